@@ -1,0 +1,49 @@
+# Everything a fresh machine needs: `make reports` and `make test`. `make` alone lists the targets.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SOURCE ?=
+OUT    ?= reports
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help reports lab test lint format bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+reports: $(VENV)/.run ## execute the notebooks and write reports/*.html (SOURCE=path for your own cards)
+	$(BIN)/cardlab report $(SOURCE) --out $(OUT)
+
+lab: $(VENV)/.run ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+test: $(VENV)/.dev ## lint, check types, run every test
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev ## check format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev ## time the package side by side with the alternatives
+	$(BIN)/python -m benchmarks
+
+clean: ## remove the virtual environment and the reports
+	rm -rf $(VENV) $(OUT)/*.html
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.run
