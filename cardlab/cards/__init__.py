@@ -1,0 +1,123 @@
+"""Any source of model cards -> one canonical frame: ``scan_cards`` and ``read_cards``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from .. import schema
+from .canonical import to_canonical
+from .sources import open_source
+
+__all__ = ["read_cards", "scan_cards"]
+
+#: Kinds of problems that mean that something was lost; the others only inform.
+_LOST = (
+    "bad_date",
+    "bad_json",
+    "bad_value",
+    "no_id",
+    "not_a_mapping",
+    "not_utf8",
+    "unreadable",
+    "unterminated",
+    "yaml_error",
+)
+
+
+def scan_cards(source: Any, *, on_error: str = "null") -> pl.LazyFrame:
+    """Open a source of cards lazily, with the canonical columns.
+
+    Nothing but names and types is read until the frame is collected, and then only the columns
+    that are asked for: counting tags never reads ``text``.
+
+    Parameters
+    ----------
+    source : str, path, frame, or list of these
+        - a parquet, Arrow, JSON, JSON lines or CSV file, a glob, or a folder of shards;
+        - an ``hf://``, ``s3://``, ``gs://`` or ``https://`` URL of such files;
+        - a folder of cards: ``ORG/NAME/README.md``, one model's folder with its ``README.md``,
+          or the Hub cache (``models--ORG--NAME/snapshots/REVISION/README.md``);
+        - a frame in memory: polars, pandas, pyarrow, ``datasets.Dataset``, a list of records.
+    on_error : {"null", "skip", "raise"}
+        What to do with a card that cannot be read in full. ``"null"`` keeps it with what could be
+        read (see :func:`cardlab.problems`), ``"skip"`` drops it, ``"raise"`` stops at the first
+        with its id and line; the last two read all cards' front matter when used.
+
+    Returns
+    -------
+    pl.LazyFrame
+        One row per card: the columns of :data:`cardlab.schema.COLUMNS` that the source has or
+        that follow from what it has, then its other columns as they are, then ``problems``
+        (list of struct ``column, problem, detail``; empty where all was taken as it was).
+        Null means missing; an empty list means that none was declared.
+
+    Raises
+    ------
+    SourceError
+        The source is missing, empty, damaged, unreadable, or holds no cards (no ``id`` and no
+        alias of it); or, with ``on_error="raise"``, a card cannot be read in full.
+
+    Notes
+    -----
+    ``license``, ``base_model``, ``datasets`` and ``arxiv`` are taken from a column of that name,
+    else from the prefixed tags, else from the front matter; ``languages``, ``library_name`` and
+    ``pipeline_tag`` from a column, else from the front matter. Cards without tags of their own
+    get them as the Hub derives them.
+    """
+    schema.one_of(on_error, ("null", "skip", "raise"), name="on_error")
+    if isinstance(source, (list, tuple)) and source and not isinstance(source[0], dict):
+        frames = [scan_cards(item, on_error=on_error) for item in source]
+        return pl.concat(frames, how="diagonal_relaxed")
+    raw, label = open_source(source)
+    cards = to_canonical(raw, label)
+    if on_error == "null":
+        return cards
+    lost = (
+        pl.col("problems").list.eval(pl.element().struct.field("problem").is_in(_LOST)).list.any()
+    )
+    if on_error == "skip":
+        return cards.filter(~lost)
+    _raise_first(cards.filter(lost), label)
+    return cards
+
+
+def read_cards(
+    source: Any, *, on_error: str = "null", columns: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """Read a source of cards into memory; see :func:`scan_cards`.
+
+    Parameters
+    ----------
+    source, on_error
+        As in :func:`scan_cards`.
+    columns : sequence of str, optional
+        Read only these (those of them that the corpus has). By default all columns.
+
+    Returns
+    -------
+    pl.DataFrame
+        The columns of :func:`scan_cards`, in its order.
+
+    Raises
+    ------
+    SourceError
+        As in :func:`scan_cards`, and when a file turns out to be damaged while it is read.
+    """
+    cards = scan_cards(source, on_error=on_error)
+    if columns is not None:
+        cards = cards.select([name for name in schema.column_names(cards) if name in set(columns)])
+    return schema.collect(cards)
+
+
+def _raise_first(cards: pl.LazyFrame, label: str) -> None:
+    first = schema.collect(cards.select("id", "problems").head(1))
+    if first.height:
+        problem = next(p for p in first["problems"][0] if p["problem"] in _LOST)
+        raise schema.SourceError(
+            f"{label}: card {schema.printable(str(first['id'][0]))!r}: {problem['problem']} in "
+            f"{problem['column']}: {problem['detail']}. Use on_error='null' to keep such cards "
+            "with what could be read, or 'skip' to drop them."
+        )

@@ -1,0 +1,317 @@
+"""Raw columns of a source -> the canonical columns, as lazy polars expressions.
+
+Whatever needs Python for each card (front matter) sits in one column of structs that polars
+computes only when a column that follows from it is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+
+from .. import frontmatter
+from ..schema import (
+    ALIASES,
+    COLUMNS,
+    INSTANT,
+    PROBLEM,
+    PROBLEMS,
+    STRINGS,
+    SourceError,
+    printable,
+    shorten,
+)
+
+_LISTS = ("tags", "languages", "arxiv", "license", "base_model", "datasets")
+_PREFIX = {
+    "license": "license:",
+    "base_model": "base_model:",
+    "datasets": "dataset:",
+    "arxiv": "arxiv:",
+}
+#: ``base_model:finetune:ORG/NAME`` says how; the parent itself is ORG/NAME.
+_RELATION = r"^(?:adapter|finetune|merge|quantized):"
+
+_FRONT = pl.Struct(
+    {
+        "metadata": pl.String,
+        "library_name": pl.String,
+        "pipeline_tag": pl.String,
+        "languages": STRINGS,
+        "license": STRINGS,
+        "base_model": STRINGS,
+        "datasets": STRINGS,
+        "arxiv": STRINGS,
+        "tags": STRINGS,
+        "problems": PROBLEMS,
+    }
+)
+_UNREADABLE = dict.fromkeys(_FRONT.to_schema())
+
+
+def to_canonical(raw: pl.LazyFrame, label: str) -> pl.LazyFrame:
+    """Rename, type and derive the canonical columns of a raw frame.
+
+    Parameters
+    ----------
+    raw : pl.LazyFrame
+        The source as it is. ``__problems`` may carry what the reader found wrong.
+    label : str
+        The source's name, for the error.
+
+    Raises
+    ------
+    SourceError
+        There is no ``id`` and no alias of it.
+    """
+    frame = _rename(raw, label)
+    have = frame.collect_schema()
+    wanted: dict[str, pl.Expr] = {}
+    found = [pl.col("__problems")] if "__problems" in have else []
+    for name in (name for name in COLUMNS if name in have):
+        wanted[name], problem = _typed(name, have[name])
+        if problem is not None:
+            found.append(problem)
+    found.append(_where(pl.col("id").is_null(), "id", "no_id", pl.lit("the card has no id")))
+    frame, front = _front_matter(frame, have)
+    wanted |= _derived(have, wanted, front)
+    if front is not None:
+        found.append(pl.col("__front").struct.field("problems"))
+    known = {name: wanted[name] for name in COLUMNS if name in wanted}
+    others = [n for n in have if n not in known and n not in ("card", "problems", "__problems")]
+    if "problems" in have:  # a frame that was canonical already keeps what was found then
+        found = [pl.col("problems")]
+    return frame.select(
+        *(expression.alias(name) for name, expression in known.items()),
+        *others,
+        _join(found).alias("problems"),
+    )
+
+
+def _rename(raw: pl.LazyFrame, label: str) -> pl.LazyFrame:
+    have = raw.collect_schema().names()
+    names = {}
+    for canonical, aliases in ALIASES.items():
+        alias = next((alias for alias in aliases if alias in have), None)
+        if canonical not in have and alias is not None:
+            names[alias] = canonical
+    if "id" not in have and "id" not in names.values():
+        raise SourceError(
+            f"{label}: these are not cards: no column `id` and no alias of it "
+            f"({', '.join(ALIASES['id'])}). Found: "
+            f"{shorten(', '.join(printable(name) for name in have), 300) or 'no columns at all'}. "
+            "Rename the column that holds `org/name` to `id`."
+        )
+    return raw.rename(names)
+
+
+def _typed(name: str, dtype: pl.DataType) -> tuple[pl.Expr, pl.Expr | None]:
+    """Give one known column in its canonical type, and what was lost on the way."""
+    column = pl.col(name)
+    if name == "embeddings":
+        return column, None
+    if name in _LISTS:
+        return _as_list(column, dtype, separator=";" if name == "tags" else None), None
+    if name == "metadata" and isinstance(dtype, pl.Struct):
+        return column.struct.json_encode(), None
+    if COLUMNS[name] == INSTANT:
+        return _as_instant(column, dtype)
+    if COLUMNS[name] == pl.Int64:
+        if dtype.is_integer():
+            return column.cast(pl.Int64, strict=False), None
+        typed = column.cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
+        return typed, _lost(column, typed, name, "bad_value", "not a whole number: ")
+    return (column if dtype == pl.String else column.cast(pl.String)), None
+
+
+def _as_list(column: pl.Expr, dtype: pl.DataType, *, separator: str | None) -> pl.Expr:
+    if isinstance(dtype, (pl.List, pl.Array)):
+        if isinstance(dtype, pl.Array):
+            column = column.arr.to_list()
+        return column.cast(STRINGS).list.drop_nulls()
+    text = column.cast(pl.String)
+    if separator is None:
+        plain = pl.when(text == "").then(pl.lit([], STRINGS)).otherwise(pl.concat_list(text))
+    else:
+        parts = text.str.split(separator).list.eval(pl.element().filter(pl.element() != ""))
+        plain = parts
+    listed = text.map_batches(_written_lists, return_dtype=STRINGS, is_elementwise=True)
+    return (
+        pl.when(text.is_null())
+        .then(None)
+        .when(text.str.starts_with("["))
+        .then(listed)
+        .otherwise(plain)
+    )
+
+
+def _written_lists(texts: pl.Series) -> pl.Series:
+    """Read lists that a CSV or JSON file holds as text: JSON, or Python's own way to print them."""
+    if not texts.str.starts_with("[").any():
+        return pl.Series([None] * len(texts), dtype=STRINGS)
+    return pl.Series([_written_list(text) for text in texts], dtype=STRINGS)
+
+
+def _written_list(text: str | None) -> list[str] | None:
+    if text is None or not text.startswith("["):
+        return None
+    try:
+        return frontmatter.strings(json.loads(text))
+    except (ValueError, RecursionError):
+        block, _ = frontmatter.read_block(f"tags: {text}")  # YAML reads 'single quotes' too
+        return frontmatter.strings((block or {}).get("tags")) or [text]
+
+
+def _as_instant(column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, pl.Expr | None]:
+    if isinstance(dtype, pl.Datetime):
+        if dtype.time_zone is None:
+            return column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), None
+        return column.dt.convert_time_zone("UTC").cast(INSTANT), None
+    if dtype == pl.Date:
+        return column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), None
+    name = column.meta.output_name()
+    text = column.cast(pl.String).str.strip_chars().replace("", None)
+    flat = text.str.replace("T", " ", literal=True).str.replace(r"(?:Z| ?UTC)$", "+00:00")
+    formats = ("%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d")
+    typed = pl.coalesce(
+        flat.str.to_datetime(f, time_unit="us", time_zone="UTC", strict=False, exact=True)
+        for f in formats
+    )
+    return typed, _lost(text, typed, name, "bad_date", "not an ISO 8601 date: ")
+
+
+def _front_matter(
+    frame: pl.LazyFrame, have: pl.Schema
+) -> tuple[pl.LazyFrame, Callable[[str], pl.Expr] | None]:
+    """Add the struct of what the front matter says, and give the way to take a field of it."""
+    if "card" in have:
+        card = pl.col("card").cast(pl.String)
+        frame = frame.with_columns(
+            card.map_batches(_read_fronts, return_dtype=_FRONT, is_elementwise=True).alias(
+                "__front"
+            ),
+            card.map_batches(_bodies, return_dtype=pl.String, is_elementwise=True).alias("__body"),
+        )
+    elif "metadata" in have:
+        metadata = _typed("metadata", have["metadata"])[0]
+        fronts = metadata.map_batches(_read_metadata, return_dtype=_FRONT, is_elementwise=True)
+        frame = frame.with_columns(fronts.alias("__front"))
+    else:
+        return frame, None
+    return frame, lambda name: pl.col("__front").struct.field(name)
+
+
+def _derived(
+    have: pl.Schema, typed: dict[str, pl.Expr], front: Callable[[str], pl.Expr] | None
+) -> dict[str, pl.Expr]:
+    """Give the canonical columns that the source lacks but that follow from what it has."""
+    new: dict[str, pl.Expr] = {}
+    if "author" not in typed:
+        parts = pl.col("id").cast(pl.String).str.splitn("/", 2)
+        new["author"] = pl.when(parts.struct.field("field_1").is_not_null()).then(
+            parts.struct.field("field_0")
+        )
+    for name, prefix in _PREFIX.items():
+        if name not in typed and "tags" in typed:
+            new[name] = _after_prefix(typed["tags"], prefix)
+    if front is not None:
+        for name in (
+            "library_name",
+            "pipeline_tag",
+            "languages",
+            "license",
+            "base_model",
+            "datasets",
+        ):
+            if name not in typed and name not in new:
+                new[name] = front(name)
+    if front is not None and "tags" not in typed:
+        new["tags"] = front("tags")
+    if front is not None and "card" in have:
+        for name in ("arxiv", "metadata"):
+            if name not in typed and name not in new:
+                new[name] = front(name)
+        if "text" not in typed:
+            new["text"] = pl.col("__body")
+    return new
+
+
+def _after_prefix(tags: pl.Expr, prefix: str) -> pl.Expr:
+    element = pl.element().filter(pl.element().str.starts_with(prefix)).str.strip_prefix(prefix)
+    if prefix == "base_model:":
+        element = element.str.replace(_RELATION, "")
+    return tags.list.eval(element.unique(maintain_order=True))
+
+
+def _read_fronts(cards: pl.Series) -> pl.Series:
+    return pl.Series([_front_of_card(card) for card in cards], dtype=_FRONT)
+
+
+def _front_of_card(card: str | None) -> dict[str, Any]:
+    if card is None:
+        return _UNREADABLE
+    metadata, _, problems = frontmatter.read_card(card)
+    arxiv = frontmatter.arxiv_ids(card)
+    if metadata is None:
+        return {**_UNREADABLE, "arxiv": arxiv, "problems": [p._asdict() for p in problems]}
+    known = frontmatter.fields(metadata)
+    return {
+        **known,
+        "metadata": frontmatter.to_json(metadata),
+        "arxiv": arxiv,
+        "tags": frontmatter.hub_tags(known, arxiv),
+        "problems": [p._asdict() for p in problems],
+    }
+
+
+def _read_metadata(metadata: pl.Series) -> pl.Series:
+    return pl.Series([_front_of_json(text) for text in metadata], dtype=_FRONT)
+
+
+def _front_of_json(text: str | None) -> dict[str, Any]:
+    if text is None:
+        reason = "the source gives no front matter here: unreadable, or never collected"
+        return {**_UNREADABLE, "problems": [_problem("metadata", "null_metadata", reason)]}
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return {**_UNREADABLE, "problems": [_problem("metadata", "bad_json", str(error))]}
+    if value is not None and not isinstance(value, dict):
+        detail = f"the front matter is JSON, but {type(value).__name__}, not an object"
+        return {**_UNREADABLE, "problems": [_problem("metadata", "not_a_mapping", detail)]}
+    known = frontmatter.fields(value or {})
+    return {**_UNREADABLE, **known, "tags": frontmatter.hub_tags(known, []), "problems": []}
+
+
+def _bodies(cards: pl.Series) -> pl.Series:
+    bodies = [None if card is None else frontmatter.split_card(card)[1] for card in cards]
+    return pl.Series(bodies, dtype=pl.String)
+
+
+def _problem(column: str, kind: str, detail: str) -> dict[str, str]:
+    return {"column": column, "problem": kind, "detail": shorten(printable(detail), 300)}
+
+
+def _where(condition: pl.Expr, column: str, kind: str, detail: pl.Expr) -> pl.Expr:
+    """Give a list of one problem where the condition holds, else an empty list."""
+    problem = pl.struct(
+        pl.lit(column).alias("column"), pl.lit(kind).alias("problem"), detail.alias("detail")
+    ).cast(PROBLEM)
+    return pl.when(condition).then(pl.concat_list(problem)).otherwise(pl.lit([], PROBLEMS))
+
+
+def _lost(before: pl.Expr, after: pl.Expr, column: str, kind: str, prefix: str) -> pl.Expr:
+    value = before.cast(pl.String).str.slice(0, 100)
+    return _where(
+        before.is_not_null() & after.is_null(),
+        column,
+        kind,
+        pl.format("{}{}", pl.lit(prefix), value),
+    )
+
+
+def _join(lists: list[pl.Expr]) -> pl.Expr:
+    return pl.concat_list([item.fill_null(pl.lit([], PROBLEMS)) for item in lists])

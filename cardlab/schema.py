@@ -1,0 +1,212 @@
+"""The canonical columns, the names they go by elsewhere, and the errors of the whole package.
+
+Every other module may import this one; this one imports none of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import polars as pl
+
+#: Instant that the Hub gives to every repository made before it recorded creation times.
+DATE_FLOOR = "2022-03-02T23:29:04Z"
+
+STRINGS = pl.List(pl.String)
+INSTANT = pl.Datetime("us", "UTC")
+
+#: Canonical columns and their types. Only ``id`` must be there. ``embeddings`` is kept in the
+#: layout the source has (``Array`` or ``List`` of floats): copying it would cost its size again.
+COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "id": pl.String,
+    "author": pl.String,
+    "sha": pl.String,
+    "created_at": INSTANT,
+    "last_modified": INSTANT,
+    "library_name": pl.String,
+    "pipeline_tag": pl.String,
+    "tags": STRINGS,
+    "languages": STRINGS,
+    "arxiv": STRINGS,
+    "license": STRINGS,
+    "base_model": STRINGS,
+    "datasets": STRINGS,
+    "metadata": pl.String,
+    "text": pl.String,
+    "downloads": pl.Int64,
+    "likes": pl.Int64,
+    "embeddings": pl.List(pl.Float32),
+}
+
+#: Everything but the three columns that can be larger than all others together.
+LIGHT_COLUMNS = [name for name in COLUMNS if name not in ("metadata", "text", "embeddings")]
+
+#: Names that known sources use for a canonical column, best first.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "id": ("modelId", "repo_id", "model_id", "datasetId", "repoId"),
+    "sha": ("revision", "commit"),
+    "created_at": ("createdAt", "creation_time"),
+    "last_modified": ("lastModified", "updated_at"),
+    "library_name": ("library", "libraryName"),
+    "pipeline_tag": ("pipelineTag", "task", "task_category"),
+    "languages": ("language",),
+    "license": ("licenses", "licence"),
+    "metadata": ("cardData", "card_data", "meta", "front_matter"),
+    "card": ("readme", "README", "modelcard", "model_card"),
+    "downloads": ("downloads_30d",),
+    "embeddings": ("embedding",),
+}
+
+#: Every column name that cardlab takes to mean something.
+KNOWN = {*COLUMNS, *ALIASES, *(alias for names in ALIASES.values() for alias in names)}
+
+#: Type of the ``problems`` column that ``cards.py`` adds.
+PROBLEM = pl.Struct({"column": pl.String, "problem": pl.String, "detail": pl.String})
+PROBLEMS = pl.List(PROBLEM)
+
+#: Characters that a terminal or a browser may act on: C0 and C1 controls, bidi controls.
+_ACTIVE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)
+
+
+class CardlabError(ValueError):
+    """Base of every error that cardlab raises on purpose."""
+
+
+class SourceError(CardlabError):
+    """A source could not be read as cards."""
+
+
+class NoFigure(CardlabError):
+    """There is nothing to show for this corpus; the message says why."""
+
+
+class MissingColumn(NoFigure):
+    """An analysis needs a column that the corpus lacks."""
+
+
+#: How to get a column that is not there, for the error that misses it.
+_HOW_TO_GET = {
+    "text": "read a source with the cards' bodies (`text`, `card`, a folder of README.md)",
+    "metadata": "read a source with front matter (`metadata`, `card`, a folder of cards)",
+    "embeddings": "compute vectors with cardlab.embed(cards), or read a source that has them",
+    "languages": "read a source with front matter or a `languages` column",
+    "license": "read a source with `tags`, front matter or a `license` column",
+    "created_at": "read a listing of the Hub that gives `createdAt`",
+    "downloads": "read a listing of the Hub that gives `downloads`",
+}
+
+
+def column_names(cards: Any) -> list[str]:
+    """Give the column names of a frame, eager or lazy, without reading its rows."""
+    if isinstance(cards, pl.DataFrame):
+        return cards.columns
+    if isinstance(cards, pl.LazyFrame):
+        return cards.collect_schema().names()
+    try:
+        return list(nw.from_native(cards).lazy().collect_schema().names())
+    except TypeError:
+        raise not_a_frame(cards) from None
+
+
+def not_a_frame(cards: Any) -> CardlabError:
+    """Say what was given where a frame of cards was expected, and what to do."""
+    return CardlabError(
+        f"cards must be a frame (polars, or one that narwhals knows), not {type(cards).__name__}. "
+        "Read a source first: cards = cardlab.scan_cards(source)."
+    )
+
+
+def require(cards: Any, *names: str) -> list[str]:
+    """Check that a frame has the columns that an analysis needs.
+
+    Returns
+    -------
+    list of str
+        All column names of the frame.
+
+    Raises
+    ------
+    MissingColumn
+        Names the missing columns, what the frame has, and how to get them.
+    """
+    have = column_names(cards)
+    missing = [name for name in names if name not in have]
+    if missing:
+        hints = "; ".join(_HOW_TO_GET[name] for name in missing if name in _HOW_TO_GET)
+        raise MissingColumn(
+            f"this corpus has no column {', '.join(map(repr, missing))}. "
+            f"It has: {shorten(', '.join(map(printable, have)), 400)}."
+            + (f" To get it: {hints}." if hints else "")
+        )
+    return have
+
+
+def lazy(cards: Any) -> nw.LazyFrame[Any]:
+    """Wrap any supported frame as a narwhals LazyFrame."""
+    try:
+        return nw.from_native(cards).lazy()
+    except TypeError:
+        raise not_a_frame(cards) from None
+
+
+def collect(frame: Any) -> pl.DataFrame:
+    """Run a lazy query and give its rows as polars, whichever engine holds the data.
+
+    Polars queries run on the streaming engine, which needs a fraction of the memory.
+    """
+    native = nw.to_native(frame, pass_through=True)
+    if isinstance(native, pl.DataFrame):
+        return native
+    if isinstance(native, pl.LazyFrame):
+        try:
+            return native.collect(engine="streaming")
+        except (pl.exceptions.ComputeError, OSError) as error:
+            raise SourceError(
+                f"the cards could not be read to the end: {shorten(printable(str(error)), 300)}. "
+                "The file may be damaged or may have changed while it was read."
+            ) from error
+    return nw.from_native(native).lazy().collect("polars").to_native()
+
+
+def to_lazy_polars(cards: Any) -> pl.LazyFrame:
+    """Give the cards as a polars LazyFrame; other engines hand over their rows."""
+    if isinstance(cards, pl.LazyFrame):
+        return cards
+    if isinstance(cards, pl.DataFrame):
+        return cards.lazy()
+    return collect(lazy(cards)).lazy()
+
+
+def count(cards: Any) -> int:
+    """Count the cards without reading their columns."""
+    if isinstance(cards, pl.DataFrame):
+        return cards.height
+    return int(collect(lazy(cards).select(nw.len())).item())
+
+
+def printable(text: str) -> str:
+    """Replace what a terminal could act on (controls, bidi overrides) by U+FFFD."""
+    return _ACTIVE.sub("\ufffd", text)
+
+
+def shorten(text: str, width: int) -> str:
+    """Cut a text to at most `width` characters, with an ellipsis where it was cut."""
+    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
+
+
+def one_of(value: Any, allowed: Iterable[Any], *, name: str) -> None:
+    """Raise a CardlabError unless `value` is among `allowed`."""
+    allowed = list(allowed)
+    if value not in allowed:
+        raise CardlabError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}.")
+
+
+def at_least(value: Any, minimum: int, *, name: str) -> None:
+    """Raise a CardlabError unless `value` is a whole number of at least `minimum`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+        raise CardlabError(f"{name} must be a whole number of at least {minimum}, not {value!r}.")

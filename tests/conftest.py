@@ -1,0 +1,28 @@
+"""Where the real data are, and what the tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real cards; without it tests fail in CI and say why they skip elsewhere."""
+    if not DATA.is_dir():
+        message = f"the real cards are not here: no folder {DATA}"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return DATA
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run fast tests first: those with a browser or a kernel last."""
+    slow = ("test_notebooks", "test_reports_offline", "test_widgets_browser")
+    items.sort(key=lambda item: any(name in item.nodeid for name in slow))
