@@ -1,0 +1,100 @@
+"""How a corpus grew, and where its dates are none."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import polars as pl
+
+from ..schema import (
+    DATE_FLOOR,
+    INSTANT,
+    CardlabError,
+    NoFigure,
+    collect,
+    column_names,
+    count,
+    lazy,
+    require,
+    to_lazy_polars,
+)
+
+_EVERY = re.compile(r"[1-9]\d*(?:d|w|mo|q|y)")
+
+
+def growth(cards: Any, *, every: str = "1mo", by: str | None = None) -> pl.DataFrame:
+    """Count new and all cards by period.
+
+    Parameters
+    ----------
+    cards : frame
+        With ``created_at``.
+    every : str
+        Length of a period: a number and ``d``, ``w``, ``mo``, ``q`` or ``y``.
+    by : str, optional
+        A column to group by. With a list column a card counts in each of its groups.
+
+    Returns
+    -------
+    pl.DataFrame
+        With `by` first ``group`` (null: not declared), then ``period`` (start, UTC), ``n_new``,
+        ``n_total`` (cumulative), ``at_floor`` (cards of ``n_new`` created exactly at
+        2022-03-02T23:29:04Z, the Hub's instant for everything older: not a true date). Every
+        period from the first to the last is there. Cards without a date are left out.
+
+    Raises
+    ------
+    MissingColumn, NoFigure
+        There is no ``created_at``, or none of its values is known.
+    CardlabError
+        `every` is not a period.
+    """
+    require(cards, "created_at", *([by] if by else []))
+    if not isinstance(every, str) or not _EVERY.fullmatch(every):
+        raise CardlabError(f"every must be like '1mo', '2w', '1d', '1q' or '1y', not {every!r}.")
+    frame = lazy(cards).select(*dict.fromkeys(["created_at", *([by] if by else [])]))
+    frame = frame.filter(~nw.col("created_at").is_null())
+    if by and isinstance(frame.collect_schema()[by], nw.List):
+        frame = frame.with_columns(nw.col(by).list.unique()).explode(
+            by, empty_as_null=False, keep_nulls=False
+        )
+    # days are few, so periods and ranges are polars' work, the same on every engine
+    keys = ["created_at", *([by] if by else [])]
+    instants = collect(frame.group_by(*keys).agg(nw.len().alias("n")))
+    if not instants.height:
+        raise NoFigure(f"none of the {count(cards):,} cards has a creation date.")
+    floor = pl.lit(DATE_FLOOR).str.to_datetime(time_unit="us", time_zone="UTC")
+    at = pl.col("created_at").cast(INSTANT)
+    group = [pl.col(by).cast(pl.String).alias("group")] if by else []
+    counted = instants.group_by(*group, at.dt.truncate(every).alias("period")).agg(
+        pl.col("n").sum().cast(pl.Int64).alias("n_new"),
+        pl.col("n").filter(at == floor).sum().cast(pl.Int64).alias("at_floor"),
+    )
+    first, last = counted["period"].min(), counted["period"].max()
+    periods = pl.DataFrame(
+        {"period": pl.datetime_range(first, last, every, time_unit="us", eager=True)}
+    )
+    names = ["group"] if by else []
+    grid = counted.select("group").unique().join(periods, how="cross") if by else periods
+    return (
+        grid.join(counted, on=[*names, "period"], how="left", nulls_equal=True)
+        .with_columns(pl.col("n_new", "at_floor").fill_null(0))
+        .sort(*names, "period", nulls_last=True)
+        .with_columns(
+            (pl.col("n_new").cum_sum().over("group") if by else pl.col("n_new").cum_sum()).alias(
+                "n_total"
+            )
+        )
+        .select(*names, "period", "n_new", "n_total", "at_floor")
+    )
+
+
+def date_floor(cards: Any) -> int:
+    """Count the cards whose creation date is the Hub's floor, 2022-03-02T23:29:04Z."""
+    if "created_at" not in column_names(cards):
+        return 0
+    floor = pl.lit(DATE_FLOOR).str.to_datetime(time_unit="us", time_zone="UTC")
+    at_floor = (pl.col("created_at").cast(INSTANT) == floor).sum()
+    return int(collect(to_lazy_polars(cards).select(at_floor)).item())

@@ -1,0 +1,124 @@
+"""Which cards could not be taken as they were, and why."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import polars as pl
+
+from .. import frontmatter
+from ..schema import PROBLEMS, collect, printable, require, shorten, to_lazy_polars
+
+_LICENSE_SHAPE = r"^[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}$"
+#: A code of ISO 639 with or without region and script, and the two words that the Hub lists.
+_LANGUAGE_SHAPE = r"^(?:[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*|multilingual|code)$"
+
+
+def problems(cards: Any) -> pl.DataFrame:
+    """List every card whose front matter or value could not be taken as it was.
+
+    Parameters
+    ----------
+    cards : frame
+        From :func:`cardlab.scan_cards`, whose ``problems`` column says what went wrong while
+        reading; any other frame is only checked for the last four kinds.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``id``, ``column``, ``problem``, ``detail``, sorted by problem and id. Kinds:
+
+        - reading: ``unterminated``, ``not_a_mapping``, ``yaml_error``, ``null_metadata`` (the
+          source has none), ``key_alias``, ``bad_json``, ``not_utf8``, ``unreadable``;
+        - values: ``bad_date``, ``bad_value``, ``no_id``;
+        - ``duplicate_id``: an id on several cards (each of them is listed);
+        - ``not_a_license``, ``not_a_language``: values that do not have the shape of an id;
+        - ``tags_disagree``: the licences of the front matter and of the tags differ.
+    """
+    have = require(cards, "id")
+    frame = to_lazy_polars(cards)
+    found = [_duplicates(frame)]
+    if "problems" in have and frame.collect_schema()["problems"] == PROBLEMS:
+        found.append(
+            collect(
+                frame.select("id", "problems")
+                .filter(pl.col("problems").list.len() > 0)
+                .explode("problems")
+                .select("id", pl.col("problems").struct.unnest())
+            )
+        )
+    for column, kind, shape in (
+        ("license", "not_a_license", _LICENSE_SHAPE),
+        ("languages", "not_a_language", _LANGUAGE_SHAPE),
+    ):
+        if column in have:
+            found.append(_misshapen(frame, column, kind, shape))
+    if "metadata" in have and "tags" in have:
+        found.append(_disagreeing(frame))
+    return pl.concat(found).sort("problem", "id", "column", "detail", nulls_last=True)
+
+
+def _duplicates(frame: pl.LazyFrame) -> pl.DataFrame:
+    ids = collect(frame.select("id").drop_nulls()).group_by("id").len().filter(pl.col("len") > 1)
+    ids = ids.select("id", "len", pl.int_ranges(pl.col("len")).alias("copy")).explode("copy")
+    detail = pl.format("one of {} cards with this id", "len")
+    return ids.select("id", *_labels("id", "duplicate_id", detail))
+
+
+def _misshapen(frame: pl.LazyFrame, column: str, kind: str, shape: str) -> pl.DataFrame:
+    """List the cards that have a value which cannot be an id of its kind."""
+    wrong = pl.element().filter(~pl.element().str.contains(shape))
+    cards = collect(
+        frame.select("id", pl.col(column).list.eval(wrong).alias("wrong")).filter(
+            pl.col("wrong").list.len() > 0
+        )
+    )
+    details = []
+    for values in cards["wrong"].to_list():
+        text = ", ".join(repr(printable(value[:60])) for value in values[:5])
+        details.append(f"{text}{f' and {len(values) - 5} more' if len(values) > 5 else ''}")
+    return cards.select("id", *_labels(column, kind, pl.Series(details, dtype=pl.String)))
+
+
+def _disagreeing(frame: pl.LazyFrame) -> pl.DataFrame:
+    declared = pl.col("metadata").str.json_path_match("$.license")
+    cards = collect(
+        frame.filter(pl.col("metadata").is_not_null() & pl.col("tags").is_not_null()).select(
+            "id",
+            declared.alias("declared"),
+            pl.col("tags")
+            .list.eval(pl.element().filter(pl.element().str.starts_with("license:")))
+            .alias("tagged"),
+        )
+    )
+    rows = []
+    for card, text, tags in cards.iter_rows():
+        front = {value.lower() for value in _json_strings(text)}
+        tagged = {tag.removeprefix("license:").lower() for tag in tags or []}
+        if front != tagged:
+            said = [", ".join(sorted(values)) or "none" for values in (front, tagged)]
+            detail = shorten(printable(f"front matter: {said[0]}; tags: {said[1]}"), 300)
+            rows.append((card, "license", "tags_disagree", detail))
+    return pl.DataFrame(rows, schema=_LAYOUT, orient="row")
+
+
+def _json_strings(text: str | None) -> list[str]:
+    """Give the licences that JSON's path gave: a string as it is, a list as JSON."""
+    if text is None:
+        return []
+    try:
+        return frontmatter.strings(json.loads(text) if text.startswith("[") else text)
+    except ValueError:
+        return [text]
+
+
+_LAYOUT = {"id": pl.String, "column": pl.String, "problem": pl.String, "detail": pl.String}
+
+
+def _labels(column: str, kind: str, detail: pl.Expr | pl.Series) -> list[Any]:
+    return [
+        pl.lit(column).alias("column"),
+        pl.lit(kind).alias("problem"),
+        detail.alias("detail"),
+    ]

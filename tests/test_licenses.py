@@ -1,0 +1,306 @@
+"""Licences: the table, the names, the classes, and counts of real cards against plain Python."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from importlib.resources import files
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cardlab.cards import scan_cards
+from cardlab.licenses import (
+    CLASSES,
+    SPELLINGS,
+    class_counts,
+    find_license,
+    license_counts,
+    with_licenses,
+)
+from cardlab.schema import CardlabError, MissingColumn
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+TABLE = list(
+    csv.DictReader(
+        files("cardlab").joinpath("data", "licenses.csv").read_text("utf-8").splitlines()
+    )
+)
+HOSTILE = [
+    "mit\x00",
+    "\x1b[31mmit",
+    "</script>",
+    "x" * 10_000,
+    "\u202emit",
+    "",
+    " ",
+    "MIT\nApache-2.0",
+]
+
+declared = st.one_of(
+    st.sampled_from(["mit", "MIT", "llama2", "other", "GPL-3.0", "own terms"]), st.text()
+)
+lists = st.one_of(st.none(), st.lists(declared, max_size=4))
+
+
+def real(name):
+    if not (DATA / name).exists():
+        reason = f"the real cards are not there: {name} in ../shared/data"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return scan_cards(str(DATA / name))
+
+
+def frame(values):
+    return pl.DataFrame({"license": values}, schema={"license": pl.List(pl.String)})
+
+
+def test_the_table_has_the_hubs_keywords_each_with_class_and_reason():
+    assert len(TABLE) == len({row["keyword"] for row in TABLE}) == 83
+    assert {row["license_class"] for row in TABLE} == set(CLASSES) - {"undeclared"}
+    for row in TABLE:
+        assert row["keyword"] == row["keyword"].strip().lower()
+        assert row["name"]
+        assert row["reason"]
+        assert None not in row
+        found = find_license(row["keyword"])
+        assert found == (row["spdx"] or row["keyword"], row["license_class"])
+    ids = [row["spdx"] for row in TABLE if row["spdx"]]
+    assert len(ids) == len(set(ids))
+
+
+def test_the_table_agrees_with_licensedb_where_it_has_the_licence():
+    from cardlab.licenses import _spdx_ids
+
+    differ = {
+        row["keyword"]
+        for row in TABLE
+        if row["spdx"].lower() in _spdx_ids()
+        and _spdx_ids()[row["spdx"].lower()].license_class != row["license_class"]
+    }
+    assert differ == {"lppl-1.3c"}
+    # the ids themselves are SPDX's; the one exception is younger than the list that is shipped
+    strange = {row["spdx"] for row in TABLE if row["spdx"].lower() not in {*_spdx_ids(), ""}}
+    assert strange <= {"OpenMDW-1.0"}
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "license_class"),
+    [
+        ("apache-2.0", "Apache-2.0", "permissive"),
+        ("Apache 2.0", "Apache-2.0", "permissive"),
+        ("apache license 2.0", "Apache-2.0", "permissive"),
+        (" MIT ", "MIT", "permissive"),
+        ("CC_BY_SA 4.0", "CC-BY-SA-4.0", "weak copyleft"),
+        ("bsl-1.0", "BSL-1.0", "permissive"),
+        ("BUSL-1.1", "BUSL-1.1", "use-restricted"),
+        ("bsl-1.1", "bsl-1.1", "unknown"),
+        ("bsd-3-clause-lbnl", "BSD-3-Clause-LBNL", "permissive"),
+        ("gpl-3.0", "GPL-3.0", "strong copyleft"),
+        ("GPL-3.0-or-later", "GPL-3.0-or-later", "strong copyleft"),
+        ("gpl-3.0+", "GPL-3.0-or-later", "strong copyleft"),
+        ("gpl", "gpl", "strong copyleft"),
+        ("cc", "cc", "unknown"),
+        ("cc-by-nc-sa-1.0", "CC-BY-NC-SA-1.0", "non-commercial"),
+        ("polyform-noncommercial-1.0.0", "PolyForm-Noncommercial-1.0.0", "non-commercial"),
+        ("odc-by", "ODC-By-1.0", "permissive"),
+        ("LLAMA2", "llama2", "model-specific"),
+        ("openrail++", "openrail++", "use-restricted"),
+        ("other", "other", "custom"),
+        ("unknown", "unknown", "unknown"),
+        ("PUBLIC DOMAIN NOTICE", "PUBLIC DOMAIN NOTICE", "unknown"),
+        ("MIT or Apache-2.0", "MIT or Apache-2.0", "unknown"),
+        ("389-exception", "389-exception", "unknown"),
+        ("LicenseRef-scancode-abrms", "LicenseRef-scancode-abrms", "unknown"),
+    ],
+)
+def test_names_and_classes(text, name, license_class):
+    assert find_license(text) == (name, license_class)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_is_not_recognised_stays_as_written(text):
+    assert find_license(text) == (text, "unknown")
+
+
+def test_spellings_lead_to_keywords_that_are_none_themselves():
+    keywords = {row["keyword"] for row in TABLE}
+    assert set(SPELLINGS.values()) <= keywords
+    assert not keywords & set(SPELLINGS)
+
+
+@given(declared)
+def test_a_name_has_the_name_and_class_of_what_it_names(text):
+    found = find_license(text)
+    assert find_license(found.name) == found
+
+
+def test_with_licenses_adds_two_columns_and_keeps_null_apart_from_empty():
+    cards = frame([["MIT", "mit"], None, [], ["llama2", "other"], ["apache-2.0", "other"], [None]])
+    found = with_licenses(cards)
+    assert found.columns == ["license", "license_spdx", "license_class"]
+    assert found["license"].equals(cards["license"])
+    assert found["license_spdx"].to_list() == [
+        ["MIT"],
+        None,
+        [],
+        ["llama2", "other"],
+        ["Apache-2.0", "other"],
+        [],
+    ]
+    assert found["license_class"].to_list() == [
+        "permissive",
+        "undeclared",
+        "undeclared",
+        "model-specific",
+        "custom",
+        "undeclared",
+    ]
+    assert with_licenses(found).equals(found)
+    strings = with_licenses(pl.DataFrame({"license": ["MIT", None]}))
+    assert strings["license_spdx"].to_list() == [["MIT"], None]
+
+
+def test_the_most_restrictive_class_wins():
+    samples = {row["license_class"]: row["keyword"] for row in TABLE}
+    order = CLASSES[1:]
+    for i, low in enumerate(order):
+        for high in order[i:]:
+            found = with_licenses(
+                frame([[samples[high], samples[low]], [samples[low], samples[high]]])
+            )
+            assert found["license_class"].to_list() == [high, high]
+
+
+def test_lazy_in_lazy_out_and_no_other_column_read(tmp_path):
+    cards = frame([["mit"]]).with_columns(text=pl.lit("body"), id=pl.lit("a"))
+    cards.write_parquet(tmp_path / "cards.parquet")
+    found = with_licenses(pl.scan_parquet(tmp_path / "cards.parquet"))
+    assert isinstance(found, pl.LazyFrame)
+    assert "PROJECT 1/3 COLUMNS" in found.select("license_spdx", "license_class").explain()
+    assert found.collect().equals(with_licenses(cards))
+
+
+def test_counts_by_hand():
+    cards = frame([["MIT", "mit"], ["mit"], None, [], ["llama2", "other"], ["own\x00terms"]])
+    found = license_counts(cards)
+    assert found.columns == [
+        "license",
+        "license_class",
+        "n_cards",
+        "n_declared",
+        "card_share",
+        "share_low",
+        "share_high",
+    ]
+    assert found.select("license", "license_class", "n_cards", "n_declared").rows() == [
+        ("MIT", "permissive", 2, 4),
+        ("llama2", "model-specific", 1, 4),
+        ("other", "custom", 1, 4),
+        ("own\x00terms", "unknown", 1, 4),
+    ]
+    assert found["card_share"].to_list() == [2 / 6, 1 / 6, 1 / 6, 1 / 6]
+    raw = license_counts(cards, raw=True)
+    assert raw.select("license", "license_class", "n_cards").rows()[:2] == [
+        ("mit", "permissive", 2),
+        ("MIT", "permissive", 1),
+    ]
+    assert class_counts(cards).select("license_class", "n_cards").rows() == [
+        ("permissive", 2),
+        ("undeclared", 2),
+        ("model-specific", 1),
+        ("unknown", 1),
+    ]
+
+
+@given(values=st.lists(lists, max_size=12), random=st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_invariants(values, random):
+    found = license_counts(frame(values))
+    again = [[*value, *value] if value else value for value in values]
+    random.shuffle(again)
+    assert license_counts(frame(again)).equals(found)
+    for n, n_declared, share, low, high in found.select(
+        "n_cards", "n_declared", "card_share", "share_low", "share_high"
+    ).rows():
+        assert 1 <= n <= n_declared <= len(values)
+        assert 0 <= low <= share <= high <= 1
+    classes = class_counts(frame(values))
+    assert classes["n_cards"].sum() == len(values)
+    per_card = Counter(with_licenses(frame(values))["license_class"])
+    assert dict(classes.select("license_class", "n_cards").iter_rows()) == per_card
+    names = Counter(
+        name for row in with_licenses(frame(values))["license_spdx"].to_list() for name in row or []
+    )
+    assert dict(found.select("license", "n_cards").iter_rows()) == names
+
+
+def test_hostile_strings_count_the_same_on_duckdb():
+    cards = frame([HOSTILE, HOSTILE[:3], ["mit"], None])
+    table = duckdb.connect().from_arrow(cards.to_arrow())
+    for raw in (True, False):
+        found = license_counts(cards, raw=raw)
+        assert found.height == len(HOSTILE) + 1
+        assert found["n_cards"].max() == 2
+        assert license_counts(table, raw=raw).equals(found)
+    assert class_counts(table).equals(class_counts(cards))
+
+
+def test_no_cards():
+    for cards in (frame([]), frame([None, []])):
+        assert license_counts(cards).is_empty()
+        assert license_counts(cards, raw=True).is_empty()
+        assert license_counts(cards).schema["license_class"] == pl.String
+        assert class_counts(cards)["n_cards"].sum() == cards.height
+
+
+def test_errors():
+    with pytest.raises(MissingColumn, match="front matter"):
+        license_counts(pl.DataFrame({"id": ["a"]}))
+    with pytest.raises(MissingColumn):
+        with_licenses(pl.DataFrame({"id": ["a"]}))
+    with pytest.raises(CardlabError, match="Rename yours first"):
+        license_counts(frame([["mit"]]), by="license")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["model_cards.seed", "models_radar_2026", "models_frameworks_2026", "dataset_cards.librarian"],
+)
+def test_raw_counts_of_real_cards_equal_plain_python(name):
+    cards = real(f"{name}.parquet").select("id", "license", "library_name").collect()
+    found = license_counts(cards, raw=True)
+    expected = Counter(item for row in cards["license"] if row is not None for item in set(row))
+    assert dict(found.select("license", "n_cards").iter_rows()) == expected
+    assert set(found["n_declared"]) == {sum(bool(row) for row in cards["license"].to_list())}
+    names = Counter(
+        item
+        for row in cards["license"]
+        if row is not None
+        for item in {find_license(text).name for text in row}
+    )
+    assert dict(license_counts(cards).select("license", "n_cards").iter_rows()) == names
+    by = Counter(
+        (library, item)
+        for row, library in cards.select("license", "library_name").iter_rows()
+        for item in set(row or [])
+    )
+    grouped = license_counts(cards, by="library_name", raw=True)
+    assert {
+        (g, v): n for g, v, n in grouped.select("library_name", "license", "n_cards").iter_rows()
+    } == by
+
+
+def test_known_counts_of_real_cards():
+    cards = real("model_cards.seed.parquet")
+    raw = dict(license_counts(cards, raw=True).select("license", "n_cards").iter_rows())
+    assert (raw["apache-2.0"], raw["mit"], raw["MIT"]) == (717, 371, 12)
+    named = dict(license_counts(cards).select("license", "n_cards").iter_rows())
+    assert (named["Apache-2.0"], named["MIT"]) == (717, 383)
+    assert class_counts(cards)["n_cards"].sum() == cards.select(pl.len()).collect().item()
