@@ -1,0 +1,99 @@
+"""cardlab: loaders, analyses, charts and widgets for people who study or curate model cards.
+
+``import cardlab as cl``; a name's module is imported when the name is first used, so that the
+import itself is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+#: Where each public name lives, in the order in which data flows.
+_HOME = {
+    "schema": ["CardlabError", "MissingColumn", "NoFigure", "SourceError"],
+    "cards": ["read_cards", "scan_cards"],
+    "sample": ["make_cards"],
+    "overview": ["growth", "problems", "profile"],
+    "tags": ["cooccurrence", "tag_counts", "tag_kind", "with_tag_kinds"],
+    "licenses": ["class_counts", "license_counts", "with_licenses"],
+    "languages": ["language_counts", "with_languages"],
+    "contingency": ["crosstab"],
+    "text": ["length_ecdf", "length_histogram", "length_summary", "with_text_lengths"],
+    "embeddings": [
+        "cluster",
+        "cluster_keywords",
+        "cluster_stability",
+        "cluster_summary",
+        "embed",
+        "project",
+        "trustworthiness",
+        "usable",
+        "vectors",
+    ],
+    "charts": [
+        "plot_cooccurrence",
+        "plot_counts",
+        "plot_crosstab",
+        "plot_growth",
+        "plot_lengths",
+        "plot_map",
+        "plot_stability",
+        "use_theme",
+    ],
+    "display": ["key_figures", "note", "provenance", "show_table", "where_possible"],
+    "widgets": ["CardBrowser"],
+    "report": ["export_report", "export_reports"],
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = sorted(_MODULE)
+
+if TYPE_CHECKING:
+    from .cards import read_cards, scan_cards
+    from .charts import (
+        plot_cooccurrence,
+        plot_counts,
+        plot_crosstab,
+        plot_growth,
+        plot_lengths,
+        plot_map,
+        plot_stability,
+        use_theme,
+    )
+    from .contingency import crosstab
+    from .display import key_figures, note, provenance, show_table, where_possible
+    from .embeddings import (
+        cluster,
+        cluster_keywords,
+        cluster_stability,
+        cluster_summary,
+        embed,
+        project,
+        trustworthiness,
+        usable,
+        vectors,
+    )
+    from .languages import language_counts, with_languages
+    from .licenses import class_counts, license_counts, with_licenses
+    from .overview import growth, problems, profile
+    from .report import export_report, export_reports
+    from .sample import make_cards
+    from .schema import CardlabError, MissingColumn, NoFigure, SourceError
+    from .tags import cooccurrence, tag_counts, tag_kind, with_tag_kinds
+    from .text import length_ecdf, length_histogram, length_summary, with_text_lengths
+    from .widgets import CardBrowser
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE:
+        raise AttributeError(f"module 'cardlab' has no attribute {name!r}")
+    value = getattr(import_module(f".{_MODULE[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,194 @@
+"""The look that all charts share, and how they reach a notebook without a network."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from ..schema import CardlabError, NoFigure, printable
+
+WIDTH = 640
+MAX_ROWS_SHOWN = 10_000
+
+INK = "#22262e"
+FAINT = "#667085"
+GRID = "#e4e7ec"
+ACCENT = "#3b5bdb"
+SOFT = "#a5b4f4"
+WARM = "#d9730d"
+
+#: Ten colours that keep their order of lightness for colour-blind readers (after Okabe and Ito).
+CATEGORIES = [
+    *("#3b5bdb", "#d9730d", "#0f8a6a", "#b4438f", "#8a6d00"),
+    *("#0d8bb5", "#c4302b", "#6b5bd0", "#4d7c0f", "#7a5548"),
+]
+SEQUENTIAL = ["#f4f6ff", "#c9d3fb", "#8fa3f3", "#4f6be3", "#24399e"]
+DIVERGING = ["#b3541e", "#eaa877", "#f5f5f5", "#93a5ee", "#2a44b8"]
+
+_MIME = "application/vnd.vegalite.v5+json"
+
+
+@alt.theme.register("cardlab", enable=False)
+def _theme() -> alt.theme.ThemeConfig:
+    font = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
+    axis = {
+        "labelColor": INK,
+        "titleColor": FAINT,
+        "titleFontWeight": "normal",
+        "gridColor": GRID,
+        "domainColor": GRID,
+        "tickColor": GRID,
+        "labelFontSize": 11,
+        "titleFontSize": 11,
+        "labelLimit": 240,
+    }
+    legend = {"labelColor": INK, "titleColor": FAINT, "titleFontWeight": "normal"}
+    title = {
+        "anchor": "start",
+        "color": INK,
+        "fontSize": 15,
+        "fontWeight": 600,
+        "subtitleColor": FAINT,
+        "subtitleFontSize": 12,
+        "subtitlePadding": 4,
+        "offset": 12,
+        "frame": "group",
+    }
+    config = {
+        "background": "#ffffff",  # set, so that a dark page shows the chart on a light card
+        "font": font,
+        "padding": 12,
+        "axis": axis,
+        "legend": legend | {"labelFontSize": 11, "titleFontSize": 11, "labelLimit": 200},
+        "title": title,
+        "header": {"labelColor": INK, "titleColor": FAINT},
+        "view": {"stroke": None, "continuousWidth": WIDTH},
+        "range": {"category": CATEGORIES, "heatmap": SEQUENTIAL, "ramp": SEQUENTIAL},
+        "bar": {"color": ACCENT},
+        "line": {"color": ACCENT, "strokeWidth": 2},
+        "point": {"color": ACCENT},
+        "rect": {"color": ACCENT},
+        "text": {"color": INK, "fontSize": 11},
+    }
+    return {"config": config}  # type: ignore[typeddict-item]
+
+
+def _render(spec: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Give a chart as the MIME type that JupyterLab draws by itself, and its words as text.
+
+    No HTML beside it: JupyterLab would prefer that, and altair's own asks for a network.
+    """
+    return {_MIME: spec, "text/plain": str(spec.get("description", "A chart."))}
+
+
+alt.renderers.register("cardlab", _render)
+
+
+def use_theme() -> None:
+    """Switch altair to cardlab's look and to drawing without a network, for this session."""
+    alt.theme.enable("cardlab")
+    alt.renderers.enable("cardlab")
+
+
+# a look or renderer that the user chose before stays
+if alt.theme.active == "default":
+    alt.theme.enable("cardlab")
+if alt.renderers.active in ("default", "html"):
+    alt.renderers.enable("cardlab")
+
+
+def values(frame: pl.DataFrame) -> alt.InlineData:
+    """Give a small frame as a chart's data: dates as ISO text, strings without active characters.
+
+    Raises
+    ------
+    NoFigure
+        The frame has no rows.
+    CardlabError
+        It has more rows than a chart can show.
+    """
+    if not frame.height:
+        raise NoFigure("there are no rows to draw.")
+    if frame.height > MAX_ROWS_SHOWN:
+        raise CardlabError(
+            f"a chart shows at most {MAX_ROWS_SHOWN:,} rows, this frame has {frame.height:,}. "
+            "Aggregate or sample it first."
+        )
+    rows = [
+        {key: _plain(value) for key, value in row.items()} for row in frame.iter_rows(named=True)
+    ]
+    return alt.InlineData(values=rows)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, (dt.datetime, dt.date)):
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, float):
+        return None if value != value or value in (float("inf"), float("-inf")) else value
+    if isinstance(value, (list, tuple)):
+        return ", ".join(printable(str(item)) for item in value)
+    return value
+
+
+def need(frame: Any, *columns: str, made_by: str) -> None:
+    """Check that a frame is what a plot draws, and say which call makes one."""
+    have = frame.columns if isinstance(frame, pl.DataFrame) else None
+    missing = list(columns) if have is None else [c for c in columns if c not in have]
+    if missing:
+        found = type(frame).__name__ if have is None else ", ".join(have)
+        raise CardlabError(
+            f"this plot draws the frame that {made_by} gives; missing "
+            f"{', '.join(missing)}, found {found}."
+        )
+
+
+def finish(
+    chart: Any,
+    *,
+    title: str,
+    subtitle: str | Iterable[str],
+    description: str,
+    width: int | None = None,
+) -> Any:
+    """Put title, denominator and description on a chart.
+
+    The description is what a screen reader says and what stands beneath the figure.
+    """
+    lines = [subtitle] if isinstance(subtitle, str) else list(subtitle)
+    header = alt.TitleParams(printable(title), subtitle=[printable(line) for line in lines if line])
+    chart = chart.properties(title=header, description=printable(description))
+    return chart.properties(width=width) if width else chart
+
+
+def tooltips(frame: pl.DataFrame, names: dict[str, str]) -> list[alt.Tooltip]:
+    """Give tooltips for the columns that are there: name -> label, formatted by type."""
+    tips = []
+    for name, label in names.items():
+        if name not in frame.columns:
+            continue
+        dtype = frame.schema[name]
+        if name.endswith("share") or name.startswith("share_") or name in ("support", "jaccard"):
+            tips.append(alt.Tooltip(name, type="quantitative", title=label, format=".1%"))
+        elif dtype.is_integer():
+            tips.append(alt.Tooltip(name, type="quantitative", title=label, format=",d"))
+        elif dtype.is_float():
+            tips.append(alt.Tooltip(name, type="quantitative", title=label, format=",.3~g"))
+        else:
+            tips.append(alt.Tooltip(name, type="nominal", title=label))
+    return tips
+
+
+def percent(share: float) -> str:
+    """Write a 0-1 share as a percentage for a caption."""
+    return f"{100 * share:.1f} %"
+
+
+def not_declared(column: str) -> pl.Expr:
+    """Give the labels of a column, with words where the value is null."""
+    return pl.col(column).cast(pl.String).fill_null("not declared")

@@ -1,0 +1,104 @@
+"""Ranked bars of a count, and the trust to put in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from .base import ACCENT, FAINT, INK, finish, need, not_declared, percent, tooltips, values
+
+_LABELS = ("tag", "license", "language", "license_class", "value", "group", "problem")
+_NOUN = {
+    "tag": "tags",
+    "license": "licences",
+    "language": "languages",
+    "license_class": "licence classes",
+    "value": "values",
+    "group": "groups",
+    "problem": "problems",
+}
+
+
+def plot_counts(
+    counts: pl.DataFrame, *, title: str | None = None, label: str | None = None, top: int = 25
+) -> Any:
+    """Draw the most frequent values as bars with their share of the cards.
+
+    Parameters
+    ----------
+    counts : pl.DataFrame
+        From :func:`cardlab.tag_counts`, :func:`cardlab.license_counts`,
+        :func:`cardlab.class_counts` or :func:`cardlab.language_counts`: a column of names,
+        ``n_cards``, ``card_share`` and, for the interval, ``share_low`` and ``share_high``.
+    title : str, optional
+        Instead of the one made from the names.
+    label : str, optional
+        The column of names, where it is none of the usual ones.
+    top : int
+        Only the first rows.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    Raises
+    ------
+    NoFigure
+        The frame has no rows.
+    """
+    need(counts, "n_cards", "card_share", made_by="tag_counts, license_counts or language_counts")
+    label = label or next((name for name in _LABELS if name in counts.columns), counts.columns[0])
+    noun = _NOUN.get(label, label)
+    shown = counts.head(top).with_columns(_names(counts, label).alias("shown"))
+    data = values(shown)
+    total = _denominator(counts)
+    order = shown["shown"].to_list()
+    y = alt.Y("shown:N", sort=order, title=None)
+    base = alt.Chart(data, height=alt.Step(20))
+    names = {"shown": noun[:-1] if noun.endswith("s") else noun, "kind": "kind"}
+    names |= {"license_class": "class"} if label != "license_class" else {}
+    tips = tooltips(shown, names | {"n_cards": "cards", "card_share": "share of all cards"})
+    if "share_low" in shown.columns:
+        tips += tooltips(shown, {"share_low": "95 % interval from", "share_high": "to"})
+    x = alt.X("card_share:Q", title="share of cards", axis=alt.Axis(format=".0%", tickCount=6))
+    layers = [base.mark_bar(color=ACCENT, opacity=0.85).encode(x=x, y=y, tooltip=tips)]
+    end = "card_share"
+    if {"share_low", "share_high"} <= set(shown.columns):
+        end = "share_high"
+        layers.append(base.mark_rule(color=INK).encode(x="share_low:Q", x2="share_high:Q", y=y))
+    layers.append(
+        base.mark_text(align="left", dx=5, color=FAINT).encode(
+            x=alt.X(f"{end}:Q"), y=y, text=alt.Text("n_cards:Q", format=",d")
+        )
+    )
+    first = shown.row(0, named=True)
+    cut = f"The first {shown.height:,} of {counts.height:,} {noun}. " if counts.height > top else ""
+    whole = f"of {total:,} cards" if total else ""
+    interval = "; thin lines: 95 % interval" if len(layers) > 2 else ""
+    return finish(
+        alt.layer(*layers),
+        title=title or f"The most frequent {noun}",
+        subtitle=f"{cut}Share {whole}; number of cards beside each bar{interval}",
+        description=(
+            f"Bars: {noun} by share {whole}. Most frequent: {first['shown']} on "
+            f"{first['n_cards']:,} cards ({percent(first['card_share'])})."
+        ),
+        width=520,
+    )
+
+
+def _names(counts: pl.DataFrame, label: str) -> pl.Expr:
+    """Give distinct names for the axis: a language as its English name and its code."""
+    if label == "language" and "name" in counts.columns:
+        named = pl.format("{} ({})", pl.col("name"), pl.col("language"))
+        return pl.coalesce(named, pl.col("language"))
+    return not_declared(label)
+
+
+def _denominator(counts: pl.DataFrame) -> int:
+    """Give the number of cards that the shares are of."""
+    if not counts.height or not counts["card_share"][0]:
+        return 0
+    return round(counts["n_cards"][0] / counts["card_share"][0])

@@ -1,0 +1,126 @@
+"""Growth of a corpus, with the dates that are none marked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from ..schema import DATE_FLOOR
+from .base import ACCENT, WARM, finish, need, tooltips, values
+
+_FLOOR_NOTE = "2022-03-02 is the Hub's date for everything older"
+
+
+def plot_growth(grown: pl.DataFrame, *, title: str = "Growth of the corpus") -> Any:
+    """Draw new cards a period above and all cards so far below.
+
+    Parameters
+    ----------
+    grown : pl.DataFrame
+        From :func:`cardlab.growth`; with groups, the seven largest are drawn as lines.
+    title : str
+
+    Returns
+    -------
+    alt.VConcatChart
+        Cards at the Hub's date floor stand in a colour of their own: their true date is unknown.
+
+    Raises
+    ------
+    NoFigure
+        The frame has no rows.
+    """
+    need(grown, "period", "n_new", "n_total", "at_floor", made_by="growth")
+    if "group" in grown.columns:
+        return _by_group(grown, title)
+    shown = grown.with_columns((pl.col("n_new") - pl.col("at_floor")).alias("dated"))
+    bars = shown.unpivot(["dated", "at_floor"], index="period", value_name="cards").with_columns(
+        pl.col("variable")
+        .replace({"dated": "dated", "at_floor": "at the date floor"})
+        .alias("kind")
+    )
+    bars = bars.filter(pl.col("cards") > 0).select("period", "kind", "cards")
+    scale = alt.Scale(domain=["dated", "at the date floor"], range=[ACCENT, WARM])
+    names = {"period": "period from", "kind": "kind", "cards": "new cards"}
+    new = (
+        alt.Chart(values(bars), height=180)
+        .mark_bar(width=_bar_width(shown))
+        .encode(
+            x=_time_axis(),
+            y=alt.Y("cards:Q", title="new cards"),
+            color=alt.Color("kind:N", title=None, scale=scale, legend=alt.Legend(orient="top")),
+            tooltip=_period_tip() + tooltips(bars, names)[1:],
+        )
+    )
+    line = (
+        alt.Chart(values(shown.select("period", "n_total", "n_new")), height=140)
+        .mark_line(interpolate="step-after", point=shown.height < 40)
+        .encode(
+            x=_time_axis(),
+            y=alt.Y("n_total:Q", title="all cards so far"),
+            tooltip=_period_tip() + tooltips(shown, {"n_new": "new cards", "n_total": "so far"}),
+        )
+    )
+    total, floor = int(shown["n_total"].max()), int(shown["at_floor"].sum())  # type: ignore[arg-type]
+    first, last = shown["period"].min(), shown["period"].max()
+    return finish(
+        alt.vconcat(new.properties(width=600), line.properties(width=600)),
+        title=title,
+        subtitle=(
+            f"{total:,} cards with a creation date, {floor:,} of them at the date floor "
+            f"({_FLOOR_NOTE})"
+        ),
+        description=(
+            f"New cards a period and cumulative number, {first:%Y-%m} to {last:%Y-%m}: {total:,} "
+            f"cards with a creation date; {floor:,} at the Hub's date floor, whose true date is "
+            "unknown."
+        ),
+    )
+
+
+def _by_group(grown: pl.DataFrame, title: str) -> Any:
+    sums = grown.group_by("group").agg(pl.col("n_new").sum()).drop_nulls("group")
+    largest = sums.sort(["n_new", "group"], descending=[True, False]).head(7)["group"].to_list()
+    shown = grown.filter(pl.col("group").is_in(largest))
+    lines = (
+        alt.Chart(values(shown), height=280)
+        .mark_line()
+        .encode(
+            x=_time_axis(),
+            y=alt.Y("n_total:Q", title="cards so far"),
+            color=alt.Color("group:N", sort=largest, title=None),
+            strokeDash=alt.StrokeDash("group:N", sort=largest, legend=None),
+            tooltip=[
+                alt.Tooltip("group:N"),
+                *_period_tip(),
+                *tooltips(shown, {"n_total": "cards"}),
+            ],
+        )
+    )
+    chart: Any = lines
+    if shown["at_floor"].sum():
+        floor = alt.Chart(alt.InlineData(values=[{"period": DATE_FLOOR}]))
+        mark = floor.mark_rule(color=WARM, strokeDash=[4, 3]).encode(x=_time_axis())
+        chart = alt.layer(lines, mark)
+    return finish(
+        chart,
+        title=title,
+        subtitle=f"The {len(largest)} largest of {sums.height:,} groups; {_FLOOR_NOTE}",
+        description=f"Cumulative cards of the groups {', '.join(largest)}.",
+        width=560,
+    )
+
+
+def _time_axis() -> alt.X:
+    # periods are UTC: a reader's own time zone would move months
+    return alt.X("period:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%Y-%m"))
+
+
+def _period_tip() -> list[alt.Tooltip]:
+    return [alt.Tooltip("utcyearmonthdate(period):T", title="period from", format="%Y-%m-%d")]
+
+
+def _bar_width(shown: pl.DataFrame) -> float:
+    return max(1.5, min(40.0, 560 / max(shown.height, 1) * 0.8))

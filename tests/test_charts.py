@@ -1,0 +1,129 @@
+"""Charts carry a title, a denominator, a description, and nothing that can run."""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+import pytest
+import vl_convert
+
+import cardlab as cl
+from cardlab import charts
+from cardlab.charts.base import MAX_ROWS_SHOWN
+
+HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[2J\u202e"
+
+
+@pytest.fixture(scope="module")
+def cards() -> pl.DataFrame:
+    return cl.read_cards(cl.make_cards(300))
+
+
+@pytest.fixture(scope="module")
+def every_chart(cards):
+    x = cl.vectors(cards)
+    labels = cl.cluster(x, n_clusters=5)
+    xy = cl.project(x, method="pca")
+    points = cards.select("id").with_columns(
+        pl.Series("x", xy[:, 0]), pl.Series("y", xy[:, 1]), pl.Series("cluster", labels)
+    )
+    summary = cl.cluster_summary(cards, labels=labels, x=x)
+    crosstab = cl.crosstab(cards, rows="pipeline_tag", columns="license")
+    return {
+        "tags": cl.plot_counts(cl.tag_counts(cards)),
+        "licenses": cl.plot_counts(cl.license_counts(cards)),
+        "classes": cl.plot_counts(cl.class_counts(cards)),
+        "languages": cl.plot_counts(cl.language_counts(cards)),
+        "npmi": cl.plot_cooccurrence(cl.cooccurrence(cards)),
+        "lift": cl.plot_cooccurrence(cl.cooccurrence(cards), measure="lift"),
+        "jaccard": cl.plot_cooccurrence(cl.cooccurrence(cards), measure="jaccard"),
+        "growth": cl.plot_growth(cl.growth(cards)),
+        "growth by": cl.plot_growth(cl.growth(cards, by="license")),
+        "crosstab": cl.plot_crosstab(crosstab, rows="task", columns="licence"),
+        "ecdf": cl.plot_lengths(cl.length_ecdf(cards)),
+        "ecdf by": cl.plot_lengths(cl.length_ecdf(cards, by="pipeline_tag")),
+        "histogram": cl.plot_lengths(cl.length_histogram(cards)),
+        "medians": cl.plot_lengths(cl.length_summary(cards, by="pipeline_tag")),
+        "map": cl.plot_map(points, labels=summary),
+        "stability": cl.plot_stability(
+            cl.cluster_stability(x, n_clusters=[4, 5], n_runs=3), chosen=5
+        ),
+    }
+
+
+def test_every_chart_has_title_denominator_and_description(every_chart):
+    assert len(every_chart) == 16
+    for name, chart in every_chart.items():
+        spec = chart.to_dict()
+        assert spec["title"]["text"], name
+        subtitle = " ".join(spec["title"]["subtitle"])
+        assert name == "stability" or any(c.isdigit() for c in subtitle), name
+        assert len(spec["description"]) > 20, name
+        assert "url" not in str(spec.get("data", "")), name
+        assert spec["config"]["background"] == "#ffffff", name
+
+
+def test_every_chart_draws(every_chart):
+    for name, chart in every_chart.items():
+        svg = vl_convert.vegalite_to_svg(chart.to_dict(), vl_version="6.4")
+        marks = svg.count("<path") + svg.count("<text")
+        assert marks > 10, name
+        assert "NaN" not in svg, name
+
+
+def test_renderer_gives_a_mime_type_that_needs_no_network(every_chart):
+    assert alt.renderers.active == "cardlab"
+    bundle = every_chart["tags"]._repr_mimebundle_(None, None)
+    assert set(bundle) == {"application/vnd.vegalite.v5+json", "text/plain"}
+    assert bundle["text/plain"] == every_chart["tags"].to_dict()["description"]
+
+
+def test_use_theme_switches_back():
+    alt.renderers.enable("mimetype")
+    cl.use_theme()
+    assert (alt.renderers.active, alt.theme.active) == ("cardlab", "cardlab")
+
+
+def test_hostile_strings_lose_their_controls():
+    counts = cl.tag_counts(pl.DataFrame({"tags": [[HOSTILE, "b"]]}))
+    spec = str(cl.plot_counts(counts, title=HOSTILE).to_dict())
+    assert "\\x1b" not in repr(spec)
+    assert "\u202e" not in spec
+
+
+def test_empty_frames_say_so(cards):
+    none = pl.DataFrame({"tags": [[]]}, schema={"tags": pl.List(pl.String)})
+    with pytest.raises(cl.NoFigure, match="no rows"):
+        cl.plot_counts(cl.tag_counts(none))
+    with pytest.raises(cl.NoFigure, match="no two tags"):
+        cl.plot_cooccurrence(cl.cooccurrence(none))
+    nowhere = pl.DataFrame({"x": [float("nan")], "y": [0.0], "cluster": [0]})
+    with pytest.raises(cl.NoFigure, match="none of the 1 cards has a place"):
+        cl.plot_map(nowhere)
+
+
+def test_wrong_frames_say_which_call_makes_the_right_one(cards):
+    with pytest.raises(cl.CardlabError, match=r"that growth gives; missing period"):
+        cl.plot_growth(cards)
+    with pytest.raises(cl.CardlabError, match="length_ecdf, length_histogram or length_summary"):
+        cl.plot_lengths(cards)
+    with pytest.raises(cl.CardlabError, match="found list"):
+        cl.plot_counts([1])  # type: ignore[arg-type]
+    with pytest.raises(cl.CardlabError, match="at most 10,000 rows"):
+        charts.base.values(pl.DataFrame({"x": range(MAX_ROWS_SHOWN + 1)}))
+
+
+def test_a_large_map_is_sampled_and_says_so():
+    n = 8000
+    points = pl.DataFrame(
+        {"id": [str(i) for i in range(n)], "x": range(n), "y": range(n), "cluster": [0] * n}
+    )
+    points = points.cast({"x": pl.Float32, "y": pl.Float32})
+    chart = cl.plot_map(points)
+    assert "an even sample of 5,000 of 8,000 cards" in chart.to_dict()["title"]["subtitle"][0]
+    assert chart.to_dict() == cl.plot_map(points).to_dict()
+
+
+def test_one_tag_and_two_tags_draw():
+    two = cl.cooccurrence(pl.DataFrame({"tags": [["a", "b"], ["a"]]}), min_cards=1)
+    assert cl.plot_cooccurrence(two).to_dict()

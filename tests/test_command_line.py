@@ -1,0 +1,93 @@
+"""Every command does what its help says, and errors are one line on standard error."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import polars as pl
+import pytest
+
+from cardlab.__main__ import main
+
+
+def test_help_names_every_command(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    assert end.value.code == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in ("report", "notebooks", "profile", "sample"))
+
+
+def test_sample_and_profile(tmp_path, capsys):
+    path = tmp_path / "c.parquet"
+    assert main(["sample", "--cards", "60", "--seed", "3", str(path)]) == 0
+    assert pl.read_parquet(path).height == 60
+    assert main(["profile", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "pipeline_tag" in out
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+
+
+def test_errors_are_plain(tmp_path, capsys):
+    assert main(["profile", str(tmp_path / "missing.parquet")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("cardlab: ")
+    assert "no such file" in error
+    assert "Traceback" not in error
+    assert main(["sample", str(tmp_path / "c.csv")]) == 1
+    assert "must end in .parquet" in capsys.readouterr().err
+    assert main(["report", str(tmp_path / "missing"), "--out", str(tmp_path / "o")]) == 1
+    assert main(["report", "--set", "nonsense", "--out", str(tmp_path / "o")]) == 1
+    assert "--set takes KEY=VALUE" in capsys.readouterr().err
+
+
+def test_notebooks_are_copied(tmp_path, capsys):
+    assert main(["notebooks", str(tmp_path / "mine")]) == 0
+    assert len(list((tmp_path / "mine").glob("0*.ipynb"))) == 6
+
+
+CODE = """
+import sys, time
+begin = time.perf_counter()
+import cardlab
+seconds = time.perf_counter() - begin
+names = ("altair", "sklearn", "scipy", "ipywidgets", "nbconvert", "pandas")
+heavy = [name for name in names if name in sys.modules]
+print(heavy, dir(cardlab) > [], file=sys.stderr)
+"""
+
+
+def test_import_is_light_and_silent(tmp_path):
+    """No heavy package is loaded, nothing is printed or written by `import cardlab`."""
+    code = textwrap.dedent(CODE)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout == ""
+    assert done.stderr == "[] True\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_public_name_is_there_and_documented():
+    import ast
+    from pathlib import Path
+
+    import cardlab
+
+    for name in cardlab.__all__:
+        assert getattr(cardlab, name).__doc__, name
+    tree = ast.parse(Path(cardlab.__file__).read_text("utf-8"))
+    imported = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If)
+        for part in node.body
+        if isinstance(part, ast.ImportFrom)
+        for alias in part.names
+    }
+    assert imported == set(cardlab.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        cardlab.nothing  # noqa: B018
