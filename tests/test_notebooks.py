@@ -1,0 +1,52 @@
+"""Every notebook runs on synthetic, real, broken and poor corpora, in a kernel of its own."""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+import pytest
+
+import cardlab as cl
+
+REPORTS = 6
+
+
+def run(source, folder) -> list[str]:
+    written = cl.export_reports(source, folder, progress=lambda line: None)
+    pages = [path for path in written if path.name != "index.html"]
+    assert len(pages) == REPORTS
+    assert (folder / "index.html").is_file()
+    return [path.read_text("utf-8") for path in pages]
+
+
+def missing(page: str) -> list[str]:
+    return re.findall(r"No figure here: ([^<]*)", page)
+
+
+def test_on_a_small_synthetic_corpus(tmp_path):
+    pages = run(cl.make_cards(300), tmp_path)
+    assert all("Traceback" not in page for page in pages)
+    assert not any(missing(page) for page in pages)
+
+
+def test_on_a_slice_of_the_real_cards(data, tmp_path):
+    cards = pl.scan_parquet(data / "model_cards.librarian.parquet").gather_every(9).collect()
+    pages = run(cards, tmp_path)
+    assert not any(missing(page) for page in pages)
+    assert all(len(page.encode()) < 3_000_000 for page in pages)
+
+
+def test_on_a_corpus_with_ids_only(tmp_path):
+    """Every section that needs more says so, and no notebook fails."""
+    pages = run(pl.DataFrame({"id": ["a/b", "a/c", "d"]}), tmp_path)
+    said = [missing(page) for page in pages]
+    assert all(said[:5])
+    assert any("no column 'created_at'" in line.replace("&#x27;", "'") for line in said[0])
+
+
+@pytest.mark.parametrize(
+    "name", ["sampled_cards_2024.seed.parquet", "broken_front_matter.seed.parquet"]
+)
+def test_on_poor_real_corpora(data, tmp_path, name):
+    run(data / name, tmp_path)
