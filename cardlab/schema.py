@@ -149,7 +149,8 @@ def require(cards: Any, *names: str) -> list[str]:
 def lazy(cards: Any) -> nw.LazyFrame[Any]:
     """Wrap any supported frame as a narwhals LazyFrame."""
     try:
-        return nw.from_native(cards).lazy()
+        frame: nw.LazyFrame[Any] = nw.from_native(cards).lazy()
+        return frame
     except TypeError:
         raise not_a_frame(cards) from None
 
@@ -170,7 +171,8 @@ def collect(frame: Any) -> pl.DataFrame:
                 f"the cards could not be read to the end: {shorten(printable(str(error)), 300)}. "
                 "The file may be damaged or may have changed while it was read."
             ) from error
-    return nw.from_native(native).lazy().collect("polars").to_native()
+    rows: pl.DataFrame = nw.from_native(native).lazy().collect("polars").to_native()
+    return rows
 
 
 def to_lazy_polars(cards: Any) -> pl.LazyFrame:

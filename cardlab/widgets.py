@@ -158,6 +158,7 @@ class CardBrowser(widgets.VBox):  # type: ignore[misc]
         self.listed.options = [
             (printable(str(card)), row) for row, card in shown.select("__row", "id").iter_rows()
         ]
+        self.listed.index = 0 if shown.height else None
         self._open()
 
     def _open(self, _: Any = None) -> None:

@@ -7,7 +7,6 @@ import re
 import tomllib
 
 import pytest
-
 from conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -24,7 +23,7 @@ def bound_of(requirement: str) -> str:
 
 def test_environment_has_the_same_dependencies():
     text = (ROOT / "environment.yml").read_text("utf-8")
-    listed = re.findall(r"^  - ([^:\n]+)$", text, flags=re.MULTILINE)
+    listed = re.findall(r"^  - (.+)$", text.split("dependencies:")[1], flags=re.MULTILINE)
     conda = {name_of(line): bound_of(line) for line in listed}
     assert conda.pop("python") == PROJECT["project"]["requires-python"]
     assert conda.pop("pip", "") == ""

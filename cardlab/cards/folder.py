@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -15,7 +15,12 @@ from ..schema import PROBLEMS, printable, shorten
 
 _BATCH = 500
 _REVISION = re.compile(r"[0-9a-f]{7,40}")
-_SCHEMA = {"id": pl.String, "sha": pl.String, "card": pl.String, "__problems": PROBLEMS}
+_SCHEMA: dict[str, Any] = {
+    "id": pl.String,
+    "sha": pl.String,
+    "card": pl.String,
+    "__problems": PROBLEMS,
+}
 
 
 class CardFile(NamedTuple):
@@ -116,7 +121,7 @@ def _walk(root: Path) -> list[Path]:
 
 def _collections(cards: list[Path]) -> set[str]:
     """Give the first-level folders below which lie ORG/NAME, so that they are not an ORG."""
-    deep = {}
+    deep: dict[str, int] = {}
     for card in cards:
         parts = _model_parts(card)
         deep[parts[0]] = max(deep.get(parts[0], 0), len(parts))

@@ -190,14 +190,16 @@ def _in_memory(source: Any) -> pl.LazyFrame:
     module = type(source).__module__.split(".")[0]
     try:
         if module == "pandas":
-            return pl.from_pandas(source).lazy()
+            frame: pl.DataFrame = pl.from_pandas(source)
+            return frame.lazy()
         if hasattr(source, "__arrow_c_stream__"):
             return pl.DataFrame(source).lazy()
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
         if module != "pandas":
             raise SourceError(f"frame in memory ({type(source).__name__}): {error}") from error
         # a column that mixes strings and lists has no Arrow type: read it row by row
-        return frame_of_records(source.to_dict("records")).lazy()
+        records: list[Any] = source.to_dict("records")
+        return frame_of_records(records).lazy()
     except ImportError as error:
         raise SourceError(f"reading pandas frames needs pyarrow: {error}") from error
     raise not_a_frame(source)

@@ -101,8 +101,17 @@ if alt.renderers.active in ("default", "html"):
     alt.renderers.enable("cardlab")
 
 
+def clean(frame: pl.DataFrame) -> pl.DataFrame:
+    """Replace the active characters in all strings of a small frame."""
+    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    return frame.with_columns(
+        pl.Series(name, [None if v is None else printable(v) for v in frame[name]], pl.String)
+        for name in texts
+    )
+
+
 def values(frame: pl.DataFrame) -> alt.InlineData:
-    """Give a small frame as a chart's data: dates as ISO text, strings without active characters.
+    """Give a small frame as a chart's data: dates as ISO text, lists as one string.
 
     Raises
     ------
@@ -125,8 +134,6 @@ def values(frame: pl.DataFrame) -> alt.InlineData:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, str):
-        return printable(value)
     if isinstance(value, (dt.datetime, dt.date)):
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, float):

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from .base import ACCENT, FAINT, INK, finish, need, not_declared, percent, tooltips, values
+from .base import ACCENT, FAINT, INK, clean, finish, need, not_declared, percent, tooltips, values
 
 _LABELS = ("tag", "license", "language", "license_class", "value", "group", "problem")
 _NOUN = {
@@ -51,7 +51,7 @@ def plot_counts(
     need(counts, "n_cards", "card_share", made_by="tag_counts, license_counts or language_counts")
     label = label or next((name for name in _LABELS if name in counts.columns), counts.columns[0])
     noun = _NOUN.get(label, label)
-    shown = counts.head(top).with_columns(_names(counts, label).alias("shown"))
+    shown = clean(counts.head(top)).with_columns(_names(counts, label).alias("shown"))
     data = values(shown)
     total = _denominator(counts)
     order = shown["shown"].to_list()
@@ -101,4 +101,5 @@ def _denominator(counts: pl.DataFrame) -> int:
     """Give the number of cards that the shares are of."""
     if not counts.height or not counts["card_share"][0]:
         return 0
-    return round(counts["n_cards"][0] / counts["card_share"][0])
+    n_cards: int = round(counts["n_cards"][0] / counts["card_share"][0])
+    return n_cards

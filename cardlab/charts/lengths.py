@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 
 from ..text import MEASURES
-from .base import ACCENT, INK, SOFT, finish, need, not_declared, tooltips, values
+from .base import ACCENT, INK, SOFT, clean, finish, need, not_declared, tooltips, values
 
 
 def plot_lengths(lengths: pl.DataFrame, *, measure: str = "n_words", top: int = 20) -> Any:
@@ -35,6 +35,8 @@ def plot_lengths(lengths: pl.DataFrame, *, measure: str = "n_words", top: int = 
         The frame has no rows.
     """
     unit = MEASURES.get(measure, measure)
+    if isinstance(lengths, pl.DataFrame):
+        lengths = clean(lengths)
     if "cumulative_share" in getattr(lengths, "columns", ()):
         return _curves(lengths, unit)
     if "p50" in getattr(lengths, "columns", ()):

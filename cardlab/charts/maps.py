@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 
 from ..schema import NoFigure, at_least
-from .base import ACCENT, CATEGORIES, INK, MAX_ROWS_SHOWN, finish, need, tooltips, values
+from .base import ACCENT, CATEGORIES, INK, MAX_ROWS_SHOWN, clean, finish, need, tooltips, values
 
 _SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"]
 
@@ -52,7 +52,7 @@ def plot_map(
     placed = points.filter(pl.col("x").is_finite() & pl.col("y").is_finite())
     if not placed.height:
         raise NoFigure(f"none of the {points.height:,} cards has a place on the map.")
-    names = _group_names(placed, color, labels)
+    names = clean(_group_names(placed, color, labels))
     shown = names.sample(min(max_points, MAX_ROWS_SHOWN, names.height), seed=random_state)
     order = names.group_by("group").len().sort(["len", "group"], descending=[True, False])
     groups = order["group"].to_list()

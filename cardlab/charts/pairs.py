@@ -13,6 +13,7 @@ from .base import (
     DIVERGING,
     INK,
     SEQUENTIAL,
+    clean,
     finish,
     need,
     not_declared,
@@ -55,6 +56,7 @@ def plot_cooccurrence(pairs: pl.DataFrame, *, measure: str = "npmi", top: int = 
     one_of(measure, _MEASURES, name="measure")
     if not pairs.height:
         raise NoFigure("no two tags are together on enough cards.")
+    pairs = clean(pairs)
     sizes = _tag_sizes(pairs)
     kept = sizes.head(top)["tag"].to_list()
     inside = pairs.filter(pl.col("tag_a").is_in(kept) & pl.col("tag_b").is_in(kept))
@@ -159,7 +161,7 @@ def plot_crosstab(
         The table has no rows.
     """
     need(table, "row", "column", "n_cards", "residual", "n_total", made_by="crosstab")
-    shown = table.with_columns(
+    shown = clean(table).with_columns(
         not_declared("row"),
         not_declared("column"),
         pl.col("residual").clip(-10, 10).alias("shade"),

@@ -7,8 +7,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from ..schema import DATE_FLOOR
-from .base import ACCENT, WARM, finish, need, tooltips, values
+from ..schema import DATE_FLOOR, printable
+from .base import ACCENT, WARM, clean, finish, need, tooltips, values
 
 _FLOOR_NOTE = "2022-03-02 is the Hub's date for everything older"
 
@@ -73,8 +73,8 @@ def plot_growth(grown: pl.DataFrame, *, title: str = "Growth of the corpus") -> 
             f"({_FLOOR_NOTE})"
         ),
         description=(
-            f"New cards a period and cumulative number, {first:%Y-%m} to {last:%Y-%m}: {total:,} "
-            f"cards with a creation date; {floor:,} at the Hub's date floor, whose true date is "
+            f"New cards a period and cumulative number, {str(first)[:7]} to {str(last)[:7]}: "
+            f"{total:,} cards with a creation date; {floor:,} at the Hub's date floor, whose true date is "
             "unknown."
         ),
     )
@@ -83,7 +83,8 @@ def plot_growth(grown: pl.DataFrame, *, title: str = "Growth of the corpus") -> 
 def _by_group(grown: pl.DataFrame, title: str) -> Any:
     sums = grown.group_by("group").agg(pl.col("n_new").sum()).drop_nulls("group")
     largest = sums.sort(["n_new", "group"], descending=[True, False]).head(7)["group"].to_list()
-    shown = grown.filter(pl.col("group").is_in(largest))
+    shown = clean(grown.filter(pl.col("group").is_in(largest)))
+    largest = [printable(group) for group in largest]
     lines = (
         alt.Chart(values(shown), height=280)
         .mark_line()

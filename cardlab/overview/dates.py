@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import Any
 
@@ -60,22 +61,23 @@ def growth(cards: Any, *, every: str = "1mo", by: str | None = None) -> pl.DataF
         frame = frame.with_columns(nw.col(by).list.unique()).explode(
             by, empty_as_null=False, keep_nulls=False
         )
-    # days are few, so periods and ranges are polars' work, the same on every engine
-    keys = ["created_at", *([by] if by else [])]
-    instants = collect(frame.group_by(*keys).agg(nw.len().alias("n")))
-    if not instants.height:
+    frame = frame.with_columns(
+        nw.col("created_at").dt.truncate("1d").alias("__day"),
+        (nw.col("created_at") == nw.lit(dt.datetime.fromisoformat(DATE_FLOOR))).alias("__floor"),
+    )
+    # days are few: periods and their range are polars' work then, the same on every engine
+    keys = ["__day", "__floor", *([by] if by else [])]
+    days = collect(frame.group_by(*keys).agg(nw.len().alias("n")))
+    if not days.height:
         raise NoFigure(f"none of the {count(cards):,} cards has a creation date.")
-    floor = pl.lit(DATE_FLOOR).str.to_datetime(time_unit="us", time_zone="UTC")
-    at = pl.col("created_at").cast(INSTANT)
     group = [pl.col(by).cast(pl.String).alias("group")] if by else []
-    counted = instants.group_by(*group, at.dt.truncate(every).alias("period")).agg(
+    period = pl.col("__day").cast(INSTANT).dt.truncate(every).alias("period")
+    counted = days.group_by(*group, period).agg(
         pl.col("n").sum().cast(pl.Int64).alias("n_new"),
-        pl.col("n").filter(at == floor).sum().cast(pl.Int64).alias("at_floor"),
+        pl.col("n").filter("__floor").sum().cast(pl.Int64).alias("at_floor"),
     )
-    first, last = counted["period"].min(), counted["period"].max()
-    periods = pl.DataFrame(
-        {"period": pl.datetime_range(first, last, every, time_unit="us", eager=True)}
-    )
+    ends = pl.col("period")
+    periods = counted.select(pl.datetime_range(ends.min(), ends.max(), every, time_unit="us"))
     names = ["group"] if by else []
     grid = counted.select("group").unique().join(periods, how="cross") if by else periods
     return (

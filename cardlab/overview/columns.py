@@ -50,7 +50,7 @@ def profile(cards: Any) -> pl.DataFrame:
         first = item.pop("first")
         item["null_share"] = item["n_null"] / row["n"] if row["n"] else None
         item["examples"] = classes.get(item["column"]) or _first_ones(first)
-    layout = {
+    layout: dict[str, Any] = {
         "column": pl.String,
         "dtype": pl.String,
         "n_null": pl.Int64,
