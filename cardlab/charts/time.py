@@ -74,8 +74,8 @@ def plot_growth(grown: pl.DataFrame, *, title: str = "Growth of the corpus") -> 
         ),
         description=(
             f"New cards a period and cumulative number, {str(first)[:7]} to {str(last)[:7]}: "
-            f"{total:,} cards with a creation date; {floor:,} at the Hub's date floor, whose true date is "
-            "unknown."
+            f"{total:,} cards with a creation date; {floor:,} at the Hub's date floor, whose true "
+            "date is unknown."
         ),
     )
 

@@ -1,0 +1,237 @@
+"""One output of a code cell to HTML, by the richest representation that is safe to keep."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .charts import VEGALITE, RefusedChartError, checked_spec
+from .sanitize import (
+    clean_html,
+    escape,
+    json_block,
+    markdown,
+    packed,
+    printed,
+    strip_ansi,
+    visible,
+    visible_values,
+)
+
+TABLE = "application/vnd.cardlab.table.v1+json"
+FACTS = "application/vnd.cardlab.facts.v1+json"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+_KINDS = {"text", "int", "float", "share", "list", "date"}
+_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
+_KERNEL_FILE = re.compile(r"\S*ipykernel_\d+[/\\]\d+\.py")
+_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
+WIDGET_NOTE = (
+    '<p class="widget-note">An interactive widget stands here when the notebook is open in '
+    "JupyterLab (<code>make lab</code>, or copy the notebooks with "
+    "<code>cardlab notebooks DIR</code>).</p>"
+)
+
+
+@dataclass
+class Outputs:
+    """Renders outputs and remembers what a page has to know of them.
+
+    Parameters
+    ----------
+    hidden : mapping of str to str, optional
+        Paths of this machine and what stands for them in printed text.
+    siblings : collection of str, optional
+        The reports that links in Markdown may lead to.
+    """
+
+    hidden: Mapping[str, str] = field(default_factory=dict)
+    siblings: Collection[str] = ()
+    n_charts: int = 0
+    n_tables: int = 0
+    version: tuple[int, int] = (0, 0)
+    facts: list[dict[str, str]] | None = None
+
+    def render(self, output: Any) -> str:
+        """Return the HTML of one output; empty when there is nothing to show."""
+        if output.output_type == "stream":
+            return self._stream(str(output.text), is_error=output.name == "stderr")
+        if output.output_type == "error":
+            return self._error(output)
+        return self._bundle(output.get("data", {}))
+
+    def _bundle(self, data: Mapping[str, Any]) -> str:
+        note = WIDGET_NOTE if WIDGET in data else ""
+        ways: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
+            (VEGALITE, self._chart),
+            (TABLE, self._table),
+            (FACTS, self._facts),
+        ]
+        for mime, render in ways:
+            if mime in data:
+                return render(data) + note
+        if note:  # the rest of such a bundle is only the widget's repr
+            return note
+        if "text/html" in data:
+            return f'<div class="html">{clean_html(_text(data["text/html"]))}</div>'
+        if "text/markdown" in data:
+            content = markdown(_text(data["text/markdown"]), siblings=self.siblings)
+            return f'<div class="prose">{content}</div>'
+        return _image(data) or self._plain(data)
+
+    def _chart(self, data: Mapping[str, Any]) -> str:
+        description = visible(_text(data.get("text/plain", ""))).strip() or "A chart."
+        try:
+            spec, version = checked_spec(data[VEGALITE])
+            block = json_block(spec)
+        except (RefusedChartError, ValueError) as error:
+            return f'<p class="refused">A chart was left out: {escape(str(error))}.</p>'
+        self.n_charts += 1
+        self.version = max(self.version, version)
+        number = self.n_charts
+        return (
+            f'<figure class="chart" id="chart-{number}" aria-label="{escape(description)}">'
+            '<div class="canvas" tabindex="0"><noscript>This chart is drawn by a script; its '
+            "description stands below.</noscript></div>"
+            f'<figcaption dir="auto">{escape(description)}</figcaption>'
+            '<p class="tools" hidden><button type="button" data-save="csv">Download data</button>'
+            '<button type="button" data-save="png">Download PNG</button></p>'
+            f'<script type="application/json" class="spec">{block}</script></figure>'
+        )
+
+    def _table(self, data: Mapping[str, Any]) -> str:
+        try:
+            table = checked_table(data[TABLE])
+        except (KeyError, TypeError, ValueError) as error:
+            return f'<p class="refused">A table was left out: {escape(str(error))}.</p>'
+        self.n_tables += 1
+        number = self.n_tables
+        caption = escape(table["caption"])
+        n_rows = len(table["data"][0]) if table["data"] else 0
+        return (
+            f'<section class="table" id="table-{number}" aria-label="{caption or "Table"}">'
+            f'<p class="caption" dir="auto">{caption}</p>'
+            f"<noscript><p>This table of {n_rows:,} rows is shown by a script.</p></noscript>"
+            '<script type="application/octet-stream" class="packed">'
+            f"{packed(json.dumps(table, ensure_ascii=False, separators=(',', ':')))}"
+            "</script></section>"
+        )
+
+    def _facts(self, data: Mapping[str, Any]) -> str:
+        facts = checked_facts(data[FACTS])
+        if self.facts is None:
+            self.facts = facts
+        return facts_html(facts)
+
+    def _stream(self, text: str, *, is_error: bool) -> str:
+        text = self.scrub(text).strip("\n")
+        if not text.strip():
+            return ""
+        n_lines = text.count("\n") + 1
+        word = "Messages" if is_error else "Printed output"
+        lines = f"{n_lines:,} line{'s' if n_lines > 1 else ''}"
+        return (
+            f'<details class="stream"><summary>{word} ({lines})</summary>'
+            f"<pre>{printed(text)}</pre></details>"
+        )
+
+    def _error(self, output: Any) -> str:
+        head = escape(strip_ansi(self.scrub(f"{output.ename}: {output.evalue}")))
+        trace = printed(self.scrub("\n".join(output.traceback)))
+        return (
+            f'<div class="error" role="note"><p><strong>{head}</strong></p>'
+            f"<details><summary>Traceback</summary><pre>{trace}</pre></details></div>"
+        )
+
+    def _plain(self, data: Mapping[str, Any]) -> str:
+        text = self.scrub(_text(data.get("text/plain", "")))
+        return f'<pre class="plain">{printed(text)}</pre>' if text.strip() else ""
+
+    def scrub(self, text: str) -> str:
+        """Take out of printed text what differs from run to run or tells of this machine."""
+        text = _ADDRESS.sub("at 0x…", _KERNEL_FILE.sub("cell", text))
+        for path, shown in self.hidden.items():
+            text = text.replace(path, shown)
+        return text
+
+
+def hidden_paths(source: Any, *, label: str, scratch: Path) -> dict[str, str]:
+    """Return the paths that no page should show, the longest first."""
+    paths = {str(scratch / "work"): "."}
+    for value in source if isinstance(source, list) else [source]:
+        if value and os.path.isabs(value):
+            paths[str(value)] = label
+    home = str(Path.home())
+    if len(home) > 1:
+        paths[home + os.sep] = "~" + os.sep
+    return dict(sorted(paths.items(), key=lambda item: -len(item[0])))
+
+
+def checked_table(table: Any) -> dict[str, Any]:
+    """Return a table's data with every text made visible, or raise ValueError."""
+    columns = [
+        {
+            "name": visible(str(column["name"])),
+            "label": visible(str(column.get("label") or column["name"])),
+            "kind": column.get("kind") if column.get("kind") in _KINDS else "text",
+        }
+        for column in table["columns"]
+    ]
+    data = visible_values(list(table["data"]))
+    if not columns or len(columns) != len(data):
+        raise ValueError(f"it names {len(columns)} columns and holds {len(data)}")
+    lengths = {len(values) for values in data}
+    if len(lengths) != 1:
+        raise ValueError("its columns differ in length")
+    n_rows = lengths.pop()
+    n_total = max(n_rows, int(table.get("n_total") or 0))
+    caption = visible(str(table.get("caption") or ""))
+    return {"caption": caption, "columns": columns, "data": data, "n_total": n_total}
+
+
+def checked_facts(facts: Any) -> list[dict[str, str]]:
+    """Return key figures as text; what is no list of them gives none."""
+    items = facts.get("facts", []) if isinstance(facts, Mapping) else []
+    names = ("label", "value", "note")
+    return [
+        {name: visible(str(item.get(name) or "")) for name in names}
+        for item in items
+        if isinstance(item, Mapping)
+    ]
+
+
+def facts_html(facts: list[dict[str, str]]) -> str:
+    """Return key figures as tiles."""
+    tiles = "".join(
+        f'<div><dt dir="auto">{escape(fact["label"])}</dt>'
+        f'<dd dir="auto">{escape(fact["value"])}</dd>'
+        + (f'<dd class="note" dir="auto">{escape(fact["note"])}</dd>' if fact["note"] else "")
+        + "</div>"
+        for fact in facts
+    )
+    return f'<dl class="facts">{tiles}</dl>' if tiles else ""
+
+
+def _text(value: Any) -> str:
+    """Return the text of a MIME value, which may be split into lines."""
+    return "".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _image(data: Mapping[str, Any]) -> str:
+    alt = escape(_text(data.get("text/plain", "")).strip() or "Image")
+    for mime in ("image/png", "image/jpeg"):
+        content = _text(data.get(mime, "")).strip()
+        if content and _BASE64.fullmatch(content):
+            packed_image = "".join(content.split())
+            return f'<p class="image"><img src="data:{mime};base64,{packed_image}" alt="{alt}"></p>'
+    if "image/svg+xml" in data:
+        # Inside <img> an SVG neither runs scripts nor loads anything.
+        svg = base64.b64encode(_text(data["image/svg+xml"]).encode(errors="replace")).decode()
+        return f'<p class="image"><img src="data:image/svg+xml;base64,{svg}" alt="{alt}"></p>'
+    return ""

@@ -1,0 +1,158 @@
+"""Untrusted text to HTML that cannot act.
+
+A card's author decides what stands in tags, titles and tables. Everything that reaches a page
+goes through one of these functions: escaped, cleaned with nh3, or stored as data.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import html
+import json
+import re
+from collections.abc import Collection
+from typing import Any
+
+# C0 and C1 controls but tab and newline, the bidirectional controls, and lone surrogates (which
+# cannot be written as UTF-8 at all).
+_ACTING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_ANSI = re.compile(
+    r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC: titles and links
+    r"|\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
+    r"|\x1b[@-_]"
+)
+_DATA_IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]+")
+_LINK = re.compile(r"(?:https?://|mailto:|#)[^\x00-\x20]*", re.IGNORECASE)
+_NOTEBOOK_LINK = re.compile(r"(?:\./)?([\w-]+)\.ipynb(#[\w-]*)?")
+_ALLOWED_CLASS = re.compile(r"cl-[a-z0-9-]{1,40}|dataframe")
+
+_TAGS = {
+    *("a", "abbr", "b", "bdi", "blockquote", "br", "caption", "cite", "code", "col", "colgroup"),
+    *("dd", "del", "details", "dfn", "div", "dl", "dt", "em", "figcaption", "figure", "hr", "i"),
+    *("h1", "h2", "h3", "h4", "h5", "h6", "img", "ins", "kbd", "li", "mark", "ol", "p", "pre"),
+    *("q", "s", "samp", "small", "span", "strong", "sub", "summary", "sup", "table", "tbody"),
+    *("td", "tfoot", "th", "thead", "time", "tr", "u", "ul", "var", "wbr"),
+}
+_ATTRIBUTES = {
+    "*": {"class", "title", "lang", "dir"},
+    "a": {"href"},
+    "img": {"src", "alt", "width", "height"},
+    "td": {"colspan", "rowspan", "align"},
+    "th": {"colspan", "rowspan", "scope", "align"},
+    "ol": {"start"},
+    "col": {"span"},
+    "details": {"open"},
+    "time": {"datetime"},
+}
+# The words inside these are no text for a reader.
+_DROPPED_WITH_CONTENT = {
+    *("script", "style", "iframe", "object", "embed", "template", "noscript", "svg", "math"),
+    *("title", "textarea", "select", "noembed", "noframes", "xmp", "plaintext"),
+}
+
+
+def visible(text: str) -> str:
+    """Replace what would act on a reader's screen instead of being seen."""
+    return _ACTING.sub("\ufffd", text.replace("\r\n", "\n"))
+
+
+def strip_ansi(text: str) -> str:
+    """Remove terminal colours and the other escape sequences."""
+    return _ANSI.sub("", text)
+
+
+def escape(text: str) -> str:
+    """Return text as HTML that shows it, controls made visible."""
+    return html.escape(visible(text))
+
+
+def printed(text: str) -> str:
+    """Return what a program printed, as HTML."""
+    return escape(strip_ansi(text))
+
+
+def clean_html(fragment: str) -> str:
+    """Return an HTML fragment with only harmless tags, attributes, links and images.
+
+    No ids, so that nothing can stand in for an element that our scripts look up; no styles; of
+    the classes only ours (``cl-...``) and ``dataframe``.
+    """
+    return _clean(fragment, siblings=())
+
+
+def markdown(text: str, *, siblings: Collection[str] = ()) -> str:
+    """Return Markdown as HTML; raw HTML in it is shown, not obeyed.
+
+    Parameters
+    ----------
+    text : str
+        Markdown with tables.
+    siblings : collection of str
+        Reports in the same folder: links to their notebooks become links to the reports.
+    """
+    import mistune
+
+    render = mistune.create_markdown(escape=True, plugins=["table", "strikethrough", "footnotes"])
+    rendered = render(visible(text))
+    assert isinstance(rendered, str)
+    return _clean(rendered, siblings=siblings)
+
+
+def _clean(fragment: str, *, siblings: Collection[str]) -> str:
+    import nh3
+
+    def keep(tag: str, attribute: str, value: str) -> str | None:
+        if attribute == "src":
+            return value if _DATA_IMAGE.fullmatch(value) else None
+        if attribute == "href":
+            link = _NOTEBOOK_LINK.fullmatch(value)
+            if link and link[1] in siblings:
+                return f"{link[1]}.html{link[2] or ''}"
+            return value if _LINK.fullmatch(value) else None
+        if attribute == "class":
+            return " ".join(filter(_ALLOWED_CLASS.fullmatch, value.split())) or None
+        return value
+
+    return visible(
+        nh3.clean(
+            fragment,
+            tags=_TAGS,
+            clean_content_tags=_DROPPED_WITH_CONTENT,
+            attributes=_ATTRIBUTES,
+            attribute_filter=keep,
+            url_schemes={"http", "https", "mailto", "data"},
+            link_rel="noopener noreferrer",
+        )
+    )
+
+
+def text_of(fragment: str) -> str:
+    """Return the text of cleaned HTML on one line."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", "", fragment)).split())
+
+
+def visible_values(value: Any) -> Any:
+    """Apply :func:`visible` to every string and key of a JSON value; NaN becomes None."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict):
+        return {visible(str(key)): visible_values(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [visible_values(item) for item in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value
+
+
+def json_block(value: Any) -> str:
+    """Return JSON that can stand inside a ``<script>`` element."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def packed(text: str) -> str:
+    """Return text gzipped in base64, the same bytes each time."""
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode("ascii")

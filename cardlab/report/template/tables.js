@@ -1,0 +1,240 @@
+// Tables from columns: sorted, searched and paged in the page. Text only ever becomes text nodes.
+(() => {
+  "use strict";
+  const { inflate, toCsv, saveCsv, fileName, make } = cardlab;
+  const MOST_ITEMS = 20;
+  const MOST_LETTERS = 300;
+  const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
+  const isNumeric = (kind) => kind === "int" || kind === "float" || kind === "share";
+
+  // A column's numbers share their decimals, so that the points stand below each other.
+  const formatter = (kind, values) => {
+    if (kind === "int") return (value) => value.toLocaleString("en-US");
+    if (kind === "share") {
+      const percent = { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 };
+      const format = new Intl.NumberFormat("en-US", percent);
+      return (value) => format.format(value);
+    }
+    const largest = values.reduce((max, v) => (v === null ? max : Math.max(max, Math.abs(v))), 0);
+    const digits = largest >= 1000 ? 1 : largest >= 10 ? 2 : 3;
+    const format = new Intl.NumberFormat("en-US", {
+      minimumFractionDigits: digits,
+      maximumFractionDigits: digits,
+    });
+    const least = 0.5 * 10 ** -digits;
+    return (value) =>
+      value !== 0 && Math.abs(value) < least ? value.toExponential(1) : format.format(value);
+  };
+
+  const textOf = (value, column) => {
+    if (value === null || value === undefined) return "";
+    if (typeof value === "number" && isNumeric(column.kind)) return column.format(value);
+    if (Array.isArray(value)) return value.join(", ");
+    return typeof value === "object" ? JSON.stringify(value) : String(value);
+  };
+
+  const fillCell = (cell, value, column) => {
+    if (value === null || value === undefined) {
+      cell.textContent = "—";
+      cell.title = "no value";
+      cell.className = "null";
+      return;
+    }
+    if (isNumeric(column.kind)) {
+      cell.textContent = textOf(value, column);
+      return;
+    }
+    // One card can have thousands of tags; the search and the CSV have them all.
+    const items = Array.isArray(value) ? value : [textOf(value, column)];
+    items.slice(0, MOST_ITEMS).forEach((item, i) => {
+      const text = String(item);
+      const cut = text.length > MOST_LETTERS;
+      if (i) cell.append(", ");
+      cell.append(make("bdi", { textContent: cut ? text.slice(0, MOST_LETTERS) + "…" : text }));
+      if (cut) cell.title = text.slice(0, 5000);
+    });
+    const more = items.length - MOST_ITEMS;
+    if (more > 0) {
+      const words = ` and ${more.toLocaleString("en-US")} more`;
+      cell.append(make("span", { className: "null", textContent: words }));
+    }
+    if (!items.length) cell.append(make("span", { className: "null", textContent: "none" }));
+  };
+
+  // Long words may break, so a browser would squeeze a column to a few letters: it keeps room for
+  // its longest word of common length.
+  const leastWidth = (column, values) => {
+    if (isNumeric(column.kind)) return "";
+    const words = values.slice(0, 200).flatMap((value) => textOf(value, column).split(/[\s\-]+/));
+    const longest = words.reduce((max, word) => Math.max(max, word.length), 4);
+    return `calc(${Math.min(longest, 16) + 1}ch + 1.4rem)`;
+  };
+
+  const compare = (a, b) =>
+    typeof a === "number" && typeof b === "number" ? a - b : collator.compare(String(a), String(b));
+
+  class Table {
+    constructor(section, content) {
+      this.section = section;
+      this.data = content.data;
+      this.nRows = this.data[0].length;
+      this.nTotal = content.n_total;
+      this.columns = content.columns.map((column, i) => ({
+        ...column,
+        format: isNumeric(column.kind) ? formatter(column.kind, this.data[i]) : String,
+      }));
+      this.widths = this.columns.map((column, i) => leastWidth(column, this.data[i]));
+      this.rows = Array.from({ length: this.nRows }, (_, i) => i);
+      this.shown = this.rows;
+      this.query = "";
+      this.sort = null;
+      this.page = 0;
+      this.perPage = 10;
+      this.build();
+      this.update();
+    }
+
+    build() {
+      this.headers = this.columns.map((column, i) => this.buildHeader(column, i));
+      this.body = make("tbody");
+      const table = make("table", {}, [
+        make("thead", {}, [make("tr", {}, this.headers)]),
+        this.body,
+      ]);
+      const label = this.section.getAttribute("aria-label");
+      this.scroll = make("div", { className: "scroll", tabIndex: 0, role: "region" }, [table]);
+      this.scroll.setAttribute("aria-label", label + ", scrolls");
+      this.status = make("p", { className: "status", role: "status" });
+      this.section.append(this.buildTop(), this.scroll, this.buildPager());
+    }
+
+    buildHeader(column, i) {
+      const button = make("button", { type: "button" }, [make("bdi", { textContent: column.label })]);
+      button.addEventListener("click", () => this.sortBy(i));
+      const header = make("th", { scope: "col" }, [button]);
+      header.setAttribute("aria-sort", "none");
+      if (isNumeric(column.kind)) header.className = "number";
+      return header;
+    }
+
+    buildTop() {
+      const search = make("input", { type: "search", autocomplete: "off", spellcheck: false });
+      search.addEventListener("input", () => {
+        this.query = search.value.trim().toLowerCase();
+        this.page = 0;
+        this.update();
+      });
+      const label = make("label", { className: "search" }, [make("span", { textContent: "Search" }), search]);
+      label.hidden = this.nRows <= 10;
+      const save = make("button", { type: "button", textContent: "Download CSV" });
+      save.addEventListener("click", () => this.save());
+      return make("div", { className: "top" }, [label, this.status, save]);
+    }
+
+    buildPager() {
+      const step = (text, by) => {
+        const button = make("button", { type: "button", textContent: text });
+        button.addEventListener("click", () => {
+          this.page += by;
+          this.update();
+        });
+        return button;
+      };
+      this.previous = step("Previous", -1);
+      this.next = step("Next", 1);
+      this.range = make("span", { className: "range" });
+      const options = [10, 25, 100].map((n) => make("option", { value: n, textContent: n }));
+      const size = make("select", {}, options);
+      size.addEventListener("change", () => {
+        this.perPage = Number(size.value);
+        this.page = 0;
+        this.update();
+      });
+      const label = make("label", {}, [make("span", { textContent: "Rows a page" }), size]);
+      const pager = make("div", { className: "pager" }, [this.previous, this.range, this.next, label]);
+      pager.hidden = this.nRows <= 10;
+      return pager;
+    }
+
+    // The first press puts what a reader looks for on top: A for text, the most for numbers. The
+    // second turns it round, the third gives the order of the source back.
+    sortBy(i) {
+      const first = isNumeric(this.columns[i].kind) ? "descending" : "ascending";
+      const second = first === "ascending" ? "descending" : "ascending";
+      const now = this.sort && this.sort.column === i ? this.sort.direction : null;
+      const direction = now === null ? first : now === first ? second : null;
+      this.sort = direction && { column: i, direction };
+      this.headers.forEach((header, k) =>
+        header.setAttribute("aria-sort", direction && k === i ? direction : "none"),
+      );
+      this.page = 0;
+      this.update();
+    }
+
+    haystack(row) {
+      this.haystacks ??= new Array(this.nRows);
+      this.haystacks[row] ??= this.columns
+        .map((column, i) => textOf(this.data[i][row], column))
+        .join("\n")
+        .toLowerCase();
+      return this.haystacks[row];
+    }
+
+    select() {
+      let rows = this.rows;
+      if (this.query) rows = rows.filter((row) => this.haystack(row).includes(this.query));
+      if (!this.sort) return rows;
+      const values = this.data[this.sort.column];
+      const sign = this.sort.direction === "ascending" ? 1 : -1;
+      const isNull = (row) => values[row] === null || values[row] === undefined;
+      return [...rows].sort((a, b) => {
+        if (isNull(a) || isNull(b)) return isNull(a) - isNull(b) || a - b;
+        return sign * compare(values[a], values[b]) || a - b;
+      });
+    }
+
+    update() {
+      this.shown = this.select();
+      const nPages = Math.max(1, Math.ceil(this.shown.length / this.perPage));
+      this.page = Math.min(Math.max(this.page, 0), nPages - 1);
+      const start = this.page * this.perPage;
+      const rows = this.shown.slice(start, start + this.perPage);
+      this.body.replaceChildren(...rows.map((row) => this.buildRow(row)));
+      this.previous.disabled = this.page === 0;
+      this.next.disabled = this.page === nPages - 1;
+      const number = (n) => n.toLocaleString("en-US");
+      this.range.textContent = rows.length
+        ? `${number(start + 1)}–${number(start + rows.length)}`
+        : "none";
+      const cut = this.nTotal > this.nRows ? ` (first ${number(this.nRows)} of ${number(this.nTotal)})` : "";
+      this.status.textContent = `${number(this.shown.length)} of ${number(this.nRows)} rows${cut}`;
+    }
+
+    buildRow(row) {
+      const cells = this.columns.map((column, i) => {
+        const cell = make("td");
+        fillCell(cell, this.data[i][row], column);
+        if (isNumeric(column.kind)) cell.classList.add("number");
+        cell.style.minWidth = this.widths[i];
+        return cell;
+      });
+      return make("tr", {}, cells);
+    }
+
+    save() {
+      const rows = this.shown.map((row) => this.data.map((values) => values[row]));
+      const text = toCsv(this.columns.map((column) => column.name), rows);
+      saveCsv(text, fileName(this.section.id, "csv"));
+    }
+  }
+
+  window.cardlabTables = [...document.querySelectorAll("section.table")].map(async (section) => {
+    try {
+      const content = JSON.parse(await inflate(section.querySelector(".packed").textContent));
+      return new Table(section, content);
+    } catch (error) {
+      section.append(make("p", { className: "refused", textContent: `This table cannot be shown: ${error.message}.` }));
+      throw error;
+    }
+  });
+})();
