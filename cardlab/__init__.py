@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 #: Where each public name lives, in the order in which data flows.
 _HOME = {
-    "schema": ["CardlabError", "MissingColumn", "NoFigure", "SourceError"],
+    "schema": ["CardlabError", "MissingColumn", "NoFigure", "SourceError", "require"],
     "cards": ["read_cards", "scan_cards"],
     "sample": ["make_cards"],
     "overview": ["growth", "problems", "profile"],
@@ -81,7 +81,7 @@ if TYPE_CHECKING:
     from .overview import growth, problems, profile
     from .report import export_report, export_reports
     from .sample import make_cards
-    from .schema import CardlabError, MissingColumn, NoFigure, SourceError
+    from .schema import CardlabError, MissingColumn, NoFigure, SourceError, require
     from .tags import cooccurrence, tag_counts, tag_kind, with_tag_kinds
     from .text import length_ecdf, length_histogram, length_summary, with_text_lengths
     from .widgets import CardBrowser

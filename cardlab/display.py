@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from .cards.fingerprint import corpus_hash
-from .schema import CardlabError, NoFigure, count, printable
+from .schema import CardlabError, NoFigure, count, printable, shorten
 
 _TABLE = "application/vnd.cardlab.table.v1+json"
 _FACTS = "application/vnd.cardlab.facts.v1+json"
@@ -42,6 +42,11 @@ _HEADINGS = {
     "confidence_ab": "first → second",
     "confidence_ba": "second → first",
     "npmi": "NPMI",
+    "n_clusters": "clusters",
+    "ari_mean": "agreement (adjusted Rand)",
+    "ari_low": "weakest 5 % of pairs",
+    "top_license": "commonest licence",
+    "example_ids": "examples",
     "median_low": "median from",
     "median_high": "to",
 }
@@ -265,7 +270,7 @@ def _pairs(row: tuple[Any, ...], table: dict[str, Any]) -> Iterator[tuple[Any, d
 
 def _td(value: Any, kind: str) -> str:
     if value is None:
-        return "<td>–</td>"
+        return '<td style="text-align: left">–</td>'
     if kind == "share":
         text = f"{100 * value:.1f} %"
     elif kind == "int":
@@ -276,8 +281,8 @@ def _td(value: Any, kind: str) -> str:
         text = ", ".join(str(item) for item in value)
     else:
         text = str(value)
-    align = ' style="text-align: right"' if kind in ("share", "int", "float") else ""
-    return f"<td{align}>{html.escape(text if len(text) <= 120 else text[:119] + '…')}</td>"
+    align = "right" if kind in ("share", "int", "float") else "left"
+    return f'<td style="text-align: {align}">{html.escape(shorten(text, 120))}</td>'
 
 
 def _label(source: Any) -> str:

@@ -96,6 +96,7 @@ _HOW_TO_GET = {
     "embeddings": "compute vectors with cardlab.embed(cards), or read a source that has them",
     "languages": "read a source with front matter or a `languages` column",
     "license": "read a source with `tags`, front matter or a `license` column",
+    "n_words": "with_text_lengths(cards), on cards that have a `text`",
     "created_at": "read a listing of the Hub that gives `createdAt`",
     "downloads": "read a listing of the Hub that gives `downloads`",
 }

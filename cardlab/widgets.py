@@ -118,7 +118,7 @@ class CardBrowser(widgets.VBox):  # type: ignore[misc]
         counts = values.drop_nulls().value_counts().rows()
         ranked = sorted(counts, key=lambda pair: (-pair[1], pair[0]))[:100]
         options = [("any", None), *((f"{printable(v)[:60]} ({n:,})", v) for v, n in ranked)]
-        return widgets.Dropdown(options=options, description=column.replace("_", " "))
+        return widgets.Dropdown(options=options, index=0, description=column.replace("_", " "))
 
     def _conditions(self) -> list[tuple[str, pl.Expr]]:
         """Give each condition as code and as the expression that the code says."""

@@ -46,7 +46,12 @@ def test_on_a_corpus_with_ids_only(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["sampled_cards_2024.seed.parquet", "broken_front_matter.seed.parquet"]
+    "name",
+    [
+        "sampled_cards_2024.seed.parquet",
+        "broken_front_matter.seed.parquet",
+        "seed_full_columns.parquet",
+    ],
 )
 def test_on_poor_real_corpora(data, tmp_path, name):
     run(data / name, tmp_path)

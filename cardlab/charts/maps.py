@@ -59,7 +59,7 @@ def plot_map(
     hide = alt.Axis(labels=False, ticks=False, grid=False, domain=False, title=None)
     scale = alt.Scale(domain=groups, range=(CATEGORIES * (len(groups) // 10 + 1))[: len(groups)])
     shapes = [shape for shape in _SHAPES for _ in CATEGORIES] * (len(groups) // 60 + 1)
-    legend = alt.Legend(columns=1 if len(groups) <= 24 else 2, symbolLimit=60, labelLimit=260)
+    legend = alt.Legend(columns=1 if len(groups) <= 36 else 2, symbolLimit=60, labelLimit=230)
     pick = alt.selection_point(fields=["group"], bind="legend")
     chart = (
         alt.Chart(values(shown.select("x", "y", "id", "group")), width=560, height=480)

@@ -62,12 +62,15 @@
   };
 
   // Long words may break, so a browser would squeeze a column to a few letters: it keeps room for
-  // its longest word of common length.
+  // its longest word of common length, and for long contents so much that three lines hold most.
   const leastWidth = (column, values) => {
     if (isNumeric(column.kind)) return "";
-    const words = values.slice(0, 200).flatMap((value) => textOf(value, column).split(/[\s\-]+/));
+    const texts = values.slice(0, 200).map((value) => textOf(value, column));
+    const words = texts.flatMap((text) => text.split(/[\s\-]+/));
+    const mean = texts.reduce((sum, text) => sum + text.length, 0) / Math.max(texts.length, 1);
     const longest = words.reduce((max, word) => Math.max(max, word.length), 4);
-    return `calc(${Math.min(longest, 16) + 1}ch + 1.4rem)`;
+    const room = Math.max(Math.min(longest, 16) + 1, Math.min(Math.ceil(mean / 3), 36));
+    return `calc(${room}ch + 1.4rem)`;
   };
 
   const compare = (a, b) =>

@@ -1,0 +1,74 @@
+"""The curated reports of the real and of the hostile corpus, opened without a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from browser import browser_or_skip, open_report
+
+import cardlab as cl
+
+PAGES = [
+    "01-corpus-overview",
+    "02-tag-cooccurrence",
+    "03-licenses-and-languages",
+    "04-text-lengths",
+    "05-embedding-clusters",
+    "06-explore-cards",
+    "index",
+]
+#: Charts that each page has on a corpus that has every column.
+CHARTS = dict(zip(PAGES, [2, 2, 6, 4, 2, 0, 0], strict=True))
+
+
+@pytest.fixture(scope="module")
+def real(data, tmp_path_factory) -> Path:
+    browser_or_skip()
+    folder = tmp_path_factory.mktemp("real")
+    cl.export_reports(data / "model_cards.seed.parquet", folder, progress=lambda line: None)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory) -> Path:
+    """A corpus in which a tenth of the cards is hostile."""
+    browser_or_skip()
+    folder = tmp_path_factory.mktemp("hostile")
+    cards = cl.make_cards(700)
+    attacks = cards.filter(cards["id"].str.starts_with("mallory/"))
+    assert attacks.height >= 10
+    corpus = pl.concat([cards.head(150), *[attacks] * 5])
+    cl.export_reports(corpus, folder, parameters={"min_cards": 2}, progress=lambda line: None)
+    return folder
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("corpus", ["real", "hostile"])
+def test_page(corpus, page, request):
+    path = request.getfixturevalue(corpus) / f"{page}.html"
+    assert path.stat().st_size < 3_000_000
+    seen = open_report(path)
+    assert seen["requests"] == []
+    assert seen["errors"] == []
+    assert seen["dialogs"] == []
+    assert not seen["pwned"]
+    assert seen["n_charts"] == len(seen["marks"])
+    assert seen["n_charts"] == CHARTS[page]
+    for marks in seen["marks"]:
+        assert sum(marks.values()) >= 5
+    if page != "index":
+        assert seen["n_tables"] >= 1
+        assert str(path.parent) not in path.read_text("utf-8")
+
+
+def test_figures_of_the_real_corpus(real):
+    """What a reader sees is what was counted by other means."""
+    text = open_report(real / "02-tag-cooccurrence.html")["text"]
+    assert "2,577" in text
+    for number in ("1,072", "717", "542", "371"):
+        assert number in text
+    lengths = open_report(real / "04-text-lengths.html")["text"]
+    for number in ("30\nof 2,577", "376", "1,709,982"):
+        assert number in lengths
