@@ -8,6 +8,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -28,9 +29,17 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def lab(tmp_path) -> Iterator[str]:
+def short_path() -> Iterator[Path]:
+    """A folder with a short name: a kernel's ipc socket may have about 100 characters."""
+    with tempfile.TemporaryDirectory(prefix="lab", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def lab(short_path) -> Iterator[str]:
     """A JupyterLab of its own on loopback, with the notebook in it."""
     browser_or_skip()
+    tmp_path = short_path
     work = tmp_path / "work"
     work.mkdir()
     name = "06-explore-cards.ipynb"

@@ -193,7 +193,7 @@ def plot_crosstab(
     most = shown.sort("residual", descending=True, nulls_last=True).row(0, named=True)
     return finish(
         alt.layer(heat, numbers),
-        title=title or f"{rows} by {columns}",
+        title=title or f"{rows.capitalize()} by {columns}",
         subtitle=(
             f"{shown['n_total'][0]:,} cards with both; {len(row_order)} by {len(column_order)} "
             "most frequent values; colour: more (blue) or fewer (brown) than by chance"

@@ -11,6 +11,9 @@ from ..schema import collect, printable, shorten, to_lazy_polars
 #: Distinct values up to which a column of strings is shown as classes.
 MAX_CLASSES = 1000
 
+#: Columns whose values are too long to be held all at once.
+_LONG = ("text", "metadata")
+
 
 def profile(cards: Any) -> pl.DataFrame:
     """Describe every column of a corpus.
@@ -31,7 +34,9 @@ def profile(cards: Any) -> pl.DataFrame:
 
     Notes
     -----
-    Exact, from one pass over the cards (and a second over the columns shown as classes).
+    Exact, from one pass over the cards (and a second over the columns shown as classes). Only
+    the distinct values of ``text`` and ``metadata`` are counted by 64-bit hashes: among two million
+    different ones, the chance that any two share a hash is about one in ten million.
     """
     frame = to_lazy_polars(cards)
     schema = frame.collect_schema()
@@ -89,7 +94,10 @@ def _statistics(column: str, dtype: pl.DataType) -> dict[str, pl.Expr]:
     elif isinstance(dtype, pl.Array):
         lengths = values.arr.len()
     if not dtype.is_nested():
-        found["n_unique"] = values.drop_nulls().n_unique().cast(pl.Int64)
+        known = values.drop_nulls()
+        # distinct texts of a whole Hub would fill the memory; their hashes do not
+        long = column in _LONG and dtype == pl.String
+        found["n_unique"] = (known.hash() if long else known).n_unique().cast(pl.Int64)
     if lengths is not None:
         found["length_min"] = lengths.min().cast(pl.Int64)
         found["length_median"] = lengths.median()
