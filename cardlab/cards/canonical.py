@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import polars as pl
 
@@ -24,6 +23,7 @@ from ..schema import (
     printable,
     shorten,
 )
+from .fronts import FRONT, bodies, json_problems, read_cards, read_metadata
 
 _LISTS = ("tags", "languages", "arxiv", "license", "base_model", "datasets")
 _PREFIX = {
@@ -34,22 +34,6 @@ _PREFIX = {
 }
 #: ``base_model:finetune:ORG/NAME`` says how; the parent itself is ORG/NAME.
 _RELATION = r"^(?:adapter|finetune|merge|quantized):"
-
-_FRONT = pl.Struct(
-    {
-        "metadata": pl.String,
-        "library_name": pl.String,
-        "pipeline_tag": pl.String,
-        "languages": STRINGS,
-        "license": STRINGS,
-        "base_model": STRINGS,
-        "datasets": STRINGS,
-        "arxiv": STRINGS,
-        "tags": STRINGS,
-        "problems": PROBLEMS,
-    }
-)
-_UNREADABLE = dict.fromkeys(_FRONT.to_schema())
 
 
 def to_canonical(raw: pl.LazyFrame, label: str) -> pl.LazyFrame:
@@ -78,8 +62,10 @@ def to_canonical(raw: pl.LazyFrame, label: str) -> pl.LazyFrame:
     found.append(_where(pl.col("id").is_null(), "id", "no_id", pl.lit("the card has no id")))
     frame, front = _front_matter(frame, have)
     wanted |= _derived(have, wanted, front)
-    if front is not None:
+    if "card" in have:
         found.append(pl.col("__front").struct.field("problems"))
+    elif "metadata" in wanted:
+        found += _metadata_problems(wanted["metadata"])
     known = {name: wanted[name] for name in COLUMNS if name in wanted}
     others = [n for n in have if n not in known and n not in ("card", "problems", "__problems")]
     if "problems" in have:  # a frame that was canonical already keeps what was found then
@@ -190,18 +176,28 @@ def _front_matter(
     if "card" in have:
         card = pl.col("card").cast(pl.String)
         frame = frame.with_columns(
-            card.map_batches(_read_fronts, return_dtype=_FRONT, is_elementwise=True).alias(
-                "__front"
-            ),
-            card.map_batches(_bodies, return_dtype=pl.String, is_elementwise=True).alias("__body"),
+            card.map_batches(read_cards, return_dtype=FRONT, is_elementwise=True).alias("__front"),
+            card.map_batches(bodies, return_dtype=pl.String, is_elementwise=True).alias("__body"),
         )
     elif "metadata" in have:
         metadata = _typed("metadata", have["metadata"])[0]
-        fronts = metadata.map_batches(_read_metadata, return_dtype=_FRONT, is_elementwise=True)
+        fronts = metadata.map_batches(read_metadata, return_dtype=FRONT, is_elementwise=True)
         frame = frame.with_columns(fronts.alias("__front"))
     else:
         return frame, None
     return frame, lambda name: pl.col("__front").struct.field(name)
+
+
+def _metadata_problems(metadata: pl.Expr) -> list[pl.Expr]:
+    """Find front matter that is missing or no JSON object; Python only sees what looks wrong."""
+    reason = pl.lit("the source gives no front matter here: unreadable, or never collected")
+    whole = metadata.str.json_path_match("$")
+    suspect = metadata.is_not_null() & ~whole.str.starts_with("{").fill_null(False)
+    checked = pl.when(suspect).then(metadata)
+    return [
+        _where(metadata.is_null(), "metadata", "null_metadata", reason),
+        checked.map_batches(json_problems, return_dtype=PROBLEMS, is_elementwise=True),
+    ]
 
 
 def _derived(
@@ -244,55 +240,6 @@ def _after_prefix(tags: pl.Expr, prefix: str) -> pl.Expr:
     if prefix == "base_model:":
         element = element.str.replace(_RELATION, "")
     return tags.list.eval(element.unique(maintain_order=True))
-
-
-def _read_fronts(cards: pl.Series) -> pl.Series:
-    return pl.Series([_front_of_card(card) for card in cards], dtype=_FRONT)
-
-
-def _front_of_card(card: str | None) -> dict[str, Any]:
-    if card is None:
-        return _UNREADABLE
-    metadata, _, problems = frontmatter.read_card(card)
-    arxiv = frontmatter.arxiv_ids(card)
-    if metadata is None:
-        return {**_UNREADABLE, "arxiv": arxiv, "problems": [p._asdict() for p in problems]}
-    known = frontmatter.fields(metadata)
-    return {
-        **known,
-        "metadata": frontmatter.to_json(metadata),
-        "arxiv": arxiv,
-        "tags": frontmatter.hub_tags(known, arxiv),
-        "problems": [p._asdict() for p in problems],
-    }
-
-
-def _read_metadata(metadata: pl.Series) -> pl.Series:
-    return pl.Series([_front_of_json(text) for text in metadata], dtype=_FRONT)
-
-
-def _front_of_json(text: str | None) -> dict[str, Any]:
-    if text is None:
-        reason = "the source gives no front matter here: unreadable, or never collected"
-        return {**_UNREADABLE, "problems": [_problem("metadata", "null_metadata", reason)]}
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        return {**_UNREADABLE, "problems": [_problem("metadata", "bad_json", str(error))]}
-    if value is not None and not isinstance(value, dict):
-        detail = f"the front matter is JSON, but {type(value).__name__}, not an object"
-        return {**_UNREADABLE, "problems": [_problem("metadata", "not_a_mapping", detail)]}
-    known = frontmatter.fields(value or {})
-    return {**_UNREADABLE, **known, "tags": frontmatter.hub_tags(known, []), "problems": []}
-
-
-def _bodies(cards: pl.Series) -> pl.Series:
-    bodies = [None if card is None else frontmatter.split_card(card)[1] for card in cards]
-    return pl.Series(bodies, dtype=pl.String)
-
-
-def _problem(column: str, kind: str, detail: str) -> dict[str, str]:
-    return {"column": column, "problem": kind, "detail": shorten(printable(detail), 300)}
 
 
 def _where(condition: pl.Expr, column: str, kind: str, detail: pl.Expr) -> pl.Expr:
