@@ -17,7 +17,17 @@ _HOME = {
     "cards": ["read_cards", "scan_cards"],
     "sample": ["make_cards"],
     "overview": ["growth", "problems", "profile"],
-    "tags": ["cooccurrence", "tag_counts", "tag_kind", "with_tag_kinds"],
+    "tags": [
+        "apply_variants",
+        "community_quality",
+        "cooccurrence",
+        "tag_communities",
+        "tag_counts",
+        "tag_kind",
+        "tag_trends",
+        "tag_variants",
+        "with_tag_kinds",
+    ],
     "licenses": ["class_counts", "license_counts", "with_licenses"],
     "languages": ["language_counts", "with_languages"],
     "contingency": ["crosstab"],
@@ -40,7 +50,9 @@ _HOME = {
         "plot_growth",
         "plot_lengths",
         "plot_map",
+        "plot_network",
         "plot_stability",
+        "plot_trends",
         "use_theme",
     ],
     "display": ["key_figures", "note", "provenance", "show_table", "where_possible"],
@@ -60,7 +72,9 @@ if TYPE_CHECKING:
         plot_growth,
         plot_lengths,
         plot_map,
+        plot_network,
         plot_stability,
+        plot_trends,
         use_theme,
     )
     from .contingency import crosstab
@@ -82,7 +96,17 @@ if TYPE_CHECKING:
     from .report import export_report, export_reports
     from .sample import make_cards
     from .schema import CardlabError, MissingColumn, NoFigure, SourceError, require
-    from .tags import cooccurrence, tag_counts, tag_kind, with_tag_kinds
+    from .tags import (
+        apply_variants,
+        community_quality,
+        cooccurrence,
+        tag_communities,
+        tag_counts,
+        tag_kind,
+        tag_trends,
+        tag_variants,
+        with_tag_kinds,
+    )
     from .text import length_ecdf, length_histogram, length_summary, with_text_lengths
     from .widgets import CardBrowser
 

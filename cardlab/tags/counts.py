@@ -8,67 +8,94 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..schema import count, one_of, require
-from ..shares import count_values, wilson
-from .kinds import KINDS, with_tag_kinds
+from ..schema import at_least
+from ..shares import wilson
+from .codes import Coded, encode
+from .kinds import checked_kinds, evidence, kinds_of
 
 
 def tag_counts(
-    cards: Any, *, column: str = "tags", kinds: Sequence[str] | None = None, top: int | None = None
+    cards: Any,
+    *,
+    column: str = "tags",
+    kinds: Sequence[str] | None = None,
+    top: int | None = None,
+    families: str | None = None,
 ) -> pl.DataFrame:
     """Count on how many cards each tag is.
 
     Parameters
     ----------
     cards : frame
-        With `column`, a list of strings.
+        With `column`, a list of strings. A frame of an engine other than polars hands over the
+        columns that are needed, nothing else.
     column : str
         ``"tags"``, ``"languages"``, ``"arxiv"``, ``"datasets"``, ``"base_model"``, ``"license"``.
     kinds : sequence of str, optional
-        Only tags of these kinds; see :func:`tag_kind`.
+        Only tags of these kinds; see :func:`tag_kind` and :func:`with_tag_kinds`.
     top : int, optional
         Only the most frequent.
+    families : str, optional
+        Counts copies once as well. The name of a column of family ids (null: in no family), or
+        ``"text"``: cards with exactly equal text are a family, those with a blank or no text are
+        in none. A family has the tags of its first card by ``id``; a card in no family is one
+        of its own. With an engine other than polars, make the column of ids there: it would
+        hand over all texts.
 
     Returns
     -------
     pl.DataFrame
         ``tag``, ``kind``, ``n_cards`` (a tag counts once a card), ``card_share`` (0-1, of all
-        cards), ``share_low``, ``share_high`` (Wilson, 95 %). Most cards first, then by name.
+        cards), ``share_low``, ``share_high`` (Wilson, 95 %); with `families` also ``n_families``
+        and ``family_share`` (0-1, of all families). Most cards first, then by name.
 
     Raises
     ------
     MissingColumn
-        The cards have no such column.
+        The cards have no such column; with `families` they need ``id`` and that column too.
+    CardlabError
+        `column` holds neither strings nor lists of strings, or `kinds` names no kind.
+
+    Notes
+    -----
+    Of the texts only a hash of 64 bits is kept: of two million different ones, two have the same
+    with a chance of one in ten million.
     """
-    found = ranked(cards, column, kinds)
+    if top is not None:
+        at_least(top, 1, name="top")
+    kinds = checked_kinds(kinds)
+    coded = encode(cards, column, families=families, beside=evidence(cards, column))
+    found = ranked(coded, kinds_of(coded, column), kinds)
     found = found.head(top) if top is not None else found
-    total = count(cards)
-    low, high = wilson(found["n_cards"].to_numpy(), np.full(found.height, total))
-    return found.with_columns(
-        (pl.col("n_cards") / total).alias("card_share"),
+    n_cards = found["n_cards"].to_numpy()
+    low, high = wilson(n_cards, np.full(found.height, coded.n_cards))
+    found = found.with_columns(
+        (pl.col("n_cards") / coded.n_cards).alias("card_share"),
         pl.Series("share_low", low, dtype=pl.Float64),
         pl.Series("share_high", high, dtype=pl.Float64),
     )
+    if families is None:
+        return found.drop("code")
+    n_families = coded.of_families().counts()[found["code"].to_numpy()]
+    return found.drop("code").with_columns(
+        pl.Series("n_families", n_families, dtype=pl.Int64),
+        pl.Series("family_share", n_families / max(coded.n_families, 1), dtype=pl.Float64),
+    )
 
 
-def ranked(cards: Any, column: str, kinds: Sequence[str] | None) -> pl.DataFrame:
-    """Count the values of a list column.
+def ranked(coded: Coded, kind: pl.Series | None, kinds: list[str] | None) -> pl.DataFrame:
+    """Rank the values of a column, those of some kinds only if `kinds` says so.
 
     Returns
     -------
     pl.DataFrame
-        ``tag``, ``kind``, ``n_cards``; most cards first, then by name.
+        ``code``, ``tag``, ``kind`` (if given), ``n_cards``; most cards first, then by name.
+        Values on no card are left out.
     """
-    require(cards, column)
-    found = count_values(cards, column).select(pl.col("value").alias("tag"), "n_cards")
-    if column == "tags":
-        found = with_tag_kinds(found)
-    else:  # a column of its own says what its values are
-        own = {"languages": "language", "datasets": "dataset"}.get(column, column)
-        found = found.with_columns(pl.lit(own if own in KINDS else "free").alias("kind"))
+    counts = coded.counts().astype(np.int64)
+    found = pl.DataFrame({"code": np.arange(len(counts)), "tag": coded.names})
+    found = found.with_columns([*([] if kind is None else [kind]), pl.Series("n_cards", counts)])
     if kinds is not None:
-        kinds = [kinds] if isinstance(kinds, str) else list(kinds)
-        for kind in kinds:
-            one_of(kind, KINDS, name="kinds")
         found = found.filter(pl.col("kind").is_in(kinds))
-    return found.select("tag", "kind", "n_cards").sort(["n_cards", "tag"], descending=[True, False])
+    # names ascend with their codes, which are quicker to compare
+    return found.filter(pl.col("n_cards") > 0).sort(["n_cards", "code"], descending=[True, False])

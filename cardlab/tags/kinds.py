@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Sequence
 from importlib.resources import files
+from typing import Any
 
+import numpy as np
 import polars as pl
 
-from ..schema import require
+from ..schema import column_names, one_of, require
+from .codes import Coded, encode
 
 #: Kinds of tags, in the order in which :func:`tag_kind` tries them.
 KINDS = (
@@ -25,6 +29,11 @@ KINDS = (
     "free",
 )
 _PREFIXES = ("license", "dataset", "arxiv", "base_model", "region")
+_NOT_PREFIXED = ("hub", "library", "task", "language", "free")
+
+#: Columns whose values show what kind a tag is, first those that decide where two say as much.
+_EVIDENCE = {"library_name": "library", "pipeline_tag": "task", "languages": "language"}
+_OF_COLUMN = {**_EVIDENCE, "datasets": "dataset"}
 
 
 @functools.cache
@@ -46,8 +55,8 @@ def tag_kind(tag: str) -> str:
     -------
     str
         One of :data:`KINDS`: ``license``, ``dataset``, ``arxiv``, ``base_model``, ``region`` by
-        prefix; ``hub`` (added by the Hub itself), ``library``, ``task``, ``language`` (two-letter
-        code of ISO 639-1) by the lists of ``data/tag_kinds.json``; ``other prefix`` for
+        prefix; ``hub`` (added by the Hub itself), ``library``, ``task``, ``language`` (a
+        code of ISO 639) by the lists of ``data/tag_kinds.json``; ``other prefix`` for
         ``word:value``; else ``free``.
     """
     prefix, colon, rest = tag.partition(":")
@@ -61,7 +70,7 @@ def tag_kind(tag: str) -> str:
     return "free"
 
 
-def with_tag_kinds(counts: pl.DataFrame, *, column: str = "tag") -> pl.DataFrame:
+def with_tag_kinds(counts: pl.DataFrame, *, column: str = "tag", cards: Any = None) -> pl.DataFrame:
     """Add ``kind`` to a frame with one tag a row.
 
     Parameters
@@ -70,6 +79,12 @@ def with_tag_kinds(counts: pl.DataFrame, *, column: str = "tag") -> pl.DataFrame
         With a string column of tags.
     column : str
         Its name.
+    cards : frame, optional
+        With ``tags`` and any of ``library_name``, ``pipeline_tag``, ``languages``: a tag without
+        a prefix that is the value of one of these columns on more than half of the cards that
+        carry it is of that kind (``library``, ``task``, ``language``), whatever the lists say. So
+        three-letter language codes and new libraries are recognised. Columns that a lazy frame
+        would have to parse out of each card's front matter are not used: collect them first.
 
     Returns
     -------
@@ -77,5 +92,66 @@ def with_tag_kinds(counts: pl.DataFrame, *, column: str = "tag") -> pl.DataFrame
         With ``kind``, one of :data:`KINDS`; null where the tag is null.
     """
     require(counts, column)
-    kinds = [None if tag is None else tag_kind(tag) for tag in counts[column]]
-    return counts.with_columns(pl.Series("kind", kinds, dtype=pl.String))
+    tags = counts[column].cast(pl.String)
+    kinds = {tag: tag_kind(tag) for tag in tags.drop_nulls().unique()}
+    if cards is not None and (beside := evidence(cards, "tags")):
+        coded = encode(cards, "tags", beside=beside)
+        kinds |= {tag: kind for tag, kind in _shown(coded) if kinds.get(tag) in _NOT_PREFIXED}
+    return counts.with_columns(
+        pl.Series("kind", [None if tag is None else kinds[tag] for tag in tags], dtype=pl.String)
+    )
+
+
+def evidence(cards: Any, column: str) -> list[str]:
+    """Name the columns of the cards that show of what kind the values of `column` are.
+
+    Counting tags must not parse each card's front matter, so a lazy column that Python would have
+    to compute is left out where the tags themselves are simply read.
+    """
+    if column != "tags":
+        return []
+    have = [name for name in _EVIDENCE if name in column_names(cards)]
+    if isinstance(cards, pl.LazyFrame) and not _by_python(cards, column):
+        have = [name for name in have if not _by_python(cards, name)]
+    return have
+
+
+def _by_python(cards: pl.LazyFrame, column: str) -> bool:
+    return "python_udf" in cards.select(column).explain()
+
+
+def kinds_of(coded: Coded, column: str) -> pl.Series:
+    """Give the kind of each value: for tags by name and evidence, else that of the column."""
+    if column != "tags":
+        own = _OF_COLUMN.get(column, column)
+        own = own if own in KINDS else "free"
+        return pl.repeat(own, len(coded.names), dtype=pl.String, eager=True).alias("kind")
+    kinds = dict(zip(coded.names, map(tag_kind, coded.names), strict=True))
+    kinds |= {tag: kind for tag, kind in _shown(coded) if kinds[tag] in _NOT_PREFIXED}
+    return pl.Series("kind", list(kinds.values()), dtype=pl.String)
+
+
+def _shown(coded: Coded) -> list[tuple[str, str]]:
+    """Find tags that are a column's value on more than half of the cards that carry them.
+
+    A tag that two columns name is what the more cards say, and of as many the first of library,
+    task and language.
+    """
+    if not coded.n_same:
+        return []
+    n_same = np.stack([coded.n_same[name] for name in coded.n_same])
+    kinds = [_EVIDENCE[name] for name in coded.n_same]
+    best = n_same.argmax(axis=0)
+    shown = np.flatnonzero(2 * n_same.max(axis=0) > coded.counts())
+    names = coded.names.gather(shown)
+    return [(tag, kinds[at]) for tag, at in zip(names, best[shown], strict=True)]
+
+
+def checked_kinds(kinds: Sequence[str] | None) -> list[str] | None:
+    """Give `kinds` as a list of known kinds; None stays None."""
+    if kinds is None:
+        return None
+    kinds = [kinds] if isinstance(kinds, str) else list(kinds)
+    for kind in kinds:
+        one_of(kind, KINDS, name="kinds")
+    return kinds

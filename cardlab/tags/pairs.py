@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..schema import CardlabError, at_least, collect, count, to_lazy_polars
+from ..schema import CardlabError, at_least
+from .codes import Coded, encode
 from .counts import ranked
+from .kinds import checked_kinds, evidence, kinds_of
 
 #: Pairs that one call counts or returns at most: beyond, memory is measured in tens of GiB.
 MAX_PAIRS_COUNTED = 500_000_000
@@ -24,6 +26,7 @@ def cooccurrence(
     kinds: Sequence[str] | None = None,
     top: int | None = 200,
     min_cards: int = 5,
+    families: str | None = None,
 ) -> pl.DataFrame:
     """Say which tags are on the same cards, and how far beyond chance.
 
@@ -39,6 +42,8 @@ def cooccurrence(
         Only the most frequent tags (ties by name); None takes all.
     min_cards : int
         Only pairs on at least so many cards.
+    families : str, optional
+        Counts copies once as well, as in :func:`tag_counts`.
 
     Returns
     -------
@@ -52,8 +57,11 @@ def cooccurrence(
         - ``npmi`` ln(lift)/-ln(support) (-1 to 1, 0 by chance; 1 where both are on all cards;
           Bouma 2009);
         - ``p_value`` of the G-test of independence, 1 degree of freedom; ``q_value`` after
-          Benjamini and Hochberg 1995 over all pairs of the tags considered, those never seen
-          together counted as p = 1.
+          Benjamini and Hochberg 1995 over all pairs of the tags considered, those on fewer than
+          `min_cards` cards counted as p = 1;
+        - with `families` also ``n_families``, ``family_share``, ``family_npmi`` and
+          ``family_q_value``: the same where a family counts once, by its first card. Copies are
+          not independent, so these q-values are the ones to trust in a corpus with many copies.
 
         Highest NPMI first, then most cards, then names.
 
@@ -66,70 +74,88 @@ def cooccurrence(
 
     Notes
     -----
-    A card with n tags has n(n-1)/2 pairs. They are counted in chunks, so a card with 4,000 tags
-    costs time, never more memory than its pairs; with `top` set it has at most `top` tags.
+    A card with 4,000 tags has 8 million pairs and counts once for each, as any other card. Tags
+    that are not among the `top`, or on fewer than `min_cards` cards, are dropped first: with
+    ``top=200`` a card has 19,900 pairs at most. Pairs are counted in chunks of bounded size; if
+    there are above 500 million in all, an error says what to set before any is counted.
     """
     at_least(min_cards, 1, name="min_cards")
-    tags = ranked(cards, column, kinds).filter(pl.col("n_cards") >= min_cards)
     if top is not None:
         at_least(top, 2, name="top")
-        tags = tags.head(top)
-    tags = tags.sort("tag")  # codes in the order of names, so that a < b in both
-    total = count(cards)
-    card, code = _codes(cards, column, tags["tag"])
-    key, n_both = _count_pairs(card, code, tags.height, len(card))
+    kinds = checked_kinds(kinds)
+    beside = [] if kinds is None else evidence(cards, column)  # only kinds need it
+    coded = encode(cards, column, families=families, beside=beside)
+    coded = _considered(coded, column, kinds, top, min_cards)
+    return _table(coded, min_cards)
+
+
+def _table(coded: Coded, min_cards: int) -> pl.DataFrame:
+    """Count the pairs of the values that are considered, and measure them."""
+    key, n_both = _count_pairs(coded)
     enough = n_both >= min_cards
     key, n_both = key[enough], n_both[enough]
     if len(key) > MAX_PAIRS_RETURNED:
         raise CardlabError(
-            f"{len(key):,} pairs of {tags.height:,} tags are on at least {min_cards:,} cards; at "
-            f"most {MAX_PAIRS_RETURNED:,} are returned. Set top= (now {top}) to consider fewer "
-            f"tags, or min_cards= (now {min_cards}) to a higher number."
+            f"{len(key):,} pairs of {len(coded.names):,} tags are on at least {min_cards:,} cards; "
+            f"at most {MAX_PAIRS_RETURNED:,} are returned. Set top= to consider fewer tags, or "
+            f"min_cards= (now {min_cards}) to a higher number."
         )
-    return _measures(key, n_both, tags, total)
+    columns = _measures(key, n_both, coded.counts(), coded.n_cards)
+    a, b = np.divmod(key, max(len(coded.names), 1))
+    names = {"tag_a": coded.names.gather(a), "tag_b": coded.names.gather(b)}
+    found = pl.DataFrame(names | columns)
+    if coded.is_first is not None:
+        found = found.with_columns(**_of_families(coded, key))
+    return found.sort(["npmi", "n_cards", "tag_a", "tag_b"], descending=[True, True, False, False])
 
 
-def _codes(cards: Any, column: str, names: pl.Series) -> tuple[Any, Any]:
-    """Give card numbers and tag codes (places in `names`), sorted by card, then code."""
-    codes = pl.LazyFrame({"tag": names, "code": np.arange(len(names), dtype=np.int32)})
-    rows = collect(
-        to_lazy_polars(cards)
-        .select(pl.col(column).alias("tag"))
-        .with_row_index("card")
-        .explode("tag")
-        .join(codes, on="tag")
-        .select("card", "code")
-        .unique()
-        .sort("card", "code")
-    )
-    return rows["card"].to_numpy(), rows["code"].to_numpy()
+def _of_families(coded: Coded, key: Any) -> dict[str, pl.Series]:
+    """Give the measures of the pairs `key` where each family counts once."""
+    once = coded.of_families()
+    there, n_there = _count_pairs(once)
+    n_both = np.zeros(len(key), dtype=np.int64)
+    place = np.searchsorted(there, key).clip(max=max(len(there) - 1, 0))
+    if len(there):
+        n_both = np.where(there[place] == key, n_there[place], 0)
+    columns = _measures(key, n_both, once.counts(), once.n_cards)
+    names = {"n_cards": "n_families", "support": "family_share"}
+    names |= {name: f"family_{name}" for name in ("npmi", "q_value")}
+    return {own: pl.Series(own, columns[name]) for name, own in names.items()}
 
 
-def _count_pairs(card: Any, code: Any, n_tags: int, n_rows: int) -> tuple[Any, Any]:
+def _considered(
+    coded: Coded, column: str, kinds: list[str] | None, top: int | None, min_cards: int
+) -> Coded:
+    """Keep the values that are paired: on enough cards, of the kinds, the most frequent."""
+    kind = None if kinds is None else kinds_of(coded, column)
+    tags = ranked(coded, kind, kinds).filter(pl.col("n_cards") >= min_cards)
+    if top is not None:
+        tags = tags.head(top)
+    return coded.only(tags["code"].sort().to_numpy())
+
+
+def _count_pairs(coded: Coded) -> tuple[Any, Any]:
     """Count the pairs of codes on the same card: keys ``a * n_tags + b`` and numbers of cards.
 
     Cards with the same number of tags form one matrix, whose pairs of columns are counted in
-    chunks of bounded size; see the figures of "pairs by list length" in the benchmarks.
+    chunks of bounded size: the time is that of the pairs there are, not of all pairs of tags.
     """
-    starts = np.flatnonzero(np.diff(card, prepend=-1)) if n_rows else np.empty(0, np.int64)
-    lengths = np.diff(np.append(starts, n_rows))
-    n_pairs = int((lengths.astype(np.int64) * (lengths - 1) // 2).sum())
-    if n_pairs > MAX_PAIRS_COUNTED:
-        raise CardlabError(
-            f"the cards have {n_pairs:,} pairs of {n_tags:,} tags, the longest card "
-            f"{int(lengths.max()):,} tags; at most {MAX_PAIRS_COUNTED:,} pairs are counted. Set "
-            "top= to consider fewer tags, or min_cards= to leave out rare ones."
-        )
+    n_tags, lengths = len(coded.names), coded.lengths.astype(np.int64)
+    starts = np.cumsum(lengths) - lengths
+    _bounded(lengths, n_tags)
     dense = n_tags * n_tags <= 4 * _CHUNK
     counts = np.zeros(n_tags * n_tags if dense else 0, dtype=np.int64)
+    # small chunks stay in the processor's cache, but each adds up a whole table of counts
+    chunk = min(max(_CHUNK // 16, counts.size), _CHUNK) if dense else _CHUNK
     sparse: list[tuple[Any, Any]] = []
     for length in np.unique(lengths[lengths > 1]):
         first, second = np.triu_indices(int(length), 1)
         begin = starts[lengths == length]
-        step = max(1, _CHUNK // len(first))
+        step = max(1, chunk // len(first))
         for at in range(0, len(begin), step):
-            matrix = code[begin[at : at + step, None] + np.arange(length)].astype(np.int64)
-            keys = (matrix[:, first] * n_tags + matrix[:, second]).ravel()
+            # a row for each place in a card, so that a pair of places is a sum of two rows
+            matrix = coded.code[begin[at : at + step] + np.arange(length)[:, None]].astype(np.int64)
+            keys = ((matrix * n_tags)[first] + matrix[second]).ravel()
             if dense:
                 counts += np.bincount(keys, minlength=counts.size)
             else:
@@ -142,6 +168,17 @@ def _count_pairs(card: Any, code: Any, n_tags: int, n_rows: int) -> tuple[Any, A
     return merged[0] if merged else (np.empty(0, np.int64), np.empty(0, np.int64))
 
 
+def _bounded(lengths: Any, n_tags: int) -> None:
+    """Refuse to count pairs for hours, and say what to set."""
+    n_pairs = int((lengths * (lengths - 1) // 2).sum())
+    if n_pairs > MAX_PAIRS_COUNTED:
+        raise CardlabError(
+            f"the cards have {n_pairs:,} pairs of {n_tags:,} tags, the longest card "
+            f"{int(lengths.max()):,} tags; at most {MAX_PAIRS_COUNTED:,} pairs are counted. Set "
+            "top= to consider fewer tags, or min_cards= to leave out rare ones."
+        )
+
+
 def _merge(parts: list[tuple[Any, Any]], *, at_most: int) -> list[tuple[Any, Any]]:
     """Add up partial counts once they hold more than `at_most` keys beyond the first part."""
     if len(parts) < 2 or sum(len(key) for key, _ in parts[1:]) <= at_most:
@@ -151,38 +188,34 @@ def _merge(parts: list[tuple[Any, Any]], *, at_most: int) -> list[tuple[Any, Any
     return [(keys, np.bincount(place, weights=n, minlength=len(keys)).astype(np.int64))]
 
 
-def _measures(key: Any, n_both: Any, tags: pl.DataFrame, total: int) -> pl.DataFrame:
+def _measures(key: Any, n_both: Any, counts: Any, total: int) -> dict[str, Any]:
+    """Compute all columns of numbers; `counts` are the cards of each tag that is considered."""
     from scipy.special import chdtrc
 
-    a, b = np.divmod(key, max(tags.height, 1))
-    n = tags["n_cards"].to_numpy().astype(np.float64)
-    n_a, n_b, n_ab = n[a], n[b], n_both.astype(np.float64)
+    a, b = np.divmod(key, max(len(counts), 1))
+    n_a, n_b, n_ab = (numbers.astype(np.float64) for numbers in (counts[a], counts[b], n_both))
     with np.errstate(divide="ignore", invalid="ignore"):
         support = n_ab / total
         lift = n_ab * total / (n_a * n_b)
         # ln(1) / -ln(1) where a pair is on every card: bound together as far as can be
         npmi = np.where(n_ab == total, 1.0, np.log(lift) / -np.log(support))
+        npmi[n_ab == 0] = -1.0  # the limit: never together
+        confidences = n_ab / n_a, n_ab / n_b
     p_value = chdtrc(1, _g_statistic(n_ab, n_a, n_b, total))
-    n_tests = tags.height * (tags.height - 1) // 2
-    data = {
-        "tag_a": tags["tag"].gather(a),
-        "tag_b": tags["tag"].gather(b),
+    return {
         "n_cards": n_both,
         "n_a": n_a.astype(np.int64),
         "n_b": n_b.astype(np.int64),
         "support": support,
-        "confidence_ab": n_ab / n_a,
-        "confidence_ba": n_ab / n_b,
+        "confidence_ab": confidences[0],
+        "confidence_ba": confidences[1],
         "lift": lift,
         "leverage": support - (n_a / total) * (n_b / total),
         "jaccard": n_ab / (n_a + n_b - n_ab),
         "npmi": np.clip(npmi, -1.0, 1.0),
         "p_value": p_value,
-        "q_value": _benjamini_hochberg(p_value, n_tests),
+        "q_value": _benjamini_hochberg(p_value, len(counts) * (len(counts) - 1) // 2),
     }
-    return pl.DataFrame(data).sort(
-        ["npmi", "n_cards", "tag_a", "tag_b"], descending=[True, True, False, False]
-    )
 
 
 def _g_statistic(n_ab: Any, n_a: Any, n_b: Any, total: int) -> Any:
@@ -200,4 +233,4 @@ def _benjamini_hochberg(p_value: Any, n_tests: int) -> Any:
     scaled = p_value[order] * n_tests / np.arange(1, len(order) + 1)
     q_value = np.empty_like(p_value)
     q_value[order] = np.minimum.accumulate(scaled[::-1])[::-1].clip(max=1.0)
-    return q_value
+    return np.maximum(q_value, p_value)  # rounding may put it an ulp below

@@ -1,0 +1,90 @@
+"""A cross table as a heatmap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from .base import (
+    DIVERGING,
+    INK,
+    clean,
+    finish,
+    need,
+    not_declared,
+    percent,
+    tooltips,
+    values,
+)
+
+
+def plot_crosstab(
+    table: pl.DataFrame, *, rows: str = "row", columns: str = "column", title: str | None = None
+) -> Any:
+    """Draw a cross table as a heatmap: cards in each cell, colour by what chance would not give.
+
+    Parameters
+    ----------
+    table : pl.DataFrame
+        From :func:`cardlab.crosstab`.
+    rows, columns : str
+        What the rows and columns are, for the axes.
+    title : str, optional
+        Instead of the one made from them.
+
+    Returns
+    -------
+    alt.LayerChart
+        Colour: the standardised residual, cut at -10 and 10; blue more, brown fewer cards than
+        if rows and columns were independent.
+
+    Raises
+    ------
+    NoFigure
+        The table has no rows.
+    """
+    need(table, "row", "column", "n_cards", "residual", "n_total", made_by="crosstab")
+    shown = clean(table).with_columns(
+        not_declared("row"),
+        not_declared("column"),
+        pl.col("residual").clip(-10, 10).alias("shade"),
+    )
+    data = values(shown)
+    row_order = shown["row"].unique(maintain_order=True).to_list()
+    column_order = shown["column"].unique(maintain_order=True).to_list()
+    names = {
+        "row": rows,
+        "column": columns,
+        "n_cards": "cards",
+        "row_share": "share of the row's cards",
+        "expected": "expected by chance",
+        "residual": "standardised residual",
+    }
+    base = alt.Chart(data, width=alt.Step(46), height=alt.Step(22)).encode(
+        x=alt.X("column:N", sort=column_order, title=columns, axis=alt.Axis(labelAngle=-45)),
+        y=alt.Y("row:N", sort=row_order, title=rows),
+    )
+    scale = alt.Scale(domain=[-10, 10], domainMid=0, range=DIVERGING)
+    heat = base.mark_rect().encode(
+        color=alt.Color("shade:Q", title="residual", scale=scale),
+        tooltip=tooltips(shown, names),
+    )
+    numbers = base.mark_text(fontSize=10, color=INK).encode(
+        text=alt.Text("n_cards:Q", format=",d"),
+        color=alt.condition("abs(datum.shade) > 6.5", alt.value("#ffffff"), alt.value(INK)),
+    )
+    most = shown.sort("residual", descending=True, nulls_last=True).row(0, named=True)
+    return finish(
+        alt.layer(heat, numbers),
+        title=title or f"{rows.capitalize()} by {columns}",
+        subtitle=(
+            f"{shown['n_total'][0]:,} cards with both; {len(row_order)} by {len(column_order)} "
+            "most frequent values; colour: more (blue) or fewer (brown) than by chance"
+        ),
+        description=(
+            f"Table of {rows} by {columns}. Most above chance: {most['row']} with "
+            f"{most['column']}, {most['n_cards']:,} cards, {percent(most['row_share'])} of its row."
+        ),
+    )

@@ -1,0 +1,257 @@
+"""Tags as a network: which go together, and in which groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import altair as alt
+import numpy as np
+import polars as pl
+
+from ..schema import NoFigure, at_least
+from .base import CATEGORIES, FAINT, INK, clean, finish, need, tooltips, values
+
+_WIDTH, _HEIGHT = 760, 560
+_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+_OTHERS = "other groups"
+_SHOWN_GROUPS = 9
+_MAX_EDGES = 400
+_FONT, _LETTER = 11, 5.9  # height of a label and mean width of its letters, in pixels
+_LONGEST = 32
+_Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+
+def plot_network(
+    pairs: pl.DataFrame,
+    communities: pl.DataFrame,
+    *,
+    top: int = 60,
+    random_state: int = 0,
+    q_value: float = 0.01,
+) -> Any:
+    """Draw tags as points, joined where they go together, coloured by community.
+
+    Parameters
+    ----------
+    pairs : pl.DataFrame
+        From :func:`cardlab.cooccurrence`.
+    communities : pl.DataFrame
+        From :func:`cardlab.tag_communities` on these pairs.
+    top : int
+        Only the tags on most cards, of those in a community.
+    random_state : int
+        Seed of the layout.
+    q_value : float
+        Only edges with a q-value below this, and a positive NPMI.
+
+    Returns
+    -------
+    alt.LayerChart
+        Size: number of cards; width of an edge: NPMI. Where a point stands is computed here,
+        once: it means no more than that joined tags are near each other. Labels that would
+        cover another are left out, rarest tags first; every point names itself on hover.
+
+    Raises
+    ------
+    NoFigure
+        There is no community.
+    """
+    need(pairs, "tag_a", "tag_b", "n_cards", "npmi", "q_value", made_by="cooccurrence")
+    need(communities, "tag", "community", "n_cards", "label", made_by="tag_communities")
+    at_least(top, 2, name="top")
+    if not communities.height:
+        raise NoFigure("no two tags go together beyond chance, so there are no communities.")
+    kept = communities.sort(["n_cards", "tag"], descending=[True, False]).head(top)
+    edges = pairs.filter(
+        pl.col("tag_a").is_in(kept["tag"].to_list()) & pl.col("tag_b").is_in(kept["tag"].to_list()),
+        pl.col("npmi") > 0,
+        pl.col("q_value") < q_value,
+    ).sort(["npmi", "tag_a", "tag_b"], descending=[True, False, False])
+    n_edges, edges = edges.height, edges.head(_MAX_EDGES)
+    nodes = _labelled(_placed(kept, edges, random_state))
+    chart = alt.layer(*_layers(clean(nodes), clean(_ends(edges, nodes)))).resolve_scale(
+        strokeWidth="independent", size="independent"
+    )
+    total = round(pairs["n_cards"][0] / pairs["support"][0])
+    cut = f"; the {edges.height:,} strongest edges" if n_edges > edges.height else ""
+    first = nodes.row(0, named=True)
+    n_groups = communities["community"].n_unique()
+    return finish(
+        chart.properties(width=_WIDTH, height=_HEIGHT),
+        title="Which tags go together, in groups",
+        subtitle=[
+            f"{kept.height:,} most frequent of {communities.height:,} tags in {n_groups:,} groups; "
+            f"{total:,} cards",
+            f"Edge: {n_edges:,} of {kept.height * (kept.height - 1) // 2:,} pairs go together "
+            f"beyond chance (q < {q_value:g}), wider by NPMI{cut}",
+        ],
+        description=(
+            f"Network of {kept.height} tags with {edges.height} edges, in "
+            f"{kept['community'].n_unique()} groups of tags that go together. Most frequent: "
+            f"{first['tag']} on {first['n_cards']:,} cards, in the group {first['label']}."
+        ),
+    )
+
+
+def _placed(kept: pl.DataFrame, edges: pl.DataFrame, random_state: int) -> pl.DataFrame:
+    """Add ``x``, ``y`` in pixels: joined tags near, groups apart, no two points on one spot."""
+    import networkx as nx
+
+    graph = nx.Graph()
+    graph.add_nodes_from(kept["tag"])
+    group = dict(kept.select("tag", "community").rows())
+    for a, b, npmi in edges.select("tag_a", "tag_b", "npmi").iter_rows():
+        graph.add_edge(a, b, weight=npmi * (1.0 if group[a] == group[b] else 0.15))
+    # weak holds keep a group together, and groups without an edge between them in the figure
+    for _, part in kept.group_by("community", maintain_order=True):
+        hub, *others = part["tag"]
+        graph.add_edge(hub, 0, weight=0.25)  # tags are strings: 0 is a point in between
+        for tag in others:
+            if not graph.has_edge(hub, tag):
+                graph.add_edge(hub, tag, weight=0.2)
+    spread = 1.9 / np.sqrt(max(kept.height, 1))
+    found = nx.spring_layout(graph, k=spread, iterations=300, seed=random_state, weight="weight")
+    place = np.array([found[tag] for tag in kept["tag"]], dtype=float).reshape(-1, 2)
+    place = _apart(_even(place), np.sqrt(_area(kept["n_cards"].to_numpy()) / np.pi))
+    size = pl.Series("size", _area(kept["n_cards"].to_numpy()))
+    return kept.with_columns(
+        pl.Series("x", place[:, 0].round(1)), pl.Series("y", place[:, 1].round(1)), size
+    )
+
+
+def _area(n_cards: Any) -> Any:
+    """Give the area of a point in square pixels, in proportion to the cards but never tiny."""
+    return (40 + 760 * n_cards / max(n_cards.max(), 1)).round(1)
+
+
+def _even(place: Any) -> Any:
+    """Spread points over the figure: between where they are and equal steps."""
+    for axis, extent in ((0, _WIDTH), (1, _HEIGHT)):
+        values_ = place[:, axis]
+        span = max(float(np.ptp(values_)), 1e-9)
+        straight = (values_ - values_.min()) / span
+        rank = np.argsort(np.argsort(values_, kind="stable"), kind="stable")
+        even = rank / max(len(values_) - 1, 1)
+        place[:, axis] = 30 + (0.35 * straight + 0.65 * even) * (extent - 60)
+    return place
+
+
+def _apart(place: Any, radius: Any) -> Any:
+    """Push points off each other until none covers another (or 200 rounds are over)."""
+    least = radius[:, None] + radius[None, :] + 7
+    np.fill_diagonal(least, 0)
+    for _ in range(200):
+        offset = place[:, None, :] - place[None, :, :]
+        distance = np.sqrt((offset**2).sum(axis=2)) + 1e-9
+        short = np.maximum(least - distance, 0)
+        if short.max() < 0.5:
+            break
+        place = place + (offset / distance[:, :, None] * short[:, :, None]).sum(axis=1) / 2.5
+        place[:, 0] = place[:, 0].clip(24, _WIDTH - 24)
+        place[:, 1] = place[:, 1].clip(24, _HEIGHT - 24)
+    return place
+
+
+def _labelled(nodes: pl.DataFrame) -> pl.DataFrame:
+    """Choose a side for the label of each tag where it covers no point and no other label."""
+    x, y = nodes["x"].to_numpy(), nodes["y"].to_numpy()
+    radius = np.sqrt(nodes["size"].to_numpy() / np.pi)
+    taken = [(x[i] - r, y[i] - r, x[i] + r, y[i] + r) for i, r in enumerate(radius)]
+    names = [tag if len(tag) <= _LONGEST else tag[: _LONGEST - 1] + "…" for tag in nodes["tag"]]
+    rows: list[tuple[str | None, str | None, float, float]] = []
+    for i, name in enumerate(names):
+        sides = _sides(float(x[i]), float(y[i]), float(radius[i]), _LETTER * len(name) + 4)
+        side, box = next((s for s in sides if _is_free(s[1], taken, own=i)), (None, None))
+        if box is None:
+            rows.append((None, None, 0.0, 0.0))
+            continue
+        taken.append(box)
+        at = {"left": box[0], "right": box[2]}.get(str(side), float(x[i]))
+        rows.append((name, side, round(at, 1), round((box[1] + box[3]) / 2, 1)))
+    schema = {"text": pl.String, "side": pl.String, "text_x": pl.Float64, "text_y": pl.Float64}
+    return nodes.hstack(pl.DataFrame(rows, schema=schema, orient="row"))
+
+
+def _sides(x: float, y: float, radius: float, width: float) -> Iterator[tuple[str, _Box]]:
+    """Give the places for a label, best first: how its text is aligned, and the box it fills."""
+    half, gap = _FONT / 2 + 1, radius + 3
+    for up in (0.0, -_FONT, _FONT):
+        yield "left", (x + gap, y + up - half, x + gap + width, y + up + half)
+        yield "right", (x - gap - width, y + up - half, x - gap, y + up + half)
+    yield "center", (x - width / 2, y + gap, x + width / 2, y + gap + 2 * half)
+    yield "center", (x - width / 2, y - gap - 2 * half, x + width / 2, y - gap)
+
+
+def _is_free(box: _Box, taken: list[_Box], *, own: int) -> bool:
+    if box[0] < 0 or box[1] < 0 or box[2] > _WIDTH or box[3] > _HEIGHT:
+        return False
+    return not any(
+        box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
+        for number, other in enumerate(taken)
+        if number != own
+    )
+
+
+def _ends(edges: pl.DataFrame, nodes: pl.DataFrame) -> pl.DataFrame:
+    """Give both ends of each edge."""
+    place = nodes.select("tag", "x", "y")
+    return (
+        edges.select("tag_a", "tag_b", "n_cards", "npmi", "lift")
+        .join(place, left_on="tag_a", right_on="tag", maintain_order="left")
+        .join(place, left_on="tag_b", right_on="tag", suffix="2", maintain_order="left")
+    )
+
+
+def _layers(nodes: pl.DataFrame, ends: pl.DataFrame) -> list[Any]:
+    groups = nodes.unique("community").sort("community").head(_SHOWN_GROUPS)
+    named = [
+        f"{number + 1}  {label}" for number, label in groups.select("community", "label").rows()
+    ]
+    of_group = dict(zip(groups["community"], named, strict=True))
+    group = pl.col("community").replace_strict(of_group, default=_OTHERS, return_dtype=pl.String)
+    nodes = nodes.with_columns(group.alias("group"))
+    domain = [*named, _OTHERS] if nodes["group"].is_in([_OTHERS]).any() else named
+    colours = [*CATEGORIES[: len(named)], FAINT][: len(domain)]
+    shapes = [*(_SHAPES[i % len(_SHAPES)] for i in range(len(named))), "circle"][: len(domain)]
+    legend = alt.Legend(title="group", orient="bottom", columns=3, symbolSize=90, labelLimit=230)
+    x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, _WIDTH], nice=False, zero=False))
+    y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[_HEIGHT, 0], nice=False, zero=False))
+    layers = []
+    if ends.height:
+        names = {"tag_a": "tag", "tag_b": "with", "n_cards": "cards with both"}
+        layers.append(
+            alt.Chart(values(ends))
+            .mark_rule(color="#98a2b3", opacity=0.45)
+            .encode(
+                x=x,
+                y=y,
+                x2="x2:Q",
+                y2="y2:Q",
+                strokeWidth=alt.StrokeWidth(
+                    "npmi:Q", scale=alt.Scale(domain=[0, 1], range=[0.4, 4]), legend=None
+                ),
+                tooltip=tooltips(ends, names | {"npmi": "NPMI", "lift": "lift"}),
+            )
+        )
+    base = alt.Chart(values(nodes))
+    tips = {"tag": "tag", "n_cards": "cards", "group": "group", "centrality": "share of its ties"}
+    points = base.mark_point(filled=True, opacity=0.95, stroke="#ffffff", strokeWidth=1)
+    layers.append(
+        points.encode(
+            x=x,
+            y=y,
+            size=alt.Size("size:Q", scale=None, legend=None),
+            color=alt.Color(
+                "group:N", scale=alt.Scale(domain=domain, range=colours), legend=legend
+            ),
+            shape=alt.Shape("group:N", scale=alt.Scale(domain=domain, range=shapes), legend=legend),
+            tooltip=tooltips(nodes, tips),
+        )
+    )
+    for side in ("left", "right", "center"):
+        text = base.transform_filter(f"datum.side === '{side}'").mark_text(
+            align=side, baseline="middle", fontSize=_FONT, color=INK
+        )
+        layers.append(text.encode(x=alt.X("text_x:Q"), y=alt.Y("text_y:Q"), text="text:N"))
+    return layers

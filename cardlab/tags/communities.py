@@ -1,0 +1,178 @@
+"""Groups of tags that go together, and how far one may trust them."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ..schema import CardlabError, at_least, one_of, require
+
+#: Edges that are searched for communities at most: beyond, a search takes minutes.
+MAX_EDGES = 200_000
+_WEIGHTS = ("npmi", "lift")
+
+
+def tag_communities(
+    pairs: pl.DataFrame,
+    *,
+    weight: str = "npmi",
+    q_value: float = 0.01,
+    random_state: int = 0,
+    n_runs: int = 10,
+) -> pl.DataFrame:
+    """Find groups of tags that are on the same cards more often than chance would have it.
+
+    Parameters
+    ----------
+    pairs : pl.DataFrame
+        From :func:`cooccurrence`. Its pairs with a positive NPMI and a q-value below the bound
+        are the edges of a graph of tags.
+    weight : {"npmi", "lift"}
+        What an edge weighs. Lift gives pairs of rare tags more weight than NPMI does.
+    q_value : float
+        The bound, above 0, at most 1.
+    random_state : int
+        Seed of the first run; run i has ``random_state + i``.
+    n_runs : int
+        The search depends on chance: of so many runs, that of the highest modularity is given
+        (the first, if several have it). :func:`community_quality` says how far runs agree.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``tag``, ``community`` (0 is that of most tags; of as many, that with the first tag by
+        name), ``n_cards``, ``centrality`` (weight of the tag's edges inside its community, as a
+        share of that of all its members: 0-1, the sum of a community is 1), ``label`` (of the
+        community: its two most central tags). By community, then most central first, then by
+        name. Tags without an edge are in no community and left out.
+
+    Raises
+    ------
+    CardlabError
+        `pairs` is not the frame it should be, or has too many edges to be searched.
+
+    Notes
+    -----
+    Louvain's method (Blondel and others 2008) as in networkx.
+    """
+    graph = _graph(pairs, weight, q_value)
+    at_least(n_runs, 1, name="n_runs")
+    runs = _runs(graph, random_state, n_runs)
+    best = max(runs, key=lambda run: run[0])[1] if runs else []
+    sizes = dict(_sizes(pairs).rows())
+    rows: list[tuple[str, int, int, float, str]] = []
+    for number, members in enumerate(sorted(best, key=lambda tags: (-len(tags), min(tags)))):
+        inside = graph.subgraph(members).degree(weight="weight")
+        total = sum(degree for _, degree in inside)
+        central = sorted(((-degree / total, tag) for tag, degree in inside))
+        label = ", ".join(tag for _, tag in central[:2])
+        rows += [(tag, number, sizes[tag], -share, label) for share, tag in central]
+    schema = {
+        "tag": pl.String,
+        "community": pl.Int64,
+        "n_cards": pl.Int64,
+        "centrality": pl.Float64,
+        "label": pl.String,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def community_quality(
+    pairs: pl.DataFrame,
+    *,
+    weight: str = "npmi",
+    q_value: float = 0.01,
+    random_state: int = 0,
+    n_runs: int = 10,
+) -> pl.DataFrame:
+    """Say how clear the communities of tags are, and whether another run would find them.
+
+    Parameters
+    ----------
+    pairs, weight, q_value, random_state, n_runs
+        As in :func:`tag_communities`, of whose result this speaks; `n_runs` of 2 or more.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row: ``n_tags``, ``n_edges``, ``n_communities``, ``modularity`` (-0.5 to 1; 0 as if
+        the edges were put down by chance; above about 0.3 is taken for structure), ``n_runs``,
+        ``ari_mean`` and ``ari_low`` (mean and lowest adjusted Rand index of any two runs: 1 is
+        the same communities, 0 no more agreement than by chance). Without an edge the three
+        figures are null.
+
+    Raises
+    ------
+    CardlabError
+        As :func:`tag_communities`.
+    """
+    from sklearn.metrics import adjusted_rand_score
+
+    graph = _graph(pairs, weight, q_value)
+    at_least(n_runs, 2, name="n_runs")
+    runs = _runs(graph, random_state, n_runs)
+    tags = sorted(graph)
+    labels = []
+    for _, found in runs:
+        place = {tag: number for number, members in enumerate(found) for tag in members}
+        labels.append([place[tag] for tag in tags])
+    agreement = [adjusted_rand_score(a, b) for a, b in itertools.combinations(labels, 2)]
+    modularity, best = max(runs, key=lambda run: run[0]) if runs else (None, [])
+    row = {
+        "n_tags": len(tags),
+        "n_edges": graph.number_of_edges(),
+        "n_communities": len(best),
+        "modularity": modularity,
+        "n_runs": n_runs,
+        "ari_mean": float(np.mean(agreement)) if agreement else None,
+        "ari_low": float(min(agreement)) if agreement else None,
+    }
+    types = dict.fromkeys(("modularity", "ari_mean", "ari_low"), pl.Float64)
+    return pl.DataFrame([row], schema_overrides=types)
+
+
+def edges(pairs: pl.DataFrame, *, weight: str = "npmi", q_value: float = 0.01) -> pl.DataFrame:
+    """Give the pairs that are beyond chance: ``tag_a``, ``tag_b``, ``weight``; sorted by name."""
+    require(pairs, "tag_a", "tag_b", "n_a", "n_b", "npmi", "lift", "q_value")
+    one_of(weight, _WEIGHTS, name="weight")
+    if not isinstance(q_value, (int, float)) or not 0 < q_value <= 1:
+        raise CardlabError(f"q_value must be above 0 and at most 1, not {q_value!r}.")
+    beyond = pairs.filter((pl.col("npmi") > 0) & (pl.col("q_value") < q_value))
+    return beyond.select("tag_a", "tag_b", pl.col(weight).alias("weight")).sort("tag_a", "tag_b")
+
+
+def _graph(pairs: pl.DataFrame, weight: str, q_value: float) -> Any:
+    import networkx as nx
+
+    rows = edges(pairs, weight=weight, q_value=q_value)
+    if rows.height > MAX_EDGES:
+        raise CardlabError(
+            f"{rows.height:,} pairs are beyond chance; at most {MAX_EDGES:,} are searched for "
+            "communities. Set top= or min_cards= of cooccurrence to keep fewer pairs."
+        )
+    graph = nx.Graph()
+    graph.add_nodes_from(pl.concat([rows["tag_a"], rows["tag_b"]]).unique().sort())
+    graph.add_weighted_edges_from(rows.rows())
+    return graph
+
+
+def _runs(graph: Any, random_state: int, n_runs: int) -> list[tuple[float, list[set[str]]]]:
+    """Search `n_runs` times: modularity and communities of each run."""
+    from networkx.algorithms.community import louvain_communities, modularity
+
+    if not graph.number_of_edges():
+        return []
+    runs = []
+    for number in range(n_runs):
+        found = louvain_communities(graph, weight="weight", seed=random_state + number)
+        runs.append((float(modularity(graph, found, weight="weight")), found))
+    return runs
+
+
+def _sizes(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Give the cards of each tag in the pairs."""
+    sides = [pairs.select(tag=f"tag_{side}", n_cards=f"n_{side}") for side in ("a", "b")]
+    return pl.concat(sides).unique("tag")
