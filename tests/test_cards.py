@@ -424,3 +424,18 @@ def test_corpus_hash(tmp_path):
     assert corpus_hash(FRAME) == corpus_hash(FRAME.clone()) != corpus_hash(FRAME.reverse())
     assert corpus_hash("https://example.org/x.parquet") is None
     assert corpus_hash(FRAME.lazy()) is None
+
+
+def test_remote_sources_are_handed_to_polars(monkeypatch):
+    """Without a network: what would be opened, and a failure that is told plainly."""
+    opened: list[object] = []
+
+    def scan(files, **_):
+        opened.extend(files)
+        return FRAME.lazy()
+
+    monkeypatch.setattr(pl, "scan_parquet", scan)
+    check_frame(cl.read_cards("hf://datasets/org/name"))
+    check_frame(cl.read_cards("s3://bucket/cards.parquet"))
+    assert opened == ["hf://datasets/org/name/**/*.parquet", "s3://bucket/cards.parquet"]
+    assert "read from local files" in error_of("https://example.org/cards.jsonl")

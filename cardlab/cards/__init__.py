@@ -37,7 +37,8 @@ def scan_cards(source: Any, *, on_error: str = "null") -> pl.LazyFrame:
     ----------
     source : str, path, frame, or list of these
         - a parquet, Arrow, JSON, JSON lines or CSV file, a glob, or a folder of shards;
-        - an ``hf://``, ``s3://``, ``gs://`` or ``https://`` URL of such files;
+        - an ``hf://``, ``s3://``, ``gs://`` or ``https://`` URL of such files, or of a data set
+          (``hf://datasets/ORG/NAME``: its parquet files);
         - a folder of cards: ``ORG/NAME/README.md``, one model's folder with its ``README.md``,
           or the Hub cache (``models--ORG--NAME/snapshots/REVISION/README.md``);
         - a frame in memory: polars, pandas, pyarrow, ``datasets.Dataset``, a list of records.

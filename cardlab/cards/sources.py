@@ -52,6 +52,8 @@ def open_source(source: Any) -> tuple[pl.LazyFrame, str]:
     name = os.fspath(source)
     label = printable(name)
     if isinstance(name, str) and name.startswith(_REMOTE):
+        if not Path(name.split("?")[0]).suffix:  # a data set or a folder of shards
+            name = name.rstrip("/") + "/**/*.parquet"
         return _scan([name], _kind(name, label), label), label
     path = Path(name).expanduser()
     if path.is_dir():
