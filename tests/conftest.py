@@ -11,15 +11,21 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
 
 
-@pytest.fixture(scope="session")
-def data() -> Path:
-    """The folder of real cards; without it tests fail in CI and say why they skip elsewhere."""
-    if not DATA.is_dir():
-        message = f"the real cards are not here: no folder {DATA}"
+def real_file(name: str = "") -> Path:
+    """A file of real cards; without it tests fail in CI and say why they skip elsewhere."""
+    path = DATA / name
+    if not path.exists():
+        message = f"the real cards are not here: no {path}"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
-    return DATA
+    return path
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real cards."""
+    return real_file()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

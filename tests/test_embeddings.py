@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pytest
+from conftest import real_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score, silhouette_score
@@ -24,8 +24,6 @@ from cardlab.embeddings.words import MAX_TEXT, prose
 from cardlab.schema import CardlabError, MissingColumn, NoFigure
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-REAL = Path(__file__).parents[2] / "shared" / "data" / "model_cards.seed.parquet"
 
 
 def plant(
@@ -66,11 +64,7 @@ def talking_cards(n: int = 60) -> tuple[pl.DataFrame, npt.NDArray[np.int64]]:
 
 @pytest.fixture(scope="module")
 def real() -> pl.DataFrame:
-    if not REAL.exists():
-        if os.environ.get("CI"):
-            pytest.fail(f"the real cards are missing: {REAL}")
-        pytest.skip(f"the real cards are not there: {REAL}")
-    return pl.read_parquet(REAL).gather_every(4).head(600)
+    return pl.read_parquet(real_file("model_cards.seed.parquet")).gather_every(4).head(600)
 
 
 # vectors

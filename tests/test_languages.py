@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -11,14 +10,13 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+from conftest import real_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardlab.cards import scan_cards
 from cardlab.languages import language_code, language_counts, language_name, with_languages
 from cardlab.schema import CardlabError, MissingColumn
-
-DATA = Path(__file__).parents[2] / "shared" / "data"
 
 codes = st.one_of(
     st.sampled_from(["en", "EN", "eng", "en_US", "nb", "no", "iw", "he", "code", "English"]),
@@ -29,12 +27,7 @@ lists = st.one_of(st.none(), st.lists(codes, max_size=4))
 
 
 def real(name):
-    if not (DATA / name).exists():
-        reason = f"the real cards are not there: {name} in ../shared/data"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return scan_cards(str(DATA / name))
+    return scan_cards(real_file(name))
 
 
 def frame(values):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections import Counter
 from importlib.resources import files
-from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
+from conftest import real_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +24,6 @@ from cardlab.licenses import (
 )
 from cardlab.schema import CardlabError, MissingColumn
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
 TABLE = list(
     csv.DictReader(
         files("cardlab").joinpath("data", "licenses.csv").read_text("utf-8").splitlines()
@@ -49,12 +47,7 @@ lists = st.one_of(st.none(), st.lists(declared, max_size=4))
 
 
 def real(name):
-    if not (DATA / name).exists():
-        reason = f"the real cards are not there: {name} in ../shared/data"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return scan_cards(str(DATA / name))
+    return scan_cards(real_file(name))
 
 
 def frame(values):

@@ -32,7 +32,7 @@ def plot_map(
     color : str
         The column that gives colour and shape.
     labels : pl.DataFrame, optional
-        ``cluster``, ``label`` from :func:`cardlab.cluster_summary`: named at their middle.
+        ``cluster``, ``label`` from :func:`cardlab.cluster_summary`, for the legend.
     title : str
     max_points : int
         Beyond, an even sample by `random_state` is drawn, and the subtitle says so.
@@ -40,7 +40,7 @@ def plot_map(
 
     Returns
     -------
-    alt.Chart or alt.LayerChart
+    alt.Chart
 
     Raises
     ------
@@ -56,12 +56,29 @@ def plot_map(
     shown = names.sample(min(max_points, MAX_ROWS_SHOWN, names.height), seed=random_state)
     order = names.group_by("group").len().sort(["len", "group"], descending=[True, False])
     groups = order["group"].to_list()
+    chart = _scatter(shown, groups, color)
+    sampled = f"an even sample of {shown.height:,} of " if shown.height < names.height else ""
+    left_out = points.height - placed.height
+    missing = f"; {left_out:,} without a usable vector left out" if left_out else ""
+    return finish(
+        chart,
+        title=title,
+        subtitle=f"{sampled}{names.height:,} cards{missing}; click the legend to pick a group",
+        description=(
+            f"Scatter of {shown.height:,} cards in two dimensions by likeness of their vectors, "
+            f"{len(groups)} groups; largest: {groups[0]}. Distances between far groups mean little."
+        ),
+    )
+
+
+def _scatter(shown: pl.DataFrame, groups: list[str], color: str) -> Any:
+    """Draw the points; colours and shapes follow `groups`, a click in the legend picks one."""
     hide = alt.Axis(labels=False, ticks=False, grid=False, domain=False, title=None)
     scale = alt.Scale(domain=groups, range=(CATEGORIES * (len(groups) // 10 + 1))[: len(groups)])
     shapes = [shape for shape in _SHAPES for _ in CATEGORIES] * (len(groups) // 60 + 1)
     legend = alt.Legend(columns=1 if len(groups) <= 36 else 2, symbolLimit=60, labelLimit=230)
     pick = alt.selection_point(fields=["group"], bind="legend")
-    chart = (
+    return (
         alt.Chart(values(shown.select("x", "y", "id", "group")), width=560, height=480)
         .mark_point(filled=True, size=22)
         .encode(
@@ -79,18 +96,6 @@ def plot_map(
             tooltip=tooltips(shown, {"id": "card", "group": color}),
         )
         .add_params(pick)
-    )
-    sampled = f"an even sample of {shown.height:,} of " if shown.height < names.height else ""
-    left_out = points.height - placed.height
-    missing = f"; {left_out:,} without a usable vector left out" if left_out else ""
-    return finish(
-        chart,
-        title=title,
-        subtitle=f"{sampled}{names.height:,} cards{missing}; click the legend to pick a group",
-        description=(
-            f"Scatter of {shown.height:,} cards in two dimensions by likeness of their vectors, "
-            f"{len(groups)} groups; largest: {groups[0]}. Distances between far groups mean little."
-        ),
     )
 
 
