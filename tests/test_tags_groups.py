@@ -228,3 +228,17 @@ def test_pairs_of_planted_topics_share_their_community():
     ]
     assert len(same) > 50
     assert sum(same) / len(same) > 0.95
+
+
+def test_variants_are_applied_where_they_are_given():
+    cards = pl.DataFrame(
+        {"tags": [["Text-Generation", "x"], ["text-generation", "x"], ["text-generation"]]}
+    )
+    variants = cl.tag_variants(cards)
+    assert variants.select("tag", "canonical").rows() == [("Text-Generation", "text-generation")]
+    for given in (variants, {"Text-Generation": "text-generation"}):
+        counts = cl.tag_counts(cards, variants=given)
+        assert dict(counts.select("tag", "n_cards").rows()) == {"text-generation": 3, "x": 2}
+        pairs = cl.cooccurrence(cards.lazy(), min_cards=1, variants=given)
+        assert pairs.select("tag_a", "tag_b", "n_cards").rows() == [("text-generation", "x", 2)]
+    assert cl.tag_counts(cards).height == 3

@@ -12,6 +12,7 @@ from ..schema import at_least
 from ..shares import wilson
 from .codes import Coded, encode
 from .kinds import checked_kinds, evidence, kinds_of
+from .variants import apply_variants
 
 
 def tag_counts(
@@ -21,6 +22,7 @@ def tag_counts(
     kinds: Sequence[str] | None = None,
     top: int | None = None,
     families: str | None = None,
+    variants: Any = None,
 ) -> pl.DataFrame:
     """Count on how many cards each tag is.
 
@@ -41,6 +43,9 @@ def tag_counts(
         in none. A family has the tags of its first card by ``id``; a card in no family is one
         of its own. With an engine other than polars, make the column of ids there: it would
         hand over all texts.
+    variants : pl.DataFrame or mapping, optional
+        Spellings to count as one, as :func:`apply_variants` takes them. Nothing is merged
+        without it.
 
     Returns
     -------
@@ -64,6 +69,8 @@ def tag_counts(
     if top is not None:
         at_least(top, 1, name="top")
     kinds = checked_kinds(kinds)
+    if variants is not None:
+        cards = apply_variants(cards, variants, column=column)
     coded = encode(cards, column, families=families, beside=evidence(cards, column))
     found = ranked(coded, kinds_of(coded, column), kinds)
     found = found.head(top) if top is not None else found

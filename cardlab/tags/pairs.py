@@ -12,6 +12,7 @@ from ..schema import CardlabError, at_least
 from .codes import Coded, encode
 from .counts import ranked
 from .kinds import checked_kinds, evidence, kinds_of
+from .variants import apply_variants
 
 #: Pairs that one call counts or returns at most: beyond, memory is measured in tens of GiB.
 MAX_PAIRS_COUNTED = 500_000_000
@@ -27,6 +28,7 @@ def cooccurrence(
     top: int | None = 200,
     min_cards: int = 5,
     families: str | None = None,
+    variants: Any = None,
 ) -> pl.DataFrame:
     """Say which tags are on the same cards, and how far beyond chance.
 
@@ -44,6 +46,8 @@ def cooccurrence(
         Only pairs on at least so many cards.
     families : str, optional
         Counts copies once as well, as in :func:`tag_counts`.
+    variants : pl.DataFrame or mapping, optional
+        Spellings to count as one, as in :func:`tag_counts`.
 
     Returns
     -------
@@ -83,6 +87,8 @@ def cooccurrence(
     if top is not None:
         at_least(top, 2, name="top")
     kinds = checked_kinds(kinds)
+    if variants is not None:
+        cards = apply_variants(cards, variants, column=column)
     beside = [] if kinds is None else evidence(cards, column)  # only kinds need it
     coded = encode(cards, column, families=families, beside=beside)
     coded = _considered(coded, column, kinds, top, min_cards)
