@@ -16,7 +16,7 @@ _HOME = {
     "schema": ["CardlabError", "MissingColumn", "NoFigure", "SourceError", "require"],
     "cards": ["read_cards", "scan_cards"],
     "sample": ["make_cards"],
-    "overview": ["growth", "problems", "profile"],
+    "overview": ["concentration", "doubling_time", "growth", "problems", "profile"],
     "tags": [
         "apply_variants",
         "community_quality",
@@ -30,6 +30,7 @@ _HOME = {
     ],
     "licenses": ["class_counts", "license_counts", "with_licenses"],
     "languages": ["language_counts", "with_languages"],
+    "variety": ["diversity"],
     "contingency": ["crosstab"],
     "text": ["length_ecdf", "length_histogram", "length_summary", "with_text_lengths"],
     "embeddings": [
@@ -92,7 +93,7 @@ if TYPE_CHECKING:
     )
     from .languages import language_counts, with_languages
     from .licenses import class_counts, license_counts, with_licenses
-    from .overview import growth, problems, profile
+    from .overview import concentration, doubling_time, growth, problems, profile
     from .report import export_report, export_reports
     from .sample import make_cards
     from .schema import CardlabError, MissingColumn, NoFigure, SourceError, require
@@ -108,6 +109,7 @@ if TYPE_CHECKING:
         with_tag_kinds,
     )
     from .text import length_ecdf, length_histogram, length_summary, with_text_lengths
+    from .variety import diversity
     from .widgets import CardBrowser
 
 

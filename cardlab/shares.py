@@ -143,6 +143,37 @@ def with_share(counts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def gini(values: Any, *, zeros: bool = True) -> Any:
+    """Give the Gini coefficient of the last axis of an array.
+
+    Parameters
+    ----------
+    values : array of numbers
+        0 or more each, in any order.
+    zeros : bool
+        Whether a 0 is a member with nothing; else it is no member.
+
+    Returns
+    -------
+    float or array of float
+        0 (all equal) to below 1 (one has all): ``2 * sum(i * x_i) / (n * sum(x)) - (n + 1) / n``
+        over the members in ascending order, i from 1 to n. NaN where the sum is 0.
+
+    Notes
+    -----
+    C. Gini, "Variabilita e mutabilita" (1912). Without correction for small n: of n members of
+    which one has all it is 1 - 1 / n.
+    """
+    ordered = np.sort(np.asarray(values, dtype=float), axis=-1)
+    length = ordered.shape[-1]
+    n = length if zeros else np.count_nonzero(ordered, axis=-1)
+    total = ordered.sum(axis=-1)
+    ranked = ordered @ np.arange(1.0, length + 1) - (length - n) * total
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = 2 * ranked / (n * total) - (n + 1) / np.asarray(n, dtype=float)
+    return np.clip(found, 0, 1)[()]  # rounding may put it an ulp below 0
+
+
 def map_items(values: pl.Series, function: Callable[[str], str]) -> pl.Series:
     """Map the items of a Series of lists, calling Python once for each distinct item.
 

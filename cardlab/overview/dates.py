@@ -53,8 +53,7 @@ def growth(cards: Any, *, every: str = "1mo", by: str | None = None) -> pl.DataF
         `every` is not a period.
     """
     require(cards, "created_at", *([by] if by else []))
-    if not isinstance(every, str) or not _EVERY.fullmatch(every):
-        raise CardlabError(f"every must be like '1mo', '2w', '1d', '1q' or '1y', not {every!r}.")
+    check_every(every)
     frame = lazy(cards).select(*dict.fromkeys(["created_at", *([by] if by else [])]))
     frame = frame.filter(~nw.col("created_at").is_null())
     if by and isinstance(frame.collect_schema()[by], nw.List):
@@ -91,6 +90,12 @@ def growth(cards: Any, *, every: str = "1mo", by: str | None = None) -> pl.DataF
         )
         .select(*names, "period", "n_new", "n_total", "at_floor")
     )
+
+
+def check_every(every: Any) -> None:
+    """Raise a CardlabError unless `every` is the length of a period."""
+    if not isinstance(every, str) or not _EVERY.fullmatch(every):
+        raise CardlabError(f"every must be like '1mo', '2w', '1d', '1q' or '1y', not {every!r}.")
 
 
 def date_floor(cards: Any) -> int:

@@ -1,0 +1,133 @@
+"""Diversity of tables of counts: by hand, against numpy, and by its invariants."""
+
+from __future__ import annotations
+
+import math
+
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cardlab as cl
+
+MEASURES = ("shannon", "simpson", "hill_1", "hill_2", "gini")
+
+
+def counted(counts):
+    return pl.DataFrame({"n_cards": counts}, schema={"n_cards": pl.Int64})
+
+
+def test_by_hand():
+    row = cl.diversity(counted([2, 1, 1])).row(0, named=True)
+    names = [f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")]
+    assert list(row) == [*names, "n_values", "n_total"]
+    expected = (1.5 * math.log(2), 1 - 3 / 8, 2**1.5, 8 / 3, 2 * 9 / (3 * 4) - 4 / 3)
+    assert [row[name] for name in MEASURES] == pytest.approx(expected, abs=1e-12)
+    assert (row["n_values"], row["n_total"]) == (3, 4)
+
+
+def test_one_value_is_no_variety():
+    row = cl.diversity(counted([7])).row(0, named=True)
+    for name, value in zip(MEASURES, (0, 0, 1, 1, 0), strict=True):
+        assert [row[name], row[f"{name}_low"], row[f"{name}_high"]] == [value] * 3
+
+
+def test_equal_values_are_as_many_as_they_are():
+    row = cl.diversity(counted([50] * 8)).row(0, named=True)
+    assert row["shannon"] == pytest.approx(math.log(8))
+    assert (row["hill_1"], row["hill_2"]) == pytest.approx((8, 8))
+    assert row["gini"] == pytest.approx(0, abs=1e-12)
+    assert row["hill_1_high"] <= 8 + 1e-9
+
+
+def test_null_and_zero_rows_are_left_out():
+    expected = cl.diversity(counted([5, 3]))
+    assert cl.diversity(counted([None, 3, 0, 5])).equals(expected)
+    assert cl.diversity(pl.DataFrame({"n_cards": [3.0, 5.0]})).equals(expected)
+
+
+def test_other_engines_and_seeds():
+    counts = counted([9, 4, 4, 1])
+    first = cl.diversity(counts)
+    assert cl.diversity(counts.lazy()).equals(first)
+    assert cl.diversity(duckdb.sql("FROM counts")).equals(first)
+    assert cl.diversity(counts).equals(first)
+    assert not cl.diversity(counts, random_state=1).equals(first)
+
+
+def test_the_interval_does_not_depend_on_how_much_is_drawn_at_once(monkeypatch):
+    expected = cl.diversity(counted([9, 4, 4, 1]), n_boot=25)
+    monkeypatch.setattr("cardlab.variety._AT_ONCE", 8)
+    assert cl.diversity(counted([9, 4, 4, 1]), n_boot=25).equals(expected)
+
+
+def test_the_interval_is_that_of_a_plain_loop():
+    counts = np.array([60, 30, 8, 2])
+    generator = np.random.default_rng(3)
+    entropies = []
+    for _ in range(200):
+        shares = generator.multinomial(100, counts / 100) / 100
+        entropies.append(-sum(p * math.log(p) for p in shares if p))
+    row = cl.diversity(counted(counts), n_boot=200, random_state=3).row(0, named=True)
+    spread = np.quantile(entropies, [0.025, 0.975]) - np.mean(entropies)
+    expected = row["shannon"] + spread
+    assert (row["shannon_low"], row["shannon_high"]) == pytest.approx(tuple(expected), abs=1e-12)
+
+
+@pytest.mark.parametrize("count", [cl.license_counts, cl.class_counts])
+def test_real_tables(data, count):
+    counts = count(cl.scan_cards(data / "model_cards.librarian.parquet"))
+    row = cl.diversity(counts).row(0, named=True)
+    p = counts["n_cards"].to_numpy() / counts["n_cards"].sum()
+    assert row["shannon"] == pytest.approx(-(p * np.log(p)).sum(), abs=1e-12)
+    assert row["simpson"] == pytest.approx(1 - (p**2).sum(), abs=1e-12)
+    assert row["hill_1"] == pytest.approx(math.exp(row["shannon"]), abs=1e-9)
+    assert row["hill_2"] == pytest.approx(1 / (p**2).sum(), abs=1e-9)
+    assert (row["n_values"], row["n_total"]) == (counts.height, counts["n_cards"].sum())
+    for name in MEASURES:
+        assert row[f"{name}_low"] < row[name] < row[f"{name}_high"]
+
+
+@pytest.mark.parametrize("count", [cl.language_counts, cl.tag_counts])
+def test_real_tables_with_many_rare_values(data, count):
+    counts = count(cl.scan_cards(data / "model_cards.librarian.parquet").head(400))
+    row = cl.diversity(counts, n_boot=40).row(0, named=True)
+    assert row["n_values"] == counts.height
+    for name in MEASURES:
+        assert row[f"{name}_low"] <= row[name] <= row[f"{name}_high"]
+
+
+def test_refuses_what_it_cannot_do():
+    with pytest.raises(cl.MissingColumn, match="n_cards"):
+        cl.diversity(pl.DataFrame({"license": ["mit"]}))
+    for empty in ([], [0, None]):
+        with pytest.raises(cl.NoFigure, match="no value has a card"):
+            cl.diversity(counted(empty))
+    for wrong in ([-1, 2], [0.5], ["2"], [float("nan")], [1e300]):
+        with pytest.raises(cl.CardlabError, match="whole numbers of at least 0"):
+            cl.diversity(pl.DataFrame({"n_cards": wrong}))
+    with pytest.raises(cl.CardlabError, match="n_boot must be"):
+        cl.diversity(counted([1]), n_boot=0)
+    with pytest.raises(cl.CardlabError, match="random_state must be"):
+        cl.diversity(counted([1]), random_state="x")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=30), st.randoms())
+def test_bounds_and_order(counts, random):
+    found = cl.diversity(counted(counts), n_boot=30)
+    row = found.row(0, named=True)
+    n = len(counts)
+    for end in ("", "_low", "_high"):
+        assert 0 <= row[f"shannon{end}"] <= math.log(n) + 1e-9
+        assert 0 <= row[f"simpson{end}"] <= 1 - 1 / n + 1e-9
+        for name in ("hill_1", "hill_2"):
+            assert 1 - 1e-9 <= row[f"{name}{end}"] <= n + 1e-6
+        assert 0 <= row[f"gini{end}"] <= 1
+    assert row["hill_2"] <= row["hill_1"] + 1e-9
+    assert all(row[f"{name}_low"] <= row[f"{name}_high"] for name in MEASURES)
+    random.shuffle(counts)
+    assert cl.diversity(counted(counts), n_boot=30).equals(found)
