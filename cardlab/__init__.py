@@ -31,6 +31,9 @@ _HOME = {
     "licenses": ["class_counts", "license_counts", "with_licenses"],
     "languages": ["language_counts", "with_languages"],
     "variety": ["diversity"],
+    "conflicts": ["license_conflicts"],
+    "language_checks": ["language_problems"],
+    "ancestry": ["lineage", "lineage_families", "lineage_summary"],
     "contingency": ["crosstab"],
     "text": ["length_ecdf", "length_histogram", "length_summary", "with_text_lengths"],
     "embeddings": [
@@ -65,6 +68,7 @@ _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_MODULE)
 
 if TYPE_CHECKING:
+    from .ancestry import lineage, lineage_families, lineage_summary
     from .cards import read_cards, scan_cards
     from .charts import (
         plot_cooccurrence,
@@ -78,6 +82,7 @@ if TYPE_CHECKING:
         plot_trends,
         use_theme,
     )
+    from .conflicts import license_conflicts
     from .contingency import crosstab
     from .display import key_figures, note, provenance, show_table, where_possible
     from .embeddings import (
@@ -91,6 +96,7 @@ if TYPE_CHECKING:
         usable,
         vectors,
     )
+    from .language_checks import language_problems
     from .languages import language_counts, with_languages
     from .licenses import class_counts, license_counts, with_licenses
     from .overview import concentration, doubling_time, growth, problems, profile
