@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import math
-import time
 from collections import Counter
 from itertools import combinations
 
@@ -546,13 +545,6 @@ def test_hostile_cards(cards: pl.DataFrame) -> None:
 def test_hostile_in_proportion(n_cards: int, least: int) -> None:
     frame = make_cards(n_cards, text=False, embedding_dim=0)
     assert int(frame["id"].str.starts_with("mallory/").sum()) == least
-
-
-def test_speed() -> None:
-    start = time.process_time()
-    make_cards(100_000, text=False, embedding_dim=0)
-    # A tenth of the million that is to take seconds. Processor time, as the machine may be shared.
-    assert time.process_time() - start < 4
 
 
 def test_file_of_the_bundled_corpus_is_small(tmp_path) -> None:  # type: ignore[no-untyped-def]
