@@ -75,9 +75,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _report(arguments: argparse.Namespace) -> int:
+    from .cards import scan_cards
     from .report import export_reports
 
     parameters = dict(_assignment(text) for text in arguments.set)
+    if arguments.source is not None:
+        scan_cards(arguments.source)  # what is no corpus is refused once, not by every notebook
     written = export_reports(
         arguments.source,
         arguments.out,

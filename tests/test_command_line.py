@@ -40,6 +40,13 @@ def test_errors_are_plain(tmp_path, capsys):
     assert main(["sample", str(tmp_path / "c.csv")]) == 1
     assert "must end in .parquet" in capsys.readouterr().err
     assert main(["report", str(tmp_path / "missing"), "--out", str(tmp_path / "o")]) == 1
+    assert "no such file" in capsys.readouterr().err
+    pl.DataFrame({"x": [1]}).write_parquet(tmp_path / "t.parquet")
+    assert main(["report", str(tmp_path / "t.parquet"), "--out", str(tmp_path / "o")]) == 1
+    error = capsys.readouterr().err
+    assert "these are not cards" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "o").exists()
     assert main(["report", "--set", "nonsense", "--out", str(tmp_path / "o")]) == 1
     assert "--set takes KEY=VALUE" in capsys.readouterr().err
 
