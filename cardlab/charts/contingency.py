@@ -62,13 +62,15 @@ def plot_crosstab(
         "expected": "expected by chance",
         "residual": "standardised residual",
     }
-    base = alt.Chart(data, width=alt.Step(46), height=alt.Step(22)).encode(
+    cell = max(30, min(46, 580 // len(column_order)))
+    base = alt.Chart(data, width=alt.Step(cell), height=alt.Step(22)).encode(
         x=alt.X("column:N", sort=column_order, title=columns, axis=alt.Axis(labelAngle=-45)),
         y=alt.Y("row:N", sort=row_order, title=rows),
     )
     scale = alt.Scale(domain=[-10, 10], domainMid=0, range=DIVERGING)
+    legend = alt.Legend(orient="top", gradientLength=200)
     heat = base.mark_rect().encode(
-        color=alt.Color("shade:Q", title="residual", scale=scale),
+        color=alt.Color("shade:Q", title="residual", scale=scale, legend=legend),
         tooltip=tooltips(shown, names),
     )
     numbers = base.mark_text(fontSize=10, color=INK).encode(
