@@ -41,9 +41,6 @@ COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "embeddings": pl.List(pl.Float32),
 }
 
-#: Everything but the three columns that can be larger than all others together.
-LIGHT_COLUMNS = [name for name in COLUMNS if name not in ("metadata", "text", "embeddings")]
-
 #: Names that known sources use for a canonical column, best first.
 ALIASES: dict[str, tuple[str, ...]] = {
     "id": ("modelId", "repo_id", "model_id", "datasetId", "repoId"),
@@ -167,7 +164,7 @@ def collect(frame: Any) -> pl.DataFrame:
     if isinstance(native, pl.LazyFrame):
         try:
             return native.collect(engine="streaming")
-        except (pl.exceptions.ComputeError, OSError) as error:
+        except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, OSError) as error:
             raise SourceError(
                 f"the cards could not be read to the end: {shorten(printable(str(error)), 300)}. "
                 "The file may be damaged or may have changed while it was read."

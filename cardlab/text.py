@@ -217,25 +217,6 @@ def length_histogram(
     )
 
 
-def blank_share(cards: Any) -> tuple[int, int]:
-    """Count the cards whose body holds nothing but white space.
-
-    Returns
-    -------
-    tuple of int
-        Blank cards, and the cards whose ``text`` is not null.
-    """
-    require(cards, "text")
-    text = pl.col("text")
-    row = collect(
-        to_lazy_polars(cards).select(
-            (text.is_not_null() & ~text.str.contains(_WORD)).sum().alias("blank"),
-            text.is_not_null().sum().alias("known"),
-        )
-    ).row(0)
-    return int(row[0]), int(row[1])
-
-
 def _values(cards: Any, measure: str, by: str | None) -> pl.DataFrame:
     """Give one row a card and group: ``group, value``, without null values."""
     have = require(cards, *([by] if by else []))

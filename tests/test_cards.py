@@ -439,3 +439,19 @@ def test_remote_sources_are_handed_to_polars(monkeypatch):
     check_frame(cl.read_cards("s3://bucket/cards.parquet"))
     assert opened == ["hf://datasets/org/name/**/*.parquet", "s3://bucket/cards.parquet"]
     assert "read from local files" in error_of("https://example.org/cards.jsonl")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "ipc"])
+def test_shards_that_differ_lose_no_column(tmp_path, kind):
+    """One shard lacks the text, another has tags as one string: both are read in full."""
+    first = pl.DataFrame({"id": ["a"], "tags": ["x"]})
+    if kind != "csv":
+        first = first.with_columns(pl.concat_list("tags"))
+    second = pl.DataFrame({"id": ["b"], "tags": ["x;y"], "text": ["body"], "own": [1]})
+    ending = {"ipc": "arrow"}.get(kind, kind)
+    for number, frame in enumerate((first, second, first.with_columns(id=pl.lit("c")))):
+        getattr(frame, f"write_{kind}")(tmp_path / f"{number}.{ending}")
+    cards = cl.read_cards(tmp_path)
+    assert cards.sort("id").select("id", "tags", "text", "own").rows() == [
+        *(("a", ["x"], None, None), ("b", ["x", "y"], "body", 1), ("c", ["x"], None, None))
+    ]

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab.overview import date_floor
 from cardlab.schema import DATE_FLOOR
 
 FLOOR = dt.datetime.fromisoformat(DATE_FLOOR)
@@ -128,7 +127,6 @@ def test_growth_by_hand():
     grouped = cl.growth(cards, by="task")
     assert grouped.filter(group="x")["n_total"].to_list() == [2, 2, 2]
     assert grouped.filter(pl.col("group").is_null())["n_new"].to_list() == [0, 0, 1]
-    assert date_floor(cards) == 2
     assert cl.growth(duckdb.sql("FROM cards"), by="task").equals(grouped)
 
 

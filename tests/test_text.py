@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab.text import MAX_POINTS, MEASURES, blank_share
+from cardlab.text import MAX_POINTS, MEASURES
 
 
 def lengths(text: str) -> dict[str, int]:
@@ -94,7 +94,7 @@ def test_real_cards_equal_python(data, name):
     assert found["n_chars"].to_list() == [len(t) for t in texts]
     assert found["n_words"].to_list() == [len(t.split()) for t in texts]
     assert found["n_lines"].to_list() == [len(t.splitlines()) for t in texts]
-    assert blank_share(cards) == (sum(not t.strip() for t in texts), len(texts))
+    assert (found["n_words"] == 0).sum() == sum(not t.strip() for t in texts)
 
 
 def test_figures_of_the_seed(data):
@@ -103,7 +103,7 @@ def test_figures_of_the_seed(data):
     assert (chars["n_cards"], chars["p50"], round(chars["p95"])) == (2577, 3525, 21434)
     words = cl.length_summary(cards, measure="n_words").row(0, named=True)
     assert (words["p50"], words["mean"] * 2577) == (376, pytest.approx(1_709_982))
-    assert blank_share(cards) == (30, 2577)
+    assert (cl.with_text_lengths(cards).collect()["n_words"] == 0).sum() == 30
 
 
 def test_summary_equals_numpy():

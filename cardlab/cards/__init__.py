@@ -73,7 +73,8 @@ def scan_cards(source: Any, *, on_error: str = "null") -> pl.LazyFrame:
         frames = [scan_cards(item, on_error=on_error) for item in source]
         return pl.concat(frames, how="diagonal_relaxed")
     raw, label = open_source(source)
-    cards = to_canonical(raw, label)
+    frames = [to_canonical(frame, label) for frame in raw]
+    cards = frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal_relaxed")
     if on_error == "null":
         return cards
     lost = (

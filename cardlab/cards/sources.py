@@ -32,13 +32,14 @@ ACCEPTED = (
 _REMOTE = ("hf://", "s3://", "gs://", "gcs://", "az://", "abfs://", "http://", "https://")
 
 
-def open_source(source: Any) -> tuple[pl.LazyFrame, str]:
+def open_source(source: Any) -> tuple[list[pl.LazyFrame], str]:
     """Open a source as it is.
 
     Returns
     -------
-    frame : pl.LazyFrame
-        Its rows and columns, unchanged; ``__problems`` where rows could not be read.
+    frames : list of pl.LazyFrame
+        Its rows and columns, unchanged, a frame for each set of columns that its files have;
+        ``__problems`` where rows could not be read.
     label : str
         Its name for messages.
 
@@ -48,7 +49,7 @@ def open_source(source: Any) -> tuple[pl.LazyFrame, str]:
         Names the source, what was found, and what is accepted.
     """
     if not isinstance(source, (str, os.PathLike)):
-        return _in_memory(source), f"frame in memory ({type(source).__name__})"
+        return [_in_memory(source)], f"frame in memory ({type(source).__name__})"
     name = os.fspath(source)
     label = printable(name)
     if isinstance(name, str) and name.startswith(_REMOTE):
@@ -60,7 +61,7 @@ def open_source(source: Any) -> tuple[pl.LazyFrame, str]:
         return _open_folder(path, label), label
     if path.exists():
         if path.name.lower().endswith(".md"):
-            return scan_folder(find_cards(path)), label
+            return [scan_folder(find_cards(path))], label
         return _scan([path], _kind(path.name, label), label), label
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
     files = [match for match in matches if match.is_file()]
@@ -73,7 +74,7 @@ def open_source(source: Any) -> tuple[pl.LazyFrame, str]:
     raise SourceError(f"{label}: there is no such file or folder ({detail}). {ACCEPTED}")
 
 
-def _open_folder(path: Path, label: str) -> pl.LazyFrame:
+def _open_folder(path: Path, label: str) -> list[pl.LazyFrame]:
     try:
         shards = sorted(f for f in path.rglob("*") if f.suffix.lower() in READERS and f.is_file())
         cards = find_cards(path)
@@ -90,7 +91,7 @@ def _open_folder(path: Path, label: str) -> pl.LazyFrame:
         )
     tables = [shard for shard in shards if shard.suffix.lower() != ".json"]
     if cards and (nested or not tables):
-        return scan_folder(cards)
+        return [scan_folder(cards)]
     if shards:
         files = tables or shards
         return _scan(files, _one_kind(files, label), label)
@@ -120,17 +121,22 @@ def _one_kind(files: list[Path], label: str) -> str:
     return kinds[0]
 
 
-def _scan(files: list[Any], kind: str, label: str) -> pl.LazyFrame:
-    """Scan files of one format, and open the first to see that it is what it says."""
+def _scan(files: list[Any], kind: str, label: str) -> list[pl.LazyFrame]:
+    """Scan files of one format, and open each to see that it is what it says.
+
+    Shards may differ: one lacks a column that another has, or has it in another type. Those that
+    are alike are read together, the others beside them, so that no column is dropped.
+    """
     for file in files:
         if isinstance(file, Path) and file.stat().st_size == 0:
             raise SourceError(f"{label}: {printable(file.name)} is empty (0 bytes). {ACCEPTED}")
     try:
-        frame = _READ[kind](files)
-        frame.collect_schema()
-        if kind == "parquet":  # every footer is read, so that a truncated shard shows now
-            for file in files:
-                pl.read_parquet_schema(file) if isinstance(file, Path) else None
+        alike: dict[Any, list[Any]] = {}
+        for file in files:
+            alike.setdefault(_layout(file, kind), []).append(file)
+        frames = [_READ[kind](group) for group in alike.values()]
+        for frame in frames:
+            frame.collect_schema()
     except SourceError:
         raise
     except (pl.exceptions.PolarsError, OSError, ValueError, UnicodeError) as error:
@@ -139,7 +145,18 @@ def _scan(files: list[Any], kind: str, label: str) -> pl.LazyFrame:
             f"{label}: cannot be read as {kind}: {reason}. The file may be truncated, damaged, not "
             f"readable by you, or of another format. {ACCEPTED}"
         ) from error
-    return frame
+    return frames
+
+
+def _layout(file: Any, kind: str) -> Any:
+    """Give what files that are read together must share; JSON's reader takes any."""
+    if kind == "parquet" and isinstance(file, Path):
+        return tuple(sorted((name, str(t)) for name, t in pl.read_parquet_schema(file).items()))
+    if kind == "CSV":
+        return tuple(_csv_names(file))
+    if kind == "Arrow" and isinstance(file, Path):
+        return tuple(sorted((n, str(t)) for n, t in _scan_arrow([file]).collect_schema().items()))
+    return None
 
 
 def _scan_arrow(files: list[Any]) -> pl.LazyFrame:
@@ -155,15 +172,18 @@ def _scan_arrow(files: list[Any]) -> pl.LazyFrame:
 
 def _scan_csv(files: list[Any]) -> pl.LazyFrame:
     # known columns stay text, to be typed by the same rules as everywhere; others by their values
-    names = pl.scan_csv(files, infer_schema=False, encoding="utf8-lossy").collect_schema().names()
-    text = {name: pl.String for name in names if name in KNOWN}
+    text = {name: pl.String for name in _csv_names(files[0]) if name in KNOWN}
     return pl.scan_csv(
         files, schema_overrides=text, infer_schema_length=None, encoding="utf8-lossy"
     )
 
 
+def _csv_names(file: Any) -> list[str]:
+    return pl.scan_csv(file, infer_schema=False, encoding="utf8-lossy").collect_schema().names()
+
+
 def _scan_parquet(files: list[Any]) -> pl.LazyFrame:
-    return pl.scan_parquet(files, missing_columns="insert", extra_columns="ignore")
+    return pl.scan_parquet(files)
 
 
 _READ = {

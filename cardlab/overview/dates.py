@@ -15,11 +15,9 @@ from ..schema import (
     CardlabError,
     NoFigure,
     collect,
-    column_names,
     count,
     lazy,
     require,
-    to_lazy_polars,
 )
 
 _EVERY = re.compile(r"[1-9]\d*(?:d|w|mo|q|y)")
@@ -96,12 +94,3 @@ def check_every(every: Any) -> None:
     """Raise a CardlabError unless `every` is the length of a period."""
     if not isinstance(every, str) or not _EVERY.fullmatch(every):
         raise CardlabError(f"every must be like '1mo', '2w', '1d', '1q' or '1y', not {every!r}.")
-
-
-def date_floor(cards: Any) -> int:
-    """Count the cards whose creation date is the Hub's floor, 2022-03-02T23:29:04Z."""
-    if "created_at" not in column_names(cards):
-        return 0
-    floor = pl.lit(DATE_FLOOR).str.to_datetime(time_unit="us", time_zone="UTC")
-    at_floor = (pl.col("created_at").cast(INSTANT) == floor).sum()
-    return int(collect(to_lazy_polars(cards).select(at_floor)).item())
