@@ -241,4 +241,6 @@ def test_variants_are_applied_where_they_are_given():
         assert dict(counts.select("tag", "n_cards").rows()) == {"text-generation": 3, "x": 2}
         pairs = cl.cooccurrence(cards.lazy(), min_cards=1, variants=given)
         assert pairs.select("tag_a", "tag_b", "n_cards").rows() == [("text-generation", "x", 2)]
+        other = duckdb.sql("SELECT *, 'long' AS text FROM cards")
+        assert cl.tag_counts(other, variants=given).equals(counts)
     assert cl.tag_counts(cards).height == 3

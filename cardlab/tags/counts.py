@@ -12,7 +12,7 @@ from ..schema import at_least
 from ..shares import wilson
 from .codes import Coded, encode
 from .kinds import checked_kinds, evidence, kinds_of
-from .variants import apply_variants
+from .variants import merged
 
 
 def tag_counts(
@@ -69,8 +69,7 @@ def tag_counts(
     if top is not None:
         at_least(top, 1, name="top")
     kinds = checked_kinds(kinds)
-    if variants is not None:
-        cards = apply_variants(cards, variants, column=column)
+    cards = merged(cards, variants, column=column, families=families)
     coded = encode(cards, column, families=families, beside=evidence(cards, column))
     found = ranked(coded, kinds_of(coded, column), kinds)
     found = found.head(top) if top is not None else found

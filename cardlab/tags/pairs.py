@@ -12,7 +12,7 @@ from ..schema import CardlabError, at_least
 from .codes import Coded, encode
 from .counts import ranked
 from .kinds import checked_kinds, evidence, kinds_of
-from .variants import apply_variants
+from .variants import merged
 
 #: Pairs that one call counts or returns at most: beyond, memory is measured in tens of GiB.
 MAX_PAIRS_COUNTED = 500_000_000
@@ -87,8 +87,7 @@ def cooccurrence(
     if top is not None:
         at_least(top, 2, name="top")
     kinds = checked_kinds(kinds)
-    if variants is not None:
-        cards = apply_variants(cards, variants, column=column)
+    cards = merged(cards, variants, column=column, families=families)
     beside = [] if kinds is None else evidence(cards, column)  # only kinds need it
     coded = encode(cards, column, families=families, beside=beside)
     coded = _considered(coded, column, kinds, top, min_cards)

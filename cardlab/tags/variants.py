@@ -10,9 +10,9 @@ from typing import Any
 
 import polars as pl
 
-from ..schema import CardlabError, require, to_lazy_polars
+from ..schema import CardlabError, lazy, require, to_lazy_polars
 from .codes import as_lists, encode
-from .kinds import tag_kind
+from .kinds import evidence, tag_kind
 
 #: Columns of names, where another spelling is another thing.
 _NAMES = ("datasets", "base_model", "arxiv", "license")
@@ -130,6 +130,17 @@ def apply_variants(
         touched = pl.col(column).list.eval(pl.element().is_in(list(mapping))).list.any()
         frame = frame.with_columns(pl.when(touched).then(changed).otherwise(column).alias(column))
     return frame.collect() if isinstance(cards, pl.DataFrame) else frame
+
+
+def merged(cards: Any, variants: Any, *, column: str, families: str | None) -> Any:
+    """Apply variants where there are any; other engines hand over only what counting needs."""
+    if variants is None:
+        return cards
+    if not isinstance(cards, (pl.DataFrame, pl.LazyFrame)):
+        have = require(cards, column)
+        needed = dict.fromkeys([column, *evidence(cards, column), "id", families])
+        cards = lazy(cards).select(*(name for name in needed if name in have)).to_native()
+    return apply_variants(cards, variants, column=column)
 
 
 def _groups(tags: Iterable[str]) -> list[list[str]]:
