@@ -69,7 +69,7 @@ def test_the_table_has_the_hubs_keywords_each_with_class_and_reason():
 
 
 def test_the_table_agrees_with_licensedb_where_it_has_the_licence():
-    from cardlab.licenses import _spdx_ids
+    from cardlab.licenses.names import _spdx_ids
 
     differ = {
         row["keyword"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from .schema import CardlabError, NoFigure, collect, count, lazy, one_of, require, to_lazy_polars
+from ..schema import CardlabError, NoFigure, collect, count, lazy, one_of, require, to_lazy_polars
 
 #: What :func:`with_text_lengths` counts, with its meaning for captions.
 MEASURES = {

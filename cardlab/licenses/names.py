@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from .schema import STRINGS, require, to_lazy_polars
-from .shares import check_by, count_values, map_items, with_share
+from ..schema import STRINGS, require, to_lazy_polars
+from ..shares import map_items
 
 #: Classes of licences, the least restrictive first. Terms that nobody has classified (unknown,
 #: custom) stand above the free licences and below the restrictions that are certain.
@@ -111,91 +111,9 @@ def with_licenses(cards: Any) -> Any:
     require(cards, "license")
     frame = cards if isinstance(cards, (pl.DataFrame, pl.LazyFrame)) else to_lazy_polars(cards)
     declared = pl.col("license")
-    names = declared.map_batches(_names, return_dtype=STRINGS, is_elementwise=True)
-    classes = declared.map_batches(_classes, return_dtype=pl.String, is_elementwise=True)
+    names = declared.map_batches(names_of, return_dtype=STRINGS, is_elementwise=True)
+    classes = declared.map_batches(classes_of, return_dtype=pl.String, is_elementwise=True)
     return frame.with_columns(names.alias("license_spdx"), classes.alias("license_class"))
-
-
-def license_counts(cards: Any, *, by: str | None = None, raw: bool = False) -> pl.DataFrame:
-    """Count on how many cards each licence is declared.
-
-    Parameters
-    ----------
-    cards : frame
-        With ``license`` (list of str, or str), and `by`; polars, or any that narwhals knows.
-    by : str, optional
-        A column to group by. With a list column a card counts in each of its groups; without a
-        value it is in the group null, "not declared".
-    raw : bool
-        Count the strings as they are declared, instead of one name for each licence.
-
-    Returns
-    -------
-    pl.DataFrame
-        ``[by,] license`` (named as in :func:`with_licenses`, or as declared), ``license_class``
-        (never ``undeclared``), ``n_cards``, ``n_declared`` (cards of the group that declare any
-        licence), ``card_share`` (0-1, of all cards of the group, with or without a licence),
-        ``share_low``, ``share_high`` (its 95 % Wilson interval, see :func:`cardlab.shares.wilson`).
-        Most cards first, then by licence and group. A licence counts once a card; a card with two
-        licences counts in both, so shares may add to more than the share of declaring cards. A
-        group that declares no licence has no row; :func:`class_counts` has it.
-
-    Raises
-    ------
-    MissingColumn
-        The cards have no ``license``, or no column `by`.
-    CardlabError
-        `by` is the name of a result column.
-    """
-    check_by(by, ("license", "license_class", "card_share", "share_low", "share_high"))
-    counts = count_values(cards, "license", by=by, derive=None if raw else _names)
-    names = counts["value"].unique()
-    classes = [find_license(name).license_class for name in names]
-    counts = counts.with_columns(
-        pl.col("value")
-        .replace_strict(names, classes, return_dtype=pl.String)
-        .alias("license_class")
-    )
-    return with_share(counts).select(
-        *([] if by is None else [by]),
-        pl.col("value").alias("license"),
-        "license_class",
-        "n_cards",
-        "n_declared",
-        "card_share",
-        "share_low",
-        "share_high",
-    )
-
-
-def class_counts(cards: Any, *, by: str | None = None) -> pl.DataFrame:
-    """Count the cards of each class of licence, those without one included.
-
-    Parameters
-    ----------
-    cards : frame
-        With ``license`` (list of str, or str), and `by`; polars, or any that narwhals knows.
-    by : str, optional
-        As in :func:`license_counts`.
-
-    Returns
-    -------
-    pl.DataFrame
-        ``[by,] license_class`` (see :func:`with_licenses`: each card has one class),
-        ``n_cards``, ``card_share`` (0-1, of all cards of the group; the shares of a group add to
-        1), ``share_low``, ``share_high`` (its 95 % Wilson interval). Most cards first, then by
-        class and group. A class without cards has no row.
-
-    Raises
-    ------
-    MissingColumn
-        The cards have no ``license``, or no column `by`.
-    CardlabError
-        `by` is the name of a result column.
-    """
-    check_by(by, ("license_class", "card_share", "share_low", "share_high"))
-    counts = with_share(count_values(cards, "license", by=by, derive=_classes))
-    return counts.rename({"value": "license_class"}).drop("n_group", "n_declared")
 
 
 @functools.lru_cache(maxsize=2**16)
@@ -228,7 +146,7 @@ def find_license(text: str) -> License:
 @functools.cache
 def _keywords() -> dict[str | None, License]:
     """Read the Hub's keywords, and their SPDX ids in lower case."""
-    text = files(__package__).joinpath("data", "licenses.csv").read_text("utf-8")
+    text = files("cardlab").joinpath("data", "licenses.csv").read_text("utf-8")
     known: dict[str | None, License] = {}
     for row in csv.DictReader(text.splitlines()):
         found = License(row["spdx"] or row["keyword"], row["license_class"])
@@ -255,11 +173,13 @@ def _spdx_ids() -> dict[str, License]:
     return known
 
 
-def _names(declared: pl.Series) -> pl.Series:
+def names_of(declared: pl.Series) -> pl.Series:
+    """Give the names of the licences of each card, a list for each."""
     return map_items(declared, lambda text: find_license(text).name)
 
 
-def _classes(declared: pl.Series) -> pl.Series:
+def classes_of(declared: pl.Series) -> pl.Series:
+    """Give the one class of each card, that of its most restrictive licence."""
     rank = {name: i for i, name in enumerate(CLASSES)}
     classes = map_items(declared, lambda text: find_license(text).license_class)
     ranks = classes.list.eval(pl.element().replace_strict(rank, return_dtype=pl.UInt8)).list.max()
