@@ -17,6 +17,7 @@ _HOME = {
     "cards": ["read_cards", "scan_cards"],
     "sample": ["make_cards"],
     "overview": ["concentration", "doubling_time", "growth", "problems", "profile"],
+    "replication": ["card_rates", "replicate", "with_task_domains"],
     "tags": [
         "apply_variants",
         "community_quality",
@@ -48,6 +49,7 @@ _HOME = {
         "vectors",
     ],
     "charts": [
+        "plot_card_rates",
         "plot_cooccurrence",
         "plot_counts",
         "plot_crosstab",
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     from .ancestry import lineage, lineage_families, lineage_summary
     from .cards import read_cards, scan_cards
     from .charts import (
+        plot_card_rates,
         plot_cooccurrence,
         plot_counts,
         plot_crosstab,
@@ -100,6 +103,7 @@ if TYPE_CHECKING:
     from .languages import language_counts, with_languages
     from .licenses import class_counts, license_counts, with_licenses
     from .overview import concentration, doubling_time, growth, problems, profile
+    from .replication import card_rates, replicate, with_task_domains
     from .report import export_report, export_reports
     from .sample import make_cards
     from .schema import CardlabError, MissingColumn, NoFigure, SourceError, require

@@ -17,50 +17,13 @@ from typing import Any
 import polars as pl
 
 from .cards.fingerprint import corpus_hash
+from .headings import HEADINGS
 from .schema import CardlabError, NoFigure, count, printable, shorten
 
 _TABLE = "application/vnd.cardlab.table.v1+json"
 _FACTS = "application/vnd.cardlab.facts.v1+json"
 #: Rows that JupyterLab shows of a table; the report's own table shows and searches all it has.
 _ROWS_IN_LAB = 20
-#: Headings of the columns that many analyses have.
-_HEADINGS = {
-    "n_cards": "cards",
-    "n_total": "of cards",
-    "n_declared": "declaring cards",
-    "n_group": "cards of the group",
-    "card_share": "share of cards",
-    "share_low": "95 % from",
-    "share_high": "to",
-    "n_null": "missing",
-    "null_share": "share missing",
-    "n_unique": "different",
-    "tag_a": "tag",
-    "tag_b": "with",
-    "n_a": "cards (first)",
-    "n_b": "cards (second)",
-    "confidence_ab": "first → second",
-    "confidence_ba": "second → first",
-    "npmi": "NPMI",
-    "n_clusters": "clusters",
-    "n_tags": "tags",
-    "n_edges": "pairs beyond chance",
-    "n_communities": "communities",
-    "n_runs": "runs",
-    "n_canonical": "cards of the canonical form",
-    "n_families": "families",
-    "family_share": "share of families",
-    "family_npmi": "NPMI by families",
-    "family_q_value": "q by families",
-    "p_value": "p",
-    "q_value": "q",
-    "ari_mean": "agreement (adjusted Rand)",
-    "ari_low": "weakest 5 % of pairs",
-    "top_license": "commonest licence",
-    "example_ids": "examples",
-    "median_low": "median from",
-    "median_high": "to",
-}
 _PACKAGES = ("cardlab", "polars", "altair", "scikit-learn", "numpy")
 
 
@@ -155,7 +118,7 @@ def show_table(
     columns = [
         {
             "name": name,
-            "label": (labels or {}).get(name, _HEADINGS.get(name, name.replace("_", " "))),
+            "label": (labels or {}).get(name, HEADINGS.get(name, name.replace("_", " "))),
             "kind": _kind(name, dtype),
         }
         for name, dtype in shown.schema.items()
@@ -238,8 +201,8 @@ def _kind(name: str, dtype: pl.DataType) -> str:
     if dtype.is_integer():
         return "int"
     if dtype.is_float():
-        shares = name.endswith("_share") or name.startswith("share_") or name == "support"
-        return "share" if shares else "float"
+        by_name = name.endswith(("_share", "_rate")) or name.startswith(("share_", "rate_"))
+        return "share" if by_name or name == "support" else "float"
     return "text"
 
 

@@ -17,10 +17,11 @@ PAGES = [
     "04-text-lengths",
     "05-embedding-clusters",
     "06-explore-cards",
+    "07-replication",
     "index",
 ]
 #: Charts that each page has on a corpus that has every column.
-CHARTS = dict(zip(PAGES, [2, 4, 6, 4, 2, 0, 0], strict=True))
+CHARTS = dict(zip(PAGES, [2, 4, 6, 4, 2, 0, 3, 0], strict=True))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 import cardlab as cl
 
-REPORTS = 6
+REPORTS = 7
 
 
 def run(source, folder) -> list[str]:

@@ -75,6 +75,7 @@ def test_all_notebooks_are_there():
         "04-text-lengths",
         "05-embedding-clusters",
         "06-explore-cards",
+        "07-replication",
     ]
 
 

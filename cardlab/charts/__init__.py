@@ -7,10 +7,12 @@ from .heatmap import plot_cooccurrence
 from .lengths import plot_lengths
 from .maps import plot_map, plot_stability
 from .network import plot_network
+from .presence import plot_card_rates
 from .time import plot_growth
 from .trends import plot_trends
 
 __all__ = [
+    "plot_card_rates",
     "plot_cooccurrence",
     "plot_counts",
     "plot_crosstab",

@@ -32,6 +32,10 @@ DIVERGING = ["#b3541e", "#eaa877", "#f5f5f5", "#93a5ee", "#2a44b8"]
 _MIME = "application/vnd.vegalite.v5+json"
 
 
+#: Columns that are shares though their names do not say so.
+_SHARES = ("support", "jaccard")
+
+
 @alt.theme.register("cardlab", enable=False)
 def _theme() -> alt.theme.ThemeConfig:
     font = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
@@ -180,7 +184,7 @@ def tooltips(frame: pl.DataFrame, names: dict[str, str]) -> list[alt.Tooltip]:
         if name not in frame.columns:
             continue
         dtype = frame.schema[name]
-        if name.endswith("share") or name.startswith("share_") or name in ("support", "jaccard"):
+        if is_share(name):
             tips.append(alt.Tooltip(name, type="quantitative", title=label, format=".1%"))
         elif dtype.is_integer():
             tips.append(alt.Tooltip(name, type="quantitative", title=label, format=",d"))
@@ -189,6 +193,12 @@ def tooltips(frame: pl.DataFrame, names: dict[str, str]) -> list[alt.Tooltip]:
         else:
             tips.append(alt.Tooltip(name, type="nominal", title=label))
     return tips
+
+
+def is_share(name: str) -> bool:
+    """Say whether a column holds shares of 0 to 1, by its name."""
+    prefixes = ("share_", "rate_")
+    return name.endswith(("share", "_rate")) or name.startswith(prefixes) or name in _SHARES
 
 
 def percent(share: float) -> str:

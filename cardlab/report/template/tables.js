@@ -15,7 +15,15 @@
       const format = new Intl.NumberFormat("en-US", percent);
       return (value) => format.format(value);
     }
-    const largest = values.reduce((max, v) => (v === null ? max : Math.max(max, Math.abs(v))), 0);
+    const sizes = values.filter((value) => value).map(Math.abs);
+    const largest = sizes.reduce((max, size) => Math.max(max, size), 0);
+    const smallest = sizes.reduce((min, size) => Math.min(min, size), Infinity);
+    // counts and small rates in one column: no number of decimals suits both
+    if (largest >= 1000 && smallest >= 1e-3 && largest > 1e4 * smallest) {
+      const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+      const precise = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 4 });
+      return (value) => (Math.abs(value) >= 1000 ? whole : precise).format(value);
+    }
     const digits = largest >= 1000 ? 1 : largest >= 10 ? 2 : 3;
     const format = new Intl.NumberFormat("en-US", {
       minimumFractionDigits: digits,

@@ -1,0 +1,241 @@
+"""The figures of a published study, by its methods, on any corpus.
+
+W. Liang and others, "What's documented in AI? Systematic analysis of 32K AI model cards"
+(arXiv 2402.05160), studied a listing of the Hub of 2022: how fast it grew, which models come with
+a card, and whose downloads those are.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from importlib.resources import files
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import polars as pl
+
+from .overview import doubling_time
+from .schema import CardlabError, MissingColumn, NoFigure, collect, lazy, require, to_lazy_polars
+from .shares import check_by, wilson
+
+#: The published method of the growth figure: weekly cut-offs from `origin`, kept from `start`.
+GROWTH = {"origin": "2018-11-01", "start": "2020-04-30", "every": "1w"}
+
+#: What the study found on its 74,970 models: figure, value, unit.
+PUBLISHED = (
+    ("models", 74_970.0, "models"),
+    ("models with a card", 32_111.0, "models"),
+    ("share of models with a card", 32_111 / 74_970, "share"),
+    ("growth of the log count a week", 0.031067, "per week"),
+    ("growth a week", 0.0316, "share"),
+    ("doubling time", 22.31, "weeks"),
+    ("weekly cut-offs in the fit", 128.0, "weeks"),
+)
+
+_CARD, _GROUP, _LOADS = "__card", "__group", "__downloads"
+_RESULTS = (
+    *("n_models", "model_share", "n_with_card", "card_rate", "rate_low", "rate_high"),
+    *("n_no_downloads", "downloads", "download_share", "card_download_share"),
+)
+
+
+def card_rates(cards: Any, *, by: str | None = None) -> pl.DataFrame:
+    """Say how many models come with a card, and whose downloads those are.
+
+    Parameters
+    ----------
+    cards : frame
+        A row a model, with ``has_modelcard`` (bool) or, without that, ``text`` (a model has a
+        card where it is not blank), and `by`. Polars, or any that narwhals knows.
+    by : str, optional
+        A column of single values to group by, such as ``pipeline_tag`` or ``task_domain``; null
+        is a group of its own.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``[by,] n_models``, ``model_share`` (0-1, of all models), ``n_with_card``, ``card_rate``
+        (0-1, of the group's models; a null in ``has_modelcard`` is none), ``rate_low``,
+        ``rate_high`` (its 95 % Wilson interval). Where the corpus has ``downloads`` also
+        ``n_no_downloads`` (models of the group whose downloads are not known; they are in none of
+        the next three), ``downloads`` (their sum), ``download_share`` (0-1, of the downloads of
+        all models) and ``card_download_share`` (0-1, the part of the group's downloads that goes
+        to models with a card; null where the group has none). Most models first, then by group.
+
+    Raises
+    ------
+    MissingColumn
+        There is neither ``has_modelcard`` nor ``text``, or no column `by`.
+    CardlabError
+        ``has_modelcard`` is not a column of booleans, ``downloads`` not one of numbers, or `by`
+        is a list column or the name of a result column.
+    NoFigure
+        There are no models.
+    """
+    check_by(by, _RESULTS)
+    read = _presence(cards, by)
+    card, loads = nw.col(_CARD), nw.col(_LOADS)
+    counts = collect(
+        read.group_by(_GROUP).agg(
+            nw.len().alias("n_models"),
+            card.cast(nw.Int64).sum().alias("n_with_card"),
+            loads.is_null().cast(nw.Int64).sum().alias("n_no_downloads"),
+            loads.sum().alias("downloads"),
+            (loads * card.cast(nw.Int64)).sum().alias("with_card"),
+        )
+    )
+    if not counts.height:
+        raise NoFigure("there are no models.")
+    # engines differ in the type of a sum
+    kind = pl.Float64 if read.collect_schema()[_LOADS].is_float() else pl.Int64
+    counts = counts.with_columns(
+        pl.col("n_models", "n_with_card", "n_no_downloads").cast(pl.Int64),
+        pl.col("downloads", "with_card").cast(kind).fill_null(0),
+    ).sort("n_models", _GROUP, descending=[True, False], nulls_last=True)
+    low, high = wilson(counts["n_with_card"].to_numpy(), counts["n_models"].to_numpy())
+    n_models, downloads = pl.col("n_models"), pl.col("downloads")
+    total = downloads.sum()
+    result = counts.with_columns(
+        (n_models / n_models.sum()).alias("model_share"),
+        (pl.col("n_with_card") / n_models).alias("card_rate"),
+        pl.Series("rate_low", low, dtype=pl.Float64),
+        pl.Series("rate_high", high, dtype=pl.Float64),
+        pl.when(total > 0).then(downloads / total).alias("download_share"),
+        pl.when(downloads > 0).then(pl.col("with_card") / downloads).alias("card_download_share"),
+    )
+    columns = _RESULTS if "downloads" in require(cards) else _RESULTS[:6]
+    if by is None:
+        return result.select(columns)
+    return result.select(pl.col(_GROUP).alias(by), *columns)
+
+
+def with_task_domains(cards: Any) -> Any:
+    """Add the domain of each model's task.
+
+    Parameters
+    ----------
+    cards : frame
+        With ``pipeline_tag``.
+
+    Returns
+    -------
+    pl.DataFrame or pl.LazyFrame
+        A lazy frame where `cards` is lazy, with ``task_domain`` (str): ``nlp``,
+        ``computer_vision``, ``multimodal``, ``audio``, ``tabular``, ``reinforcement_learning`` or
+        ``other``, as the Hub groups its tasks (``data/task_domains.json``); ``unknown`` where the
+        task is not one of the Hub's, null where it is null. Cards that have the column keep it.
+
+    Raises
+    ------
+    MissingColumn
+        The cards have neither ``task_domain`` nor ``pipeline_tag``.
+    """
+    frame = cards if isinstance(cards, (pl.DataFrame, pl.LazyFrame)) else to_lazy_polars(cards)
+    if "task_domain" in require(cards):
+        return frame
+    require(cards, "pipeline_tag")
+    task = pl.col("pipeline_tag")
+    domain = task.replace_strict(_domains(), default="unknown", return_dtype=pl.String)
+    return frame.with_columns(pl.when(task.is_not_null()).then(domain).alias("task_domain"))
+
+
+def replicate(cards: Any, *, n_boot: int = 1000, random_state: int = 0) -> pl.DataFrame:
+    """Set the figures of the study beside those of a corpus, by the same methods.
+
+    Parameters
+    ----------
+    cards : frame
+        A row a model, with ``created_at`` and ``has_modelcard`` or ``text``; without one of them
+        its figures are null. They equal the published ones on the study's own listing alone.
+    n_boot, random_state : int
+        As in :func:`cardlab.doubling_time`.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``figure``, ``published`` (float; on 74,970 models), ``here`` (float, null where this
+        corpus cannot have it), ``low``, ``high`` (95 % interval of ``here`` where it is an
+        estimate: Wilson for the share, of a block bootstrap for the doubling time; else null),
+        ``unit`` and ``note`` (str: why it is null). The figures are in the order of the study.
+
+    Notes
+    -----
+    Growth is :func:`cardlab.doubling_time` with the study's cut-offs, :data:`GROWTH`: the line by
+    least squares through the log of the number of models created strictly before each.
+    """
+    values: dict[str, tuple[float | None, ...]] = {}
+    notes: dict[str, str] = {}
+    names = [name for name, _, _ in PUBLISHED]
+    try:
+        rates = card_rates(cards).row(0, named=True)
+        values |= {
+            names[0]: (rates["n_models"], None, None),
+            names[1]: (rates["n_with_card"], None, None),
+            names[2]: (rates["card_rate"], rates["rate_low"], rates["rate_high"]),
+        }
+    except MissingColumn as error:
+        values[names[0]] = (collect(lazy(cards).select(nw.len())).item(), None, None)
+        notes |= dict.fromkeys(names[1:3], str(error))
+    try:
+        grown = doubling_time(cards, **GROWTH, n_boot=n_boot, random_state=random_state)
+        row = grown.row(0, named=True)
+        values |= {
+            names[3]: (row["rate"], None, None),
+            names[4]: (math.expm1(row["rate"]), None, None),
+            names[5]: (row["doubling_weeks"], row["low"], row["high"]),
+            names[6]: (row["n_periods"], None, None),
+        }
+    except NoFigure as error:
+        notes |= dict.fromkeys(names[3:], str(error))
+    found = [values.get(name, (None, None, None)) for name in names]
+    return pl.DataFrame(
+        {
+            "figure": names,
+            "published": [value for _, value, _ in PUBLISHED],
+            **{name: [row[i] for row in found] for i, name in enumerate(("here", "low", "high"))},
+            "unit": [unit for _, _, unit in PUBLISHED],
+            "note": [notes.get(name) for name in names],
+        },
+        schema_overrides=dict.fromkeys(("here", "low", "high"), pl.Float64) | {"note": pl.String},
+        strict=False,
+    )
+
+
+def _presence(cards: Any, by: str | None) -> nw.LazyFrame[Any]:
+    """Give for each model whether it has a card, its group, and its downloads."""
+    have = require(cards, *([] if by is None else [by]))
+    if "has_modelcard" not in have and "text" not in have:
+        require(cards, "has_modelcard", "text")
+    frame = lazy(cards)
+    schema = frame.collect_schema()
+    if by is not None and schema[by].is_nested():
+        raise CardlabError(
+            f"by={by!r}: a model must belong to one group, and the column is {schema[by]}. "
+            "Explode it first if a model may count in each of its values."
+        )
+    card = nw.col("text").str.contains(r"\S")
+    if "has_modelcard" in have:
+        card = nw.col("has_modelcard")
+        if schema["has_modelcard"] != nw.Boolean:
+            kind = schema["has_modelcard"]
+            raise CardlabError(f"column 'has_modelcard' must hold booleans, not {kind}.")
+    loads = nw.lit(None, dtype=nw.Int64)
+    if "downloads" in have:
+        if not schema["downloads"].is_numeric():
+            kind = schema["downloads"]
+            raise CardlabError(f"column 'downloads' must hold numbers, not {kind}.")
+        loads = nw.col("downloads")
+    group = nw.lit(0) if by is None else nw.col(by)
+    return frame.select(
+        card.fill_null(False).alias(_CARD), group.alias(_GROUP), loads.alias(_LOADS)
+    )
+
+
+@functools.cache
+def _domains() -> dict[str, str]:
+    """Read which domain the Hub puts each task in."""
+    listed = json.loads(files("cardlab").joinpath("data/task_domains.json").read_text("utf-8"))
+    listed.pop("source")
+    return {task: domain for domain, tasks in listed.items() for task in tasks}
