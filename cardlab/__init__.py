@@ -29,7 +29,13 @@ _HOME = {
         "tag_variants",
         "with_tag_kinds",
     ],
-    "licenses": ["class_counts", "license_counts", "with_licenses"],
+    "licenses": [
+        "class_counts",
+        "license_counts",
+        "license_problems",
+        "with_license_names",
+        "with_licenses",
+    ],
     "languages": ["language_counts", "with_languages"],
     "variety": ["diversity"],
     "conflicts": ["license_conflicts"],
@@ -101,7 +107,13 @@ if TYPE_CHECKING:
     )
     from .language_checks import language_problems
     from .languages import language_counts, with_languages
-    from .licenses import class_counts, license_counts, with_licenses
+    from .licenses import (
+        class_counts,
+        license_counts,
+        license_problems,
+        with_license_names,
+        with_licenses,
+    )
     from .overview import concentration, doubling_time, growth, problems, profile
     from .replication import card_rates, replicate, with_task_domains
     from .report import export_report, export_reports

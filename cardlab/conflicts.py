@@ -13,6 +13,7 @@ import polars as pl
 
 from .frontmatter import strings
 from .licenses import CLASSES, find_license, with_licenses
+from .licenses.tables import keywords
 from .schema import STRINGS, CardlabError, collect, lazy, require
 from .shares import as_lists, map_items
 
@@ -38,9 +39,11 @@ def license_conflicts(cards: Any) -> pl.DataFrame:
     Parameters
     ----------
     cards : frame
-        With ``id``, and ``metadata`` and ``tags`` for the first kind, ``license`` and
-        ``base_model`` (list of str, or str) for the second; polars, or any that narwhals knows.
-        Where the columns of only one kind are there, only that one is looked for.
+        With ``id``; ``tags`` and ``metadata``, or else ``license``, for the kinds about tags;
+        ``license`` and ``base_model`` (list of str, or str) for the one about base models, and
+        ``license_name`` and ``license_link`` where :func:`cardlab.with_license_names` added them.
+        Polars, or any that narwhals knows. Where only some of these columns are there, only what
+        they show is looked for.
 
     Returns
     -------
@@ -49,9 +52,12 @@ def license_conflicts(cards: Any) -> pl.DataFrame:
         ``license_class``, ``base_class``, sorted by kind, id and base model. Kinds:
 
         - ``tags_disagree``: the licences in the front matter (``declared``, list of str) and in
-          the ``license:`` tags (``tagged``, list of str) are not the same set; an empty list
-          where one of the two names none. ``base_...`` and ``license_class`` are null. A card
-          whose front matter or tags are null or unreadable is not compared.
+          the ``license:`` tags (``tagged``, list of str) are not the same set;
+          ``only_in_front_matter`` and ``only_in_tags``: one of the two names none, and is an
+          empty list. ``base_...`` and ``license_class`` are null. A card whose front matter or
+          tags are null or unreadable is not compared. Cards without ``metadata`` are compared by
+          their ``license`` instead; a tag ``other`` agrees with a licence there that is no
+          keyword of the Hub, since it may be the name of what is ``other``.
         - ``more_permissive_than_base``: the class of the card's licences (``declared``,
           ``license_class``) asks for less than that of a direct parent in the corpus
           (``base_model``, ``base_license``, ``base_class``), in the order of :data:`ORDERED`:
@@ -70,19 +76,25 @@ def license_conflicts(cards: Any) -> pl.DataFrame:
 
     Notes
     -----
-    The second kind is a question, not a verdict: the order of classes is coarse, the parent's
-    terms may allow other terms for what is made from it, and a card may stand for an adapter
-    only. Of several licences on one card the most restrictive counts; a card or parent of which
-    that is undeclared, unknown or custom is not compared. Parents that are not in the corpus and
-    a card that names itself are left out; ids are compared exactly. Several cards of one id are
-    each compared, equal rows once.
+    The kind about base models is a question, not a verdict: the order of classes is coarse, the
+    parent's terms may allow other terms for what is made from it, and a card may stand for an
+    adapter only. Each of several parents is compared by itself. Of several licences on one card
+    the most restrictive counts; a card or parent of which that is undeclared, unknown or custom is
+    not compared. Parents that are not in the corpus and a card that names itself are left out; ids
+    are compared exactly, case included. Several cards of one id are each compared, equal rows
+    once.
     """
     have = set(require(cards, "id"))
     found = []
     if {"metadata", "tags"} <= have:
-        found.append(_against_tags(_columns(cards, "id", "metadata", "tags")))
+        rows = _front_matter_and_tags(_columns(cards, "id", "metadata", "tags"))
+        found.append(_against_tags(rows))
+    elif {"license", "tags"} <= have:
+        rows = _licenses_and_tags(_columns(cards, "id", "license", "tags"))
+        found.append(_against_tags(rows).filter(~_names_of_other()))
     if {"license", "base_model"} <= have:
-        found.append(_against_parents(_columns(cards, "id", "license", "base_model")))
+        names = [name for name in ("license_name", "license_link") if name in have]
+        found.append(_against_parents(_columns(cards, "id", "license", "base_model", *names)))
     if not found:
         require(cards, "license", "base_model")
     rows = pl.concat([part.select(pl.col(n).cast(t) for n, t in _LAYOUT.items()) for part in found])
@@ -101,34 +113,73 @@ def _columns(cards: Any, *names: str) -> pl.LazyFrame:
     return collect(lazy(cards).select(nw.col(name) for name in names)).lazy()
 
 
-def _against_tags(cards: pl.LazyFrame) -> pl.DataFrame:
-    """Compare the licences of the front matter with those of the tags."""
+def _front_matter_and_tags(cards: pl.LazyFrame) -> pl.DataFrame:
+    """Give the licences of the front matter and of the tags, where both can be read."""
     _check(cards, "metadata", "tags")
-    metadata, tag = pl.col("metadata").cast(pl.String), pl.element()
+    metadata = pl.col("metadata").cast(pl.String)
     front = metadata.str.json_path_match("$")
-    is_list = isinstance(cards.collect_schema()["tags"], (pl.List, pl.Null))
-    tags = pl.col("tags") if is_list else pl.concat_list(pl.col("tags").cast(pl.String))
     rows = collect(
         cards.filter(pl.col("tags").is_not_null() & front.str.starts_with("{")).select(
-            "id",
-            metadata.str.json_path_match("$.license").alias("declared"),
-            tags.cast(STRINGS)
-            .list.eval(tag.filter(tag.str.starts_with("license:")).str.strip_prefix("license:"))
-            .alias("tagged"),
+            "id", metadata.str.json_path_match("$.license").alias("declared"), _tagged(cards)
         )
     )
     texts = rows["declared"].drop_nulls().unique()
     lists = pl.Series("lists", [_listed(text) for text in texts], dtype=STRINGS)
-    lists = map_items(lists, _name)
     known = pl.DataFrame({"declared": texts, "lists": lists})
+    return rows.join(known, on="declared", how="left").select(
+        "id", pl.col("lists").fill_null(pl.lit([], STRINGS)).alias("declared"), "tagged"
+    )
+
+
+def _licenses_and_tags(cards: pl.LazyFrame) -> pl.DataFrame:
+    """Give the licences of the column and of the tags; no licence in the column is none."""
+    _check(cards, "license", "tags")
+    rows = collect(
+        cards.filter(pl.col("tags").is_not_null()).select(
+            "id", pl.col("license").alias("declared"), _tagged(cards)
+        )
+    )
+    declared = as_lists(rows["declared"])
+    return rows.with_columns(declared.fill_null(pl.Series([[]], dtype=STRINGS)))
+
+
+def _tagged(cards: pl.LazyFrame) -> pl.Expr:
+    """Take the licences out of the tags."""
+    is_list = isinstance(cards.collect_schema()["tags"], (pl.List, pl.Null))
+    tags = pl.col("tags") if is_list else pl.concat_list(pl.col("tags").cast(pl.String))
+    tag = pl.element()
     return (
-        rows.with_columns(map_items(rows["tagged"], _name))
-        .join(known, on="declared", how="left")
-        .with_columns(pl.col("lists").fill_null(pl.lit([], STRINGS)).alias("declared"))
-        .filter(pl.col("declared").list.set_symmetric_difference("tagged").list.len() > 0)
-        .select("id", pl.lit("tags_disagree").alias("kind"), "declared", "tagged")
+        tags.cast(STRINGS)
+        .list.eval(tag.filter(tag.str.starts_with("license:")).str.strip_prefix("license:"))
+        .alias("tagged")
+    )
+
+
+def _against_tags(rows: pl.DataFrame) -> pl.DataFrame:
+    """List the cards whose declared licences are not those of their tags."""
+    declared, tagged = pl.col("declared"), pl.col("tagged")
+    kind = (
+        pl.when(declared.list.len() == 0)
+        .then(pl.lit("only_in_tags"))
+        .when(tagged.list.len() == 0)
+        .then(pl.lit("only_in_front_matter"))
+        .otherwise(pl.lit("tags_disagree"))
+    )
+    return (
+        rows.with_columns(map_items(rows["declared"], _name), map_items(rows["tagged"], _name))
+        .filter(declared.list.set_symmetric_difference(tagged).list.len() > 0)
+        .select("id", kind.alias("kind"), "declared", "tagged")
         .with_columns(pl.lit(None, _LAYOUT[name]).alias(name) for name in list(_LAYOUT)[4:])
     )
+
+
+def _names_of_other() -> pl.Expr:
+    """Whether what differs is the tag ``other``, and names that are no keyword of the Hub."""
+    more = pl.col("declared").list.set_difference("tagged")
+    hub = [known.name for known in keywords().values()]
+    own = ~more.list.eval(pl.element().is_in(hub)).list.any() & (more.list.len() > 0)
+    fewer = pl.col("tagged").list.set_difference("declared")
+    return own & (fewer.list.len() == 1) & (fewer.list.first() == "other")
 
 
 def _against_parents(cards: pl.LazyFrame) -> pl.DataFrame:

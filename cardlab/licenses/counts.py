@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from ..shares import check_by, count_values, with_share
+from .named import with_names_for_other
 from .names import classes_of, find_license, names_of
 
 
@@ -16,7 +17,8 @@ def license_counts(cards: Any, *, by: str | None = None, raw: bool = False) -> p
     Parameters
     ----------
     cards : frame
-        With ``license`` (list of str, or str), and `by`; polars, or any that narwhals knows.
+        With ``license`` (list of str, or str), and `by`; polars, or any that narwhals knows. A
+        ``license_name`` and ``license_link`` are used as in :func:`with_licenses`.
     by : str, optional
         A column to group by. With a list column a card counts in each of its groups; without a
         value it is in the group null, "not declared".
@@ -42,6 +44,8 @@ def license_counts(cards: Any, *, by: str | None = None, raw: bool = False) -> p
         `by` is the name of a result column.
     """
     check_by(by, ("license", "license_class", "card_share", "share_low", "share_high"))
+    if not raw:
+        cards = with_names_for_other(cards, by)
     counts = count_values(cards, "license", by=by, derive=None if raw else names_of)
     names = counts["value"].unique()
     classes = [find_license(name).license_class for name in names]
@@ -88,5 +92,6 @@ def class_counts(cards: Any, *, by: str | None = None) -> pl.DataFrame:
         `by` is the name of a result column.
     """
     check_by(by, ("license_class", "card_share", "share_low", "share_high"))
+    cards = with_names_for_other(cards, by)
     counts = with_share(count_values(cards, "license", by=by, derive=classes_of))
     return counts.rename({"value": "license_class"}).drop("n_group", "n_declared")

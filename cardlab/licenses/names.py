@@ -1,75 +1,16 @@
-"""Licences of cards: one name for each, what it asks for, and how many cards declare it."""
+"""The one name and the class of each licence of a card."""
 
 from __future__ import annotations
 
-import csv
-import functools
-import re
-from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
 from ..schema import STRINGS, require, to_lazy_polars
 from ..shares import map_items
-
-#: Classes of licences, the least restrictive first. Terms that nobody has classified (unknown,
-#: custom) stand above the free licences and below the restrictions that are certain.
-CLASSES = (
-    "undeclared",
-    "public domain",
-    "permissive",
-    "weak copyleft",
-    "strong copyleft",
-    "unknown",
-    "custom",
-    "use-restricted",
-    "model-specific",
-    "non-commercial",
-)
-
-#: Other spellings that are read as a keyword of the Hub, after case is folded and runs of blanks
-#: and underscores have become hyphens. Only what leaves no doubt belongs here.
-SPELLINGS = {
-    "agplv3": "agpl-3.0",
-    "apache-2": "apache-2.0",
-    "apache-2.0-license": "apache-2.0",
-    "apache-license-2.0": "apache-2.0",
-    "apache-license-version-2.0": "apache-2.0",
-    "apache-license,-version-2.0": "apache-2.0",
-    "apache2": "apache-2.0",
-    "apache2.0": "apache-2.0",
-    "cc0": "cc0-1.0",
-    "creativeml-open-rail-m": "creativeml-openrail-m",
-    "gplv2": "gpl-2.0",
-    "gplv3": "gpl-3.0",
-    "lgplv3": "lgpl-3.0",
-    "mit-license": "mit",
-    "the-mit-license": "mit",
-}
-
-#: Categories of ScanCode LicenseDB, which `license-expression` ships with the SPDX list.
-_CATEGORIES = {
-    "Public Domain": "public domain",
-    "Permissive": "permissive",
-    "Copyleft Limited": "weak copyleft",
-    "Copyleft": "strong copyleft",
-    "Free Restricted": "use-restricted",
-    "Proprietary Free": "use-restricted",
-    "Source-available": "use-restricted",
-}
-#: SPDX ids whose licences forbid commercial use; LicenseDB has no category for that.
-_NON_COMMERCIAL = re.compile(r"(?i)-NC-|noncommercial|^NCGL-")
-
-#: No id and no spelling is longer; free text is not searched.
-_LONGEST = 100
-
-
-class License(NamedTuple):
-    """One name for a licence, and its class."""
-
-    name: str
-    license_class: str
+from .named import declared_licenses
+from .reading import read_license
+from .tables import CLASSES, License
 
 
 def with_licenses(cards: Any) -> Any:
@@ -78,7 +19,8 @@ def with_licenses(cards: Any) -> Any:
     Parameters
     ----------
     cards : frame
-        With ``license`` (list of str, or str).
+        With ``license`` (list of str, or str); ``license_name`` and ``license_link`` are used
+        where :func:`with_license_names` added them.
 
     Returns
     -------
@@ -86,8 +28,9 @@ def with_licenses(cards: Any) -> Any:
         A lazy frame where `cards` is lazy, with these columns added:
 
         - ``license_spdx`` (list of str): the SPDX id where it is known, else the Hub's keyword in
-          lower case, else the string as declared; each once. Null where ``license`` is null, empty
-          where it is empty.
+          lower case, else the name as declared in lower case with hyphens for blanks where its
+          family is known, else the string as declared; each once. Null where ``license`` is null,
+          empty where it is empty.
         - ``license_class`` (str): one of :data:`CLASSES`, never null. ``undeclared`` where there
           is no licence. Of several licences the most restrictive class, in this order:
           public domain < permissive < weak copyleft < strong copyleft < unknown < custom <
@@ -103,27 +46,38 @@ def with_licenses(cards: Any) -> Any:
     -----
     The Hub's keywords and their classes, each with its reason, are in ``data/licenses.csv``;
     classes follow the categories of ScanCode LicenseDB where it has the licence. The keywords
-    ``gpl-3.0`` and the like do not say "only" or "or later": the id stays ``GPL-3.0``. Case, and
-    blanks or underscores for hyphens, make no difference; :data:`SPELLINGS` lists what else is
-    understood. Exact SPDX ids beyond the Hub's keywords are recognised too. ``other`` is custom;
-    all else is unknown and kept as written, never guessed from its words.
+    ``gpl-3.0`` and the like do not say "only" or "or later": the id stays ``GPL-3.0``.
+
+    What else is understood, as a whole string and never from words inside a text: case, blanks,
+    underscores, words such as "license" and "version"; exact SPDX ids beyond the keywords;
+    spellings (``data/license_spellings.csv``); addresses of a licence's text
+    (``data/license_urls.csv``); SPDX expressions and lists of known licences (``AND``: the most
+    restrictive class, ``OR``: the least); families (``data/license_families.csv``: patterns, each
+    with its reason). A member of a family keeps the name that was declared and takes the family's
+    class, so that no two licences are merged: ``lfm1.0`` and ``lfm-1.0`` stay two names.
+
+    ``other`` is custom, and so is a licence that has a name of its own (``acme-license``) but
+    terms that no table knows. All else is unknown and kept as written;
+    :func:`license_problems` lists it, with the reason.
+
+    Where the cards have a ``license_name``, a licence ``other`` is read as that name, or else as
+    the address in ``license_link``, if either is known; else it stays ``other``.
     """
     require(cards, "license")
     frame = cards if isinstance(cards, (pl.DataFrame, pl.LazyFrame)) else to_lazy_polars(cards)
-    declared = pl.col("license")
+    declared = declared_licenses(frame)
     names = declared.map_batches(names_of, return_dtype=STRINGS, is_elementwise=True)
     classes = declared.map_batches(classes_of, return_dtype=pl.String, is_elementwise=True)
     return frame.with_columns(names.alias("license_spdx"), classes.alias("license_class"))
 
 
-@functools.lru_cache(maxsize=2**16)
 def find_license(text: str) -> License:
     """Give the one name and the class of a licence as declared.
 
     Parameters
     ----------
     text : str
-        A keyword of the Hub, an SPDX id, one of :data:`SPELLINGS`, or anything else.
+        A keyword of the Hub, an SPDX id or expression, an address, a name, or anything else.
 
     Returns
     -------
@@ -131,46 +85,7 @@ def find_license(text: str) -> License:
         ``name`` and ``license_class`` as in :func:`with_licenses`; what is not recognised keeps
         its text and is ``unknown``.
     """
-    if len(text) <= _LONGEST:
-        plain = text.strip().lower()
-        hyphened = re.sub(r"[\s_]+", "-", plain)
-        for key in (plain, hyphened, SPELLINGS.get(hyphened)):
-            if key in _keywords():
-                return _keywords()[key]
-        for key in (plain, hyphened):
-            if key in _spdx_ids():
-                return _spdx_ids()[key]
-    return License(text, "unknown")
-
-
-@functools.cache
-def _keywords() -> dict[str | None, License]:
-    """Read the Hub's keywords, and their SPDX ids in lower case."""
-    text = files("cardlab").joinpath("data", "licenses.csv").read_text("utf-8")
-    known: dict[str | None, License] = {}
-    for row in csv.DictReader(text.splitlines()):
-        found = License(row["spdx"] or row["keyword"], row["license_class"])
-        known[row["keyword"]] = known[found.name.lower()] = found
-    return known
-
-
-@functools.cache
-def _spdx_ids() -> dict[str, License]:
-    """List all SPDX ids in lower case, retired ones under the id that replaced them."""
-    # imported when the first licence outside the table turns up: most corpora never need it
-    from license_expression import get_license_index
-
-    known: dict[str, License] = {}
-    for entry in get_license_index():
-        name = entry.get("spdx_license_key") or ""
-        if not name or entry["is_exception"] or name.startswith("LicenseRef-"):
-            continue
-        own = _CATEGORIES.get(entry["category"], "unknown")
-        found = License(name, "non-commercial" if _NON_COMMERCIAL.search(name) else own)
-        for key in (name, *entry["other_spdx_license_keys"]):
-            if not key.startswith("LicenseRef-"):
-                known[key.lower()] = found
-    return known
+    return License(*read_license(text)[:2])
 
 
 def names_of(declared: pl.Series) -> pl.Series:
