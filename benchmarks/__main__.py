@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import cooccurrence
+from . import cooccurrence, distributions
 
 
 def main() -> None:
@@ -15,10 +15,16 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="runs of each way at each size")
     parser.add_argument("--top", type=int, default=200, help="most frequent tags that are paired")
     parser.add_argument("--ways", default=None, help="only these ways, with commas between")
+    parser.add_argument(
+        "--only", choices=("cooccurrence", "distributions"), help="only this benchmark"
+    )
     chosen = parser.parse_args()
     sizes = [int(size) for size in chosen.sizes.split(",")]
     ways = chosen.ways.split(",") if chosen.ways else None
-    print(cooccurrence.table(sizes=sizes, runs=chosen.runs, top=chosen.top, ways=ways))
+    if chosen.only != "distributions":
+        print(cooccurrence.table(sizes=sizes, runs=chosen.runs, top=chosen.top, ways=ways))
+    if chosen.only != "cooccurrence" and ways is None:
+        print(distributions.table(size=sizes[-1], runs=chosen.runs))
 
 
 main()

@@ -16,7 +16,17 @@ _HOME = {
     "schema": ["CardlabError", "MissingColumn", "NoFigure", "SourceError", "require"],
     "cards": ["read_cards", "scan_cards"],
     "sample": ["make_cards"],
-    "overview": ["concentration", "doubling_time", "growth", "problems", "profile"],
+    "overview": [
+        "concentration",
+        "doubling_time",
+        "growth",
+        "growth_fit",
+        "lorenz",
+        "problems",
+        "profile",
+        "share_trends",
+        "with_period",
+    ],
     "replication": ["card_rates", "replicate", "with_task_domains"],
     "tags": [
         "apply_variants",
@@ -40,7 +50,13 @@ _HOME = {
     "variety": ["diversity"],
     "conflicts": ["license_conflicts"],
     "language_checks": ["language_problems"],
-    "ancestry": ["lineage", "lineage_families", "lineage_summary"],
+    "ancestry": [
+        "lineage",
+        "lineage_changes",
+        "lineage_families",
+        "lineage_relations",
+        "lineage_summary",
+    ],
     "contingency": ["crosstab"],
     "text": ["length_ecdf", "length_histogram", "length_summary", "with_text_lengths"],
     "embeddings": [
@@ -56,13 +72,18 @@ _HOME = {
     ],
     "charts": [
         "plot_card_rates",
+        "plot_concentration",
         "plot_cooccurrence",
         "plot_counts",
         "plot_crosstab",
+        "plot_diversity",
+        "plot_doubling",
         "plot_growth",
         "plot_lengths",
+        "plot_lineage",
         "plot_map",
         "plot_network",
+        "plot_share_trends",
         "plot_stability",
         "plot_trends",
         "use_theme",
@@ -76,17 +97,28 @@ _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_MODULE)
 
 if TYPE_CHECKING:
-    from .ancestry import lineage, lineage_families, lineage_summary
+    from .ancestry import (
+        lineage,
+        lineage_changes,
+        lineage_families,
+        lineage_relations,
+        lineage_summary,
+    )
     from .cards import read_cards, scan_cards
     from .charts import (
         plot_card_rates,
+        plot_concentration,
         plot_cooccurrence,
         plot_counts,
         plot_crosstab,
+        plot_diversity,
+        plot_doubling,
         plot_growth,
         plot_lengths,
+        plot_lineage,
         plot_map,
         plot_network,
+        plot_share_trends,
         plot_stability,
         plot_trends,
         use_theme,
@@ -114,7 +146,17 @@ if TYPE_CHECKING:
         with_license_names,
         with_licenses,
     )
-    from .overview import concentration, doubling_time, growth, problems, profile
+    from .overview import (
+        concentration,
+        doubling_time,
+        growth,
+        growth_fit,
+        lorenz,
+        problems,
+        profile,
+        share_trends,
+        with_period,
+    )
     from .replication import card_rates, replicate, with_task_domains
     from .report import export_report, export_reports
     from .sample import make_cards

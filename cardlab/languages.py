@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from .schema import STRINGS, CardlabError, require, to_lazy_polars
-from .shares import check_by, count_values, map_items, with_share
+from .shares import SHARE_COLUMNS, check_by, count_values, map_items, with_share
 
 #: Codes that CLDR, the source of `langcodes`, folds into a code of another meaning, and what the
 #: IANA registry has for them: Serbo-Croatian is not Serbian, Dari not all Persian, Tagalog not
@@ -68,7 +68,13 @@ def with_languages(cards: Any) -> Any:
 
 
 def language_counts(
-    cards: Any, *, by: str | None = None, macrolanguages: bool = False, raw: bool = False
+    cards: Any,
+    *,
+    by: str | None = None,
+    macrolanguages: bool = False,
+    raw: bool = False,
+    families: str | None = None,
+    weight: str | None = None,
 ) -> pl.DataFrame:
     """Count on how many cards each language is declared.
 
@@ -78,26 +84,35 @@ def language_counts(
     Parameters
     ----------
     cards : frame
-        With ``languages`` (list of str, or str), and `by`; polars, or any that narwhals knows.
+        With ``languages`` (list of str, or str), and what `by`, `families` and `weight` name;
+        polars, or any that narwhals knows. Nothing else is read.
     by : str, optional
         A column to group by. With a list column a card counts in each of its groups; without a
-        value it is in the group null, "not declared".
+        value it is in the group null, "not declared". For periods see :func:`with_period`.
     macrolanguages : bool
         Count members of an ISO 639-3 macrolanguage as the macrolanguage: ``cmn`` and ``yue`` as
         ``zh``, ``nb`` and ``nn`` as ``no``. By the same table Indonesian (``id``) counts as Malay
         (``ms``), and Bosnian, Croatian and Serbian as Serbo-Croatian (``sh``).
     raw : bool
-        Count the strings as they are declared, instead of one code for each language.
+        Count the strings as they are declared, instead of one code for each language; the code is
+        then in ``language_code``, so that the table shows both.
+    families, weight : str, optional
+        Count copies once as well, and add up a column such as ``"downloads"``; see
+        :func:`license_counts`.
 
     Returns
     -------
     pl.DataFrame
-        ``[by,] language`` (as in :func:`with_languages`, or as declared), ``name`` (in English,
-        of the language without script and region; null where `language` is no valid code, or one
-        without a name), ``n_cards``, ``n_declared`` (cards of the group that declare any
-        language), ``card_share`` (0-1, of all cards of the group, with or without a language),
-        ``share_low``, ``share_high`` (its 95 % Wilson interval, see
-        :func:`cardlab.shares.wilson`). Most cards first, then by language and group. A group that
+        ``[by,] language`` (as in :func:`with_languages`, or as declared), ``language_code`` (only
+        with `raw`: the code of the declared string, null where it is no valid one), ``name`` (in
+        English, of the language without script and region; null where `language` is no valid
+        code, or one without a name), ``n_cards``, ``n_declared`` (cards of the group that declare
+        any language), ``card_share`` (0-1, of all cards of the group, with or without a
+        language), ``share_low``, ``share_high`` (its 95 % Wilson interval, see
+        :func:`cardlab.shares.wilson`), ``n_group`` (cards of the group; of the corpus without
+        `by`), ``declared_share`` (0-1, of the cards that declare any language), ``declared_low``,
+        ``declared_high`` (its interval), and with `families` and `weight` the columns of
+        :func:`license_counts`. Most cards first, then by language and group. A group that
         declares no language has no row.
 
     Raises
@@ -112,23 +127,26 @@ def language_counts(
             "raw=True counts strings as they are declared, macrolanguages=True changes them: "
             "ask for one of the two."
         )
-    check_by(by, ("language", "name", "card_share", "share_low", "share_high"))
-    derive = functools.partial(_codes, macrolanguages=macrolanguages)
-    counts = count_values(cards, "languages", by=by, derive=None if raw else derive)
-    declared = counts["value"].unique()
-    names = pl.Series([language_name(text) for text in declared], dtype=pl.String)
-    counts = counts.with_columns(
-        pl.col("value").replace_strict(declared, names, return_dtype=pl.String).alias("name")
+    check_by(by, ("language", "language_code", "name"))
+    rename = None if raw else functools.partial(_code_or_text, macrolanguages=macrolanguages)
+    counts = count_values(
+        cards, "languages", by=by, rename=rename, families=families, weight=weight
     )
-    return with_share(counts).select(
+    declared = counts["value"].unique()
+    known = {
+        "language_code": pl.Series([language_code(text) for text in declared], dtype=pl.String),
+        "name": pl.Series([language_name(text) for text in declared], dtype=pl.String),
+    }
+    shares = with_share(counts).with_columns(
+        pl.col("value").replace_strict(declared, new, return_dtype=pl.String).alias(column)
+        for column, new in known.items()
+    )
+    return shares.select(
         *([] if by is None else [by]),
         pl.col("value").alias("language"),
+        *(["language_code"] if raw else []),
         "name",
-        "n_cards",
-        "n_declared",
-        "card_share",
-        "share_low",
-        "share_high",
+        *(name for name in SHARE_COLUMNS if name in shares.columns),
     )
 
 
@@ -195,11 +213,12 @@ def _macrolanguage(code: str) -> str:
     return MACROLANGUAGES.get(code, code)
 
 
-def _codes(declared: pl.Series, *, macrolanguages: bool = False) -> pl.Series:
-    def code_or_text(text: str) -> str:
-        code = language_code(text)
-        if code is None:
-            return text
-        return _macrolanguage(code) if macrolanguages else code
+def _code_or_text(text: str, *, macrolanguages: bool = False) -> str:
+    code = language_code(text)
+    if code is None:
+        return text
+    return _macrolanguage(code) if macrolanguages else code
 
-    return map_items(declared, code_or_text)
+
+def _codes(declared: pl.Series) -> pl.Series:
+    return map_items(declared, _code_or_text)

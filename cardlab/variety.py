@@ -24,7 +24,9 @@ _BOUNDS: dict[str, Callable[[int], tuple[float, float]]] = {
 }
 
 
-def diversity(counts: Any, *, n_boot: int = 1000, random_state: int = 0) -> pl.DataFrame:
+def diversity(
+    counts: Any, *, by: str | None = None, n_boot: int = 1000, random_state: int = 0
+) -> pl.DataFrame:
     """Say how varied the values of a table of counts are.
 
     Parameters
@@ -32,7 +34,9 @@ def diversity(counts: Any, *, n_boot: int = 1000, random_state: int = 0) -> pl.D
     counts : frame
         With ``n_cards``, a row for each value: from :func:`cardlab.license_counts`,
         :func:`cardlab.class_counts`, :func:`cardlab.language_counts`, :func:`cardlab.tag_counts`,
-        all of its rows and of one group. Rows with null or 0 are left out.
+        all of its rows, and of one group unless `by` is given. Rows with null or 0 are left out.
+    by : str, optional
+        The column that the counts were made by: each of its values is measured by itself.
     n_boot : int, default 1000
         Bootstrap samples of the intervals, at least 1.
     random_state : int, default 0
@@ -41,7 +45,9 @@ def diversity(counts: Any, *, n_boot: int = 1000, random_state: int = 0) -> pl.D
     Returns
     -------
     pl.DataFrame
-        One row, each measure with ``_low`` and ``_high``, its 95 % interval:
+        One row, or with `by` one for each group (first the column `by`; most counted first, then
+        by name; a group with nothing to measure has no row). Each measure with ``_low`` and
+        ``_high``, its 95 % interval:
 
         - ``shannon``: entropy in nats, 0 (one value has all) to the log of ``n_values``;
         - ``simpson``: ``1 - sum(p**2)``, 0-1: how often two draws differ (Gini-Simpson);
@@ -55,7 +61,7 @@ def diversity(counts: Any, *, n_boot: int = 1000, random_state: int = 0) -> pl.D
     Raises
     ------
     MissingColumn, NoFigure
-        There is no ``n_cards``, or nothing in it but 0 and null.
+        There is no ``n_cards`` or no column `by`, or nothing in it but 0 and null.
     CardlabError
         ``n_cards`` holds something else than whole numbers of at least 0.
 
@@ -74,7 +80,27 @@ def diversity(counts: Any, *, n_boot: int = 1000, random_state: int = 0) -> pl.D
     """
     at_least(n_boot, 1, name="n_boot")
     at_least(random_state, 0, name="random_state")
-    found = _counted(counts)
+    require(counts, "n_cards", *([] if by is None else [by]))
+    if by is None:
+        rows = collect(lazy(counts).select("n_cards"))["n_cards"]
+        return pl.DataFrame(_measured(_counted(rows), n_boot, random_state))
+    if by in ("n_cards", "n_values", "n_total", *_BOUNDS):
+        raise CardlabError(f"by={by!r} is a column of the result or what is measured, no group.")
+    table = collect(lazy(counts).select(by, "n_cards"))
+    _counted(table["n_cards"])
+    found: list[dict[str, Any]] = []
+    groups = table.filter(pl.col("n_cards") > 0).partition_by(by, maintain_order=True)
+    for part in groups:
+        # the same seed for all, so that a group's figure does not hang on the others
+        measured = _measured(_counted(part["n_cards"]), n_boot, random_state)
+        found.append({by: part[by][0], **measured})
+    return pl.DataFrame(found, schema_overrides={by: table.schema[by]}).sort(
+        "n_total", by, descending=[True, False], nulls_last=True
+    )
+
+
+def _measured(found: np.ndarray, n_boot: int, random_state: int) -> dict[str, Any]:
+    """Give each measure of the counts with its interval."""
     total = int(found.sum())
     generator = np.random.default_rng(random_state)
     rows = max(1, _AT_ONCE // found.size)
@@ -93,13 +119,12 @@ def diversity(counts: Any, *, n_boot: int = 1000, random_state: int = 0) -> pl.D
             f"{name}_low": float(max(low, least)),
             f"{name}_high": float(min(high, most)),
         }
-    return pl.DataFrame({**result, "n_values": found.size, "n_total": total})
+    return {**result, "n_values": found.size, "n_total": total}
 
 
-def _counted(counts: Any) -> np.ndarray:
+def _counted(counts: pl.Series) -> np.ndarray:
     """Give the counts above 0, largest first, so that the order of the rows does not matter."""
-    require(counts, "n_cards")
-    values = collect(lazy(counts).select("n_cards"))["n_cards"].drop_nulls()
+    values = counts.drop_nulls()
     if not values.len():
         values = values.clear().cast(pl.Int64)
     number = values.dtype.is_numeric()

@@ -8,9 +8,18 @@ import numpy as np
 import polars as pl
 
 from ..schema import STRINGS, at_least
+from .changes import CHANGES, lineage_changes, lineage_relations
 from .graph import RELATIONS, cycles, follow, read_graph
 
-__all__ = ["RELATIONS", "lineage", "lineage_families", "lineage_summary"]
+__all__ = [
+    "CHANGES",
+    "RELATIONS",
+    "lineage",
+    "lineage_changes",
+    "lineage_families",
+    "lineage_relations",
+    "lineage_summary",
+]
 
 
 def lineage(cards: Any) -> pl.DataFrame:

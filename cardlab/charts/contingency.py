@@ -57,12 +57,15 @@ def plot_crosstab(
     names = {
         "row": rows,
         "column": columns,
-        "n_cards": "cards",
+        "n_cards": "cards with both",
+        "n_row": f"cards with this {rows}",
+        "n_column": f"cards with this {columns}",
         "row_share": "share of the row's cards",
         "expected": "expected by chance",
         "residual": "standardised residual",
     }
-    cell = max(30, min(46, 580 // len(column_order)))
+    # wide enough for four digits with their comma
+    cell = max(34, min(46, 580 // len(column_order)))
     base = alt.Chart(data, width=alt.Step(cell), height=alt.Step(22)).encode(
         x=alt.X("column:N", sort=column_order, title=columns, axis=alt.Axis(labelAngle=-45)),
         y=alt.Y("row:N", sort=row_order, title=rows),
@@ -70,21 +73,24 @@ def plot_crosstab(
     scale = alt.Scale(domain=[-10, 10], domainMid=0, range=DIVERGING)
     legend = alt.Legend(orient="top", gradientLength=200)
     heat = base.mark_rect().encode(
-        color=alt.Color("shade:Q", title="residual", scale=scale, legend=legend),
+        color=alt.Color(
+            "shade:Q", title="standardised residual, cut at ±10", scale=scale, legend=legend
+        ),
         tooltip=tooltips(shown, names),
     )
     numbers = base.mark_text(fontSize=10, color=INK).encode(
         text=alt.Text("n_cards:Q", format=",d"),
-        color=alt.condition("abs(datum.shade) > 6.5", alt.value("#ffffff"), alt.value(INK)),
+        color=alt.condition("abs(datum.shade) > 7.5", alt.value("#ffffff"), alt.value(INK)),
     )
     most = shown.sort("residual", descending=True, nulls_last=True).row(0, named=True)
     return finish(
         alt.layer(heat, numbers),
         title=title or f"{rows.capitalize()} by {columns}",
-        subtitle=(
-            f"{shown['n_total'][0]:,} cards with both; {len(row_order)} by {len(column_order)} "
-            "most frequent values; colour: more (blue) or fewer (brown) than by chance"
-        ),
+        subtitle=[
+            f"{shown['n_total'][0]:,} cards with both; the {len(row_order)} by "
+            f"{len(column_order)} most frequent values",
+            "Number: cards; colour: more (blue) or fewer (brown) than by chance",
+        ],
         description=(
             f"Table of {rows} by {columns}. Most above chance: {most['row']} with "
             f"{most['column']}, {most['n_cards']:,} cards, {percent(most['row_share'])} of its row."

@@ -7,10 +7,9 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from ..schema import DATE_FLOOR, printable
+from ..schema import printable
 from .base import ACCENT, WARM, clean, finish, need, tooltips, values
-
-_FLOOR_NOTE = "2022-03-02 is the Hub's date for everything older"
+from .floor import floor_rule, floor_within, floor_words
 
 
 def plot_growth(grown: pl.DataFrame, *, title: str = "Growth of the corpus") -> Any:
@@ -25,7 +24,8 @@ def plot_growth(grown: pl.DataFrame, *, title: str = "Growth of the corpus") -> 
     Returns
     -------
     alt.VConcatChart
-        Cards at the Hub's date floor stand in a colour of their own: their true date is unknown.
+        Cards at the Hub's date floor stand in a colour of their own and a dashed rule marks the
+        floor: their true date is unknown.
 
     Raises
     ------
@@ -65,13 +65,16 @@ def plot_growth(grown: pl.DataFrame, *, title: str = "Growth of the corpus") -> 
     )
     total, floor = int(shown["n_total"].max()), int(shown["at_floor"].sum())  # type: ignore[arg-type]
     first, last = shown["period"].min(), shown["period"].max()
+    charts: list[Any] = [new, line]
+    if floor_within(first, last, floor):
+        charts = [alt.layer(chart, floor_rule(_time_axis(), field="period")) for chart in charts]
     return finish(
-        alt.vconcat(new.properties(width=600), line.properties(width=600)),
+        alt.vconcat(*(chart.properties(width=600) for chart in charts)),
         title=title,
-        subtitle=(
-            f"{total:,} cards with a creation date, {floor:,} of them at the date floor "
-            f"({_FLOOR_NOTE})"
-        ),
+        subtitle=[
+            f"{total:,} cards with a creation date, by period",
+            floor_words(floor, left_out=False),
+        ],
         description=(
             f"New cards a period and cumulative number, {str(first)[:7]} to {str(last)[:7]}: "
             f"{total:,} cards with a creation date; {floor:,} at the Hub's date floor, whose true "
@@ -100,15 +103,19 @@ def _by_group(grown: pl.DataFrame, title: str) -> Any:
             ],
         )
     )
+    n_at_floor = int(shown["at_floor"].sum())
     chart: Any = lines
-    if shown["at_floor"].sum():
-        floor = alt.Chart(alt.InlineData(values=[{"period": DATE_FLOOR}]))
-        mark = floor.mark_rule(color=WARM, strokeDash=[4, 3]).encode(x=_time_axis())
-        chart = alt.layer(lines, mark)
+    if floor_within(shown["period"].min(), shown["period"].max(), n_at_floor):
+        chart = alt.layer(lines, floor_rule(_time_axis(), field="period"))
+    undeclared = int(grown.filter(pl.col("group").is_null())["n_new"].sum())
     return finish(
         chart,
         title=title,
-        subtitle=f"The {len(largest)} largest of {sums.height:,} groups; {_FLOOR_NOTE}",
+        subtitle=[
+            f"The {len(largest)} largest of {sums.height:,} groups; {undeclared:,} dated cards in "
+            "none",
+            floor_words(n_at_floor, left_out=False),
+        ],
         description=f"Cumulative cards of the groups {', '.join(largest)}.",
         width=560,
     )
@@ -116,7 +123,8 @@ def _by_group(grown: pl.DataFrame, title: str) -> Any:
 
 def _time_axis() -> alt.X:
     # periods are UTC: a reader's own time zone would move months
-    return alt.X("period:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%Y-%m"))
+    axis = alt.Axis(format="%Y-%m", labelOverlap=True, labelSeparation=6)
+    return alt.X("period:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
 
 
 def _period_tip() -> list[alt.Tooltip]:

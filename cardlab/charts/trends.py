@@ -10,6 +10,7 @@ import polars as pl
 
 from ..schema import NoFigure, at_least, shorten
 from .base import ACCENT, FAINT, WARM, clean, finish, need, tooltips, values
+from .floor import floor_rule, floor_within, floor_words
 
 _COLUMNS = 3
 _RISES, _FALLS, _UNCLEAR = "rises", "falls", "neither is clear"
@@ -29,7 +30,8 @@ def plot_trends(trends: pl.DataFrame, *, top: int = 12) -> Any:
     Returns
     -------
     alt.FacetChart
-        Line: share of the period's new cards; band: its 95 % interval. Each panel has a scale of
+        Line: share of the period's new cards; band: its 95 % interval; dashed rule: the Hub's
+        date floor, whose cards are left out. Each panel has a scale of
         its own: compare shapes, not heights. Blue rises and brown falls where the interval of
         the slope leaves out zero.
 
@@ -62,19 +64,22 @@ def plot_trends(trends: pl.DataFrame, *, top: int = 12) -> Any:
             labelFontSize=11, labelLineHeight=14, labelPadding=4, labelLimit=260,
         ),
     )  # fmt: skip
-    chart = _panel(drawn).facet(facet=facet, columns=min(_COLUMNS, len(order)), spacing=18)
-    chart = chart.resolve_scale(y="independent")
     total, left = int(_once(trends, "n_period")), int(trends["n_at_floor"][0])
     undated = int(trends["n_undated"][0]) if "n_undated" in trends.columns else 0
     ends = shown["period"].min(), shown["period"].max()
+    panel = _panel(drawn, floor_within(*ends, left))
+    chart = panel.facet(
+        data=values(drawn), facet=facet, columns=min(_COLUMNS, len(order)), spacing=18
+    )
+    chart = chart.resolve_scale(y="independent")
     return finish(
         chart,
         title="Tags on new cards: what rises, what falls",
         subtitle=[
             f"Share of the {total:,} new cards by period, with 95 % interval; the {len(order)} "
             f"most frequent of {sizes.height:,} tags, steepest rise first",
-            f"Left out: cards at the Hub's date floor (2022-03-02), {left:,}; without a date, "
-            f"{undated:,}. Scales differ between panels.",
+            f"{floor_words(left, left_out=True)}; {undated:,} without a date left out",
+            "Scales differ between panels: compare shapes, not heights",
         ],
         description=(
             f"{len(order)} panels of tags by period, {str(ends[0])[:7]} to {str(ends[1])[:7]}. "
@@ -83,7 +88,7 @@ def plot_trends(trends: pl.DataFrame, *, top: int = 12) -> Any:
     )
 
 
-def _panel(drawn: pl.DataFrame) -> Any:
+def _panel(drawn: pl.DataFrame, mark: bool) -> Any:
     """Draw band, line and points of all tags; the facets take them apart."""
     domain = [_RISES, _FALLS, _UNCLEAR]
     colour = alt.Color(
@@ -109,7 +114,8 @@ def _panel(drawn: pl.DataFrame) -> Any:
     line = base.mark_line(strokeWidth=1.8, point={"size": 14}).encode(
         y=alt.Y("card_share:Q", title=None, axis=axis), tooltip=[date, *tooltips(drawn, names)]
     )
-    return alt.layer(band, line, data=values(drawn)).properties(width=205, height=96)
+    layers = [band, line, *([floor_rule(x, field="period")] if mark else [])]
+    return alt.layer(*layers).properties(width=205, height=96)
 
 
 def _direction() -> pl.Expr:

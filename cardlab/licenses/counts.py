@@ -6,32 +6,58 @@ from typing import Any
 
 import polars as pl
 
-from ..shares import check_by, count_values, with_share
+from ..shares import SHARE_COLUMNS, check_by, count_values, with_share
 from .named import with_names_for_other
-from .names import classes_of, find_license, names_of
+from .names import classes_of, find_license
 
 
-def license_counts(cards: Any, *, by: str | None = None, raw: bool = False) -> pl.DataFrame:
+def license_counts(
+    cards: Any,
+    *,
+    by: str | None = None,
+    raw: bool = False,
+    families: str | None = None,
+    weight: str | None = None,
+) -> pl.DataFrame:
     """Count on how many cards each licence is declared.
 
     Parameters
     ----------
     cards : frame
-        With ``license`` (list of str, or str), and `by`; polars, or any that narwhals knows. A
-        ``license_name`` and ``license_link`` are used as in :func:`with_licenses`.
+        With ``license`` (list of str, or str), and what `by`, `families` and `weight` name;
+        polars, or any that narwhals knows. Nothing else is read, but a
+        ``license_name`` and ``license_link``, which are used as in :func:`with_licenses`.
     by : str, optional
         A column to group by. With a list column a card counts in each of its groups; without a
-        value it is in the group null, "not declared".
+        value it is in the group null, "not declared". For periods see :func:`with_period`.
     raw : bool
-        Count the strings as they are declared, instead of one name for each licence.
+        Count the strings as they are declared, instead of one name for each licence; the name is
+        then in ``license_spdx``, so that the table shows both.
+    families : str, optional
+        Count copies once as well: a column of family ids (null: in no family), or ``"text"``
+        (cards with exactly equal text are a family, a blank or no text is in none). A family has
+        the licence and the groups of its first card by ``id``; a card in no family is one of its
+        own. An engine other than polars hands over the columns.
+    weight : str, optional
+        Add up a column of numbers of at least 0 as well, such as ``"downloads"``. A null weighs
+        nothing.
 
     Returns
     -------
     pl.DataFrame
-        ``[by,] license`` (named as in :func:`with_licenses`, or as declared), ``license_class``
-        (never ``undeclared``), ``n_cards``, ``n_declared`` (cards of the group that declare any
+        ``[by,] license`` (named as in :func:`with_licenses`, or as declared), ``license_spdx``
+        (only with `raw`: the name of the declared string), ``license_class`` (never
+        ``undeclared``), ``n_cards``, ``n_declared`` (cards of the group that declare any
         licence), ``card_share`` (0-1, of all cards of the group, with or without a licence),
-        ``share_low``, ``share_high`` (its 95 % Wilson interval, see :func:`cardlab.shares.wilson`).
+        ``share_low``, ``share_high`` (its 95 % Wilson interval, see :func:`cardlab.shares.wilson`),
+        ``n_group`` (cards of the group; of the corpus without `by`), ``declared_share`` (0-1, of
+        the cards that declare any licence), ``declared_low``, ``declared_high`` (its interval).
+
+        With `families` also ``n_families``, ``family_share`` (0-1, of all families of the group).
+        With `weight` also ``weight`` (sum over the cards with the licence), ``weight_share`` (0-1,
+        of the sum over all cards of the group; null where that is 0), ``n_weighted`` (cards of the
+        group whose weight is known; the others count as 0).
+
         Most cards first, then by licence and group. A licence counts once a card; a card with two
         licences counts in both, so shares may add to more than the share of declaring cards. A
         group that declares no licence has no row; :func:`class_counts` has it.
@@ -39,41 +65,43 @@ def license_counts(cards: Any, *, by: str | None = None, raw: bool = False) -> p
     Raises
     ------
     MissingColumn
-        The cards have no ``license``, or no column `by`.
+        The cards have no ``license``, or lack a column that an argument names.
     CardlabError
-        `by` is the name of a result column.
+        `by` is the name of a result column, or `weight` holds no numbers or some below 0.
     """
-    check_by(by, ("license", "license_class", "card_share", "share_low", "share_high"))
+    check_by(by, ("license", "license_spdx", "license_class"))
     if not raw:
-        cards = with_names_for_other(cards, by)
-    counts = count_values(cards, "license", by=by, derive=None if raw else names_of)
+        cards = with_names_for_other(cards, by, families, weight, "id" if families else None)
+    rename = None if raw else _name
+    counts = count_values(cards, "license", by=by, rename=rename, families=families, weight=weight)
     names = counts["value"].unique()
-    classes = [find_license(name).license_class for name in names]
+    found = [find_license(name) for name in names]
+    known = {"license_spdx": [f.name for f in found], "license_class": [f[1] for f in found]}
     counts = counts.with_columns(
-        pl.col("value")
-        .replace_strict(names, classes, return_dtype=pl.String)
-        .alias("license_class")
+        pl.col("value").replace_strict(names, new, return_dtype=pl.String).alias(column)
+        for column, new in known.items()
     )
-    return with_share(counts).select(
+    shares = with_share(counts)
+    return shares.select(
         *([] if by is None else [by]),
         pl.col("value").alias("license"),
+        *(["license_spdx"] if raw else []),
         "license_class",
-        "n_cards",
-        "n_declared",
-        "card_share",
-        "share_low",
-        "share_high",
+        *(name for name in SHARE_COLUMNS if name in shares.columns),
     )
 
 
-def class_counts(cards: Any, *, by: str | None = None) -> pl.DataFrame:
+def class_counts(
+    cards: Any, *, by: str | None = None, families: str | None = None, weight: str | None = None
+) -> pl.DataFrame:
     """Count the cards of each class of licence, those without one included.
 
     Parameters
     ----------
     cards : frame
-        With ``license`` (list of str, or str), and `by`; polars, or any that narwhals knows.
-    by : str, optional
+        With ``license`` (list of str, or str), and what `by`, `families` and `weight` name;
+        polars, or any that narwhals knows. Nothing else is read.
+    by, families, weight : str, optional
         As in :func:`license_counts`.
 
     Returns
@@ -81,17 +109,37 @@ def class_counts(cards: Any, *, by: str | None = None) -> pl.DataFrame:
     pl.DataFrame
         ``[by,] license_class`` (see :func:`with_licenses`: each card has one class),
         ``n_cards``, ``card_share`` (0-1, of all cards of the group; the shares of a group add to
-        1), ``share_low``, ``share_high`` (its 95 % Wilson interval). Most cards first, then by
-        class and group. A class without cards has no row.
+        1), ``share_low``, ``share_high`` (its 95 % Wilson interval), ``n_group`` (cards of the
+        group), ``n_declared`` (those that declare a licence), ``declared_share`` (0-1, of the
+        latter; null for the class ``undeclared``), ``declared_low``, ``declared_high`` (its
+        interval), and with `families` and `weight` the columns of :func:`license_counts`. Most
+        cards first, then by class and group. A class without cards has no row.
 
     Raises
     ------
     MissingColumn
-        The cards have no ``license``, or no column `by`.
+        The cards have no ``license``, or lack a column that an argument names.
     CardlabError
-        `by` is the name of a result column.
+        `by` is the name of a result column, or `weight` holds no numbers or some below 0.
     """
-    check_by(by, ("license_class", "card_share", "share_low", "share_high"))
-    cards = with_names_for_other(cards, by)
-    counts = with_share(count_values(cards, "license", by=by, derive=classes_of))
-    return counts.rename({"value": "license_class"}).drop("n_group", "n_declared")
+    check_by(by, ("license_class",))
+    cards = with_names_for_other(cards, by, families, weight, "id" if families else None)
+    counts = count_values(
+        cards, "license", by=by, derive=classes_of, families=families, weight=weight
+    )
+    undeclared = pl.col("value") == "undeclared"
+    n_none = pl.col("n_cards").filter(undeclared).sum()
+    n_declared = pl.col("n_group") - (n_none if by is None else n_none.over(by))
+    shares = with_share(
+        counts.with_columns(pl.when(~undeclared).then(n_declared).alias("n_declared"))
+    ).with_columns(n_declared.alias("n_declared"))
+    return shares.select(
+        *([] if by is None else [by]),
+        pl.col("value").alias("license_class"),
+        *(name for name in SHARE_COLUMNS if name in shares.columns and name != "n_declared"),
+        "n_declared",
+    )
+
+
+def _name(text: str) -> str:
+    return find_license(text).name

@@ -3,7 +3,19 @@
 from .columns import profile
 from .dates import growth
 from .findings import problems
-from .inequality import concentration
+from .fits import growth_fit
+from .inequality import concentration, lorenz
+from .periods import share_trends, with_period
 from .rates import doubling_time
 
-__all__ = ["concentration", "doubling_time", "growth", "problems", "profile"]
+__all__ = [
+    "concentration",
+    "doubling_time",
+    "growth",
+    "growth_fit",
+    "lorenz",
+    "problems",
+    "profile",
+    "share_trends",
+    "with_period",
+]

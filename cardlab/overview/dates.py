@@ -19,6 +19,7 @@ from ..schema import (
     lazy,
     require,
 )
+from ..shares import one_row_per_item
 
 _EVERY = re.compile(r"[1-9]\d*(?:d|w|mo|q|y)")
 
@@ -33,7 +34,8 @@ def growth(cards: Any, *, every: str = "1mo", by: str | None = None) -> pl.DataF
     every : str
         Length of a period: a number and ``d``, ``w``, ``mo``, ``q`` or ``y``.
     by : str, optional
-        A column to group by. With a list column a card counts in each of its groups.
+        A column to group by. With a list column a card counts in each of its groups; without a
+        value it is in the group null.
 
     Returns
     -------
@@ -54,10 +56,8 @@ def growth(cards: Any, *, every: str = "1mo", by: str | None = None) -> pl.DataF
     check_every(every)
     frame = lazy(cards).select(*dict.fromkeys(["created_at", *([by] if by else [])]))
     frame = frame.filter(~nw.col("created_at").is_null())
-    if by and isinstance(frame.collect_schema()[by], nw.List):
-        frame = frame.with_columns(nw.col(by).list.unique()).explode(
-            by, empty_as_null=False, keep_nulls=False
-        )
+    if by:
+        frame = one_row_per_item(frame, by)
     frame = frame.with_columns(
         nw.col("created_at").dt.truncate("1d").alias("__day"),
         (nw.col("created_at") == nw.lit(dt.datetime.fromisoformat(DATE_FLOOR))).alias("__floor"),

@@ -9,7 +9,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
 
-from ..schema import CardlabError, NoFigure, collect, lazy, require
+from ..schema import CardlabError, NoFigure, at_least, collect, lazy, require
 from ..shares import gini
 
 _VALUE, _GROUP, _NULL = "__value", "__group", "__null"
@@ -50,22 +50,8 @@ def concentration(
         `column` holds no numbers, or one below 0 or infinite; `by` is a list column; or both are
         None or the same.
     """
-    if column == by:
-        raise CardlabError("column and by must differ: give a column to add up, or by, or both.")
-    names = [name for name in (column, by) if name is not None]
-    require(cards, *names)
-    known, n_null = _sums(lazy(cards), column, by)
-    if not known.height:
-        wanted = " and ".join(repr(name) for name in names)
-        raise NoFigure(f"none of the {n_null:,} cards has a value in {wanted}.")
-    held = np.sort(known["held"].to_numpy())[::-1]
+    held, n_cards, n_null = _held(cards, column, by)
     total = float(held.sum())
-    least = float(known["least"].to_numpy().min())
-    if least < 0 or not math.isfinite(total):
-        raise CardlabError(
-            f"column {column!r} has values below 0 or infinite, of which no shares can be made: "
-            f"the least is {least:g}. Filter the cards first."
-        )
     shares: dict[str, float | None] = {
         f"top_{k}_share": min(float(held[:k].sum()) / total, 1.0) if total else None for k in TOP
     }
@@ -75,12 +61,91 @@ def concentration(
             **shares,
             "n_zero": int((held == 0).sum()),
             "n_groups": held.size,
-            "n_cards": int(known["n"].sum()),
+            "n_cards": n_cards,
             "n_null": n_null,
             "total": total,
         },
         schema_overrides=dict.fromkeys(["gini", *shares], pl.Float64),
     )
+
+
+def lorenz(
+    cards: Any,
+    *,
+    column: str | None = "downloads",
+    by: str | None = "author",
+    n_points: int = 200,
+) -> pl.DataFrame:
+    """Give the Lorenz curve: which share of a column's total the smallest groups hold together.
+
+    Parameters
+    ----------
+    cards, column, by
+        As in :func:`concentration`.
+    n_points : int
+        At most so many points, at least 2; the largest groups are all among them while there is
+        room, since that is where the curve bends.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``group_share`` (0-1, of the groups, those that hold least first), ``held_share`` (0-1, of
+        the total, that they hold together), ``n_groups`` and ``held`` (the same as numbers), from
+        (0, 0) to (1, 1), then the same on all rows: the columns of :func:`concentration`.
+
+    Raises
+    ------
+    MissingColumn, NoFigure, CardlabError
+        As in :func:`concentration`; also NoFigure where the total is 0.
+
+    Notes
+    -----
+    M. O. Lorenz, "Methods of measuring the concentration of wealth", Publications of the American
+    Statistical Association 9 (1905), 209-219. The Gini coefficient is twice the area between the
+    curve and the diagonal (of all points, not of those that are kept here).
+    """
+    at_least(n_points, 2, name="n_points")
+    summary = concentration(cards, column=column, by=by)
+    held, _, _ = _held(cards, column, by)
+    if not held.sum():
+        raise NoFigure(f"the {held.size:,} groups hold nothing of {column!r}: there is no curve.")
+    sums = np.append(0.0, np.cumsum(held[::-1]))
+    n = held.size
+    if n + 1 > n_points:  # half of the points for the largest groups, ever farther apart
+        near = n - np.unique(np.geomspace(1, n, n_points // 2).astype(np.int64)) + 1
+        even = np.linspace(0, n, n_points - near.size).astype(np.int64)
+        kept = np.unique(np.concatenate([near, even, [0, n]]))
+    else:
+        kept = np.arange(n + 1)
+    figures = summary.rename({"n_groups": "n_all_groups"})
+    return pl.DataFrame(
+        {
+            "group_share": kept / n,
+            "held_share": np.minimum(sums[kept] / sums[-1], 1.0),
+            "n_groups": kept,
+            "held": sums[kept],
+        }
+    ).join(figures, how="cross")
+
+
+def _held(cards: Any, column: str | None, by: str | None) -> tuple[np.ndarray, int, int]:
+    """Give what each group holds, most first, the cards counted and those left out."""
+    if column == by:
+        raise CardlabError("column and by must differ: give a column to add up, or by, or both.")
+    names = [name for name in (column, by) if name is not None]
+    require(cards, *names)
+    known, n_null = _sums(lazy(cards), column, by)
+    if not known.height:
+        wanted = " and ".join(repr(name) for name in names)
+        raise NoFigure(f"none of the {n_null:,} cards has a value in {wanted}.")
+    held = np.sort(known["held"].to_numpy())[::-1]
+    least = float(known["least"].to_numpy().min())
+    if least < 0 or not math.isfinite(float(held.sum())):
+        raise CardlabError(
+            f"column {column!r} has values below 0 or infinite, of which no shares can be made: "
+            f"the least is {least:g}. Filter the cards first."
+        )
+    return held, int(known["n"].sum()), n_null
 
 
 def _sums(frame: nw.LazyFrame[Any], column: str | None, by: str | None) -> tuple[pl.DataFrame, int]:

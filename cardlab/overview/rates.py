@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,40 @@ def doubling_time(
     On listings of today's Hub all cards older than the floor are left out, so that the count
     starts near zero there and rises too steeply at first: give a `start` some months later.
     """
+    fit = fit_growth(
+        cards,
+        origin=origin,
+        start=start,
+        end=end,
+        every=every,
+        n_boot=n_boot,
+        random_state=random_state,
+    )
+    return pl.DataFrame(fit.figures, schema_overrides={"high": pl.Float64})
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The line through the log counts: figures of the result, all cut-offs, and the band."""
+
+    figures: dict[str, Any]
+    cuts: pl.Series
+    counts: Any
+    kept: Any
+    slopes: tuple[float, float, float]
+
+
+def fit_growth(
+    cards: Any,
+    *,
+    origin: str | dt.date | None,
+    start: str | dt.date | None,
+    end: str | dt.date | None,
+    every: str,
+    n_boot: int,
+    random_state: int,
+) -> Fit:
+    """Fit the line of :func:`doubling_time`."""
     check_every(every)
     at_least(n_boot, 1, name="n_boot")
     at_least(random_state, 0, name="random_state")
@@ -104,30 +139,28 @@ def doubling_time(
     }
     dates, left_out = _true_dates(cards)
     cuts = _cut_offs(dates, every, **bounds)
-    counts = dates.search_sorted(cuts, side="left").to_numpy().astype(np.int64)
-    kept = counts > 0
+    every_count = dates.search_sorted(cuts, side="left").to_numpy().astype(np.int64)
+    kept = every_count > 0
     for bound, inside in ((bounds["start"], cuts.__ge__), (bounds["end"], cuts.__le__)):
         if bound is not None:
             kept &= inside(bound).to_numpy()
     position = np.flatnonzero(kept)
-    counts = counts[kept]
+    counts = every_count[kept]
     _check_growth(counts, cuts, dates)
     length = (cuts[int(position[-1])] - cuts[int(position[0])]) / _WEEK
     weeks = length / (position[-1] - position[0])
     # of consecutive cut-offs only the first can be without cards, so that positions have no gaps
     rate, low, high = _slope(np.log(counts), n_boot, random_state)
-    return pl.DataFrame(
-        {
-            "rate": rate,
-            "doubling_weeks": math.log(2) / rate * weeks,
-            "low": math.log(2) / high * weeks,
-            "high": math.log(2) / low * weeks if low > 0 else None,
-            "n_periods": counts.size,
-            "n_cards": int(counts[-1]),
-            **left_out,
-        },
-        schema_overrides={"high": pl.Float64},
-    )
+    figures = {
+        "rate": rate,
+        "doubling_weeks": math.log(2) / rate * weeks,
+        "low": math.log(2) / high * weeks,
+        "high": math.log(2) / low * weeks if low > 0 else None,
+        "n_periods": counts.size,
+        "n_cards": int(counts[-1]),
+        **left_out,
+    }
+    return Fit(figures, cuts, every_count, kept, (rate, low, high))
 
 
 def _instant(value: Any, name: str) -> dt.datetime:

@@ -1,0 +1,211 @@
+"""How varied counts are, and how unequally a total is held."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from ..schema import NoFigure, printable
+from .base import (
+    ACCENT,
+    CATEGORIES,
+    FAINT,
+    INK,
+    clean,
+    finish,
+    need,
+    not_declared,
+    percent,
+    tooltips,
+    values,
+)
+
+#: What is drawn of a table of diversity, and how the axis says it.
+_PANELS = ("hill_1", "hill_2", "gini")
+_SHORT = {"hill_1": "Hill number, order 1", "hill_2": "Hill number, order 2", "gini": "Gini"}
+_TOP = {"top_1_share": "1", "top_10_share": "10", "top_100_share": "100"}
+
+
+def plot_diversity(
+    table: pl.DataFrame, *, group: str | None = None, title: str | None = None, top: int = 25
+) -> Any:
+    """Draw Hill numbers and Gini of each group with their intervals.
+
+    Parameters
+    ----------
+    table : pl.DataFrame
+        From :func:`cardlab.diversity`, with `by` or several of them one below the other.
+    group : str, optional
+        The column that names the rows; the first one that is no measure where it is left out.
+    title : str, optional
+        Instead of the general one.
+    top : int
+        Only the first rows.
+
+    Returns
+    -------
+    alt.HConcatChart
+        Point: the measure; rule: its 95 % interval. Each panel has a scale of its own.
+
+    Raises
+    ------
+    NoFigure
+        The frame has no rows.
+    """
+    ends = [f"{name}_{end}" for name in _PANELS for end in ("low", "high")]
+    need(table, *_PANELS, *ends, "n_values", "n_total", made_by="diversity")
+    if not table.height:
+        raise NoFigure("there are no rows to draw.")
+    measures = ("shannon", "simpson", *_PANELS)
+    own = {
+        "n_values",
+        "n_total",
+        *measures,
+        *(f"{m}_{e}" for m in measures for e in ("low", "high")),
+    }
+    group = group or next((name for name in table.columns if name not in own), None)
+    shown = table.head(top)
+    if group is None:
+        shown = shown.with_columns(pl.lit("all").alias("shown"))
+    else:
+        need(table, group, made_by="diversity")
+        shown = clean(shown).with_columns(not_declared(group).alias("shown"))
+    shown = shown.select("shown", *_PANELS, *ends, "n_values", "n_total")
+    order = shown["shown"].to_list()
+    data = values(shown)
+    panels = [_measure(data, shown, name, order, labels=not at) for at, name in enumerate(_PANELS)]
+    first = shown.sort("hill_1", descending=True).row(0, named=True)
+    cut = f"The first {shown.height} of {table.height:,} groups. " if table.height > top else ""
+    several = "" if group is None else f" by {group}"
+    least, most = shown["n_total"].min(), shown["n_total"].max()
+    sizes = f", {least:,} to {most:,} a group" if shown.height > 1 else ""
+    return finish(
+        alt.hconcat(*panels, spacing=14),
+        title=title or f"How varied the values are{several}",
+        subtitle=[
+            f"{cut}{shown['n_total'].sum():,} counted in all{sizes}; rules: 95 % interval",
+            "Hill numbers: as varied as so many equally common values; order 2 weighs common ones more",
+            "Gini: 0 all equally common, 1 one has all",
+        ],
+        description=(
+            f"Diversity of {shown.height} groups{several}. Most varied: {first['shown']}, as "
+            f"varied as {first['hill_1']:.1f} equally common values ({first['hill_1_low']:.1f} to "
+            f"{first['hill_1_high']:.1f}) of {first['n_values']:,}."
+        ),
+    )
+
+
+def _measure(data: Any, shown: pl.DataFrame, name: str, order: list[str], *, labels: bool) -> Any:
+    axis = alt.Axis(labels=labels, ticks=False, domain=False, grid=True, labelLimit=180)
+    y = alt.Y("shown:N", sort=order, title=None, axis=axis)
+    names = {"shown": "group", "n_values": "values", "n_total": "counted", name: _SHORT[name]}
+    names |= {f"{name}_low": "95 % interval from", f"{name}_high": "to"}
+    base = alt.Chart(data, width=190, height=alt.Step(22)).encode(y=y)
+    scale = alt.Scale(domain=[0, 1]) if name == "gini" else alt.Scale(zero=True)
+    rule = base.mark_rule(color=INK, strokeWidth=1.5).encode(
+        x=alt.X(f"{name}_low:Q", title=_SHORT[name], scale=scale, axis=alt.Axis(tickCount=5)),
+        x2=f"{name}_high:Q",
+    )
+    point = base.mark_point(filled=True, size=60, color=ACCENT, opacity=1).encode(
+        x=alt.X(f"{name}:Q"), tooltip=tooltips(shown, names)
+    )
+    number = base.mark_text(align="left", dx=6, color=FAINT, fontSize=10).encode(
+        x=alt.X(f"{name}_high:Q"),
+        text=alt.Text(f"{name}:Q", format=".2f" if name == "gini" else ",.1f"),
+    )
+    return alt.layer(rule, point, number)
+
+
+def plot_concentration(
+    curve: pl.DataFrame, *, group: str | None = None, title: str | None = None
+) -> Any:
+    """Draw which share of a total the largest holders have together, the largest first.
+
+    Parameters
+    ----------
+    curve : pl.DataFrame
+        From :func:`cardlab.lorenz`; several one below the other where `group` names them.
+    group : str, optional
+        A column that names the curves (at most ten are drawn, the first ones).
+    title : str, optional
+        Instead of the general one.
+
+    Returns
+    -------
+    alt.LayerChart
+        The Lorenz curve read from its upper end, on a log scale of holders: totals such as
+        downloads are held by so few that the curve itself would only hug its corner. Points: the
+        1, 10 and 100 largest.
+
+    Raises
+    ------
+    NoFigure
+        The frame has no rows.
+    """
+    own = ("group_share", "held_share", "n_groups", "gini", *_TOP, "n_all_groups", "n_cards")
+    need(curve, *own, "n_zero", "n_null", made_by="lorenz")
+    if not curve.height:
+        raise NoFigure("there are no rows to draw.")
+    if group is not None:
+        need(curve, group, made_by="lorenz")
+    name = pl.lit("all") if group is None else not_declared(group)
+    largest = pl.col("n_all_groups") - pl.col("n_groups")
+    shown = clean(curve).with_columns(
+        name.alias("curve"), largest.alias("largest"), (1 - pl.col("held_share")).alias("share")
+    )
+    heads = shown.unique("curve", keep="first", maintain_order=True).head(len(CATEGORIES))
+    names = heads["curve"].to_list()
+    drawn = shown.filter(pl.col("curve").is_in(names) & (pl.col("largest") > 0)).select(
+        "curve", "largest", "share", "gini"
+    )
+    several = len(names) > 1
+    marks = pl.DataFrame(
+        [
+            {"curve": row["curve"], "largest": int(n), "share": row[column], "gini": row["gini"]}
+            for row in heads.iter_rows(named=True)
+            for column, n in _TOP.items()
+            if row["n_all_groups"] >= int(n)
+        ],
+        schema=drawn.schema,
+    )
+    title_of = "curve" if group is None else printable(group)
+    legend = alt.Legend(orient="top", symbolType="stroke", symbolSize=300) if several else None
+    colour = alt.Color("curve:N", sort=names, title=title_of, legend=legend)
+    dash = alt.StrokeDash("curve:N", sort=names, title=title_of, legend=legend)
+    tips = {"curve": title_of, "largest": "largest holders", "share": "hold together"}
+    tooltip = tooltips(drawn, tips | {"gini": "Gini"})
+    scale = alt.Scale(type="log", nice=False)
+    axis = alt.Axis(format=",d", tickCount=6)
+    x = alt.X(
+        "largest:Q", title="number of the largest holders (log scale)", scale=scale, axis=axis
+    )
+    percents = alt.Axis(format=".0%", tickCount=6)
+    y = alt.Y("share:Q", title="share of the total", axis=percents, scale=alt.Scale(domain=[0, 1]))
+    line = alt.Chart(values(drawn)).mark_line(interpolate="monotone", strokeWidth=2)
+    base = alt.Chart(values(marks)).encode(x=x, y=y)
+    layers = [
+        line.encode(x=x, y=y, color=colour, strokeDash=dash, tooltip=tooltip),
+        base.mark_point(filled=True, size=40, opacity=1, color=INK).encode(tooltip=tooltip),
+    ]
+    if not several:
+        number = base.mark_text(align="left", dx=8, dy=6, color=FAINT, fontSize=10)
+        layers.append(number.encode(text=alt.Text("share:Q", format=".1%")))
+    told = [_told(head, several) for head in heads.iter_rows(named=True)]
+    return finish(
+        alt.layer(*layers).properties(width=560, height=320),
+        title=title or "How much is held by how few",
+        subtitle=[*told[:4], *([f"… and {len(told) - 4} more"] if len(told) > 4 else [])],
+        description=f"Share of the total by number of largest holders. {'; '.join(told)}.",
+    )
+
+
+def _told(row: dict[str, Any], several: bool) -> str:
+    name = f"{row['curve']}: " if several else ""
+    left = f", {row['n_null']:,} cards left out" if row["n_null"] else ""
+    return (
+        f"{name}{row['n_all_groups']:,} holders, {row['n_zero']:,} of them with nothing; "
+        f"{row['n_cards']:,} cards{left}; Gini {row['gini']:.3f}; "
+        f"the largest holds {percent(row['top_1_share'])}"
+    )

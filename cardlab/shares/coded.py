@@ -1,0 +1,167 @@
+"""Counting in polars by codes: strings are read once as numbers, then it is arithmetic.
+
+It gives what the way over distinct lists in ``counting`` gives, in half the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ..schema import STRINGS, collect
+
+
+@dataclass(frozen=True)
+class Codes:
+    """The items of all cards: the number of the card, which ascends, and that of its name."""
+
+    row: Any
+    code: Any
+    names: pl.Series
+
+
+def count_codes(
+    frame: pl.LazyFrame,
+    *,
+    value: str,
+    group: str | None,
+    numbers: Sequence[str],
+    rename: Callable[[str], str] | None,
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Count the cards of each value, of each group, and those of a group that have any value.
+
+    Parameters
+    ----------
+    frame : pl.LazyFrame
+        With the columns `value` and `group`.
+    value, group : str
+        What is counted, and what it is counted by.
+    numbers : sequence of str
+        Columns to add up over the cards beside ``n``, their number.
+    rename : callable, optional
+        The name under which a distinct value is counted.
+
+    Returns
+    -------
+    values, groups, declared : pl.DataFrame
+        ``[group,] [value,] n`` and the sums of `numbers`.
+    """
+    columns = [value, *([] if group is None else [group])]
+    schema = frame.collect_schema()
+    casts = [_categories(name, schema[name]) for name in columns]
+    rows = collect(frame.select(*casts, *numbers))
+    items = _once(_renamed(_codes(rows[value]), rename))
+    groups = None if group is None else _with_none(_once(_codes(rows[group])), rows.height)
+    sums = [pl.len().cast(pl.Int64).alias("n"), *(pl.col(name).sum() for name in numbers)]
+
+    def added(row: Any, code: Any = None) -> pl.DataFrame:
+        which, of_group = _expand(groups, row)
+        keys = {} if of_group is None or group is None else {group: of_group}
+        keys |= {} if code is None else {value: code[which]}
+        add = rows.select(numbers)[row[which]] if numbers else None
+        if not keys:
+            n = pl.DataFrame({"n": [len(row)]}, schema={"n": pl.Int64})
+            return n if add is None else n.hstack(add.sum())
+        table = pl.DataFrame(keys) if add is None else pl.DataFrame(keys).hstack(add)
+        table = table.group_by(list(keys)).agg(sums)
+        for name, coded in ((value, items), (group, groups)):
+            if name in keys and coded is not None:
+                table = table.with_columns(coded.names.gather(table[name]).alias(name))
+        return table
+
+    first = np.append(True, items.row[1:] != items.row[:-1])[: len(items.row)]
+    every = np.arange(rows.height)
+    return added(items.row, items.code), added(every), added(items.row[first])
+
+
+def _categories(name: str, dtype: pl.DataType) -> pl.Expr:
+    """Read strings as codes; other types stay as they are."""
+    if dtype == STRINGS:
+        return pl.col(name).cast(pl.List(pl.Categorical(pl.Categories.random())))
+    if dtype == pl.String:
+        return pl.col(name).cast(pl.Categorical(pl.Categories.random()))
+    return pl.col(name)
+
+
+def _codes(values: pl.Series) -> Codes:
+    """Number the items of a column; a list may give an item several times."""
+    if not isinstance(values.dtype, pl.List):
+        code, names = _numbered(values)
+        row = np.flatnonzero(values.is_not_null().to_numpy())
+        return Codes(row, code[row], names)
+    lengths = values.list.len().fill_null(0).to_numpy().astype(np.int64)
+    flat = values.explode(empty_as_null=False, keep_nulls=False)
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    code, names = _numbered(flat)
+    if flat.null_count():
+        known = flat.is_not_null().to_numpy()
+        row, code = row[known], code[known]
+    return Codes(row, code, names)
+
+
+def _numbered(values: pl.Series) -> tuple[Any, pl.Series]:
+    """Give each item's number (any where it is null) and the names that the numbers stand for."""
+    if isinstance(values.dtype, pl.Categorical):
+        names = values.dtype.categories.to_series().cast(pl.String)
+        return values.to_physical().fill_null(0).to_numpy().astype(np.int64), names
+    names = values.drop_nulls().unique(maintain_order=True)
+    number = pl.DataFrame({"name": names, "number": np.arange(len(names))})
+    found = (
+        values.alias("name").to_frame().join(number, on="name", how="left", maintain_order="left")
+    )
+    return found["number"].fill_null(0).to_numpy(), names
+
+
+def _once(codes: Codes) -> Codes:
+    """Keep each item once a card; mostly a card has one item only."""
+    row, code = codes.row, codes.code
+    same = row[1:] == row[:-1]
+    if not same.any():
+        return codes
+    place = np.flatnonzero(np.append(same, False) | np.append(False, same))
+    # as rows ascend, sorting by card and item leaves each card its places
+    key = row[place] * len(codes.names) + code[place]
+    key.sort()
+    code = code.copy()
+    code[place] = key % len(codes.names)
+    kept = np.ones(len(row), dtype=bool)
+    kept[place[1:][key[1:] == key[:-1]]] = False
+    return Codes(row[kept], code[kept], codes.names)
+
+
+def _renamed(codes: Codes, rename: Callable[[str], str] | None) -> Codes:
+    """Count under other names: Python is called once for each distinct one."""
+    if rename is None:
+        return codes
+    number: dict[str, int] = {}
+    used = np.bincount(codes.code, minlength=len(codes.names)) > 0
+    place = np.zeros(len(codes.names), dtype=np.int64)
+    for old in np.flatnonzero(used):
+        place[old] = number.setdefault(rename(codes.names[int(old)]), len(number))
+    return Codes(codes.row, place[codes.code], pl.Series(list(number), dtype=pl.String))
+
+
+def _with_none(codes: Codes, n: int) -> Codes:
+    """Put the cards without a group into the group null."""
+    none = np.flatnonzero(np.bincount(codes.row, minlength=n) == 0)
+    row = np.concatenate([codes.row, none])
+    code = np.concatenate([codes.code, np.full(len(none), len(codes.names))])
+    order = np.argsort(row, kind="stable")
+    names = codes.names.clone().extend_constant(None, 1)
+    return Codes(row[order], code[order], names)
+
+
+def _expand(groups: Codes | None, row: Any) -> tuple[Any, Any]:
+    """Repeat each of some cards for each of its groups: their places in `row`, and the groups."""
+    if groups is None:
+        return slice(None), None
+    n_groups = np.bincount(groups.row)
+    first = np.cumsum(n_groups) - n_groups
+    size = n_groups[row]
+    which = np.repeat(np.arange(len(row)), size)
+    place = np.arange(len(which)) - np.repeat(np.cumsum(size) - size, size)
+    return which, groups.code[first[row][which] + place]

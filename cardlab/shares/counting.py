@@ -1,0 +1,289 @@
+"""On how many cards each value of a column is, and which shares follow."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import polars as pl
+import polars.selectors as cs
+
+from ..schema import CardlabError, collect, lazy, require
+from .coded import count_codes
+from .families import family_key, first_of_families
+from .intervals import wilson
+from .lists import map_items
+
+# names of our own for the columns that are read, so that `by` may be any column, even the counted
+_VALUE, _GROUP, _WEIGHT, _FAMILY, _ID = "__value", "__group", "__weight", "__family", "__id"
+_ROW, _N_ITEMS, _BAD = "__row", "__n_items", "__bad"
+
+#: Columns of a table of shares in their order, the last five only where they were asked for.
+SHARE_COLUMNS = (
+    *("n_cards", "n_declared", "card_share", "share_low", "share_high", "n_group"),
+    *("declared_share", "declared_low", "declared_high"),
+    *("n_families", "family_share", "weight", "weight_share", "n_weighted"),
+)
+_OWN = ("value", *SHARE_COLUMNS, "n_group_families", "weight_group")
+
+
+def count_values(
+    cards: Any,
+    column: str,
+    *,
+    by: str | None = None,
+    derive: Callable[[pl.Series], pl.Series] | None = None,
+    rename: Callable[[str], str] | None = None,
+    families: str | None = None,
+    weight: str | None = None,
+) -> pl.DataFrame:
+    """Count on how many cards each value of a column is.
+
+    Parameters
+    ----------
+    cards : frame
+        With `column`, and what `by`, `families` and `weight` name. Polars, or an engine that
+        narwhals knows; only these columns are read.
+    column : str
+        What to count, a string or a list of strings. A value counts once a card, however often
+        the card repeats it.
+    by : str, optional
+        A column to group by. With a list column a card is in each of its groups; without a value
+        (null, an empty list) it is in the group null, "not declared".
+    derive : callable, optional
+        Counts what this makes of the column: a Series in, a Series of strings or of lists of
+        strings of the same length out. It gets the distinct values or lists of each group only.
+    rename : callable, optional
+        Gives the name under which a distinct string is counted; quicker than `derive` where each
+        string is read for itself.
+    families : str, optional
+        Counts copies once as well: a column of family ids (null: in no family), or ``"text"``:
+        cards with exactly equal text are a family, those with a blank or no text are in none. A
+        family has the values and groups of its first card by ``id``; a card in no family is one
+        of its own. An engine other than polars hands over the columns.
+    weight : str, optional
+        Adds up this column of numbers of at least 0 as well. A null (or NaN) weighs nothing.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``[by,] value`` (str), ``n_cards`` (cards of the group with the value), ``n_group`` (cards
+        of the group), ``n_declared`` (those with any value: null, an empty list and a list of
+        nulls are none); with `families` ``n_families`` and ``n_group_families``; with `weight`
+        ``weight`` (int or float: the sum over the cards with the value), ``weight_group`` (over
+        all cards of the group) and ``n_weighted`` (cards of the group that have a weight). Most
+        cards first, then by value and group. A group in which no card has a value has no row.
+
+    Raises
+    ------
+    MissingColumn
+        The cards lack a column that is needed.
+    CardlabError
+        `column` holds neither strings nor lists of strings, `by` is no column of its own, or
+        `weight` holds no numbers, or one below 0 or infinite.
+    """
+    check_by(by, _OWN)
+    named = {_VALUE: column, _GROUP: by, _WEIGHT: weight, _FAMILY: families}
+    names = {own: name for own, name in named.items() if name is not None}
+    if families is not None:
+        names[_ID] = "id"
+    require(cards, *names.values())
+    if families is None:
+        frame = lazy(cards).select(nw.col(name).alias(own) for own, name in names.items())
+        if frame.implementation.is_pandas_like() or frame.implementation.is_pyarrow():
+            frame = lazy(collect(frame))  # in memory already, and without aggregations over lists
+    else:
+        frame = lazy(_with_first(cards, names, families))
+    frame, numbers = _with_numbers(_as_strings(frame, column), weight, families)
+    group = None if by is None else _GROUP
+    native = nw.to_native(frame)
+    if isinstance(native, pl.LazyFrame) and derive is None:
+        parts = count_codes(native, value=_VALUE, group=group, numbers=numbers, rename=rename)
+    else:
+        if rename is not None:
+            derive = functools.partial(map_items, function=rename)
+        parts = _count_lists(frame, group, numbers, derive)
+    if weight is not None and (parts[1][_BAD].sum() or 0) > 0:
+        raise CardlabError(
+            f"weight={weight!r} has values below 0 or infinite, of which no shares can be made. "
+            "Filter the cards first."
+        )
+    return _table(*parts, by=by)
+
+
+def with_share(counts: pl.DataFrame) -> pl.DataFrame:
+    """Add the shares of a table of counts, with 95 % Wilson intervals.
+
+    Parameters
+    ----------
+    counts : pl.DataFrame
+        As :func:`count_values` gives it.
+
+    Returns
+    -------
+    pl.DataFrame
+        `counts` with ``card_share`` (0-1, n_cards / n_group), ``share_low``, ``share_high``,
+        ``declared_share`` (0-1, n_cards / n_declared), ``declared_low``, ``declared_high``, and
+        where the counts have families ``family_share`` (0-1, n_families / n_group_families), and
+        where they have weights ``weight_share`` (0-1, weight / weight_group; null where that is
+        0). Weights are no sample, so that their shares have no interval. Null where `counts` has
+        null for the denominator.
+    """
+    n_cards, columns = counts["n_cards"].to_numpy(), []
+    for total, share, name in (
+        ("n_group", "card_share", "share"),
+        ("n_declared", "declared_share", "declared"),
+    ):
+        low, high = wilson(n_cards, counts[total].to_numpy())
+        columns += [
+            (pl.col("n_cards") / pl.col(total)).alias(share),
+            pl.Series(f"{name}_low", low, dtype=pl.Float64).fill_nan(None),
+            pl.Series(f"{name}_high", high, dtype=pl.Float64).fill_nan(None),
+        ]
+    if "n_families" in counts.columns:
+        share = pl.col("n_families") / pl.col("n_group_families")
+        # no card of the group is the first of its family
+        columns.append(pl.when(pl.col("n_group_families") > 0).then(share).alias("family_share"))
+    if "weight" in counts.columns:
+        share = pl.col("weight") / pl.col("weight_group")
+        columns.append(pl.when(pl.col("weight_group") > 0).then(share).alias("weight_share"))
+    return counts.with_columns(columns)
+
+
+def check_by(by: str | None, results: tuple[str, ...]) -> None:
+    """Raise a CardlabError unless `by` is one column name that no result column has too."""
+    if by is not None and not isinstance(by, str):
+        raise CardlabError(f"by must be the name of one column, not {by!r}.")
+    if by in results:
+        raise CardlabError(
+            f"by={by!r}: the result has a column of that name already. Rename yours first, for "
+            f"example cards.rename({{{by!r}: 'own_{by}'}})."
+        )
+
+
+def one_row_per_item(frame: nw.LazyFrame[Any], name: str) -> nw.LazyFrame[Any]:
+    """Give each card a row for each distinct item of a list column, or one with null for none."""
+    if not isinstance(frame.collect_schema()[name], nw.List):
+        return frame
+    items = nw.col(name).list.unique()
+    n_items = items.list.len().cast(nw.Int64).fill_null(0)
+    return (
+        frame.with_columns(items.alias(name), n_items.alias(_N_ITEMS))
+        .explode(name, empty_as_null=True, keep_nulls=True)
+        .filter(~nw.col(name).is_null() | (nw.col(_N_ITEMS) <= 1))  # a null beside an item is none
+        .drop(_N_ITEMS)
+    )
+
+
+def _with_first(cards: Any, names: dict[str, str], families: str) -> pl.LazyFrame:
+    """Read the columns with a mark on the first card of each family; of texts only a hash."""
+    narrow = lazy(cards).select(nw.col(name).alias(own) for own, name in names.items())
+    native = nw.to_native(narrow)
+    frame = native if isinstance(native, pl.LazyFrame) else collect(narrow).lazy()
+    rows = collect(frame.with_columns(family_key(families, _FAMILY)))
+    first = first_of_families(rows[_FAMILY], rows[_ID])
+    stands = pl.Series("n_families", first).cast(pl.Int64)  # so that a sum counts families
+    return rows.drop(_FAMILY, _ID).with_columns(stands).lazy()
+
+
+def _as_strings(frame: nw.LazyFrame[Any], column: str) -> nw.LazyFrame[Any]:
+    """Cast what is counted to strings or lists of strings, unless it is."""
+    dtype = frame.collect_schema()[_VALUE]
+    if isinstance(dtype, nw.List):
+        wanted: Any = nw.List(nw.String)
+    elif isinstance(dtype, (nw.Struct, nw.Array, nw.Object)):
+        raise CardlabError(
+            f"column {column!r} is {dtype}, which cannot be counted: it must hold strings or lists "
+            "of strings. cardlab.scan_cards(source) reads the cards' columns as such."
+        )
+    else:
+        wanted = nw.String()
+    return frame if dtype == wanted else frame.with_columns(nw.col(_VALUE).cast(wanted))
+
+
+def _with_numbers(
+    frame: nw.LazyFrame[Any], weight: str | None, families: str | None
+) -> tuple[nw.LazyFrame[Any], list[str]]:
+    """Make columns of what is added up over cards, and name them."""
+    numbers = [] if families is None else ["n_families"]
+    if weight is None:
+        return frame, numbers
+    dtype = frame.collect_schema()[_WEIGHT]
+    if not dtype.is_numeric():
+        raise CardlabError(
+            f"weight={weight!r}: the column must hold numbers, such as downloads, not {dtype}."
+        )
+    held = nw.col(_WEIGHT).cast(nw.Int64 if dtype.is_integer() else nw.Float64)
+    bad = held < 0
+    if not dtype.is_integer():
+        held = nw.when(~held.is_nan()).then(held)
+        bad = bad | ~held.is_finite()
+    frame = frame.with_columns(
+        held.fill_null(0).alias("weight"),
+        (~held.is_null()).cast(nw.Int64).alias("n_weighted"),
+        bad.fill_null(False).cast(nw.Int64).alias(_BAD),
+    )
+    return frame, [*numbers, "weight", "n_weighted", _BAD]
+
+
+def _count_lists(
+    frame: nw.LazyFrame[Any],
+    group: str | None,
+    numbers: list[str],
+    derive: Callable[[pl.Series], pl.Series] | None,
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Count over the distinct lists of each group, on any engine, as `count_codes` does."""
+    keys = [] if group is None else [group]
+    for key in keys:
+        frame = one_row_per_item(frame, key)
+    sums = [nw.len().alias("n"), *(nw.col(name).sum() for name in numbers)]
+    distinct = collect(frame.group_by(*keys, _VALUE).agg(*sums))
+    whole = {name: pl.Int64 for name in ("n", *numbers) if not distinct.schema[name].is_float()}
+    distinct = distinct.cast(whole)  # type: ignore[arg-type]
+    if derive is not None:
+        distinct = distinct.with_columns(derive(distinct[_VALUE]).alias(_VALUE))
+    items = distinct.with_row_index(_ROW)
+    if isinstance(distinct.schema[_VALUE], pl.List):
+        items = items.explode(_VALUE, empty_as_null=False, keep_nulls=False)
+        items = items.unique([_ROW, _VALUE])
+    items = items.drop_nulls(_VALUE).with_columns(pl.col(_VALUE).cast(pl.String))
+    added = pl.col("n", *numbers).sum()
+    if group is None:
+        whole = [part.select(added) for part in (distinct, items.unique(_ROW))]
+        return items.group_by(_VALUE).agg(added), whole[0], whole[1]
+    return (
+        items.group_by(group, _VALUE).agg(added),
+        distinct.group_by(group).agg(added),
+        items.unique(_ROW).group_by(group).agg(added),
+    )
+
+
+def _table(
+    values: pl.DataFrame, groups: pl.DataFrame, declared: pl.DataFrame, *, by: str | None
+) -> pl.DataFrame:
+    """Put the sums of values beside those of their groups, most cards first."""
+    groups = groups.rename(
+        {"n": "n_group", "n_families": "n_group_families", "weight": "weight_group"}, strict=False
+    )
+    declared = declared.rename({"n": "n_declared"}).select(
+        cs.by_name(_GROUP, "n_declared", require_all=False)
+    )
+    values = values.rename({"n": "n_cards", _VALUE: "value"}).drop("n_weighted", strict=False)
+    keys = [] if by is None else [_GROUP]
+    for part in (groups, declared):
+        if by is None:
+            values = values.join(part, how="cross")
+        else:
+            values = values.join(part, on=_GROUP, how="left", nulls_equal=True)
+    order = ["n_group", "n_declared", "n_families", "n_group_families"]
+    order += ["weight", "weight_group", "n_weighted"]
+    return values.sort(
+        "n_cards", "value", *keys, descending=[True, False] + [False] * len(keys), nulls_last=True
+    ).select(
+        *(pl.col(key).alias(str(by)) for key in keys),
+        "value",
+        "n_cards",
+        *(name for name in order if name in values.columns),
+    )
