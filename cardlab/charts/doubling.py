@@ -50,8 +50,8 @@ def plot_doubling(fit: pl.DataFrame, *, title: str = "How fast the corpus double
         .otherwise(pl.lit("not in the fit"))
         .alias("use")
     )
-    x = alt.X("cut_off:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%Y-%m"))
-    log = alt.Scale(type="log", nice=False)
+    dates = alt.Axis(format="%Y-%m", labelOverlap="greedy", labelSeparation=10)
+    x = alt.X("cut_off:T", title=None, scale=alt.Scale(type="utc"), axis=dates)
     low = min(shown["n_total"].min(), shown["fitted_low"].min())  # type: ignore[type-var]
     high = max(shown["n_total"].max(), shown["fitted_high"].max())  # type: ignore[type-var]
     log = alt.Scale(type="log", domain=[max(float(low) * 0.8, 0.5), float(high) * 1.25])  # type: ignore[arg-type]

@@ -88,7 +88,7 @@ def _categories(name: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def _codes(values: pl.Series) -> Codes:
-    """Number the items of a column; a list may give an item several times."""
+    """Give numbers to the items of a column; a list may give an item several times."""
     if not isinstance(values.dtype, pl.List):
         code, names = _numbered(values)
         row = np.flatnonzero(values.is_not_null().to_numpy())

@@ -143,12 +143,13 @@ def with_share(counts: pl.DataFrame) -> pl.DataFrame:
             pl.Series(f"{name}_high", high, dtype=pl.Float64).fill_nan(None),
         ]
     if "n_families" in counts.columns:
-        share = pl.col("n_families") / pl.col("n_group_families")
+        of_families = pl.col("n_families") / pl.col("n_group_families")
         # no card of the group is the first of its family
-        columns.append(pl.when(pl.col("n_group_families") > 0).then(share).alias("family_share"))
+        known = pl.col("n_group_families") > 0
+        columns.append(pl.when(known).then(of_families).alias("family_share"))
     if "weight" in counts.columns:
-        share = pl.col("weight") / pl.col("weight_group")
-        columns.append(pl.when(pl.col("weight_group") > 0).then(share).alias("weight_share"))
+        of_weight = pl.col("weight") / pl.col("weight_group")
+        columns.append(pl.when(pl.col("weight_group") > 0).then(of_weight).alias("weight_share"))
     return counts.with_columns(columns)
 
 
@@ -251,8 +252,8 @@ def _count_lists(
     items = items.drop_nulls(_VALUE).with_columns(pl.col(_VALUE).cast(pl.String))
     added = pl.col("n", *numbers).sum()
     if group is None:
-        whole = [part.select(added) for part in (distinct, items.unique(_ROW))]
-        return items.group_by(_VALUE).agg(added), whole[0], whole[1]
+        cards, declared = (part.select(added) for part in (distinct, items.unique(_ROW)))
+        return items.group_by(_VALUE).agg(added), cards, declared
     return (
         items.group_by(group, _VALUE).agg(added),
         distinct.group_by(group).agg(added),
