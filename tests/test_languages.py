@@ -144,6 +144,10 @@ def test_counts_by_hand():
         "card_share",
         "share_low",
         "share_high",
+        "n_group",
+        "declared_share",
+        "declared_low",
+        "declared_high",
     ]
     assert as_dict(found) == {"en": 2, "cmn": 1, "code": 1, "nb": 1, "nn": 1, "no": 1, "zh": 1}
     assert found.row(0, named=True)["card_share"] == 2 / 7

@@ -229,6 +229,10 @@ def test_counts_by_hand():
         "card_share",
         "share_low",
         "share_high",
+        "n_group",
+        "declared_share",
+        "declared_low",
+        "declared_high",
     ]
     assert found.select("license", "license_class", "n_cards", "n_declared").rows() == [
         ("MIT", "permissive", 2, 4),

@@ -10,6 +10,7 @@ from conftest import ROOT
 
 def test_all_ways_agree_and_are_in_the_table():
     code = [sys.executable, "-m", "benchmarks", "--sizes", "500,1000", "--runs", "1", "--top", "50"]
+    code += ["--only", "cooccurrence"]
     out = subprocess.run(code, capture_output=True, text=True, cwd=ROOT, check=False)
     assert out.returncode == 0, out.stderr
     rows = [line.split(" | ") for line in out.stdout.splitlines() if line.startswith("| ")]
@@ -24,3 +25,13 @@ def test_all_ways_agree_and_are_in_the_table():
     }
     assert all(len(row) == 4 for row in rows)
     assert "the same pairs from all ways" in out.stdout
+
+
+def test_the_shares_of_licences_and_languages_agree_too():
+    code = [sys.executable, "-m", "benchmarks", "--sizes", "500", "--runs", "1"]
+    code += ["--only", "distributions"]
+    out = subprocess.run(code, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert out.returncode == 0, out.stderr
+    rows = [line.split(" | ") for line in out.stdout.splitlines() if line.startswith("| ")]
+    assert len(rows) == 8
+    assert {"| cardlab", "| DuckDB", "| polars, reading only"} <= {row[0] for row in rows}

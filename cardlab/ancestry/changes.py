@@ -126,7 +126,7 @@ def lineage_changes(
           ``edge_high`` (its 95 % Wilson interval), ``n_all`` (all edges);
         - ``declared_share`` (0-1, of the edges whose two ends are in the corpus and declare a
           value; null for the others), ``declared_low``, ``declared_high``, ``n_declared``;
-          ``column`` (its name).
+        - ``column`` (str, its name on all rows).
 
         Most edges first, then by the values.
 

@@ -79,16 +79,16 @@ def plot_diversity(
     first = shown.sort("hill_1", descending=True).row(0, named=True)
     cut = f"The first {shown.height} of {table.height:,} groups. " if table.height > top else ""
     several = "" if group is None else f" by {group}"
-    totals = shown["n_total"].to_list()
-    least, most = min(totals), max(totals)
+    least, most = min(shown["n_total"]), max(shown["n_total"])
     sizes = f", {least:,} to {most:,} a group" if shown.height > 1 else ""
     return finish(
         alt.hconcat(*panels, spacing=14),
         title=title or f"How varied the values are{several}",
         subtitle=[
             f"{cut}{shown['n_total'].sum():,} counted in all{sizes}; rules: 95 % interval",
-            "Hill numbers: as varied as so many equally common values; order 2 weighs common ones",
-            "more. Gini: 0 all equally common, 1 one has all",
+            "Hill numbers: as varied as so many equally common values; order 2 weighs common ones "
+            "more",
+            "Gini: 0 all equally common, 1 one has all",
         ],
         description=(
             f"Diversity of {shown.height} groups{several}. Most varied: {first['shown']}, as "
@@ -104,9 +104,7 @@ def _measure(data: Any, shown: pl.DataFrame, name: str, order: list[str], *, lab
     names = {"shown": "group", "n_values": "values", "n_total": "counted", name: _SHORT[name]}
     names |= {f"{name}_low": "95 % interval from", f"{name}_high": "to"}
     base = alt.Chart(data, width=190, height=alt.Step(22)).encode(y=y)
-    scale = (
-        alt.Scale(domain=[0, 1], padding=8) if name == "gini" else alt.Scale(zero=True, padding=8)
-    )
+    scale = alt.Scale(domain=[0, 1], padding=8) if name == "gini" else alt.Scale(zero=True, padding=8)
     rule = base.mark_rule(color=INK, strokeWidth=1.5).encode(
         x=alt.X(f"{name}_low:Q", title=_SHORT[name], scale=scale, axis=alt.Axis(tickCount=5)),
         x2=f"{name}_high:Q",

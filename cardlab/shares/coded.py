@@ -59,6 +59,9 @@ def count_codes(
     sums = [pl.len().cast(pl.Int64).alias("n"), *(pl.col(name).sum() for name in numbers)]
 
     def added(row: Any, code: Any = None) -> pl.DataFrame:
+        if code is not None and groups is None and not numbers:  # the commonest question
+            n_each = pl.Series("n", np.bincount(code, minlength=len(items.names)), pl.Int64)
+            return pl.DataFrame([items.names.alias(value), n_each]).filter(pl.col("n") > 0)
         which, of_group = _expand(groups, row)
         keys = {} if of_group is None or group is None else {group: of_group}
         keys |= {} if code is None else {value: code[which]}

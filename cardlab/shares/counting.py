@@ -131,7 +131,8 @@ def with_share(counts: pl.DataFrame) -> pl.DataFrame:
         0). Weights are no sample, so that their shares have no interval. Null where `counts` has
         null for the denominator.
     """
-    n_cards, columns = counts["n_cards"].to_numpy(), []
+    n_cards = counts["n_cards"].to_numpy()
+    columns: list[Any] = []
     for total, share, name in (
         ("n_group", "card_share", "share"),
         ("n_declared", "declared_share", "declared"),
@@ -142,14 +143,13 @@ def with_share(counts: pl.DataFrame) -> pl.DataFrame:
             pl.Series(f"{name}_low", low, dtype=pl.Float64).fill_nan(None),
             pl.Series(f"{name}_high", high, dtype=pl.Float64).fill_nan(None),
         ]
-    if "n_families" in counts.columns:
-        of_families = pl.col("n_families") / pl.col("n_group_families")
-        # no card of the group is the first of its family
-        known = pl.col("n_group_families") > 0
-        columns.append(pl.when(known).then(of_families).alias("family_share"))
-    if "weight" in counts.columns:
-        of_weight = pl.col("weight") / pl.col("weight_group")
-        columns.append(pl.when(pl.col("weight_group") > 0).then(of_weight).alias("weight_share"))
+    for part, whole, name in (
+        ("n_families", "n_group_families", "family_share"),
+        ("weight", "weight_group", "weight_share"),
+    ):
+        if part in counts.columns:
+            some = pl.col(whole) > 0  # of a group no card may be the first of its family
+            columns.append(pl.when(some).then(pl.col(part) / pl.col(whole)).alias(name))
     return counts.with_columns(columns)
 
 
@@ -241,8 +241,8 @@ def _count_lists(
         frame = one_row_per_item(frame, key)
     sums = [nw.len().alias("n"), *(nw.col(name).sum() for name in numbers)]
     distinct = collect(frame.group_by(*keys, _VALUE).agg(*sums))
-    whole = {name: pl.Int64 for name in ("n", *numbers) if not distinct.schema[name].is_float()}
-    distinct = distinct.cast(whole)  # type: ignore[arg-type]
+    exact = [name for name in ("n", *numbers) if not distinct.schema[name].is_float()]
+    distinct = distinct.with_columns(pl.col(exact).cast(pl.Int64))  # engines differ in sums
     if derive is not None:
         distinct = distinct.with_columns(derive(distinct[_VALUE]).alias(_VALUE))
     items = distinct.with_row_index(_ROW)
@@ -252,8 +252,8 @@ def _count_lists(
     items = items.drop_nulls(_VALUE).with_columns(pl.col(_VALUE).cast(pl.String))
     added = pl.col("n", *numbers).sum()
     if group is None:
-        cards, declared = (part.select(added) for part in (distinct, items.unique(_ROW)))
-        return items.group_by(_VALUE).agg(added), cards, declared
+        whole = [part.select(added) for part in (distinct, items.unique(_ROW))]
+        return items.group_by(_VALUE).agg(added), whole[0], whole[1]
     return (
         items.group_by(group, _VALUE).agg(added),
         distinct.group_by(group).agg(added),

@@ -1,0 +1,150 @@
+"""Charts of shares over time, doubling, variety, concentration and lineage."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import polars as pl
+import pytest
+import vl_convert
+from conftest import real_file
+
+import cardlab as cl
+from cardlab.conflicts import ORDERED
+
+HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[2J\u202e\n" + "w" * 400
+FLOOR = dt.datetime(2022, 3, 2, 23, 29, 4, tzinfo=dt.UTC)
+
+
+@pytest.fixture(scope="module")
+def cards():
+    columns = ["id", "license", "base_model", "tags", "created_at", "pipeline_tag"]
+    cards = cl.scan_cards(real_file("models_frameworks_2026.parquet"))
+    return cl.with_licenses(cards.select(*columns, "downloads", "author").collect())
+
+
+@pytest.fixture(scope="module")
+def every_chart(cards):
+    by_task = cl.license_counts(cards, by="pipeline_tag")
+    curves = pl.concat(
+        cl.lorenz(cards, by=by).with_columns(whose=pl.lit(str(by))) for by in ("author", None)
+    )
+    return {
+        "shares": cl.plot_share_trends(cl.share_trends(cards, column="license_class", every="1q")),
+        "shares of lists": cl.plot_share_trends(cl.share_trends(cards, column="license", top=2)),
+        "doubling": cl.plot_doubling(cl.growth_fit(cards, start="2022-10-01", n_boot=50)),
+        "diversity": cl.plot_diversity(cl.diversity(cl.license_counts(cards), n_boot=50)),
+        "diversity by": cl.plot_diversity(
+            cl.diversity(by_task, by="pipeline_tag", n_boot=50), top=8
+        ),
+        "concentration": cl.plot_concentration(cl.lorenz(cards)),
+        "concentrations": cl.plot_concentration(curves, group="whose"),
+        "lineage": cl.plot_lineage(cl.lineage_changes(cards, order=ORDERED)),
+        "lineage by": cl.plot_lineage(
+            cl.lineage_changes(cards, order=ORDERED, by="relation", pairs=False)
+        ),
+        "lineage of lists": cl.plot_lineage(cl.lineage_changes(cards, column="license_spdx")),
+        "growth": cl.plot_growth(cl.growth(cards, every="1q")),
+        "growth by": cl.plot_growth(cl.growth(cards, every="1q", by="license_class")),
+        "trends": cl.plot_trends(cl.tag_trends(cards, every="1q"), top=3),
+    }
+
+
+def test_every_chart_has_title_denominator_and_description_and_draws(every_chart):
+    for name, chart in every_chart.items():
+        spec = chart.to_dict()
+        assert spec["title"]["text"], name
+        assert any(c.isdigit() for c in " ".join(spec["title"]["subtitle"])), name
+        assert len(spec["description"]) > 20, name
+        assert '"url"' not in json.dumps(spec), name
+        svg = vl_convert.vegalite_to_svg(spec, vl_version="6.4")
+        assert svg.count("<path") + svg.count("<text") > 10, name
+        assert "NaN" not in svg, name
+
+
+@pytest.mark.parametrize("name", ["shares", "doubling", "growth", "growth by", "trends"])
+def test_the_date_floor_is_marked_and_counted_on_every_chart_with_time(every_chart, name):
+    spec = every_chart[name].to_dict()
+    svg = vl_convert.vegalite_to_svg(spec, vl_version="6.4")
+    assert ">date floor<" in svg
+    assert "23 cards at the Hub's date floor" in " ".join(spec["title"]["subtitle"])
+
+
+def test_the_floor_is_counted_but_not_marked_where_the_corpus_is_younger():
+    cards = pl.DataFrame(
+        {"created_at": [FLOOR + dt.timedelta(days=400 + i) for i in range(90)], "task": "t"}
+    )
+    for chart in (
+        cl.plot_growth(cl.growth(cards)),
+        cl.plot_share_trends(cl.share_trends(cards, column="task", every="1mo")),
+    ):
+        spec = json.dumps(chart.to_dict())
+        assert "0 cards at the Hub's date floor" in spec
+        assert '"date floor"' not in spec
+
+
+def test_hostile_labels_lose_their_controls_and_draw():
+    n = 40
+    cards = pl.DataFrame(
+        {
+            "id": [f"m{i}" for i in range(n)],
+            "base_model": [None] + ["m0"] * (n - 1),
+            "created_at": [FLOOR + dt.timedelta(days=40 * i) for i in range(n)],
+            "kind": [HOSTILE, "b"] * (n // 2),
+            "downloads": range(n),
+        }
+    )
+    counts = cl.tag_counts(cards, column="kind").with_columns(group=pl.lit(HOSTILE))
+    charts = [
+        cl.plot_share_trends(cl.share_trends(cards, column="kind"), title=HOSTILE),
+        cl.plot_lineage(cl.lineage_changes(cards, column="kind")),
+        cl.plot_diversity(cl.diversity(counts, by="group", n_boot=10)),
+        cl.plot_concentration(
+            cl.lorenz(cards, by="kind").with_columns(group=pl.lit(HOSTILE)), group="group"
+        ),
+    ]
+    for chart in charts:
+        spec = chart.to_dict()
+        text = json.dumps(spec, ensure_ascii=False)
+        assert "\x1b" not in text
+        assert "\\u001b" not in text
+        assert "\u202e" not in text
+        assert "<svg" in vl_convert.vegalite_to_svg(spec, vl_version="6.4")
+
+
+def test_wrong_and_empty_frames_say_so(cards):
+    for plot, made_by in (
+        (cl.plot_share_trends, "share_trends"),
+        (cl.plot_doubling, "growth_fit"),
+        (cl.plot_diversity, "diversity"),
+        (cl.plot_concentration, "lorenz"),
+        (cl.plot_lineage, "lineage_changes"),
+    ):
+        with pytest.raises(cl.CardlabError, match=f"that {made_by} gives; missing"):
+            plot(cards)
+    with pytest.raises(cl.NoFigure, match="none of the 0 edges"):
+        cl.plot_lineage(cl.lineage_changes(cards.head(0)))
+    with pytest.raises(cl.NoFigure, match="no rows"):
+        cl.plot_share_trends(cl.share_trends(cards, column="license").head(0))
+
+
+def test_lineage_says_how_often_licences_get_less_restrictive(cards):
+    changes = cl.lineage_changes(cards, order=ORDERED)
+    said = " ".join(cl.plot_lineage(changes).to_dict()["title"]["subtitle"])
+    n_less = changes.filter(change="earlier")["n_edges"].sum()
+    assert "less restrictive" in said
+    assert f"({n_less})" in said
+    assert f"of {changes['n_edges'].sum():,} edges" in said
+
+
+def test_diversity_of_each_group_is_that_of_its_rows(cards):
+    counts = cl.license_counts(cards, by="pipeline_tag")
+    found = cl.diversity(counts, by="pipeline_tag", n_boot=20)
+    for row in found.head(5).to_dicts():
+        alone = counts.filter(pl.col("pipeline_tag").eq_missing(pl.lit(row["pipeline_tag"])))
+        own = cl.diversity(alone, n_boot=20).row(0, named=True)
+        assert {name: row[name] for name in own} == own
+    assert found["n_total"].is_sorted(descending=True)
+    with pytest.raises(cl.CardlabError, match="no group"):
+        cl.diversity(counts, by="n_cards")
