@@ -104,7 +104,9 @@ def _measure(data: Any, shown: pl.DataFrame, name: str, order: list[str], *, lab
     names = {"shown": "group", "n_values": "values", "n_total": "counted", name: _SHORT[name]}
     names |= {f"{name}_low": "95 % interval from", f"{name}_high": "to"}
     base = alt.Chart(data, width=190, height=alt.Step(22)).encode(y=y)
-    scale = alt.Scale(domain=[0, 1], padding=8) if name == "gini" else alt.Scale(zero=True, padding=8)
+    scale = (
+        alt.Scale(domain=[0, 1], padding=8) if name == "gini" else alt.Scale(zero=True, padding=8)
+    )
     rule = base.mark_rule(color=INK, strokeWidth=1.5).encode(
         x=alt.X(f"{name}_low:Q", title=_SHORT[name], scale=scale, axis=alt.Axis(tickCount=5)),
         x2=f"{name}_high:Q",

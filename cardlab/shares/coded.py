@@ -54,6 +54,10 @@ def count_codes(
     schema = frame.collect_schema()
     casts = [_categories(name, schema[name]) for name in columns]
     rows = collect(frame.select(*casts, *numbers))
+    if group is None and not numbers and isinstance(rows.schema[value], pl.List):
+        counted = _count_plain(rows[value], rename)
+        if counted is not None:
+            return counted
     items = _once(_renamed(_codes(rows[value]), rename))
     groups = None if group is None else _with_none(_once(_codes(rows[group])), rows.height)
     sums = [pl.len().cast(pl.Int64).alias("n"), *(pl.col(name).sum() for name in numbers)]
@@ -79,6 +83,39 @@ def count_codes(
     first = np.append(True, items.row[1:] != items.row[:-1])[: len(items.row)]
     every = np.arange(rows.height)
     return added(items.row, items.code), added(every), added(items.row[first])
+
+
+def _count_plain(
+    values: pl.Series, rename: Callable[[str], str] | None
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame] | None:
+    """Count a column without groups: only cards with several items can repeat one.
+
+    None where lists hold nulls, which needs to be told card by card.
+    """
+    lengths = values.list.len()
+    flat = values.explode(empty_as_null=False, keep_nulls=False)
+    if flat.null_count() or not isinstance(flat.dtype, pl.Categorical):
+        return None
+    names = flat.dtype.categories.to_series().cast(pl.String)
+    several = _codes(values.filter(lengths > 1))
+    alone = np.bincount(flat.to_physical().to_numpy(), minlength=len(names))
+    alone -= np.bincount(several.code, minlength=len(names))
+    once = _once(_renamed(Codes(several.row, several.code, names), rename))
+    found = np.flatnonzero(alone)
+    one = _renamed(Codes(found, found, names), rename)
+    counts = pl.concat(
+        [
+            pl.DataFrame({values.name: one.names.gather(one.code), "n": alone[found]}),
+            pl.DataFrame(
+                {values.name: once.names, "n": np.bincount(once.code, minlength=len(once.names))}
+            ),
+        ]
+    )
+    table = counts.group_by(values.name).agg(pl.col("n").sum()).filter(pl.col("n") > 0)
+    n_declared = int((lengths > 0).sum())
+    whole = (pl.DataFrame({"n": [n]}, schema={"n": pl.Int64}) for n in (len(values), n_declared))
+    every, declared = whole
+    return table.with_columns(pl.col("n").cast(pl.Int64)), every, declared
 
 
 def _categories(name: str, dtype: pl.DataType) -> pl.Expr:
