@@ -59,6 +59,7 @@ _HOME = {
     ],
     "contingency": ["crosstab"],
     "text": ["length_ecdf", "length_histogram", "length_summary", "with_text_lengths"],
+    "families": ["template_families", "with_families"],
     "embeddings": [
         "cluster",
         "cluster_keywords",
@@ -70,8 +71,10 @@ _HOME = {
         "usable",
         "vectors",
     ],
+    "comparison": ["compare", "compare_ids", "compare_values"],
     "charts": [
         "plot_card_rates",
+        "plot_comparison",
         "plot_concentration",
         "plot_cooccurrence",
         "plot_counts",
@@ -107,6 +110,7 @@ if TYPE_CHECKING:
     from .cards import read_cards, scan_cards
     from .charts import (
         plot_card_rates,
+        plot_comparison,
         plot_concentration,
         plot_cooccurrence,
         plot_counts,
@@ -123,6 +127,7 @@ if TYPE_CHECKING:
         plot_trends,
         use_theme,
     )
+    from .comparison import compare, compare_ids, compare_values
     from .conflicts import license_conflicts
     from .contingency import crosstab
     from .display import key_figures, note, provenance, show_table, where_possible
@@ -137,6 +142,7 @@ if TYPE_CHECKING:
         usable,
         vectors,
     )
+    from .families import template_families, with_families
     from .language_checks import language_problems
     from .languages import language_counts, with_languages
     from .licenses import (

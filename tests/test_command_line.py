@@ -53,7 +53,7 @@ def test_errors_are_plain(tmp_path, capsys):
 
 def test_notebooks_are_copied(tmp_path, capsys):
     assert main(["notebooks", str(tmp_path / "mine")]) == 0
-    assert len(list((tmp_path / "mine").glob("0*.ipynb"))) == 7
+    assert len(list((tmp_path / "mine").glob("0*.ipynb"))) == 8
 
 
 CODE = """

@@ -18,10 +18,11 @@ PAGES = [
     "05-embedding-clusters",
     "06-explore-cards",
     "07-replication",
+    "08-compare-corpora",
     "index",
 ]
 #: Charts that each page has on a corpus that has every column.
-CHARTS = dict(zip(PAGES, [4, 4, 13, 4, 2, 0, 3, 0], strict=True))
+CHARTS = dict(zip(PAGES, [4, 4, 13, 4, 2, 0, 3, 9, 0], strict=True))
 
 
 @pytest.fixture(scope="module")

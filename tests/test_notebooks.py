@@ -9,7 +9,7 @@ import pytest
 
 import cardlab as cl
 
-REPORTS = 7
+REPORTS = 8
 
 
 def run(source, folder) -> list[str]:

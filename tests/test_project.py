@@ -76,6 +76,7 @@ def test_all_notebooks_are_there():
         "05-embedding-clusters",
         "06-explore-cards",
         "07-replication",
+        "08-compare-corpora",
     ]
 
 

@@ -1,6 +1,7 @@
 """Small frame -> altair chart: one function for each kind of result."""
 
 from .base import use_theme
+from .comparison import plot_comparison
 from .contingency import plot_crosstab
 from .counts import plot_counts
 from .doubling import plot_doubling
@@ -17,6 +18,7 @@ from .variety import plot_concentration, plot_diversity
 
 __all__ = [
     "plot_card_rates",
+    "plot_comparison",
     "plot_concentration",
     "plot_cooccurrence",
     "plot_counts",

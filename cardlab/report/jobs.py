@@ -18,7 +18,7 @@ from .execute import Kernels, execute
 from .notebooks import inject_parameters, shown_parameters
 from .outputs import Outputs, hidden_paths
 from .progress import Progress
-from .source import Source
+from .source import Source, labelled
 
 
 @dataclass
@@ -113,8 +113,12 @@ def export_one(job: Job, run: Run, *, on_cell: Callable[[int, int], None] | None
         on_cell=on_cell,
     )
     hidden = hidden_paths(run.source.value, label=run.source.label, scratch=scratch)
-    outputs = Outputs(hidden=hidden, siblings=run.siblings)
     given = {key: value for key, value in job.values.items() if key != "source"}
+    if given.get("baseline") is not None:
+        label = labelled(given["baseline"])
+        hidden |= hidden_paths(given["baseline"], label=label, scratch=scratch)
+        given["baseline"] = label
+    outputs = Outputs(hidden=hidden, siblings=run.siblings)
     about = {
         "name": job.name,
         "corpus": run.source.label,

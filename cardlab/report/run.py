@@ -23,7 +23,7 @@ from .notebooks import (
 )
 from .page import introduction
 from .progress import Progress
-from .source import Source, prepared_source
+from .source import Source, prepared_source, resolved
 
 
 def export_report(
@@ -158,6 +158,8 @@ def _values(parameters: Mapping[str, object] | None, source: Source) -> dict[str
         raise ReportError("Name the corpus with source=, not among the parameters.")
     for key, value in values.items():
         literal(value, name=key)  # refuse what cannot be injected before anything runs
+    if values.get("baseline") is not None:  # a second corpus, named by path as the first
+        values["baseline"] = resolved(values["baseline"])
     if source.value is not None:
         values = {"source": source.value, **values}
     return values

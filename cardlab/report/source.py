@@ -46,8 +46,7 @@ def prepared_source(source: Any, *, folder: Path) -> Iterator[Source]:
         if not all(isinstance(item, (str, os.PathLike)) for item in source):
             raise ReportError("A list of sources must hold paths, globs, folders or URLs only.")
         paths = [_absolute(item) for item in source]
-        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-        yield Source(paths, _label(source[0]) + more)
+        yield Source(paths, labelled(source))
     else:
         # A notebook may show the last parts of this path, which must not differ from run to run.
         path = folder / "in-memory" / "frame.parquet"
@@ -57,6 +56,30 @@ def prepared_source(source: Any, *, folder: Path) -> Iterator[Source]:
             yield Source(str(path), f"a frame in memory ({n_rows:,} rows)")
         finally:
             shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def resolved(source: Any) -> str | list[str]:
+    """Check a path, glob, URL or list of these, and give it as any working directory can read it.
+
+    Raises
+    ------
+    MissingSourceError
+        When a local path does not exist or a glob matches nothing.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return _absolute(source)
+    items = source if isinstance(source, (list, tuple)) else []
+    if items and all(isinstance(item, (str, os.PathLike)) for item in items):
+        return [_absolute(item) for item in items]
+    raise ReportError("A baseline must be a path, a glob, a folder, a URL or a list of these.")
+
+
+def labelled(source: Any) -> str:
+    """Name a path, glob, URL or list of these without telling where it lies."""
+    if not isinstance(source, (list, tuple)):
+        return _label(source)
+    more = f" and {len(source) - 1} more" if len(source) > 1 else ""
+    return _label(source[0]) + more
 
 
 def _absolute(source: str | os.PathLike[str]) -> str:

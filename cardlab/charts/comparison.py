@@ -1,0 +1,222 @@
+"""Two corpora side by side: distances with the level of chance, and the values behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import polars as pl
+
+from ..schema import CardlabError, NoFigure, at_least
+from ..shares import wilson
+from .base import ACCENT, GRID, INK, WARM, clean, finish, need, percent, tooltips, values
+
+_TOPICS = {
+    "tags": "tags",
+    "license_spdx": "licences",
+    "license_class": "licence classes",
+    "license": "licences",
+    "language_codes": "languages",
+    "languages": "languages",
+    "pipeline_tag": "tasks",
+    "library_name": "libraries",
+    "n_words": "lengths in words",
+    "n_chars": "lengths in characters",
+}
+
+
+def plot_comparison(
+    compared: pl.DataFrame,
+    *,
+    names: Sequence[str] = ("a", "b"),
+    top: int = 20,
+    title: str | None = None,
+) -> Any:
+    """Draw two corpora side by side: distances by column, or shares by value.
+
+    Parameters
+    ----------
+    compared : pl.DataFrame
+        From :func:`cardlab.compare` (a bar for each column, with its 95 % interval and the level
+        that chance gives) or from :func:`cardlab.compare_values` (two dots for each of the values
+        that set the corpora apart most, each with its 95 % interval).
+    names : sequence of two str
+        What the corpora are called.
+    top : int
+        Values or columns that are drawn, at least 1.
+    title : str, optional
+        Instead of the usual one.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    Raises
+    ------
+    NoFigure
+        There is nothing to draw: no rows, or a corpus that declares no value.
+    CardlabError
+        `names` are not two different strings, or the frame is of another call.
+    """
+    at_least(top, 1, name="top")
+    named = [str(name) for name in names] if not isinstance(names, str) else [names]
+    if len(named) != 2 or named[0] == named[1]:
+        raise CardlabError(f"names must be two different strings, not {names!r}.")
+    if "contribution_share" in getattr(compared, "columns", ()):
+        return _shares(compared, named, top, title)
+    needed = ("column", "distance", "null_high", "n_cards_a", "n_cards_b")
+    need(compared, *needed, made_by="compare or compare_values")
+    return _distances(compared, named, top, title)
+
+
+def _distances(compared: pl.DataFrame, names: list[str], top: int, title: str | None) -> Any:
+    drawn = compared.drop_nulls("distance").head(top)
+    if not drawn.height:
+        raise NoFigure("no column has values in both corpora, so there is no distance to draw.")
+    label = pl.col("column").replace(_TOPICS)
+    shown = clean(drawn).with_columns(
+        pl.when(label.is_duplicated()).then("column").otherwise(label).alias("shown")
+    )
+    y = alt.Y("shown:N", sort=shown["shown"].to_list(), title=None)
+    x = alt.X(
+        "distance:Q",
+        title="Jensen-Shannon distance (0: equal, 1: nothing in common)",
+        scale=alt.Scale(domain=[0, 1]),
+    )
+    tips = tooltips(
+        shown,
+        {
+            "column": "column",
+            "distance": "distance",
+            "distance_low": "95 % interval from",
+            "distance_high": "to",
+            "null_high": "95 % of random parts are below",
+            "p_value": "p",
+            "n_values": "different values",
+            "n_declared_a": f"cards with a value, {names[0]}",
+            "n_declared_b": f"cards with a value, {names[1]}",
+        },
+    )
+    base = alt.Chart(values(shown), height=alt.Step(28)).encode(y=y)
+    bar = base.mark_bar(color=ACCENT, opacity=0.85, height=14).encode(x=x, tooltip=tips)
+    interval = base.mark_rule(color=INK).encode(x="distance_low:Q", x2="distance_high:Q")
+    chance = base.mark_tick(color=WARM, thickness=3, size=22).encode(x="null_high:Q", tooltip=tips)
+    first = shown.row(0, named=True)
+    return finish(
+        alt.layer(bar, interval, chance),
+        title=title or "How far apart the two corpora are",
+        subtitle=[
+            f"{_cards(first, 'a', names)} against {_cards(first, 'b', names)}",
+            "Thin line: 95 % interval; orange mark: 95 % of random parts of both together are "
+            "closer than this",
+        ],
+        description=(
+            f"Bars of Jensen-Shannon distances, {names[0]} against {names[1]}: "
+            + "; ".join(
+                f"{row['shown']} {row['distance']:.2f}" for row in shown.iter_rows(named=True)
+            )
+            + "."
+        ),
+        width=460,
+    )
+
+
+def _shares(compared: pl.DataFrame, names: list[str], top: int, title: str | None) -> Any:
+    drawn = compared.drop_nulls(["value", "contribution_share"]).head(top)
+    if not drawn.height:
+        raise NoFigure("a corpus declares no value here, so there are no shares to compare.")
+    shown = _one_row_a_dot(clean(drawn), names)
+    order = drawn["value"].to_list()
+    tips = tooltips(
+        shown,
+        {
+            "value": "value",
+            "corpus": "corpus",
+            "n_cards": "cards",
+            "card_share": "share of all its cards",
+            "share_low": "95 % interval from",
+            "share_high": "to",
+            "share_difference": "difference",
+            "share_difference_low": "95 % interval from ",
+            "share_difference_high": "to ",
+            "contribution_share": "part of the divergence",
+        },
+    )
+    axis = alt.Axis(format="~%", tickCount=6)
+    y = alt.Y("value:N", sort=list(dict.fromkeys(shown["value"])), title=None)
+    base = alt.Chart(values(shown), height=alt.Step(24)).encode(y=y)
+    colour = alt.Color(
+        "corpus:N",
+        scale=alt.Scale(domain=names, range=[ACCENT, WARM]),
+        legend=alt.Legend(title=None, orient="top"),
+    )
+    bridge = base.mark_rule(color=GRID, strokeWidth=5).encode(
+        x=alt.X("least:Q", title="share of cards", axis=axis), x2="most:Q"
+    )
+    shape = alt.Shape(
+        "corpus:N", scale=alt.Scale(domain=names, range=["circle", "diamond"]), legend=None
+    )
+    layers = [bridge]
+    # a little above and below the middle, so that intervals that overlap can be told apart
+    for name, offset in zip(names, (-3, 3), strict=True):
+        one = base.transform_filter(alt.FieldEqualPredicate(field="corpus", equal=name))
+        layers += [
+            one.mark_rule(strokeWidth=1.5, yOffset=offset).encode(
+                x="share_low:Q", x2="share_high:Q", color=colour
+            ),
+            one.mark_point(filled=True, size=60, opacity=1, yOffset=offset).encode(
+                x="card_share:Q", color=colour, shape=shape, tooltip=tips
+            ),
+        ]
+    first = drawn.row(0, named=True)
+    n_values = compared["value"].drop_nulls().len()
+    covered = percent(float(drawn["contribution_share"].sum()))
+    return finish(
+        alt.layer(*layers),
+        title=title or "What sets the two corpora apart",
+        subtitle=[
+            f"{_cards(first, 'a', names)} against {_cards(first, 'b', names)}; "
+            f"{len(order):,} of {n_values:,} values, {covered} of the divergence",
+            "Share of all cards of each corpus; lines: 95 % intervals. Largest contribution first,",
+            "for which a card with several values is shared equally among them",
+        ],
+        description=(
+            f"Pairs of dots: share of cards in {names[0]} and in {names[1]}. Most apart: "
+            f"{order[0]}, {percent(first['share_a'])} against {percent(first['share_b'])}."
+        ),
+        width=460,
+    )
+
+
+def _one_row_a_dot(drawn: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+    """Give each value a row for each corpus, with the interval of its share."""
+    sides = []
+    for side, name in zip("ab", names, strict=True):
+        n, total = drawn[f"n_{side}"].to_numpy(), drawn[f"n_cards_{side}"].to_numpy()
+        low, high = wilson(n, np.maximum(total, 1))
+        sides.append(
+            drawn.select(
+                "value",
+                pl.lit(name).alias("corpus"),
+                pl.col(f"n_{side}").alias("n_cards"),
+                pl.col(f"share_{side}").alias("card_share"),
+                pl.Series("share_low", low),
+                pl.Series("share_high", high),
+                pl.min_horizontal("share_a", "share_b").alias("least"),
+                pl.max_horizontal("share_a", "share_b").alias("most"),
+                "share_difference",
+                "share_difference_low",
+                "share_difference_high",
+                "contribution_share",
+                pl.int_range(pl.len()).alias("rank"),
+            )
+        )
+    return clean(pl.concat(sides)).sort("rank", maintain_order=True).drop("rank")
+
+
+def _cards(row: dict[str, Any], side: str, names: list[str]) -> str:
+    name = names[0] if side == "a" else names[1]
+    total = row[f"n_cards_{side}"]
+    return f"{name}: {total:,} card{'' if total == 1 else 's'}"
