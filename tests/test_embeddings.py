@@ -226,12 +226,6 @@ def test_callable_models_get_batches_and_are_checked() -> None:
         em.embed(cards, model=lambda texts: np.ones(len(texts)))
 
 
-def test_unknown_models_are_named_with_what_works() -> None:
-    cards, _ = talking_cards()
-    with pytest.raises(CardlabError, match=r"'lsa' or a callable.*all-MiniLM.*sentence-transf"):
-        em.embed(cards, model="all-MiniLM-L6-v2")
-
-
 def test_markup_code_and_addresses_are_no_words() -> None:
     text = """<!-- comment --> <img src="x.png" alt="alternative"> [anchor](https://e.org/path)
 ```python

@@ -7,10 +7,14 @@ matrix, or the labels that ``cluster`` makes of it, in the order of the cards.
 from __future__ import annotations
 
 from .clusters import cluster, cluster_stability
+from .copies import near_duplicates
 from .describe import cluster_keywords, cluster_summary
-from .lsa import embed
+from .making import embed
 from .matrix import usable, vectors
+from .nearest import neighbors
 from .projection import project, trustworthiness
+from .quality import shared_vectors, vector_problems
+from .retrieval import search
 
 __all__ = [
     "cluster",
@@ -18,8 +22,13 @@ __all__ = [
     "cluster_stability",
     "cluster_summary",
     "embed",
+    "near_duplicates",
+    "neighbors",
     "project",
+    "search",
+    "shared_vectors",
     "trustworthiness",
     "usable",
+    "vector_problems",
     "vectors",
 ]

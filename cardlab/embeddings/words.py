@@ -132,11 +132,13 @@ def prose(text: pl.Expr) -> pl.Expr:
     return text
 
 
-def word_counts(texts: pl.DataFrame) -> tuple[csr_matrix, npt.NDArray[np.str_]]:
+def word_counts(
+    texts: pl.DataFrame, *, vocabulary: npt.NDArray[np.str_] | None = None
+) -> tuple[csr_matrix, npt.NDArray[np.str_]]:
     """Count the words of each card in its prose and its free tags.
 
     A word must occur in two cards, or in one where the corpus is tiny. English stop words and
-    the words of markup are left out.
+    the words of markup are left out. With a `vocabulary` its words are counted, and no others.
 
     Returns
     -------
@@ -146,6 +148,9 @@ def word_counts(texts: pl.DataFrame) -> tuple[csr_matrix, npt.NDArray[np.str_]]:
     """
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
 
+    if vocabulary is not None:
+        counter = CountVectorizer(token_pattern=_WORD, vocabulary=vocabulary, dtype=np.int32)
+        return counter.transform(_documents(texts)), vocabulary
     stop = sorted(ENGLISH_STOP_WORDS.union(_FURNITURE))
     counter = CountVectorizer(token_pattern=_WORD, stop_words=stop, dtype=np.int32)
     try:
