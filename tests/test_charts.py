@@ -113,17 +113,6 @@ def test_wrong_frames_say_which_call_makes_the_right_one(cards):
         charts.base.values(pl.DataFrame({"x": range(MAX_ROWS_SHOWN + 1)}))
 
 
-def test_a_large_map_is_sampled_and_says_so():
-    n = 8000
-    points = pl.DataFrame(
-        {"id": [str(i) for i in range(n)], "x": range(n), "y": range(n), "cluster": [0] * n}
-    )
-    points = points.cast({"x": pl.Float32, "y": pl.Float32})
-    chart = cl.plot_map(points)
-    assert "an even sample of 5,000 of 8,000 cards" in chart.to_dict()["title"]["subtitle"][0]
-    assert chart.to_dict() == cl.plot_map(points).to_dict()
-
-
 def test_one_tag_and_two_tags_draw():
     two = cl.cooccurrence(pl.DataFrame({"tags": [["a", "b"], ["a"]]}), min_cards=1)
     assert cl.plot_cooccurrence(two).to_dict()

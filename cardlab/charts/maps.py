@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
+import numpy as np
 import polars as pl
 
-from ..schema import NoFigure, at_least
-from .base import ACCENT, CATEGORIES, INK, MAX_ROWS_SHOWN, clean, finish, need, tooltips, values
+from ..embeddings.trust import TRUST_SAMPLE
+from ..schema import NoFigure, at_least, printable
+from .base import ACCENT, INK, MAX_ROWS_SHOWN, finish, need, tooltips, values
+from .canvas import PointMap
+from .map_altair import scatter
+from .map_groups import CLUSTER, columns_of, groups_of
+from .map_points import Placed
 
-_SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"]
+#: Points of a map by default: with the ids of all of them it stays under 2 MB in a report.
+_MAX_POINTS = 100_000
 
 
 def plot_map(
     points: pl.DataFrame,
     *,
-    color: str = "cluster",
+    color: str | Sequence[str] = CLUSTER,
     labels: pl.DataFrame | None = None,
     title: str = "Map of the cards",
-    max_points: int = 5000,
+    method: object = None,
+    trust: object = None,
+    top: int = 10,
+    max_points: int = _MAX_POINTS,
     random_state: int = 0,
 ) -> Any:
     """Draw cards as points; near points have similar vectors.
@@ -27,87 +38,76 @@ def plot_map(
     Parameters
     ----------
     points : pl.DataFrame
-        ``x``, ``y`` (from :func:`cardlab.project`), ``id`` and the column `color`. Points without
-        coordinates are left out.
-    color : str
-        The column that gives colour and shape.
+        ``x``, ``y`` (from :func:`cardlab.project`), ``id`` and the columns to colour by: text,
+        numbers, dates (by year), lists (more than one item is "several"). Points without
+        coordinates are left out and counted. With ``is_stable`` (bool), here or in `labels`,
+        clusters that do not come back are marked "(unstable)".
+    color : str or sequence of str
+        The column that gives colour and shape; of several the reader of the figure chooses one,
+        and sees the first to begin with. The column ``cluster`` holds numbers, -1 for none.
     labels : pl.DataFrame, optional
-        ``cluster``, ``label`` from :func:`cardlab.cluster_summary`, for the legend.
+        ``cluster``, ``label`` from :func:`cardlab.cluster_summary`. Where the points have a
+        ``cluster``, its names stand on the map, as many as there is room for.
     title : str
+    method : optional
+        How the places were found, for the subtitle: the second value of
+        ``project(..., return_info=True)``, or a text.
+    trust : optional
+        How far the picture can be trusted, for the subtitle: :func:`cardlab.trustworthiness`
+        (0-1), or a text.
+    top : int
+        Groups of each column other than ``cluster``; all others are one group, "other".
+        Of the clusters up to 60 are kept.
     max_points : int
         Beyond, an even sample by `random_state` is drawn, and the subtitle says so.
     random_state : int
 
     Returns
     -------
-    alt.Chart
+    alt.LayerChart or PointMap
+        Up to 10,000 points a chart of altair; above a :class:`cardlab.charts.canvas.PointMap`,
+        which a report draws in full and JupyterLab as an even sample of 10,000. Neither depends
+        on the order of the rows.
 
     Raises
     ------
     NoFigure
         No point has coordinates.
+    CardlabError
+        A column is missing, or cannot give colours.
     """
-    need(points, "x", "y", color, made_by="project, with the cards' ids and labels beside it")
+    columns = columns_of(color)
+    need(points, "x", "y", *columns, made_by="project, with the cards' ids and labels beside it")
     at_least(max_points, 1, name="max_points")
-    placed = points.filter(pl.col("x").is_finite() & pl.col("y").is_finite())
-    if not placed.height:
+    at_least(top, 1, name="top")
+    kept = points.filter(pl.col("x").is_finite() & pl.col("y").is_finite())
+    if not kept.height:
         raise NoFigure(f"none of the {points.height:,} cards has a place on the map.")
-    names = clean(_group_names(placed, color, labels))
-    shown = names.sample(min(max_points, MAX_ROWS_SHOWN, names.height), seed=random_state)
-    order = names.group_by("group").len().sort(["len", "group"], descending=[True, False])
-    groups = order["group"].to_list()
-    chart = _scatter(shown, groups, color)
-    sampled = f"an even sample of {shown.height:,} of " if shown.height < names.height else ""
-    left_out = points.height - placed.height
-    missing = f"; {left_out:,} without a usable vector left out" if left_out else ""
-    return finish(
-        chart,
-        title=title,
-        subtitle=f"{sampled}{names.height:,} cards{missing}; click the legend to pick a group",
-        description=(
-            f"Scatter of {shown.height:,} cards in two dimensions by likeness of their vectors, "
-            f"{len(groups)} groups; largest: {groups[0]}. Distances between far groups mean little."
-        ),
+    kept = kept.sort([name for name in ("id", "x", "y") if name in kept.columns])
+    if CLUSTER in kept.columns and CLUSTER not in columns:
+        columns = [*columns, CLUSTER]
+    placed = Placed(
+        xy=kept.select("x", "y").to_numpy().astype(np.float64),
+        ids=kept["id"] if "id" in kept.columns else pl.Series("id", [""] * kept.height),
+        groups=[groups_of(kept, name, top=top, labels=labels) for name in columns],
+        title=printable(title),
+        about=_about(method, trust, kept.height),
+        n_points=kept.height,
+        n_cards=points.height,
     )
+    shown = placed.sample(max_points, random_state)
+    return scatter(shown) if len(shown.ids) <= MAX_ROWS_SHOWN else PointMap(shown, random_state)
 
 
-def _scatter(shown: pl.DataFrame, groups: list[str], color: str) -> Any:
-    """Draw the points; colours and shapes follow `groups`, a click in the legend picks one."""
-    hide = alt.Axis(labels=False, ticks=False, grid=False, domain=False, title=None)
-    scale = alt.Scale(domain=groups, range=(CATEGORIES * (len(groups) // 10 + 1))[: len(groups)])
-    shapes = [shape for shape in _SHAPES for _ in CATEGORIES] * (len(groups) // 60 + 1)
-    legend = alt.Legend(columns=1 if len(groups) <= 36 else 2, symbolLimit=60, labelLimit=230)
-    pick = alt.selection_point(fields=["group"], bind="legend")
-    return (
-        alt.Chart(values(shown.select("x", "y", "id", "group")), width=560, height=480)
-        .mark_point(filled=True, size=22)
-        .encode(
-            x=alt.X("x:Q", axis=hide, scale=alt.Scale(zero=False)),
-            y=alt.Y("y:Q", axis=hide, scale=alt.Scale(zero=False)),
-            color=alt.Color("group:N", sort=groups, title=color, scale=scale, legend=legend),
-            shape=alt.Shape(
-                "group:N",
-                sort=groups,
-                legend=legend,
-                title=color,
-                scale=alt.Scale(domain=groups, range=shapes[: len(groups)]),
-            ),
-            opacity=alt.condition(pick, alt.value(0.75), alt.value(0.06)),
-            tooltip=tooltips(shown, {"id": "card", "group": color}),
+def _about(method: object, trust: object, n_points: int) -> str:
+    """Say how the places were found and how far they can be trusted."""
+    if isinstance(trust, (float, np.floating)):
+        judged = f", judged on {TRUST_SAMPLE:,} cards" if n_points > TRUST_SAMPLE else ""
+        trust = (
+            f"trustworthiness {trust:.2f} (1: neighbours here are neighbours, 0.5: chance{judged})"
         )
-        .add_params(pick)
-    )
-
-
-def _group_names(placed: pl.DataFrame, color: str, labels: pl.DataFrame | None) -> pl.DataFrame:
-    group = pl.col(color).cast(pl.String).fill_null("not declared")
-    if labels is not None and color == "cluster":
-        named = {
-            str(row["cluster"]): f"{row['cluster']} {row['label']}" for row in labels.to_dicts()
-        }
-        group = group.replace({**named, "-1": "no cluster"})
-    id_column = pl.col("id") if "id" in placed.columns else pl.lit("")
-    return placed.select("x", "y", id_column.alias("id"), group.alias("group"))
+    parts = [str(part) for part in (method, trust) if part is not None]
+    return printable("; ".join(parts))
 
 
 def plot_stability(stability: pl.DataFrame, *, chosen: int | None = None) -> Any:

@@ -12,9 +12,10 @@ from .describe import cluster_keywords, cluster_summary
 from .making import embed
 from .matrix import usable, vectors
 from .nearest import neighbors
-from .projection import project, trustworthiness
+from .projection import project
 from .quality import shared_vectors, vector_problems
 from .retrieval import search
+from .trust import trustworthiness
 
 __all__ = [
     "cluster",

@@ -93,7 +93,7 @@ def _load(model: str) -> tuple[Any, Path | None]:
     if not local and (folder.is_absolute() or model.startswith(("./", "../", "~"))):
         raise schema.CardlabError(f"there is no folder {schema.printable(model)!r} with a model.")
     try:
-        from sentence_transformers import SentenceTransformer  # type: ignore[import-not-found]
+        from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise schema.CardlabError(
             f"model {schema.printable(model)!r} is neither 'lsa' or a callable, so it is taken for "

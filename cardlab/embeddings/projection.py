@@ -1,158 +1,236 @@
-"""Two dimensions to look at, and how far they can be trusted."""
+"""Two dimensions to look at."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import schema
-from .matrix import Floats, matrix, same_size, usable
-from .points import Points, one_thread, whole_number
+from .matrix import Floats, matrix
+from .placing import Axes, Distinct, Nearest, place
+from .points import one_thread, whole_number
 
-#: Rows above which t-SNE takes too long to wait for.
-_MAX_TSNE = 5_000
+_METHODS = ("auto", "pca", "tsne", "opentsne")
+
+#: Distinct vectors that each method is fitted on at most; it places the others.
+_FITTED = {"pca": 20_000, "tsne": 5_000, "opentsne": 20_000}
 
 #: Columns that t-SNE works on; more cost time and add noise to the distances.
-_TSNE_COMPONENTS = 50
+_COMPONENTS = 50
 
 #: Distinct vectors below which t-SNE has no neighbourhoods to keep.
 _MIN_TSNE = 10
 
-#: Rows on which trustworthiness is computed: it ranks all of their distances.
-_TRUST_SAMPLE = 2_000
+_PERPLEXITY = 30
 
 
-def project(x: npt.ArrayLike, *, method: str = "auto", random_state: int = 0) -> Floats:
+@dataclass(frozen=True)
+class Projection:
+    """How places on a map were found; its text is a line for the map's subtitle.
+
+    Attributes
+    ----------
+    method : str
+        ``"pca"``, ``"tsne"`` or ``"opentsne"``: what ``"auto"`` came to.
+    library : str
+        The package that did it, with its version.
+    n_distinct : int
+        Different usable vectors.
+    n_fitted : int
+        How many of them the method was fitted on; the others were placed.
+    variance_share : float or None
+        Share (0-1) of the variance that the two axes hold, for ``"pca"``.
+    """
+
+    method: str
+    library: str
+    n_distinct: int
+    n_fitted: int
+    variance_share: float | None = None
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        if self.variance_share is not None:
+            name = f"first two principal components ({100 * self.variance_share:.0f} % of variance)"
+        else:
+            name = f"t-SNE ({self.library})"
+        if self.n_fitted == self.n_distinct:
+            return f"{name} of {self.n_distinct:,} distinct vectors"
+        fitted = f"{self.n_fitted:,} of {self.n_distinct:,} distinct vectors"
+        if self.variance_share is not None:
+            return f"{name}, found on {fitted}"
+        return f"{name} of {fitted}, the others placed beside their nearest"
+
+
+@overload
+def project(
+    x: npt.ArrayLike,
+    *,
+    method: str = ...,
+    random_state: int = ...,
+    return_info: Literal[False] = ...,
+) -> Floats: ...
+@overload
+def project(
+    x: npt.ArrayLike, *, method: str = ..., random_state: int = ..., return_info: Literal[True]
+) -> tuple[Floats, Projection]: ...
+def project(
+    x: npt.ArrayLike, *, method: str = "auto", random_state: int = 0, return_info: bool = False
+) -> Floats | tuple[Floats, Projection]:
     """Lay vectors out in the plane.
 
     Parameters
     ----------
     x : array-like of numbers, shape (n, d)
         Vectors, one a row. Distances are Euclidean: normalise the rows first where only their
-        direction matters.
-    method : {"auto", "pca", "tsne"}, default "auto"
-        - ``"pca"``: the first two principal components of the distinct vectors. Linear, quick
-          at any size; far apart means different, near does not mean alike.
-        - ``"tsne"``: keeps near what is near, up to 5,000 usable rows; distances between
-          groups and their sizes mean nothing. Starts from the principal components; perplexity
-          30, or a third of the distinct vectors where they are few. About ten seconds for
-          2,000 rows, half a minute for 5,000.
-        - ``"auto"``: ``"tsne"`` for 10 to 5,000 usable rows, else ``"pca"``.
+        direction matters. A memory-mapped array is read block by block, three times.
+    method : {"auto", "pca", "tsne", "opentsne"}, default "auto"
+        - ``"pca"``: the first two principal components, found on at most 20,000 of the distinct
+          vectors. Linear, quick at any size; far apart means different, near does not mean
+          alike.
+        - ``"tsne"``: scikit-learn's t-SNE, fitted on at most 5,000 of the distinct vectors. Keeps
+          near what is near; distances between groups and their sizes mean nothing. Starts from
+          the principal components; perplexity 30, or a third of the distinct vectors where they
+          are few. All other vectors are placed beside the nearest of those 5,000.
+        - ``"opentsne"``: the same by openTSNE, fitted on at most 20,000 of the distinct vectors;
+          needs the extra ``cardlab[map]``.
+        - ``"auto"``: ``"tsne"`` for ten distinct vectors or more, else ``"pca"``. It does not look
+          at what is installed: the same call gives the same picture everywhere.
     random_state : int, default 0
         Seed. The same vectors and seed give the same picture, in whichever order they come.
+    return_info : bool, default False
+        Give beside the places how they were found, for the subtitle of the map.
 
     Returns
     -------
-    np.ndarray of float32, shape (n, 2)
+    xy : np.ndarray of float32, shape (n, 2)
         NaN where the vector is not usable; equal vectors lie on one spot. Of each axis the
         sign is such that its largest value by size is positive.
+    info : Projection
+        Only with `return_info`: ``method``, ``library``, ``n_distinct``, ``n_fitted``,
+        ``variance_share``.
 
     Raises
     ------
     NoFigure
         Fewer than 3 rows are usable.
     CardlabError
-        An unknown method, or ``"tsne"`` for more than 5,000 or fewer than 10 distinct vectors.
+        An unknown method, ``"tsne"`` or ``"opentsne"`` for fewer than 10 distinct vectors, or
+        ``"opentsne"`` where it is not installed.
 
     Notes
     -----
     van der Maaten and Hinton (2008), Visualizing data using t-SNE; Kobak and Berens (2019), The
-    art of using t-SNE for single-cell transcriptomics, for the start from principal components.
+    art of using t-SNE for single-cell transcriptomics, for the start from principal components;
+    Poličar, Stražar and Zupan (2024), openTSNE: a modular Python library for t-SNE dimensionality
+    reduction and embedding, also for placing points on a fitted map.
     """
-    schema.one_of(method, ("auto", "pca", "tsne"), name="method")
+    schema.one_of(method, _METHODS, name="method")
     seed = whole_number(random_state, 0, name="random_state")
-    x = matrix(x)
-    n_usable = int(usable(x).sum())
+    if method == "opentsne":
+        _need_opentsne()
     with one_thread():
-        points = Points.of(x, seed, n_components=_TSNE_COMPONENTS)
-        n = len(points.values)
-        fits = n_usable <= _MAX_TSNE and n >= _MIN_TSNE
-        if method == "tsne" and not fits:
-            raise schema.CardlabError(
-                f"method 'tsne' needs {_MIN_TSNE} to {_MAX_TSNE:,} usable rows with at least "
-                f"{_MIN_TSNE} distinct vectors; here are {n_usable:,} with {n:,}. Use 'pca', or "
-                "a sample of the cards."
-            )
-        flat = _tsne(points.values, seed) if fits and method != "pca" else _pca(points.values)
-    result = np.full((len(x), 2), np.nan, dtype=np.float32)
-    result[points.rows] = _signed(flat)[points.point_of_row]
-    return result
+        distinct = Distinct.of(matrix(x))
+        flat, info = _flatten(distinct, method, seed)
+    xy = distinct.spread(_signed(flat))
+    return (xy, info) if return_info else xy
 
 
-def trustworthiness(
-    x: npt.ArrayLike, xy: npt.ArrayLike, *, n_neighbors: int = 10, random_state: int = 0
-) -> float:
-    """Measure how far the neighbours that a picture shows are neighbours in truth.
-
-    Parameters
-    ----------
-    x : array-like of numbers, shape (n, d)
-        The vectors.
-    xy : array-like of numbers, shape (n, 2)
-        Their places in the picture, as :func:`project` gives them.
-    n_neighbors : int, default 10
-        The size of a neighbourhood.
-    random_state : int, default 0
-        Seed of the sample of 2,000 rows that is looked at where more are usable.
-
-    Returns
-    -------
-    float
-        0-1: 1 where every neighbour shown is one; places at random give about 0.5.
-
-    Raises
-    ------
-    NoFigure
-        There are not more than twice as many usable rows as neighbours.
-    CardlabError
-        `x` and `xy` have different numbers of rows.
-
-    Notes
-    -----
-    Venna and Kaski (2001), Neighborhood preservation in nonlinear projection methods.
-    """
-    from sklearn.manifold import trustworthiness as measure
-
-    n_neighbors = whole_number(n_neighbors, 1, name="n_neighbors")
-    seed = whole_number(random_state, 0, name="random_state")
-    x, xy = matrix(x), matrix(xy, name="xy")
-    same_size(len(xy), len(x), name="xy", of="vectors")
-    # A place at the origin is a place, a vector of zeros is no vector.
-    rows = np.flatnonzero(usable(x) & np.isfinite(xy).all(axis=1))
-    if len(rows) > _TRUST_SAMPLE:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, _TRUST_SAMPLE, replace=False))
-    if len(rows) <= 2 * n_neighbors:
-        raise schema.NoFigure(
-            f"{n_neighbors} neighbours need more than {2 * n_neighbors} usable rows; "
-            f"{len(rows)} of {len(x):,} are usable."
+def _flatten(distinct: Distinct, method: str, seed: int) -> tuple[Floats, Projection]:
+    """Fit on some of the distinct vectors, and place all of them."""
+    n = len(distinct)
+    if method == "auto":
+        method = "tsne" if n >= _MIN_TSNE else "pca"
+    if method != "pca" and n < _MIN_TSNE:
+        raise schema.CardlabError(
+            f"method {method!r} needs at least {_MIN_TSNE} distinct vectors; here are {n}. "
+            "Use 'pca'."
         )
-    with one_thread():
-        return float(measure(x[rows], xy[rows], n_neighbors=n_neighbors))
+    chosen = distinct.sample(_FITTED[method], seed)
+    sample = distinct.values(chosen)
+    axes = Axes.of(sample, _COMPONENTS, seed)
+    values = axes.apply(sample)
+    library = "openTSNE" if method == "opentsne" else "scikit-learn"
+    info = Projection(
+        method=method,
+        library=f"{library} {version(library)}",
+        n_distinct=n,
+        n_fitted=len(chosen),
+        variance_share=float(axes.shares[:2].sum()) if method == "pca" else None,
+    )
+    if method == "pca":
+        blocks = [axes.apply(block)[:, :2] for _, block in distinct.blocks()]
+        return np.concatenate(blocks), info
+    fitted = _opentsne(values, seed) if method == "opentsne" else _tsne(values, seed)
+    if len(chosen) == n:
+        return fitted, info
+    flat = np.empty((n, 2), dtype=np.float32)
+    nearest = Nearest(values)
+    for part, block in distinct.blocks():
+        flat[part] = place(nearest, fitted, axes.apply(block))
+    flat[chosen] = fitted
+    return flat, info
 
 
-def _pca(values: Floats) -> Floats:
-    """Give the first two principal components of centred values, zeros where there are fewer."""
-    left, strength, _ = np.linalg.svd(values, full_matrices=False)
-    result = np.zeros((len(values), 2), dtype=np.float32)
-    result[:, : len(strength)] = left[:, :2] * strength[:2]
-    return result
+def _start(values: Floats) -> Floats | None:
+    """Give the first two columns at the size that t-SNE is made to start from."""
+    spread = float(values[:, 0].std())
+    return values[:, :2] / spread * 1e-4 if spread > 0 else None
 
 
 def _tsne(values: Floats, seed: int) -> Floats:
     from sklearn.manifold import TSNE
 
-    start = _pca(values)
-    spread = float(start[:, 0].std())
+    start = _start(values)
     tsne = TSNE(
-        perplexity=min(30.0, (len(values) - 1) / 3),
-        # The size of start that the method is made for.
-        init=start / spread * 1e-4 if spread > 0 else "random",
+        perplexity=min(float(_PERPLEXITY), (len(values) - 1) / 3),
+        init="random" if start is None else start,
         learning_rate="auto",
         # A quarter less than usual: the last steps only spread the picture.
         max_iter=750,
         random_state=seed,
     )
     return np.asarray(tsne.fit_transform(values))
+
+
+def _opentsne(values: Floats, seed: int) -> Floats:
+    # By name: type checkers need not have the extra.
+    package = import_module("openTSNE")
+    affinity = import_module("openTSNE.affinity")
+    neighbors = import_module("openTSNE.nearest_neighbors")
+    perplexity = min(float(_PERPLEXITY), (len(values) - 1) / 3)
+    n_neighbors = min(int(3 * perplexity), len(values) - 1)
+    # Its own index is approximate, and another one for each number of processors.
+    found, distances = Nearest(values).find(values, n_neighbors + 1)
+    own = found == np.arange(len(values))[:, None]
+    own[~own.any(axis=1), -1] = True
+    shape = len(values), n_neighbors
+    known = neighbors.PrecomputedNeighbors(
+        found[~own].reshape(shape), distances[~own].reshape(shape)
+    )
+    affinities = affinity.PerplexityBasedNN(perplexity=perplexity, knn_index=known, n_jobs=1)
+    start = _start(values)
+    if start is None:
+        begin = np.random.default_rng(seed).normal(scale=1e-4, size=(len(values), 2))
+    else:
+        begin = start.astype(np.float64)
+    tsne = package.TSNE(n_jobs=1, random_state=seed)
+    fitted = tsne.fit(affinities=affinities, initialization=begin)
+    return np.asarray(fitted, dtype=np.float32)
+
+
+def _need_opentsne() -> None:
+    if find_spec("openTSNE") is None:
+        raise schema.CardlabError(
+            "method 'opentsne' needs the package openTSNE, which is not installed: "
+            "pip install 'cardlab[map]'. Without it there are 'tsne' and 'pca'."
+        )
 
 
 def _signed(flat: Floats) -> Floats:

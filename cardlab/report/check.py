@@ -19,7 +19,7 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.problems: list[str] = []
-        self.n_charts = self.n_tables = self.n_h1 = 0
+        self.n_charts = self.n_tables = self.n_maps = self.n_h1 = 0
         self.has_policy = False
         self._inside: str | None = None
         self._text: list[str] = []
@@ -29,6 +29,7 @@ class _Reader(HTMLParser):
         found = {name: value or "" for name, value in attrs}
         classes = found.get("class", "").split()
         self.n_charts += tag == "figure" and "chart" in classes
+        self.n_maps += tag == "figure" and "map" in classes
         self.n_tables += tag == "section" and "table" in classes
         self.n_h1 += tag == "h1"
         if tag in _LOADING_TAGS:
@@ -67,7 +68,9 @@ class _Reader(HTMLParser):
             self._text.append(data)
 
 
-def check_page(html: str, *, name: str, n_charts: int = 0, n_tables: int = 0) -> None:
+def check_page(
+    html: str, *, name: str, n_charts: int = 0, n_tables: int = 0, n_maps: int = 0
+) -> None:
     """Raise a ReportError unless a page is whole, loads nothing and holds what it should."""
     reader = _Reader()
     reader.feed(html)
@@ -84,6 +87,7 @@ def check_page(html: str, *, name: str, n_charts: int = 0, n_tables: int = 0) ->
     for word, found, expected in (
         ("charts", reader.n_charts, n_charts),
         ("tables", reader.n_tables, n_tables),
+        ("maps", reader.n_maps, n_maps),
     ):
         if found != expected:
             problems.append(f"{found} {word} instead of {expected}")

@@ -68,9 +68,14 @@ def page_values(page: Page) -> dict[str, Any]:
     """Return what the report template needs; a page gets only the scripts that it uses."""
     outputs = page.outputs
     parts = ["page.js"]
-    if outputs.n_charts or outputs.n_tables:
-        parts.append("shared.js")
-    parts += ["tables.js"] * bool(outputs.n_tables) + ["charts.js"] * bool(outputs.n_charts)
+    drawn = {
+        "tables.js": outputs.n_tables,
+        "charts.js": outputs.n_charts,
+        "points.js": outputs.n_maps,
+        "maps.js": outputs.n_maps,
+    }
+    used = [part for part, n in drawn.items() if n]
+    parts += ["shared.js", *used] if used else []
     script = "\n".join(asset(part) for part in parts)
     vega = vega_script(outputs.version) if outputs.n_charts else ""
     return {

@@ -130,7 +130,13 @@ def export_one(job: Job, run: Run, *, on_cell: Callable[[int, int], None] | None
     html, _ = exporter.from_notebook_node(executed, {"cardlab": about})
 
     def check(text: str) -> None:
-        check_page(text, name=job.name, n_charts=outputs.n_charts, n_tables=outputs.n_tables)
+        check_page(
+            text,
+            name=job.name,
+            n_charts=outputs.n_charts,
+            n_tables=outputs.n_tables,
+            n_maps=outputs.n_maps,
+        )
 
     write_page(job.output, html, check=check)
 

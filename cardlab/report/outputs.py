@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .charts import VEGALITE, RefusedChartError, checked_spec
+from .maps import MAP, checked_map
 from .sanitize import (
     clean_html,
     escape,
@@ -55,6 +56,7 @@ class Outputs:
     siblings: Collection[str] = ()
     n_charts: int = 0
     n_tables: int = 0
+    n_maps: int = 0
     version: tuple[int, int] = (0, 0)
     facts: list[dict[str, str]] | None = None
 
@@ -69,6 +71,7 @@ class Outputs:
     def _bundle(self, data: Mapping[str, Any]) -> str:
         note = WIDGET_NOTE if WIDGET in data else ""
         ways: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
+            (MAP, self._map),  # before the chart of a sample that stands beside it
             (VEGALITE, self._chart),
             (TABLE, self._table),
             (FACTS, self._facts),
@@ -121,6 +124,22 @@ class Outputs:
             '<script type="application/octet-stream" class="packed">'
             f"{packed(json.dumps(table, ensure_ascii=False, separators=(',', ':')))}"
             "</script></section>"
+        )
+
+    def _map(self, data: Mapping[str, Any]) -> str:
+        description = visible(_text(data.get("text/plain", ""))).strip() or "A map of points."
+        try:
+            words, points, cards = checked_map(data[MAP])
+        except (KeyError, TypeError, ValueError) as error:
+            return f'<p class="refused">A map was left out: {escape(str(error))}.</p>'
+        self.n_maps += 1
+        octets = '<script type="application/octet-stream" class="{}">{}</script>'
+        return (
+            f'<figure class="map" id="map-{self.n_maps}" aria-label="{escape(description)}">'
+            "<noscript><p>This map is drawn by a script; its description stands below.</p>"
+            f'</noscript><figcaption dir="auto">{escape(description)}</figcaption>'
+            f'<script type="application/json" class="words">{json_block(words)}</script>'
+            f"{octets.format('points', points)}{octets.format('ids', cards)}</figure>"
         )
 
     def _facts(self, data: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 // Charts from specs in data blocks, drawn by the one copy of Vega in the page.
 (() => {
   "use strict";
-  const { inflate, toCsv, saveAs, saveCsv, fileName, make } = cardlab;
+  const { inflate, showTip, hideTip, toCsv, saveAs, saveCsv, fileName, make } = cardlab;
 
   // A chart asks for nothing. The only address it may hold is a link that a reader follows.
   const refuse = () => Promise.reject(new Error("a report loads nothing"));
@@ -16,29 +16,10 @@
         : refuse(),
   };
 
-  // Vega's own tooltip writes HTML and shows images; this one writes text.
-  const tip = make("div", { className: "tip", hidden: true });
-  tip.setAttribute("aria-hidden", "true");
-  document.body.append(tip);
-  const showTip = (_handler, event, _item, value) => {
-    tip.hidden = value === null || value === undefined || value === "";
-    if (tip.hidden) return;
-    const write = (v) => (v !== null && typeof v === "object" ? JSON.stringify(v) : String(v));
+  const tooltip = (_handler, event, _item, value) => {
+    if (value === null || value === undefined || value === "") return hideTip();
     const isRecord = typeof value === "object" && !Array.isArray(value);
-    const lines = isRecord
-      ? Object.entries(value).map(([key, v]) =>
-          make("div", {}, [make("bdi", { className: "key", textContent: key }), make("bdi", { textContent: write(v) })]),
-        )
-      : [make("bdi", { textContent: write(value) })];
-    tip.replaceChildren(...lines);
-    const box = tip.getBoundingClientRect();
-    const width = document.documentElement.clientWidth;
-    const right = event.clientX + 14;
-    const below = event.clientY + 14;
-    const flipX = right + box.width > width;
-    const flipY = below + box.height > window.innerHeight;
-    tip.style.left = Math.max(4, flipX ? event.clientX - box.width - 8 : right) + "px";
-    tip.style.top = Math.max(4, flipY ? event.clientY - box.height - 8 : below) + "px";
+    showTip(event, isRecord ? Object.entries(value) : [[null, value]]);
   };
 
   let vegaReady = null;
@@ -102,7 +83,7 @@
         renderer: "canvas",
         defaultStyle: false,
         loader,
-        tooltip: showTip,
+        tooltip,
       });
       const tools = figure.querySelector(".tools");
       tools.hidden = false;

@@ -1,14 +1,16 @@
-// What charts and tables both need: unpacking, and saving a file.
+// What charts, tables and maps need: unpacking, saving a file, a box beside the pointer.
 const cardlab = (() => {
   "use strict";
-  const inflate = (base64) => {
+  const unzip = async (base64) => {
     if (!("DecompressionStream" in window)) {
-      return Promise.reject(new Error("this browser is too old to unpack it"));
+      throw new Error("this browser is too old to unpack it");
     }
     const bytes = Uint8Array.from(atob(base64.trim()), (c) => c.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return new Response(stream).text();
+    return new Response(stream);
   };
+  const inflate = async (base64) => (await unzip(base64)).text();
+  const inflateBytes = async (base64) => new Uint8Array(await (await unzip(base64)).arrayBuffer());
 
   // A spreadsheet runs a cell that begins like a formula; an apostrophe makes it text.
   const isNumber = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
@@ -46,5 +48,33 @@ const cardlab = (() => {
     element.append(...children);
     return element;
   };
-  return { inflate, toCsv, saveAs, saveCsv, fileName, make };
+
+  // Vega's own tooltip writes HTML and shows images; this one writes text.
+  let tip = null;
+  const hideTip = () => {
+    if (tip) tip.hidden = true;
+  };
+  const showTip = (event, lines) => {
+    if (!tip) {
+      tip = make("div", { className: "tip", hidden: true });
+      tip.setAttribute("aria-hidden", "true");
+      document.body.append(tip);
+    }
+    tip.hidden = false;
+    const write = (v) => (v !== null && typeof v === "object" ? JSON.stringify(v) : String(v));
+    const bdi = (className, v) => make("bdi", { className, textContent: write(v) });
+    const rows = lines.map(([key, v]) =>
+      make("div", {}, key === null ? [bdi("", v)] : [bdi("key", key), bdi("", v)]),
+    );
+    tip.replaceChildren(...rows);
+    const box = tip.getBoundingClientRect();
+    const width = document.documentElement.clientWidth;
+    const right = event.clientX + 14;
+    const below = event.clientY + 14;
+    const flipX = right + box.width > width;
+    const flipY = below + box.height > window.innerHeight;
+    tip.style.left = Math.max(4, flipX ? event.clientX - box.width - 8 : right) + "px";
+    tip.style.top = Math.max(4, flipY ? event.clientY - box.height - 8 : below) + "px";
+  };
+  return { inflate, inflateBytes, showTip, hideTip, toCsv, saveAs, saveCsv, fileName, make };
 })();

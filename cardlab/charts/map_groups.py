@@ -1,0 +1,156 @@
+"""What the points of a map are coloured by: the groups of a column, the largest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ..schema import CardlabError, printable, shorten
+from .base import CATEGORIES
+
+#: Shapes of Vega; the canvas of a report draws the same.
+SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"]
+
+#: Ten steps from warm to cold, each dark enough to be seen on white, for values with an order.
+ORDERED = [
+    *("#d98a00", "#d9652b", "#c9453f", "#b03060", "#8f2a80"),
+    *("#6b2f98", "#4a3aa6", "#2f4aa8", "#1f5f9e", "#0f6f7f"),
+]
+OTHER = "#8d97a5"
+MISSING = "#b9c0ca"
+
+#: Different pairs of colour and shape: so many clusters can be told apart.
+MAX_CLUSTERS = len(CATEGORIES) * len(SHAPES)
+CLUSTER = "cluster"
+
+_MAX_LABEL = 60
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The groups of one column, and the group of each point."""
+
+    column: str
+    #: What stands in the legend: groups, then "other", then "not declared", where there are any.
+    labels: list[str]
+    counts: list[int]
+    colors: list[str]
+    shapes: list[str]
+    #: Index into `labels` for each point.
+    codes: npt.NDArray[np.uint8]
+
+    def at(self, rows: npt.NDArray[np.int64]) -> Groups:
+        """Keep the groups, with their counts, for some of the points."""
+        return replace(self, codes=self.codes[rows])
+
+    @property
+    def heading(self) -> str:
+        """The column's name in words."""
+        return shorten(printable(self.column).replace("_", " "), 40)
+
+
+def groups_of(
+    points: pl.DataFrame, column: str, *, top: int, labels: pl.DataFrame | None = None
+) -> Groups:
+    """Sort the points into the `top` largest groups of a column, the others and the undeclared.
+
+    Clusters are all kept, as far as there are shapes and colours for them. Numbers and years
+    stand in their order and have colours with an order; other groups stand by size, then name.
+    """
+    frame = pl.DataFrame({"group": _texts(points, column)})
+    clusters = column == CLUSTER
+    if clusters:
+        frame = frame.with_columns(pl.col("group").replace({"-1": None}))
+        top = MAX_CLUSTERS
+    sizes = (
+        frame.drop_nulls()
+        .group_by("group")
+        .len()
+        .sort("len", "group", descending=[True, False])
+        .head(top)
+    )
+    names = sizes["group"].to_list()
+    ordered = not clusters and _has_order(points.schema[column])
+    if ordered:
+        names.sort(key=lambda name: (float(name), name))
+    last = len(names)
+    slot = {name: i for i, name in enumerate(names)}
+    found = frame["group"].replace_strict(slot, default=last, return_dtype=pl.Int64).to_numpy()
+    codes = np.where(frame["group"].is_null().to_numpy(), last + 1, found)
+    n_other = int((codes == last).sum())
+    codes = np.where(codes > last, last + (n_other > 0), codes)
+    counts = np.bincount(codes, minlength=last).tolist()
+    shown = _cluster_names(names, points, labels) if clusters else names
+    colors, shapes = _looks(len(names), ordered=ordered)
+    if n_other:
+        shown, colors, shapes = [*shown, "other"], [*colors, OTHER], [*shapes, "circle"]
+    if len(counts) > len(shown):
+        nothing = "no cluster" if clusters else "not declared"
+        shown, colors, shapes = [*shown, nothing], [*colors, MISSING], [*shapes, "circle"]
+    return Groups(column, shown, counts, colors, shapes, codes.astype(np.uint8))
+
+
+def columns_of(color: str | Sequence[str]) -> list[str]:
+    """Give the columns to colour by, each once."""
+    columns = [color] if isinstance(color, str) else list(dict.fromkeys(color))
+    if not columns or not all(isinstance(name, str) for name in columns):
+        raise CardlabError(f"color must be a column's name or several of them, not {color!r}.")
+    return columns
+
+
+def _texts(points: pl.DataFrame, column: str) -> pl.Series:
+    """Give a column as one short text a point, null where nothing is declared."""
+    dtype, value = points.schema[column], pl.col(column)
+    if isinstance(dtype, (pl.List, pl.Array)):
+        items = value.cast(pl.List(pl.String)) if isinstance(dtype, pl.Array) else value
+        items = items.list.eval(pl.element().cast(pl.String)).list.drop_nulls().list.unique()
+        value = pl.when(items.list.len() > 1).then(pl.lit("several")).otherwise(items.list.first())
+    elif isinstance(dtype, (pl.Datetime, pl.Date)):
+        value = value.dt.year()
+    elif dtype.is_float():
+        value = pl.when(value.is_finite()).then(value)
+    elif dtype.is_nested():
+        raise CardlabError(f"points cannot be coloured by column {column!r}, which is {dtype}.")
+    texts = points.select(value.cast(pl.String)).to_series()
+    found = texts.drop_nulls().unique().to_list()
+    return texts.replace_strict(
+        found, [_label(text) for text in found], default=None, return_dtype=pl.String
+    )
+
+
+def _label(text: str) -> str:
+    return shorten(printable(text).strip(), _MAX_LABEL) or "(empty)"
+
+
+def _has_order(dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() or isinstance(dtype, (pl.Datetime, pl.Date))
+
+
+def _cluster_names(
+    names: list[str], points: pl.DataFrame, labels: pl.DataFrame | None
+) -> list[str]:
+    """Put the words of each cluster behind its number, and mark those that do not come back."""
+    words: dict[str, str] = {}
+    stable: dict[str, bool | None] = {}
+    if labels is not None and "label" in labels.columns:
+        words = {str(k): v for k, v in labels.select(CLUSTER, "label").iter_rows() if v}
+    for frame in (points, labels):
+        if frame is not None and "is_stable" in frame.columns and CLUSTER in frame.columns:
+            judged = frame.drop_nulls(CLUSTER).group_by(CLUSTER).agg(pl.col("is_stable").all())
+            stable |= {str(k): v for k, v in judged.iter_rows()}
+    doubt = {name: " (unstable)" for name, good in stable.items() if good is False}
+    return [_label(f"{name} {words.get(name, '')}") + doubt.get(name, "") for name in names]
+
+
+def _looks(n: int, *, ordered: bool) -> tuple[list[str], list[str]]:
+    """Give each of `n` groups a colour and a shape; no two have both in common up to sixty."""
+    k = len(CATEGORIES)
+    shapes = [SHAPES[(i % k + i // k) % len(SHAPES)] for i in range(n)]
+    if ordered:
+        steps = np.linspace(0, len(ORDERED) - 1, max(n, 2)).round().astype(int)
+        return [ORDERED[step] for step in steps[:n]], shapes
+    return [CATEGORIES[i % k] for i in range(n)], shapes
