@@ -23,8 +23,8 @@ def bound_of(requirement: str) -> str:
 
 def test_environment_has_the_same_dependencies():
     text = (ROOT / "environment.yml").read_text("utf-8")
-    listed = re.findall(r"^  - (.+)$", text.split("dependencies:")[1], flags=re.MULTILINE)
-    conda = {name_of(line): bound_of(line) for line in listed}
+    listed = re.findall(r"^ +- (.+)$", text.split("dependencies:")[1], flags=re.MULTILINE)
+    conda = {name_of(line): bound_of(line) for line in listed if not line.startswith("pip:")}
     assert conda.pop("python") == PROJECT["project"]["requires-python"]
     assert conda.pop("pip", "") == ""
     wanted = {name_of(line): bound_of(line) for line in PROJECT["project"]["dependencies"]}
