@@ -61,7 +61,11 @@ _HOME = {
     "text": ["length_ecdf", "length_histogram", "length_summary", "with_text_lengths"],
     "families": ["template_families", "with_families"],
     "embeddings": [
+        "between_clusters",
         "cluster",
+        "cluster_agreement",
+        "cluster_curve",
+        "cluster_jaccard",
         "cluster_keywords",
         "cluster_stability",
         "cluster_summary",
@@ -137,7 +141,11 @@ if TYPE_CHECKING:
     from .contingency import crosstab
     from .display import key_figures, note, provenance, show_table, where_possible
     from .embeddings import (
+        between_clusters,
         cluster,
+        cluster_agreement,
+        cluster_curve,
+        cluster_jaccard,
         cluster_keywords,
         cluster_stability,
         cluster_summary,

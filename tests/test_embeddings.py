@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from cardlab import embeddings as em
-from cardlab.embeddings.kmeans import silhouette
 from cardlab.embeddings.points import Points
+from cardlab.embeddings.stability import silhouette
 from cardlab.embeddings.words import MAX_TEXT, prose
 from cardlab.schema import CardlabError, MissingColumn, NoFigure
 
@@ -359,7 +359,7 @@ def test_many_cards_cluster_in_batches() -> None:
 def test_stability_is_highest_at_the_planted_number() -> None:
     x, _ = plant(600, 32, k=5)
     table = em.cluster_stability(x, n_clusters=range(4, 8), n_runs=5)
-    assert table.columns == ["n_clusters", "ari_mean", "ari_low", "silhouette"]
+    assert table.columns == ["n_clusters", "ari_mean", "ari_low", "ari_seeds", "silhouette"]
     assert table["n_clusters"].to_list() == [4, 5, 6, 7]
     best = table.filter(n_clusters=5).row(0, named=True)
     assert best["ari_mean"] == table["ari_mean"].max()
@@ -441,8 +441,8 @@ def test_summary_of_bare_cards() -> None:
     cards = pl.DataFrame({"id": ["b", "a", "c"]})
     table = em.cluster_summary(cards, labels=[0, 0, 1])
     assert table.rows() == [
-        (0, 2, 2 / 3, None, [], None, ["a", "b"], None),
-        (1, 1, 1 / 3, None, [], None, ["c"], None),
+        (0, 2, 2 / 3, None, [], None, [], ["a", "b"], None),
+        (1, 1, 1 / 3, None, [], None, [], ["c"], None),
     ]
     cards, topic = talking_cards()
     full = em.cluster_summary(cards, labels=topic, x=np.eye(3)[topic])

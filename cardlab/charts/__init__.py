@@ -8,10 +8,11 @@ from .doubling import plot_doubling
 from .heatmap import plot_cooccurrence
 from .lengths import plot_lengths
 from .lineage import plot_lineage
-from .maps import plot_map, plot_stability
+from .maps import plot_map
 from .network import plot_network
 from .periods import plot_share_trends
 from .presence import plot_card_rates
+from .stability import plot_stability
 from .time import plot_growth
 from .trends import plot_trends
 from .variety import plot_concentration, plot_diversity

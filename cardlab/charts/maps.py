@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import altair as alt
 import numpy as np
 import polars as pl
 
 from ..embeddings.trust import TRUST_SAMPLE
 from ..schema import NoFigure, at_least, printable
-from .base import ACCENT, INK, MAX_ROWS_SHOWN, finish, need, tooltips, values
+from .base import MAX_ROWS_SHOWN, need
 from .canvas import PointMap
 from .map_altair import scatter
 from .map_groups import CLUSTER, columns_of, groups_of
@@ -108,67 +107,3 @@ def _about(method: object, trust: object, n_points: int) -> str:
         )
     parts = [str(part) for part in (method, trust) if part is not None]
     return printable("; ".join(parts))
-
-
-def plot_stability(stability: pl.DataFrame, *, chosen: int | None = None) -> Any:
-    """Draw how well clusters come back from run to run, for each number of clusters.
-
-    Parameters
-    ----------
-    stability : pl.DataFrame
-        From :func:`cardlab.cluster_stability`.
-    chosen : int, optional
-        The number of clusters in use, marked.
-
-    Returns
-    -------
-    alt.LayerChart
-
-    Raises
-    ------
-    NoFigure
-        The frame has no rows.
-    """
-    need(stability, "n_clusters", "ari_mean", "ari_low", "silhouette", made_by="cluster_stability")
-    base = alt.Chart(values(stability), height=240)
-    x = alt.X(
-        "n_clusters:Q",
-        title="number of clusters",
-        axis=alt.Axis(tickMinStep=1, format="d"),
-        scale=alt.Scale(zero=False, nice=False, padding=12),
-    )
-    tips = tooltips(
-        stability,
-        {
-            "n_clusters": "clusters",
-            "ari_mean": "mean adjusted Rand",
-            "ari_low": "5 % of runs below",
-            "silhouette": "silhouette",
-        },
-    )
-    y = alt.Y(
-        "ari_mean:Q", title="agreement between runs (adjusted Rand)", scale=alt.Scale(domain=[0, 1])
-    )
-    layers = [
-        base.mark_line(color=ACCENT).encode(x=x, y=y),
-        base.mark_rule(color=ACCENT, opacity=0.5).encode(x=x, y="ari_low:Q", y2="ari_mean:Q"),
-        base.mark_point(filled=True, color=ACCENT, size=60, opacity=1).encode(
-            x=x, y=y, tooltip=tips
-        ),
-    ]
-    if chosen is not None:
-        mark = alt.Chart(alt.InlineData(values=[{"n_clusters": int(chosen)}]))
-        layers.append(mark.mark_rule(color=INK, strokeDash=[4, 3]).encode(x="n_clusters:Q"))
-    best = stability.sort(["ari_mean", "n_clusters"], descending=[True, False]).row(0, named=True)
-    marked = f"; dashed: the {chosen} in use" if chosen is not None else ""
-    return finish(
-        alt.layer(*layers),
-        title="Would the clusters come back?",
-        subtitle=f"1: the same clusters in every run, 0: no better than chance; lines down to the "
-        f"weakest 5 % of pairs of runs{marked}",
-        description=(
-            f"Mean adjusted Rand between runs for {stability.height} numbers of clusters; highest "
-            f"at {best['n_clusters']} ({best['ari_mean']:.2f})."
-        ),
-        width=520,
-    )

@@ -10,10 +10,9 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
-from .blocks import Floats
+from .blocks import Floats, row_hashes
 from .cosine import Directions, Rows, alphabetical, checked_ids
 from .points import whole_number
-from .quality import row_hashes
 
 #: Rows of a block: a block of cosines is 16 MB.
 _ROWS = 2_048

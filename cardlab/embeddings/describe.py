@@ -1,4 +1,4 @@
-"""What the cards of a cluster have in common, in words: keywords, tags, licence, examples."""
+"""What the cards of a cluster have in common: label, tags, licence, languages, examples."""
 
 from __future__ import annotations
 
@@ -10,94 +10,45 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
-from .matrix import Floats, blanked, matrix, same_size, usable
-from .points import whole_number
-from .words import card_texts, free_tags, strings, word_counts
-
-#: In a cluster with fewer cards a word or tag need only occur in one of them.
-_TINY_CLUSTER = 4
+from .keywords import KEYWORDS, TINY_CLUSTER, cluster_keywords
+from .matrix import Floats, matrix, same_size, usable
+from .parallel import in_blocks
+from .points import checked_labels, whole_number
+from .stability import marked
+from .words import free_tags, strings
 
 #: Keywords of a cluster among which its label is sought, and words in a label.
 _CANDIDATES = 25
 _LABEL_WORDS = 3
 
-_KEYWORDS = {"cluster": pl.Int32, "keyword": pl.String, "score": pl.Float64}
-
-
-def cluster_keywords(cards: Any, *, labels: npt.ArrayLike, top: int = 8) -> pl.DataFrame:
-    """Find the words that tell each cluster from the others.
-
-    Parameters
-    ----------
-    cards : frame
-        Cards with ``text``, ``tags`` or both: the first 20,000 characters of the text without
-        code, HTML and addresses, and the free tags, are read as words of three letters or more.
-        Stop words are the English ones and those of markup. Scripts that put no blanks between
-        words (Chinese, Thai ...) give whole runs of letters.
-    labels : array-like of int, shape (n_cards,)
-        The cluster of each card, in the order of the cards; negative for none.
-    top : int, default 8
-        Keywords of each cluster at most.
-
-    Returns
-    -------
-    pl.DataFrame
-        ``cluster`` (int), ``keyword`` (str), ``score`` (float, above 0): the c-TF-IDF, the share
-        of the word among the words of the cluster times log(1 + A / f), where f is how often
-        it occurs in all clusters and A the mean number of words of a cluster. Within one card a
-        word counts as 1 + log(occurrences), so that one card cannot speak for its cluster. A
-        keyword occurs in two cards of its cluster, or in one where the cluster has fewer than
-        four. By cluster, then falling score, then keyword; a cluster whose cards share no word
-        has no rows.
-
-    Raises
-    ------
-    MissingColumn
-        The cards have neither ``text`` nor ``tags``.
-    NoFigure
-        No card is in a cluster, or none has a word.
-    CardlabError
-        There are more or fewer labels than cards, or they are not whole numbers.
-
-    Notes
-    -----
-    Grootendorst (2022), BERTopic: neural topic modeling with a class-based TF-IDF procedure.
-    """
-    whole_number(top, 1, name="top")
-    label = _labels(labels, schema.count(cards))
-    counts, words = word_counts(card_texts(cards).filter(pl.Series(label >= 0)))
-    clusters, member = np.unique(label[label >= 0], return_inverse=True)
-    sizes = np.bincount(member)
-    counts.data = 1 + np.log(counts.data.astype(np.float64))
-    groups = [counts[member == i] for i in range(len(clusters))]
-    total = np.asarray(counts.sum(axis=0)).ravel()
-    weight = np.log1p(total.sum() / len(clusters) / np.maximum(total, 1e-300))
-    frames = []
-    for i, group in enumerate(groups):
-        n_cards = np.bincount(group.indices, minlength=len(words))
-        score = np.asarray(group.sum(axis=0)).ravel() / max(group.sum(), 1) * weight
-        kept = np.flatnonzero(n_cards >= (2 if sizes[i] >= _TINY_CLUSTER else 1))
-        best = kept[np.lexsort((words[kept], -score[kept]))][:top]
-        rows = {"cluster": int(clusters[i]), "keyword": words[best], "score": score[best]}
-        frames.append(pl.DataFrame(rows, schema=_KEYWORDS))
-    return pl.concat(frames)
+#: Languages of a cluster that are named.
+_LANGUAGES = 3
 
 
 def cluster_summary(
-    cards: Any, *, labels: npt.ArrayLike, x: npt.ArrayLike | None = None, top: int = 5
+    cards: Any,
+    *,
+    labels: npt.ArrayLike,
+    x: npt.ArrayLike | None = None,
+    top: int = 5,
+    stability: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Describe each cluster in one row.
 
     Parameters
     ----------
     cards : frame
-        Cards with ``id``; ``text``, ``tags`` and ``license`` are used where they are there.
+        Cards with ``id``; ``text``, ``tags``, ``license`` and ``languages`` are used where they
+        are there.
     labels : array-like of int, shape (n_cards,)
         The cluster of each card, in the order of the cards; negative for none.
     x : array-like of numbers, shape (n_cards, d), optional
         The vectors of the cards, for the examples and the cohesion.
     top : int, default 5
         Tags and examples of each cluster at most.
+    stability : pl.DataFrame, optional
+        From :func:`cluster_jaccard`, of the same labels: adds ``jaccard`` and ``is_stable``, and
+        "(unstable)" to the label of a cluster that is not stable.
 
     Returns
     -------
@@ -115,10 +66,14 @@ def cluster_summary(
           (one where it has fewer than four). Ties by name. Empty where there are none.
         - ``top_license`` (str): what most of its cards declare, from ``license``, else from the
           ``license:`` tags; of equals the first by name. Null where none is declared.
+        - ``top_languages`` (list of str): the three that most of its cards declare, as they are
+          written there; ties by name.
         - ``example_ids`` (list of str): the cards whose direction is nearest the cluster's
           centre, ties by id; without `x` the first by id.
         - ``cohesion`` (float): mean cosine of the cards to the centre, the mean of their unit
           vectors; 1 where all point one way, about 0 where they point anywhere. Null without `x`.
+        - ``jaccard`` (float, 0-1), ``is_stable`` (bool), with `stability` only: its
+          ``jaccard_mean`` and ``is_stable``; null for a cluster that it does not list.
 
     Raises
     ------
@@ -131,9 +86,9 @@ def cluster_summary(
     """
     whole_number(top, 1, name="top")
     have = schema.require(cards, "id")
-    names = [name for name in ("id", "tags", "license") if name in have]
+    names = [name for name in ("id", "tags", "license", "languages") if name in have]
     frame = schema.collect(schema.lazy(cards).select(*map(nw.col, names)))
-    label = _labels(labels, frame.height)
+    label = checked_labels(labels, frame.height, of="cards")
     cosine = None if x is None else _cosines(matrix(x), label)
     # A column that is null throughout, unless there are vectors.
     near = pl.lit(None, pl.Float64) if cosine is None else pl.Series(cosine, nan_to_null=True)
@@ -141,46 +96,57 @@ def cluster_summary(
         pl.col("id").cast(pl.String), cluster=pl.Series(label), cosine=near
     ).filter(pl.col("cluster") >= 0)
     summary = _members(frame, top)
-    for part in (_label_texts(cards, label, have), _top_tags(frame, top), _top_licenses(frame)):
+    parts = (
+        _label_texts(cards, label, have),
+        _top_tags(frame, top),
+        _top_licenses(frame),
+        _top_languages(frame),
+    )
+    for part in parts:
         summary = summary.join(part, on="cluster", how="left")
-    return summary.sort("cluster").select(
+    summary = summary.sort("cluster").select(
         "cluster",
         "n_cards",
         (pl.col("n_cards") / frame.height).alias("card_share"),
         "label",
         pl.col("top_tags").fill_null([]),
         "top_license",
+        pl.col("top_languages").fill_null([]),
         "example_ids",
         "cohesion",
     )
-
-
-def _labels(labels: npt.ArrayLike, n_cards: int) -> npt.NDArray[np.int32]:
-    """Check the labels of the cards; negative ones become -1."""
-    given = np.asarray(labels)
-    if given.ndim != 1 or (given.dtype.kind not in "iu" and given.size):
-        raise schema.CardlabError(
-            "labels must be a sequence of whole numbers, one a card, such as cardlab.cluster(x) "
-            f"gives; these have shape {given.shape}, type {given.dtype}."
-        )
-    same_size(len(given), n_cards, name="labels", of="cards")
-    if not (given >= 0).any():
-        raise schema.NoFigure(f"none of the {n_cards:,} cards is in a cluster (all labels are -1).")
-    return np.where(given >= 0, given, -1).astype(np.int32)
+    return summary if stability is None else marked(summary, stability)
 
 
 def _cosines(x: Floats, label: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
     """Give the cosine of each row to the centre of its cluster, NaN (null) where there is none."""
     same_size(len(x), len(label), name="x", of="cards")
-    good = usable(x)
-    unit = blanked(x, good, normalize=True)
+    rows = np.flatnonzero((label >= 0) & usable(x))
+    clusters, member = np.unique(label[rows], return_inverse=True)
+
+    def units(block: slice) -> npt.NDArray[np.float64]:
+        wide = x[rows[block]].astype(np.float64)
+        wide /= np.linalg.norm(wide, axis=1, keepdims=True)
+        return wide
+
+    def sums(block: slice) -> npt.NDArray[np.float64]:
+        total = np.zeros((len(clusters), x.shape[1]))
+        np.add.at(total, member[block], units(block))
+        return total
+
+    centres = np.zeros((len(clusters), x.shape[1]))
+    for total in in_blocks(sums, len(rows)):
+        centres += total
+    lengths = np.linalg.norm(centres, axis=1, keepdims=True)
+    # A centre at the origin has no direction; the cosine to it is 0.
+    centres = np.divide(centres, lengths, out=np.zeros_like(centres), where=lengths > 0)
+
+    def cosines(block: slice) -> npt.NDArray[np.float64]:
+        near: npt.NDArray[np.float64] = (units(block) * centres[member[block]]).sum(axis=1)
+        return near
+
     result = np.full(len(x), np.nan)
-    for cluster in np.unique(label[good & (label >= 0)]):
-        rows = np.flatnonzero(good & (label == cluster))
-        members = unit[rows].astype(np.float64)
-        centre = members.mean(axis=0)
-        length = np.linalg.norm(centre)
-        result[rows] = members @ centre / length if length > 0 else 0.0
+    result[rows] = np.concatenate([np.zeros(0), *in_blocks(cosines, len(rows))])
     return result
 
 
@@ -203,11 +169,11 @@ def _label_texts(cards: Any, label: npt.NDArray[np.int32], have: list[str]) -> p
         keywords = (
             cluster_keywords(cards, labels=label, top=_CANDIDATES)
             if {"text", "tags"} & set(have)
-            else pl.DataFrame(schema=_KEYWORDS)
+            else pl.DataFrame(schema=KEYWORDS)
         )
     except schema.NoFigure:
         # Cards without words can be described all the same.
-        keywords = pl.DataFrame(schema=_KEYWORDS)
+        keywords = pl.DataFrame(schema=KEYWORDS)
     strongest = keywords.sort("score", "cluster", descending=[True, False])
     owner = dict(reversed([(_stem(word), c) for c, word, _ in strongest.iter_rows()]))
     for (cluster,), rows in keywords.group_by("cluster", maintain_order=True):
@@ -239,7 +205,7 @@ def _top_tags(frame: pl.DataFrame, top: int) -> pl.DataFrame:
     )
     everywhere = pl.col("n").sum().over("tag")
     outside = (everywhere - pl.col("n")) / (frame.height - pl.col("size")).clip(1)
-    needed = pl.when(pl.col("size") >= _TINY_CLUSTER).then(2).otherwise(1)
+    needed = pl.when(pl.col("size") >= TINY_CLUSTER).then(2).otherwise(1)
     return (
         counts.with_columns(more=pl.col("n") / pl.col("size") - outside)
         .filter(pl.col("more") > 0, pl.col("n") >= needed)
@@ -268,4 +234,20 @@ def _top_licenses(frame: pl.DataFrame) -> pl.DataFrame:
         .sort("len", "top_license", descending=[True, False])
         .group_by("cluster", maintain_order=True)
         .agg(pl.col("top_license").first())
+    )
+
+
+def _top_languages(frame: pl.DataFrame) -> pl.DataFrame:
+    if "languages" not in frame.columns:
+        return pl.DataFrame(schema={"cluster": pl.Int32, "top_languages": schema.STRINGS})
+    declared = strings(frame, "languages", schema.STRINGS)
+    return (
+        frame.select("cluster", top_languages=declared.list.unique())
+        .explode("top_languages")
+        .drop_nulls()
+        .group_by("cluster", "top_languages")
+        .len()
+        .sort("len", "top_languages", descending=[True, False])
+        .group_by("cluster", maintain_order=True)
+        .agg(pl.col("top_languages").head(_LANGUAGES))
     )

@@ -1,65 +1,139 @@
-"""K-means on distinct points, and the measures by which a number of clusters is chosen."""
+"""K-means on distinct points, from several starts, and the assignment of all points."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from itertools import combinations
-from math import isqrt
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from .matrix import Floats
+from .parallel import in_blocks, on_all_cores
 from .points import Indices, Points, Sample
 
-#: Distinct vectors above which k-means works on small batches.
-_MANY = 50_000
+#: Rows on which k-means is fitted at most: centres of clusters of any size worth naming do not
+#: move when more are looked at, and all other rows only need to be assigned.
+FIT_ROWS = 50_000
 
-_MAX_AUTO = 30
-_AUTO_RUNS = 4
+#: Rows on which the starts compete, and the k-means++ starts that do so if there are more rows;
+#: rows of which Ward's hierarchy is built.
+_RACE_ROWS = 20_000
+_RACE_STARTS = 3
+WARD_ROWS = 2_500
 
 
-def fit(
-    values: Floats, copies: Indices, k: int, seed: int, *, ward: Floats | None, n_starts: int
-) -> Indices:
-    """Cluster distinct points, each weighing as much as it has copies; gives a label for each.
+@dataclass(frozen=True)
+class Fit:
+    """Centres, the label of each point that was fitted, and the sum of squared distances."""
 
-    Of `n_starts` k-means++ starts and one from the centres `ward`, the one that ends with the
-    least spread is kept. There are fewer than `k` clusters where points are so near each other
-    that float32 cannot tell their distances apart.
+    centres: Floats
+    labels: Indices
+    inertia: float
+
+
+def fit(sample: Sample, k: int, seed: int, *, ward: Floats | None, n_starts: int) -> Fit:
+    """Cluster the points of a sample, each weighing as much as it has copies.
+
+    Of `n_starts` k-means++ starts and one from the centres `ward` the one that ends with the
+    least spread is kept; of a large sample a part decides which. There are fewer than `k`
+    clusters where points are so near each other that float32 cannot tell their distances apart.
     """
-    from sklearn.cluster import KMeans, MiniBatchKMeans
+    k = min(k, len(sample.values))
+    if len(sample.rows) > _RACE_ROWS:
+        n_starts = min(n_starts, _RACE_STARTS)
+    seeds = np.random.SeedSequence(seed).generate_state(max(n_starts, 1))
+    starts: list[Floats | int] = [int(s) for s in seeds[: n_starts or int(ward is None)]]
+    if ward is not None:
+        starts.append(ward)
+    race = sample.smaller(seed, _RACE_ROWS)
+    if len(race.values) < k:
+        race = sample
+    fits = on_all_cores(partial(_one_fit, race, k), starts)
+    best = min(fits, key=lambda found: found.inertia)
+    if race is sample or len(best.centres) < k:
+        return best if race is sample else _labelled(sample, best.centres)
+    return _one_fit(sample, k, best.centres)
+
+
+def _one_fit(sample: Sample, k: int, start: Floats | int) -> Fit:
+    """Run k-means from given centres, or from k-means++ with a seed."""
+    from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    k = min(k, len(values))
-    kind, options = KMeans, {}
-    if len(values) > _MANY:
-        kind, options, n_starts = MiniBatchKMeans, {"batch_size": 1024}, min(n_starts, 3)
-    models = []
-    if n_starts or ward is None:
-        models.append(kind(k, n_init=max(1, n_starts), random_state=seed, **options))
-    if ward is not None:
-        models.append(kind(k, init=ward, n_init=1, random_state=seed, **options))
+    given = {"random_state": start} if isinstance(start, int) else {"init": start}
     with warnings.catch_warnings():
         # Raised for points too near each other; the numbers that come out say so as well.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        for model in models:
-            model.fit(values, sample_weight=copies.astype(values.dtype))
-    best = min(models, key=lambda model: float(model.inertia_))
-    return np.unique(best.labels_, return_inverse=True)[1].astype(np.int64)
+        model = KMeans(k, n_init=1, **given)
+        model.fit(sample.values, sample_weight=sample.copies.astype(np.float32))
+    found, labels = np.unique(model.labels_, return_inverse=True)
+    return Fit(model.cluster_centers_[found], labels.astype(np.int64), float(model.inertia_))
 
 
-def ward_tree(values: Floats) -> npt.NDArray[np.float64]:
-    """Build Ward's hierarchy of at most a few thousand points."""
+def _labelled(sample: Sample, centres: Floats) -> Fit:
+    return Fit(centres, nearest(sample.values, centres), float("nan"))
+
+
+def nearest(values: Floats, centres: Floats) -> Indices:
+    """Give the index of the nearest centre of each row; of equally near ones the first."""
+    half = np.einsum("ij,ij->i", centres, centres) / 2
+    across = np.ascontiguousarray(centres.T)
+
+    def assign(block: slice) -> Indices:
+        score = values[block] @ across
+        score -= half
+        best: Indices = score.argmax(axis=1)
+        return best
+
+    return np.concatenate([np.zeros(0, dtype=np.int64), *in_blocks(assign, len(values))])
+
+
+def assign(points: Points, centres: Floats) -> Indices:
+    """Give the nearest of some centres in principal components for each of all points.
+
+    The centres lie in the space of the components, so that the nearest of them is the same in
+    full width: one product with the vectors as they are does for reducing and comparing.
+    """
+    full = np.ascontiguousarray(points.frame.back(centres).T)
+    half = np.einsum("ij,ij->i", centres, centres) / 2
+    first = points.first
+
+    def of_block(block: slice) -> Indices:
+        score = points.centred(first[block]) @ full
+        score -= half
+        best: Indices = score.argmax(axis=1)
+        return best
+
+    return np.concatenate(in_blocks(of_block, len(first)))
+
+
+def fit_all(points: Points, candidates: list[int], seed: int, *, n_starts: int) -> list[Indices]:
+    """Cluster all points once for each number of clusters; gives a label for each point."""
+    sample = points.sample(seed, FIT_ROWS)
+    small = sample.smaller(seed, WARD_ROWS)
+    tree = ward_tree(small.values)
+    found = []
+    for k in candidates:
+        start = ward_centres(tree, small, k)
+        if k > len(sample.values):
+            # More clusters than points were drawn, though there are enough of them.
+            sample = points.sample(seed, len(points.rows))
+        best = fit(sample, k, seed, ward=start, n_starts=n_starts)
+        everything = len(sample.values) == len(points.copies)
+        found.append(best.labels if everything else assign(points, best.centres))
+    return found
+
+
+def ward_tree(values: Floats) -> npt.NDArray[np.float64] | None:
+    """Build Ward's hierarchy of at most a few thousand points; None of a single one."""
     from scipy.cluster.hierarchy import linkage
 
-    return np.asarray(linkage(values, "ward"))
+    return np.asarray(linkage(values, "ward")) if len(values) > 1 else None
 
 
-def ward_centres(
-    tree: npt.NDArray[np.float64], values: Floats, copies: Indices, k: int
-) -> Floats | None:
+def ward_centres(tree: npt.NDArray[np.float64] | None, sample: Sample, k: int) -> Floats | None:
     """Cut a hierarchy into `k` clusters and give their centres; None where ties forbid it.
 
     Drawn starts put two centres into a large cluster and one between two small ones, and k-means
@@ -67,84 +141,11 @@ def ward_centres(
     """
     from scipy.cluster.hierarchy import fcluster
 
+    if tree is None or k > len(sample.values):
+        return None
     labels = fcluster(tree, k, criterion="maxclust") - 1
     if labels.max() + 1 != k:
         return None
-    sums = np.zeros((k, values.shape[1]))
-    np.add.at(sums, labels, values * copies[:, None])
-    return (sums / np.bincount(labels, weights=copies)[:, None]).astype(np.float32)
-
-
-def choose(points: Points, seed: int) -> int:
-    """Choose the number of clusters with the largest stability x silhouette."""
-    largest = min(max(2, min(_MAX_AUTO, isqrt(len(points.rows)))), len(points.values))
-    candidates = range(min(2, largest), largest + 1)
-    if len(candidates) == 1:
-        return candidates[0]
-    sample = points.sample(seed)
-    stable = agreement(sample, candidates, _AUTO_RUNS, seed, n_starts=0).mean(axis=1)
-    tree = ward_tree(sample.values)
-    widths = []
-    for k in candidates:
-        start = ward_centres(tree, sample.values, sample.copies, k)
-        labels = fit(sample.values, sample.copies, k, seed, ward=start, n_starts=0)
-        widths.append(silhouette(sample, labels))
-    return candidates[int(np.argmax(np.maximum(stable, 0) * widths))]
-
-
-def agreement(
-    sample: Sample, candidates: Sequence[int], n_runs: int, seed: int, *, n_starts: int
-) -> npt.NDArray[np.float64]:
-    """Repeat fits, each with its own seed on its own 80 % of the rows of a sample.
-
-    Gives a row for each candidate, with the adjusted Rand index of each pair of runs on the rows
-    that both have seen.
-    """
-    from sklearn.metrics import adjusted_rand_score
-
-    n = len(sample.rows)
-    seeds = np.random.SeedSequence(seed).generate_state(n_runs)
-    labels = np.full((len(candidates), n_runs, n), -1, dtype=np.int32)
-    for run, run_seed in enumerate(int(s) for s in seeds):
-        mask = np.zeros(n, dtype=bool)
-        mask[np.random.default_rng(run_seed).permutation(n)[: max(2, round(0.8 * n))]] = True
-        there, rows, copies = np.unique(sample.rows[mask], return_inverse=True, return_counts=True)
-        values = sample.values[there]
-        tree = ward_tree(values) if len(there) > 1 else None
-        for i, k in enumerate(min(k, len(there)) for k in candidates):
-            start = None if tree is None else ward_centres(tree, values, copies, k)
-            found = fit(values, copies, k, run_seed, ward=start, n_starts=n_starts)
-            labels[i, run, mask] = found[rows]
-    scores = [
-        [adjusted_rand_score(a[common], b[common]) for a, b, common in _pairs(of_candidate)]
-        for of_candidate in labels
-    ]
-    return np.array(scores)
-
-
-def silhouette(sample: Sample, labels: Indices) -> float:
-    """Give the mean silhouette over the rows of a sample, 0 for a row alone in its cluster.
-
-    The same as scikit-learn's, but the distances of all points to all clusters are one matrix
-    product, and copies are counted instead of repeated.
-    """
-    found, own = np.unique(labels, return_inverse=True)
-    if len(found) < 2:
-        return 0.0
-    points = np.arange(len(own))
-    member = np.zeros((len(own), len(found)), dtype=np.float32)
-    member[points, own] = sample.copies
-    sizes = np.bincount(own, weights=sample.copies)
-    sums = (sample.distances @ member).astype(np.float64)
-    within = sums[points, own] / np.maximum(sizes[own] - 1, 1)
-    others = sums / sizes
-    others[points, own] = np.inf
-    between = others.min(axis=1)
-    larger = np.maximum(within, between)
-    width = np.divide(between - within, larger, out=np.zeros_like(larger), where=larger > 0)
-    return float(np.average(np.where(sizes[own] > 1, width, 0), weights=sample.copies))
-
-
-def _pairs(runs: npt.NDArray[np.int32]) -> list[tuple[npt.NDArray[np.int32], ...]]:
-    """Pair all runs, with the mask of the rows that both have seen."""
-    return [(a, b, (a >= 0) & (b >= 0)) for a, b in combinations(runs, 2)]
+    sums = np.zeros((k, sample.values.shape[1]))
+    np.add.at(sums, labels, sample.values * sample.copies[:, None])
+    return (sums / np.bincount(labels, weights=sample.copies)[:, None]).astype(np.float32)

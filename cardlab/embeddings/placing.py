@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import schema
+from .blocks import row_hashes
 from .matrix import Floats, usable
-from .points import Indices, _hashes
+from .points import Indices
 
 #: Rows in one go: 50 MB of vectors with 768 numbers.
 BLOCK = 16_384
@@ -55,7 +56,7 @@ class Distinct:
         for start in range(0, len(rows), BLOCK):
             # Turns -0.0 into 0.0, which must hash alike.
             block = x[rows[start : start + BLOCK]] + np.float32(0)
-            hashes[start : start + BLOCK] = _hashes(block)
+            hashes[start : start + BLOCK] = row_hashes(block)
             largest = max(largest, float(np.abs(block).max()))
         _, first, which = np.unique(hashes, return_index=True, return_inverse=True)
         exponent = 0 if 1e-12 < largest < 1e12 else -int(np.frexp(largest)[1])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import schema
-from .matrix import Floats, usable
+from .matrix import Bools, Floats, same_size, usable
+from .parallel import in_blocks, one_thread
+
+__all__ = [
+    "SAMPLE",
+    "Indices",
+    "Ints",
+    "Points",
+    "Sample",
+    "checked_labels",
+    "one_thread",
+    "whole_number",
+]
 
 Ints = npt.NDArray[np.int32]
 Indices = npt.NDArray[np.int64]
@@ -20,6 +31,13 @@ Indices = npt.NDArray[np.int64]
 #: Vectors with more columns are first reduced to as many principal components. Fewer lose
 #: clusters, more cost time without finding better ones.
 _COMPONENTS = 100
+
+#: Distinct vectors from which mean and principal components are taken, if there are more: with
+#: fewer, clusters that are hard to tell apart are lost. And those of which a copy is made, where
+#: the columns are too many for a matrix of their products.
+_PCA_ROWS = 30_000
+_COPIED_ROWS = 10_000
+_SQUARED_COLUMNS = 2_048
 
 #: Rows on which numbers of clusters are compared: all their distances are held at once.
 SAMPLE = 5_000
@@ -32,32 +50,64 @@ class Points:
     Cards are copied, so one vector can stand for many; fitted once with its number of copies as
     its weight it cannot fall into two clusters. Ordered by content instead of by position, the
     same vectors give the same fit in whichever order they come.
+
+    The caller's matrix is never copied as a whole: vectors are gathered from it block by block.
     """
 
-    values: Floats
-    copies: Indices
+    x: Floats
     #: Row in the caller's matrix of each usable vector; copies of one point stand together.
     rows: Indices
-    n_rows: int
+    copies: Indices
+    frame: Frame
 
     @classmethod
     def of(cls, x: Floats, seed: int, *, n_components: int = _COMPONENTS) -> Points:
         """Take the usable rows of a matrix; needs at least three."""
-        rows = np.flatnonzero(usable(x))
+        good, keys, largest = _scan(x)
+        rows = np.flatnonzero(good)
         if len(rows) < 3:
             raise schema.NoFigure(
                 f"at least 3 usable vectors are needed; {len(rows)} of {len(x):,} are usable."
             )
-        good = x[rows] + np.float32(0)  # A copy; turns -0.0 into 0.0, which must hash alike.
-        _, first, which, copies = np.unique(
-            _hashes(good), return_index=True, return_inverse=True, return_counts=True
-        )
-        return cls(
-            values=_reduced(_centred(good[first]), n_components, seed),
-            copies=copies,
-            rows=rows[np.argsort(which, kind="stable")],
-            n_rows=len(x),
-        )
+        order, copies = _grouped(x, rows, keys[rows])
+        rows = rows[order]
+        first = rows[np.cumsum(copies) - copies]
+        if len(first) > _PCA_ROWS:
+            drawn = np.random.default_rng(seed).choice(len(first), _PCA_ROWS, replace=False)
+            first = first[np.sort(drawn)]
+        return cls(x, rows, copies, Frame.of(x, first, largest, n_components, seed))
+
+    @property
+    def n_rows(self) -> int:
+        """The rows of the caller's matrix."""
+        return len(self.x)
+
+    @cached_property
+    def first(self) -> Indices:
+        """One row of the caller's matrix for each point."""
+        first: Indices = self.rows[np.cumsum(self.copies) - self.copies]
+        return first
+
+    @cached_property
+    def values(self) -> Floats:
+        """All points, centred, in their principal components."""
+        return self.take(np.arange(len(self.copies)))
+
+    def take(self, points: Indices) -> Floats:
+        """Give some points, centred, in their principal components."""
+        first, axes = self.first[points], self.frame.axes
+        result = np.empty((len(first), self.frame.width), dtype=np.float32)
+
+        def reduce(block: slice) -> None:
+            centred = self.centred(first[block])
+            result[block] = centred if axes is None else centred @ axes.T
+
+        in_blocks(reduce, len(first))
+        return result
+
+    def centred(self, rows: Indices) -> Floats:
+        """Gather rows of the caller's matrix and move them as the frame says."""
+        return self.frame.centre(np.take(self.x, rows, axis=0))
 
     @property
     def point_of_row(self) -> Indices:
@@ -66,26 +116,98 @@ class Points:
 
     def allow(self, n_clusters: int) -> int:
         """Check that there are points enough for a number of clusters."""
-        if n_clusters > len(self.values):
+        if n_clusters > len(self.copies):
             raise schema.CardlabError(
-                f"n_clusters is {n_clusters}, but there are only {len(self.values):,} distinct "
+                f"n_clusters is {n_clusters}, but there are only {len(self.copies):,} distinct "
                 f"vectors among the {len(self.rows):,} usable rows."
             )
         return n_clusters
 
-    def sample(self, seed: int) -> Sample:
-        """Draw 5,000 usable rows without putting any back; all where there are no more."""
+    def sample(self, seed: int, size: int = SAMPLE) -> Sample:
+        """Draw usable rows without putting any back; all where there are no more than `size`."""
         drawn = self.point_of_row
-        if len(drawn) > SAMPLE:
-            drawn = np.sort(np.random.default_rng(seed).choice(drawn, SAMPLE, replace=False))
+        if len(drawn) > size:
+            drawn = np.sort(np.random.default_rng(seed).choice(drawn, size, replace=False))
         points, rows = np.unique(drawn, return_inverse=True)
-        return Sample(points, self.values[points], rows)
+        return Sample(points, self.take(points), rows)
 
     def spread(self, labels: npt.NDArray[Any]) -> Ints:
         """Give each row the label of its point, -1 where it is not usable."""
         result = np.full(self.n_rows, -1, dtype=np.int32)
         result[self.rows] = labels[self.point_of_row]
         return result
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The place and the directions in which points are looked at."""
+
+    #: A power of two that brings vectors of extreme sizes near 1; 0 for all others.
+    exponent: int
+    mean: Floats
+    #: Principal components, one a row; None where the columns are used as they are.
+    axes: Floats | None
+
+    @classmethod
+    def of(cls, x: Floats, rows: Indices, largest: float, n_components: int, seed: int) -> Frame:
+        """Find mean and principal components of some rows of a matrix."""
+        # Squares of larger or smaller numbers are beyond float32.
+        exponent = 0 if 1e-12 < largest < 1e12 else -int(np.frexp(largest)[1])
+        unmoved = cls(exponent, np.zeros(x.shape[1], dtype=np.float32), None)
+        sums = in_blocks(lambda b: unmoved.centre(x[rows[b]]).sum(0, dtype=np.float64), len(rows))
+        placed = replace(unmoved, mean=(np.sum(sums, axis=0) / len(rows)).astype(np.float32))
+        if x.shape[1] <= n_components or len(rows) < 2:
+            return placed
+        # As scikit-learn decides which way is the quickest.
+        if x.shape[1] <= _SQUARED_COLUMNS and len(rows) >= 10 * x.shape[1]:
+            axes = placed._axes_of_products(x, rows, n_components)
+        else:
+            axes = placed._axes_of_copy(
+                x, rows[:: -(-len(rows) // _COPIED_ROWS)], n_components, seed
+            )
+        return replace(placed, axes=np.ascontiguousarray(axes, dtype=np.float32))
+
+    def _axes_of_products(self, x: Floats, rows: Indices, n_components: int) -> Floats:
+        """Find principal components from products of columns, block by block."""
+
+        def products(block: slice) -> Floats:
+            centred = self.centre(x[rows[block]])
+            squares: Floats = centred.T @ centred
+            return squares
+
+        total = np.zeros((x.shape[1], x.shape[1]))
+        for squares in in_blocks(products, len(rows)):
+            total += squares
+        with one_thread():
+            found = np.linalg.eigh(total)[1][:, ::-1].T[:n_components]
+        return found.astype(np.float32)
+
+    def _axes_of_copy(self, x: Floats, rows: Indices, n_components: int, seed: int) -> Floats:
+        """Find principal components of a copy of some rows."""
+        from sklearn.decomposition import PCA
+
+        pca = PCA(min(n_components, len(rows)), copy=False, random_state=seed)
+        # The share of the variance, which is not used, is 0 / 0 where squares of all rows vanish.
+        with one_thread(), np.errstate(invalid="ignore"):
+            pca.fit(self.centre(x[rows]))
+        found: Floats = pca.components_
+        return found
+
+    @property
+    def width(self) -> int:
+        """Columns of a reduced vector."""
+        return len(self.mean) if self.axes is None else len(self.axes)
+
+    def centre(self, block: Floats) -> Floats:
+        """Move gathered rows, which are overwritten, so that their mean is the origin."""
+        if self.exponent:
+            block = np.ldexp(block, self.exponent)
+        block -= self.mean
+        return block
+
+    def back(self, values: Floats) -> Floats:
+        """Give reduced vectors as centred ones of full width."""
+        return values if self.axes is None else values @ self.axes
 
 
 @dataclass(frozen=True)
@@ -111,15 +233,17 @@ class Sample:
         np.maximum(result, 0, out=result)
         return np.sqrt(result, out=result)
 
+    def part(self, rows: Indices) -> Sample:
+        """Take some of the rows; a row that is given twice is there twice."""
+        there, of_row = np.unique(self.rows[rows], return_inverse=True)
+        return Sample(self.points[there], self.values[there], of_row)
 
-def one_thread() -> AbstractContextManager[Any]:
-    """Keep numerical libraries to one thread: sums of several depend on which ends first."""
-    # Only libraries that are loaded can be limited.
-    import sklearn.cluster  # noqa: F401
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    limits: AbstractContextManager[Any] = threadpool_limits(limits=1)
-    return limits
+    def smaller(self, seed: int, size: int) -> Sample:
+        """Draw rows without putting any back; all where there are no more than `size`."""
+        if len(self.rows) <= size:
+            return self
+        drawn = np.random.default_rng(seed).choice(len(self.rows), size, replace=False)
+        return self.part(np.sort(drawn))
 
 
 def whole_number(value: Any, minimum: int, *, name: str) -> int:
@@ -131,29 +255,57 @@ def whole_number(value: Any, minimum: int, *, name: str) -> int:
     return int(number)
 
 
-def _hashes(x: Floats) -> npt.NDArray[np.uint64]:
-    """Give equal rows equal numbers; that different rows collide is out of the question."""
-    digests = (hashlib.blake2b(row.data, digest_size=8).digest() for row in np.ascontiguousarray(x))
-    return np.frombuffer(b"".join(digests), dtype=np.uint64)
+def checked_labels(labels: npt.ArrayLike, n: int, *, of: str) -> Ints:
+    """Check the labels of cards or vectors; negative ones become -1."""
+    given = np.asarray(labels)
+    if given.ndim != 1 or (given.dtype.kind not in "iu" and given.size):
+        raise schema.CardlabError(
+            "labels must be a sequence of whole numbers, one a card, such as cardlab.cluster(x) "
+            f"gives; these have shape {given.shape}, type {given.dtype}."
+        )
+    same_size(len(given), n, name="labels", of=of)
+    if not (given >= 0).any():
+        raise schema.NoFigure(f"none of the {n:,} {of} is in a cluster (all labels are negative).")
+    return np.where(given >= 0, given, -1).astype(np.int32)
 
 
-def _centred(x: Floats) -> Floats:
-    """Move the mean to the origin, and bring sizes whose squares float32 cannot hold near 1."""
-    largest = float(np.abs(x).max())
-    if not 1e-12 < largest < 1e12:
-        # A power of two: no digit changes.
-        x = np.ldexp(x, -int(np.frexp(largest)[1]))
-    mean: Floats = x.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return x - mean
+def _scan(x: Floats) -> tuple[Bools, npt.NDArray[np.uint64], float]:
+    """Find the usable rows, a key for each row, and the largest number by size, in one pass."""
+    good = np.zeros(len(x), dtype=bool)
+    keys = np.zeros(len(x), dtype=np.uint64)
+    # Odd, so that no column is lost.
+    factors = np.random.default_rng(0).integers(2**64, size=x.shape[1], dtype=np.uint64) | 1
+
+    def scan(block: slice) -> float:
+        good[block] = usable(x[block])
+        words = np.ascontiguousarray(_unsigned_zero(x[block])).view(np.uint32)
+        keys[block] = np.einsum("ij,j->i", words, factors, dtype=np.uint64, casting="unsafe")
+        return float(np.abs(x[block][good[block]]).max(initial=0))
+
+    return good, keys, max(in_blocks(scan, len(x)), default=0.0)
 
 
-def _reduced(x: Floats, n_components: int, seed: int) -> Floats:
-    """Keep the strongest principal components where there are more columns than asked for."""
-    if x.shape[1] <= n_components or len(x) < 2:
-        return x
-    from sklearn.decomposition import PCA
+def _grouped(x: Floats, rows: Indices, keys: npt.NDArray[np.uint64]) -> tuple[Indices, Indices]:
+    """Order rows by content, equal ones side by side; gives the order and the sizes of groups.
 
-    pca = PCA(min(n_components, len(x)), svd_solver="auto", random_state=seed)
-    # The share of the variance, which is not used, is 0 / 0 where squares of all rows vanish.
-    with np.errstate(invalid="ignore"):
-        return np.asarray(pca.fit_transform(x), dtype=np.float32)
+    Keys are quick but can be equal by chance, so rows that share one are told apart by a digest.
+    """
+    _, group, sizes = np.unique(keys, return_inverse=True, return_counts=True)
+    shared = np.flatnonzero(sizes[group] > 1)
+    digests = np.zeros(len(rows), dtype=np.uint64)
+
+    def digest(block: slice) -> None:
+        of_rows = _unsigned_zero(x[rows[shared[block]]])
+        found = (hashlib.blake2b(row.data, digest_size=8).digest() for row in of_rows)
+        digests[shared[block]] = np.frombuffer(b"".join(found), dtype=np.uint64)
+
+    in_blocks(digest, len(shared))
+    order = np.lexsort((digests, keys))
+    starts = np.ones(len(order), dtype=bool)
+    starts[1:] = (np.diff(keys[order]) != 0) | (np.diff(digests[order]) != 0)
+    return order, np.diff(np.append(np.flatnonzero(starts), len(order)))
+
+
+def _unsigned_zero(x: Floats) -> Floats:
+    """Turn -0.0 into 0.0, to which it is equal; gives a copy."""
+    return x + np.float32(0)

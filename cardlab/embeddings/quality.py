@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from .. import schema
-from .blocks import Floats, rows_of
+from .blocks import row_hashes
 from .faults import classified
 from .matrix import matrix, same_size, source_of, usable, vectors
 
@@ -129,14 +127,3 @@ def shared_vectors(
     if same_text is not None:
         groups = groups.filter(pl.col("same_text") == same_text)
     return groups.with_row_index("group").select(*_GROUPS).cast(_GROUPS)  # type: ignore[arg-type]
-
-
-def row_hashes(x: Floats) -> npt.NDArray[np.uint64]:
-    """Give equal rows equal numbers; that different rows collide is out of the question."""
-    hashes = np.empty(len(x), dtype=np.uint64)
-    step = rows_of(x.shape[1])
-    for start in range(0, len(x), step):
-        part = np.ascontiguousarray(x[start : start + step] + np.float32(0))  # -0.0 is 0.0
-        digests = b"".join(hashlib.blake2b(row.data, digest_size=8).digest() for row in part)
-        hashes[start : start + len(part)] = np.frombuffer(digests, dtype=np.uint64)
-    return hashes

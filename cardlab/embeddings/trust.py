@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import schema
+from .blocks import row_hashes
 from .matrix import Floats, matrix, same_size, usable
 from .placing import BLOCK
-from .points import Indices, _hashes, one_thread, whole_number
+from .points import Indices, one_thread, whole_number
 
 #: Rows whose neighbours are judged, among all rows.
 TRUST_SAMPLE = 1_000
@@ -73,7 +74,9 @@ def _judged(x: Floats, rows: Indices, seed: int) -> Indices:
     """Draw positions among `rows`, by content and not by position."""
     if len(rows) <= TRUST_SAMPLE:
         return np.arange(len(rows))
-    blocks = [_hashes(x[rows[i : i + BLOCK]] + np.float32(0)) for i in range(0, len(rows), BLOCK)]
+    blocks = [
+        row_hashes(x[rows[i : i + BLOCK]] + np.float32(0)) for i in range(0, len(rows), BLOCK)
+    ]
     order = np.argsort(np.concatenate(blocks), kind="stable")
     return order[np.random.default_rng(seed).choice(len(rows), TRUST_SAMPLE, replace=False)]
 

@@ -1,0 +1,117 @@
+"""How far clusters can be trusted, for each number of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from .base import ACCENT, CATEGORIES, FAINT, INK, finish, need, tooltips, values
+
+#: The lines that a frame can have: column, name in the legend, colour, dashes.
+_LINES = (
+    ("jaccard_mean", "come back (Jaccard)", CATEGORIES[1], [1, 0]),
+    ("ari_mean", "runs agree (adjusted Rand)", ACCENT, [6, 2]),
+    ("silhouette", "lie apart (silhouette)", CATEGORIES[2], [2, 2]),
+    ("silhouette_null", "silhouette without clusters", FAINT, [1, 3]),
+)
+
+_TIPS = {
+    "n_clusters": "clusters",
+    "jaccard_mean": "mean Jaccard",
+    "stable_share": "cards in stable clusters",
+    "ari_mean": "mean adjusted Rand",
+    "ari_low": "5 % of pairs of runs below",
+    "ari_seeds": "other seeds alone",
+    "silhouette": "silhouette",
+    "silhouette_null": "silhouette without clusters",
+}
+
+
+def plot_stability(stability: pl.DataFrame, *, chosen: int | None = None) -> Any:
+    """Draw how well clusters come back from run to run, for each number of clusters.
+
+    Parameters
+    ----------
+    stability : pl.DataFrame
+        From :func:`cardlab.cluster_curve` or :func:`cardlab.cluster_stability`.
+    chosen : int, optional
+        The number of clusters in use, marked; of a curve the chosen one is marked anyway.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    Raises
+    ------
+    NoFigure
+        The frame has no rows.
+    """
+    need(
+        stability,
+        *("n_clusters", "ari_mean", "ari_low", "silhouette"),
+        made_by="cluster_curve or cluster_stability",
+    )
+    found = stability.filter("is_chosen") if "is_chosen" in stability.columns else None
+    if chosen is None and found is not None and found.height:
+        chosen = int(found["n_clusters"][0])
+    layers = _layers(stability)
+    if chosen is not None:
+        mark = alt.Chart(alt.InlineData(values=[{"n_clusters": int(chosen)}]))
+        layers.append(mark.mark_rule(color=INK, strokeDash=[4, 3]).encode(x="n_clusters:Q"))
+    verdict = f"dashed: the {chosen} in use" if chosen is not None else ""
+    if found is not None and not found.height:
+        verdict = "; ".join(filter(None, ["no stable clusters were found", verdict]))
+    best = stability.sort(["ari_mean", "n_clusters"], descending=[True, False]).row(0, named=True)
+    return finish(
+        alt.layer(*layers),
+        title="Would the clusters come back?",
+        subtitle=[
+            "1: the same clusters in every run, 0: no better than chance; thin lines down to the "
+            "weakest 5 % of pairs of runs",
+            verdict,
+        ],
+        description=(
+            f"Mean adjusted Rand between runs for {stability.height} numbers of clusters; highest "
+            f"at {best['n_clusters']} ({best['ari_mean']:.2f})." + (f" {verdict}." * bool(verdict))
+        ),
+        width=520,
+    )
+
+
+def _layers(stability: pl.DataFrame) -> list[Any]:
+    """Draw a line for each measure that the frame has, in colour and dashes."""
+    lines = [line for line in _LINES if line[0] in stability.columns]
+    names = [name for _, name, _, _ in lines]
+    x = alt.X(
+        "n_clusters:Q",
+        title="number of clusters",
+        axis=alt.Axis(tickMinStep=1, format="d"),
+        scale=alt.Scale(zero=False, nice=False, padding=12),
+    )
+    colors = alt.Scale(domain=names, range=[color for _, _, color, _ in lines])
+    dashes = alt.Scale(domain=names, range=[dash for _, _, _, dash in lines])
+    legend = alt.Legend(orient="bottom", columns=2, labelLimit=260)
+    # What is drawn has a row for each point of a line, with all its figures for the tooltip.
+    tidy = pl.concat(
+        stability.select(
+            *(name for name in _TIPS if name in stability.columns),
+            pl.lit(name).alias("measure"),
+            pl.col(column).alias("value"),
+        )
+        for column, name, _, _ in lines
+    )
+    base = alt.Chart(values(tidy), height=260).encode(
+        x=x,
+        y=alt.Y("value:Q", title="0-1", scale=alt.Scale(domainMax=1)),
+        color=alt.Color("measure:N", title=None, scale=colors, legend=legend),
+    )
+    low = alt.Chart(values(stability.select("n_clusters", "ari_low", "ari_mean")))
+    return [
+        low.mark_rule(color=ACCENT, opacity=0.5).encode(x=x, y="ari_low:Q", y2="ari_mean:Q"),
+        base.mark_line().encode(
+            strokeDash=alt.StrokeDash("measure:N", title=None, scale=dashes, legend=legend)
+        ),
+        base.mark_point(filled=True, size=45, opacity=1).encode(tooltip=tooltips(tidy, _TIPS)),
+    ]
