@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SOURCE ?=
 OUT    ?= reports
+BENCH  ?=
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
@@ -31,8 +32,8 @@ format: $(VENV)/.dev ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev ## time the package side by side with the alternatives
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.dev ## time the package side by side with the alternatives (BENCH=name or all)
+	$(BIN)/python -m benchmarks $(BENCH)
 
 clean: ## remove the virtual environment and the reports
 	rm -rf $(VENV) $(OUT)/*.html

@@ -128,17 +128,18 @@ def run_here(way: str, path: str, top: int) -> dict[str, Any]:
     function, modules = WAYS[way]
     for module in modules:
         importlib.import_module(module)
-    before = _peak()
+    before = peak()
     start = time.perf_counter()
     found = function(path, top)
     rows = found if isinstance(found, list) else list(found)
     seconds = time.perf_counter() - start
-    added = _peak() - before
+    added = peak() - before
     digest = hashlib.sha256(repr(sorted((a, b, int(n)) for a, b, n in rows)).encode()).hexdigest()
     return {"seconds": seconds, "mb": added, "pairs": len(rows), "digest": digest}
 
 
-def _peak() -> float:
+def peak() -> float:
+    """Give the most memory that this process has held, in MB."""
     unit = 2**20 if platform.system() == "Darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 

@@ -58,7 +58,21 @@ _HOME = {
         "lineage_summary",
     ],
     "contingency": ["crosstab"],
-    "text": ["length_ecdf", "length_histogram", "length_summary", "with_text_lengths"],
+    "text": [
+        "Section",
+        "length_ecdf",
+        "length_histogram",
+        "length_outliers",
+        "length_relation",
+        "length_summary",
+        "passages",
+        "plain_text",
+        "sections",
+        "with_passages",
+        "with_plain_text",
+        "with_sections",
+        "with_text_lengths",
+    ],
     "families": ["template_families", "with_families"],
     "embeddings": [
         "between_clusters",
@@ -196,7 +210,21 @@ if TYPE_CHECKING:
         tag_variants,
         with_tag_kinds,
     )
-    from .text import length_ecdf, length_histogram, length_summary, with_text_lengths
+    from .text import (
+        Section,
+        length_ecdf,
+        length_histogram,
+        length_outliers,
+        length_relation,
+        length_summary,
+        passages,
+        plain_text,
+        sections,
+        with_passages,
+        with_plain_text,
+        with_sections,
+        with_text_lengths,
+    )
     from .variety import diversity
     from .widgets import CardBrowser
 

@@ -9,8 +9,18 @@ from conftest import ROOT
 
 
 def test_all_ways_agree_and_are_in_the_table():
-    code = [sys.executable, "-m", "benchmarks", "--sizes", "500,1000", "--runs", "1", "--top", "50"]
-    code += ["--only", "cooccurrence"]
+    code = [
+        sys.executable,
+        "-m",
+        "benchmarks",
+        "cooccurrence",
+        "--sizes",
+        "500,1000",
+        "--runs",
+        "1",
+        "--top",
+        "50",
+    ]
     out = subprocess.run(code, capture_output=True, text=True, cwd=ROOT, check=False)
     assert out.returncode == 0, out.stderr
     rows = [line.split(" | ") for line in out.stdout.splitlines() if line.startswith("| ")]
@@ -28,8 +38,7 @@ def test_all_ways_agree_and_are_in_the_table():
 
 
 def test_the_shares_of_licences_and_languages_agree_too():
-    code = [sys.executable, "-m", "benchmarks", "--sizes", "500", "--runs", "1"]
-    code += ["--only", "distributions"]
+    code = [sys.executable, "-m", "benchmarks", "distributions", "--sizes", "500", "--runs", "1"]
     out = subprocess.run(code, capture_output=True, text=True, cwd=ROOT, check=False)
     assert out.returncode == 0, out.stderr
     rows = [line.split(" | ") for line in out.stdout.splitlines() if line.startswith("| ")]

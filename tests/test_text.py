@@ -41,6 +41,7 @@ Intro with a [link](https://a.b), a bare https://c.d and ![image](x.png).
     assert found == {
         **{"n_chars": len(text), "n_words": len(text.split()), "n_lines": len(text.splitlines())},
         **{"n_sections": 2, "n_code_blocks": 2, "n_tables": 1, "n_links": 2, "n_images": 2},
+        "n_tokens": 109,
     }
 
 
@@ -122,6 +123,25 @@ def test_summary_equals_numpy():
         assert row["median_low"] <= row["p50"] <= row["median_high"]
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 41, 400])
+def test_median_interval_is_that_of_a_bootstrap(n):
+    """The limit without random numbers is where many random resamples lead."""
+    rng = np.random.default_rng(n)
+    x = np.sort(rng.lognormal(size=n))
+    resamples = np.sort(x[rng.integers(0, n, (20_000, n))], axis=1)
+    low, high = resamples[:, (n - 1) // 2], resamples[:, n // 2]  # the middle two, or one twice
+    found = cl.length_summary(pl.DataFrame({"v": x}), measure="v").row(0, named=True)
+    ranks = np.searchsorted(x, [found["median_low"], found["median_high"]])
+    drawn = np.searchsorted(
+        x,
+        [
+            np.quantile(low, 0.025, method="inverted_cdf"),
+            np.quantile(high, 0.975, method="inverted_cdf"),
+        ],
+    )
+    assert np.abs(ranks - drawn).max() <= 1
+
+
 def test_median_interval_covers():
     """Of 400 samples of 60 the interval holds the true median in about 95 %."""
     draws = np.random.default_rng(0).exponential(size=(400, 60))
@@ -165,4 +185,4 @@ def test_errors():
         cl.length_summary(pl.DataFrame({"text": ["a"], "id": ["b"]}), measure="id")
     with pytest.raises(cl.NoFigure, match="none of the 1 cards"):
         cl.length_ecdf(pl.DataFrame({"text": [None]}, schema={"text": pl.String}))
-    assert set(MEASURES) <= set(lengths("x"))
+    assert set(MEASURES) - {"n_metadata_chars"} == set(lengths("x"))

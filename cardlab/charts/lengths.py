@@ -18,8 +18,9 @@ def plot_lengths(lengths: pl.DataFrame, *, measure: str = "n_words", top: int = 
     ----------
     lengths : pl.DataFrame
         From :func:`cardlab.length_ecdf` (a curve for each of at most seven groups),
-        :func:`cardlab.length_histogram` (bars), or :func:`cardlab.length_summary` (medians with
-        interval and middle half, the `top` largest groups).
+        :func:`cardlab.length_histogram` (bars), :func:`cardlab.length_summary` (medians with
+        interval and middle half, the `top` largest groups), or :func:`cardlab.length_relation`
+        (medians of downloads or likes with interval, by length).
     measure : str
         What was measured, for the axis.
     top : int
@@ -41,6 +42,8 @@ def plot_lengths(lengths: pl.DataFrame, *, measure: str = "n_words", top: int = 
         return _curves(lengths, unit)
     if "p50" in getattr(lengths, "columns", ()):
         return _medians(lengths.head(top), unit, lengths.height)
+    if "spearman" in getattr(lengths, "columns", ()):
+        return _relation(lengths, unit)
     need(
         lengths, "low", "high", "n_cards", made_by="length_ecdf, length_histogram or length_summary"
     )
@@ -152,8 +155,53 @@ def _medians(summary: pl.DataFrame, unit: str, n_groups: int) -> Any:
     )
 
 
+def _relation(bins: pl.DataFrame, unit: str) -> Any:
+    to = str(bins["to"][0]) if bins.height else ""
+    shown = bins.drop("to")
+    tips = tooltips(
+        shown,
+        {
+            "low": f"{unit} from",
+            "high": "to",
+            "n_cards": "cards",
+            "median": f"median {to}",
+            "median_low": "95 % interval from",
+            "median_high": "to",
+        },
+    )
+    base = alt.Chart(values(shown), height=240).encode(tooltip=tips)
+    scale, axis = alt.Scale(type="symlog", constant=1), _log_ticks()
+    span = base.mark_rule(color=SOFT, strokeWidth=8).encode(
+        x=_log_axis("low:Q", unit),
+        x2="high:Q",
+        y=alt.Y("median:Q", title=f"median {to}", scale=scale, axis=axis),
+    )
+    middle = alt.expr.sqrt((alt.datum.low + 1) * (alt.datum.high + 1)) - 1
+    placed = base.transform_calculate(middle=middle)
+    interval = placed.mark_rule(color=INK).encode(
+        x="middle:Q", y=alt.Y("median_low:Q", scale=scale, axis=axis), y2="median_high:Q"
+    )
+    median = placed.mark_point(filled=True, color=ACCENT, size=50, opacity=1).encode(
+        x="middle:Q", y=alt.Y("median:Q", scale=scale, axis=axis)
+    )
+    row = bins.row(0, named=True) if bins.height else {}
+    figure = "Spearman {spearman:+.2f} (95 % {spearman_low:+.2f} to {spearman_high:+.2f})"
+    rank = figure.format(**row) + f" over {row['n_total']:,} cards" if row else ""
+    return finish(
+        alt.layer(span, interval, median),
+        title=f"{to.capitalize()} by {unit}",
+        subtitle=f"{rank}; dot: median of the cards of a bar, line: its 95 % interval",
+        description=f"Median {to} of cards by {unit}, in {bins.height} parts. {rank}.",
+        width=560,
+    )
+
+
 def _log_axis(field: str, unit: str) -> alt.X:
     # symlog, because some cards have no words at all and log(0) has no place
-    ticks = [0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000]
-    axis = alt.Axis(values=ticks, format=",d", labelOverlap="greedy")
-    return alt.X(field, title=unit, scale=alt.Scale(type="symlog", constant=1), axis=axis)
+    scale = alt.Scale(type="symlog", constant=1)
+    return alt.X(field, title=unit, scale=scale, axis=_log_ticks())
+
+
+def _log_ticks() -> alt.Axis:
+    ticks = [0, *(step * 10**power for power in range(9) for step in (1, 3))]
+    return alt.Axis(values=ticks, format=",d", labelOverlap="greedy")

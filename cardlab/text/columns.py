@@ -1,0 +1,183 @@
+"""The text columns of the 18-column data set, for any cards."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import polars as pl
+
+from ..schema import require
+from .batches import with_batches
+from .packing import counting, packed
+from .plain import section_texts_of_many
+
+_TEXTS = pl.List(pl.String)
+_SCHEMA = {
+    "tags_str": pl.String,
+    "text_str": pl.String,
+    "text_lists": _TEXTS,
+    "processed_texts": _TEXTS,
+    "tokens_length": pl.List(pl.Int64),
+    "input_texts": _TEXTS,
+}
+
+
+def with_plain_text(cards: Any, *, jobs: int | None = None) -> Any:
+    """Add ``text_str``, the words of each card.
+
+    Parameters
+    ----------
+    cards : frame
+        With ``text``.
+    jobs : int, optional
+        Processes; by default one for each core where there are more than 48 MB of text, else one.
+
+    Returns
+    -------
+    pl.DataFrame or pl.LazyFrame
+        `cards` (lazy if it was lazy) with ``text_str`` (string): what :func:`plain_text` gives;
+        null where ``text`` is null, empty where it has no words.
+
+    Raises
+    ------
+    MissingColumn
+        The cards have no ``text``.
+    """
+    return _with(cards, ["text_str"], jobs)
+
+
+def with_sections(cards: Any, *, jobs: int | None = None) -> Any:
+    """Add ``text_str``, the words of each card, and ``text_lists``, those of each section.
+
+    Parameters
+    ----------
+    cards : frame
+        With ``text``.
+    jobs : int, optional
+        As in :func:`with_plain_text`.
+
+    Returns
+    -------
+    pl.DataFrame or pl.LazyFrame
+        `cards` (lazy if it was lazy) with ``text_str`` (string), as :func:`with_plain_text`, and
+        ``text_lists`` (list of string): one text for each section, its heading as a ``#`` line
+        before it, and one for what stands before the first heading, if there are words. Null where
+        ``text`` is null.
+
+    Raises
+    ------
+    MissingColumn
+        The cards have no ``text``.
+    """
+    return _with(cards, ["text_str", "text_lists"], jobs)
+
+
+def with_passages(
+    cards: Any,
+    *,
+    tokenizer: Any = None,
+    max_tokens: int = 512,
+    prefix: str = "",
+    jobs: int | None = None,
+) -> Any:
+    """Add the six text columns of the 18-column data set, ready for an embedding model.
+
+    Parameters
+    ----------
+    cards : frame
+        With ``text``; with ``tags`` they become the first line.
+    tokenizer : tokenizers.Tokenizer or callable, optional
+        As in :func:`passages`. Without one ``tokens_length`` is an **estimate**.
+    max_tokens : int
+        Most tokens of an entry of ``input_texts``, `prefix` included.
+    prefix : str
+        What each entry of ``input_texts`` begins with (``"passage: "`` in that data set).
+    jobs : int, optional
+        As in :func:`with_plain_text`. In several processes the tokenizer is copied to each.
+
+    Returns
+    -------
+    pl.DataFrame or pl.LazyFrame
+        `cards` (lazy if it was lazy) with these columns, in place of any of the same name:
+
+        - ``tags_str``: ``TAGS``, and below it each tag as ``#tag`` with ``-`` for ``:``; null
+          where the tags are;
+        - ``text_str``, ``text_lists``: as :func:`with_sections`;
+        - ``processed_texts`` (list of string): ``tags_str``, a blank and a line end; then
+          ``text_lists``;
+        - ``tokens_length`` (list of Int64): tokens of each of these;
+        - ``input_texts`` (list of string): these in passages, as :func:`passages` packs them.
+
+        The last three are null where both ``tags`` and ``text`` are.
+
+    Raises
+    ------
+    MissingColumn
+        The cards have no ``text``.
+    CardlabError
+        As in :func:`passages`.
+    """
+    counting(tokenizer, max_tokens, prefix)  # what is wrong is said before any card is read
+    return _with(
+        cards, list(_SCHEMA), jobs, tokenizer=tokenizer, max_tokens=max_tokens, prefix=prefix
+    )
+
+
+def _with(cards: Any, columns: list[str], jobs: int | None, **options: Any) -> Any:
+    have = require(cards, "text")
+    needs = ["text", "tags"] if "tags" in have and "tags_str" in columns else ["text"]
+    make = partial(text_columns, columns=columns, **options)
+    schema = {name: _SCHEMA[name] for name in columns}
+    return with_batches(cards, needs, make, schema, jobs=jobs)
+
+
+def text_columns(
+    batch: pl.DataFrame,
+    *,
+    columns: list[str],
+    tokenizer: Any = None,
+    max_tokens: int = 512,
+    prefix: str = "",
+) -> pl.DataFrame:
+    """Give the text columns of one batch of cards, whichever engine it comes from."""
+    texts = section_texts_of_many(text or "" for text in batch["text"])
+    null = batch["text"].is_null().to_list()
+    lists = [None if no else parts for no, parts in zip(null, texts, strict=True)]
+    text_lists = pl.Series(lists, dtype=_TEXTS)
+    made = {"text_str": text_lists.list.join("\n\n"), "text_lists": text_lists}
+    if "tags_str" in columns:
+        count, room = counting(tokenizer, max_tokens, prefix)
+        lines = _tags(batch)
+        none = [no and line is None for no, line in zip(null, lines, strict=True)]
+        full = [
+            ([] if line is None else [line + " \n"]) + parts
+            for line, parts in zip(lines, texts, strict=True)
+        ]
+        # one call for all texts of the batch: tokenizers count many at once in parallel
+        flat = pl.Series([text for parts in full for text in parts], dtype=pl.String)
+        counts = iter(count(flat.to_list()) if len(flat) else [])
+        lengths = [[next(counts) for _ in parts] for parts in full]
+        inputs = [
+            packed(parts, count, room, prefix, sizes)
+            for parts, sizes in zip(full, lengths, strict=True)
+        ]
+
+        def column(values: list[Any], dtype: Any) -> pl.Series:
+            nulled = [None if no else value for no, value in zip(none, values, strict=True)]
+            return pl.Series(nulled, dtype=dtype)
+
+        made["tags_str"] = lines
+        made["processed_texts"] = column(full, _TEXTS)
+        made["tokens_length"] = column(lengths, pl.List(pl.Int64))
+        made["input_texts"] = column(inputs, _TEXTS)
+    return pl.DataFrame({name: made[name] for name in columns})
+
+
+def _tags(batch: pl.DataFrame) -> pl.Series:
+    """Give the line of tags of each card, null where the tags are."""
+    if "tags" not in batch.columns:
+        return pl.Series([None] * batch.height, dtype=pl.String)
+    tags = pl.col("tags").cast(_TEXTS)
+    marked = tags.list.eval("#" + pl.element().str.replace_all(":", "-", literal=True))
+    return batch.select("TAGS\n" + marked.list.join(" ", ignore_nulls=True)).to_series()

@@ -1,0 +1,288 @@
+"""The headings of a card and the source beneath them, as CommonMark reads it.
+
+The parser is comrak. In one pass over a card it gives HTML in which what the author wrote as text
+or code is escaped, so that a ``<`` is nearly always a tag, and in which each Markdown heading
+bears the lines it came from. Headings written in HTML bear none: they get a mark before parsing,
+and where the mark comes out inside a tag there is a heading, and not code or a comment.
+
+Everything here is done on UTF-8 bytes: one emoji would make a Python string four times as large,
+and every search in it as much slower.
+"""
+
+from __future__ import annotations
+
+import html as entities
+import re
+from bisect import bisect_right
+from collections.abc import Callable
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Section(NamedTuple):
+    """A part of a card: what stands between one heading and the next.
+
+    Attributes
+    ----------
+    level : int
+        1-6, or 0 for what stands before the first heading.
+    title : str
+        The heading without markup, links, pictures and emoji shortcodes; ``""`` at level 0.
+    body : str
+        The Markdown source after the heading, up to the next heading of any level.
+    """
+
+    level: int
+    title: str
+    body: str
+
+
+class Outline(NamedTuple):
+    """A parsed card, as UTF-8.
+
+    Attributes
+    ----------
+    source : bytes
+        The card, without YAML that was left at its top.
+    levels, titles : list of int, list of str
+        Of each heading.
+    pieces : list of bytes
+        The HTML before the first heading and after each of them, without code blocks and tables.
+    lines : list of (bytes, bytes)
+        First and last line of each heading, from 1; none where `spans` are known already.
+    spans : list of (int, int)
+        Where each heading begins and ends in the source.
+    """
+
+    source: bytes
+    levels: list[int]
+    titles: list[str]
+    pieces: list[bytes]
+    lines: list[tuple[bytes, bytes]]
+    spans: list[tuple[int, int]]
+
+
+def sections(markdown: str) -> list[Section]:
+    """Split a card at its headings.
+
+    Headings are those of CommonMark, in both styles (``#`` and underlined), in lists and quotes
+    too, and ``<h1>`` to ``<h6>`` written in HTML. A ``#`` in code, in HTML or in a comment is none.
+
+    Parameters
+    ----------
+    markdown : str
+        The body of one card.
+
+    Returns
+    -------
+    list of Section
+        ``level`` (0 for what precedes the first heading, which is given only if it is more than
+        blanks and opening tags), ``title`` (plain text, may be empty), ``body`` (Markdown
+        source). YAML that was left at the top between ``---`` lines is in no section.
+    """
+    source, levels, titles, _, lines, spans = outline(markdown)
+    if lines:
+        spans = _spans(source, lines)
+    ends = [start for start, _ in spans] + [len(source)]
+    intro = source[: ends[0]]
+    found = [] if _SAYS_NOTHING(intro) else [Section(0, "", intro.decode())]
+    return found + [
+        Section(level, title, source[start:end].decode())
+        for level, title, (_, start), end in zip(levels, titles, spans, ends[1:], strict=True)
+    ]
+
+
+@lru_cache(maxsize=1)  # whoever asks for the text and the sections of a card parses it once
+def outline(markdown: str) -> Outline:
+    """Parse a card."""
+    # half a surrogate pair, which a string in Python may hold and a file may not, becomes "?"
+    source = markdown.encode("utf-8", "replace")
+    front = _FRONT(source) if b"---" in source[:80] else None
+    if front:
+        source = source[front.end() :]
+    if _HTML_HEADING.search(source):
+        return _with_html_headings(source)
+    html = _prose(to_html(markdown if not front else source.decode()), source)
+    # per heading: level, first and last line, title, and the HTML up to the next
+    parts = _HEADING.split(html) if b"<h" in html else [html]
+    levels, titles = [int(x) for x in parts[1::5]], [plain_title(x) for x in parts[4::5]]
+    lines = list(zip(parts[2::5], parts[3::5], strict=True))
+    return Outline(source, levels, titles, parts[::5], lines, [])
+
+
+def _with_html_headings(source: bytes) -> Outline:
+    """Parse a card in which there may be headings in HTML."""
+    nonce = b"cardlab-h"
+    while nonce in source:  # nothing in the card may pass for a mark
+        nonce += b"h"
+    places: list[int] = []
+
+    def mark(match: re.Match[bytes]) -> bytes:
+        places.append(match.start())
+        return b"%b %b%d" % (match[0], nonce, len(places) - 1)
+
+    marked = _HTML_HEADING.sub(mark, source)
+    html = _prose(to_html(marked.decode()), source)
+    marks = re.compile(b" %b[0-9]+" % nonce)
+    closers = [match.end() for match in _CLOSING.finditer(source)]
+    lines = line_starts(source)
+    found = Outline(source, [], [], [], [], [])
+    done = html_done = 0
+    for match in re.compile(_ANY_HEADING.replace(b"MARK", nonce)).finditer(html):
+        if match[2]:
+            start, end = lines[int(match[2]) - 1], lines[min(int(match[3]), len(lines) - 1)]
+            close = html.find(b"</h%b>" % match[1], match.end())
+            close_end = close + len("</h1>")
+        else:
+            number = int(match[4])
+            start = places[number]
+            limit = places[number + 1] if number + 1 < len(places) else len(source)
+            end = _end_of_html_heading(source, start, limit, closers)
+            close, close_end = _end_of_title(html, match.end())
+        if start < done or match.start() < html_done:
+            continue  # an HTML heading in the line of a Markdown heading is part of its title
+        found.spans.append((start, end))
+        found.levels.append(int(match[1]))
+        found.titles.append(plain_title(marks.sub(b"", html[match.end() : close])))
+        found.pieces.append(marks.sub(b"", html[html_done : match.start()]))
+        done, html_done = end, close_end
+    found.pieces.append(marks.sub(b"", html[html_done:]))
+    return found
+
+
+def plain_title(html: bytes) -> str:
+    """Give the text of a heading's HTML."""
+    if b"<" in html:
+        html = _TAG.sub(b"", html.replace(b"<br", b" <br"))
+    title = html.decode()
+    if "&" in title:
+        title = entities.unescape(title)
+    if ":" in title:
+        title = _SHORTCODE.sub(" ", title)
+    return " ".join(title.split())
+
+
+def to_html(markdown: str) -> bytes:
+    """Render CommonMark with GitHub's tables, each block with its place in the source."""
+    try:
+        html = _renderer()(markdown)
+    except UnicodeEncodeError:
+        html = _renderer()(markdown.encode("utf-8", "replace").decode())
+    return html.encode()
+
+
+def _prose(html: bytes, source: bytes) -> bytes:
+    """Drop comments, scripts, style sheets, code blocks and tables.
+
+    Of the first three the source tells whether there are any. The names of tags that the author
+    wrote in capitals become small.
+    """
+    if b"\0" in source:
+        html = html.replace(b"\0", b"\xef\xbf\xbd")  # as CommonMark has it, in HTML too
+    if _CAPITALS.search(source):
+        html = _CAPITALS.sub(lambda match: match[0].lower(), html)
+    if b"<!--" in source:
+        html = _COMMENT.sub(b"", html)
+    if _UNSEEN_OPENS.search(source):
+        html = _UNSEEN.sub(b"", html)
+    return _without_blocks(html)
+
+
+def _without_blocks(html: bytes) -> bytes:
+    """Drop code blocks and tables, but none that holds a heading or never ends."""
+    found = _BLOCK(html)
+    if not found:
+        return html
+    parts, done = [], 0
+    unclosed = set()
+    while found:
+        name, start = found[1], found.start()
+        end = html.find(b"</%b>" % name, start) if name not in unclosed else -1
+        if end < 0:
+            unclosed.add(name)  # nor does any later one end
+            place = found.end()
+        else:
+            place = end + len(name) + 3
+            if not _HTML_HEADING.search(html, start, end):
+                parts.append(html[done:start])
+                done = place
+        found = _BLOCK(html, place)
+    parts.append(html[done:])
+    return b"\n".join(parts)
+
+
+@cache
+def _renderer() -> Callable[[str], str]:
+    import comrak
+
+    extensions = comrak.ExtensionOptions()
+    extensions.table = True
+    rendering = comrak.RenderOptions()
+    rendering.unsafe_ = True  # only read here, never shown
+    rendering.sourcepos = True
+    render = comrak.render_markdown
+    return lambda markdown: render(markdown, extensions, render_options=rendering)
+
+
+def line_starts(source: bytes) -> list[int]:
+    """Give where each line begins, and the end of the text; lines end as in CommonMark."""
+    if b"\r" in source:
+        return [0, *(match.end() for match in _LINE_BREAK.finditer(source)), len(source)]
+    ends = np.flatnonzero(np.frombuffer(source, np.uint8) == ord("\n")) + 1
+    return [0, *ends.tolist(), len(source)]
+
+
+def _spans(source: bytes, lines: list[tuple[bytes, bytes]]) -> list[tuple[int, int]]:
+    """Give where the lines of each heading begin and end."""
+    starts = line_starts(source)
+    last = len(starts) - 1
+    return [(starts[int(a) - 1], starts[min(int(b), last)]) for a, b in lines]
+
+
+def _end_of_html_heading(source: bytes, start: int, limit: int, closers: list[int]) -> int:
+    """Give where ``</h1>`` ends in the source, or the line where it never comes."""
+    nearest = bisect_right(closers, start)
+    if nearest < len(closers) and closers[nearest] <= limit:
+        return closers[nearest]
+    line = _LINE_BREAK.search(source, start, limit)
+    return line.end() if line else limit
+
+
+def _end_of_title(html: bytes, start: int) -> tuple[int, int]:
+    """Give where the title of a heading in HTML ends, and where its closing tag ends."""
+    tag = _HEADING_TAG.search(html, start)
+    if tag and tag[1]:
+        return tag.start(), tag.end()
+    limit = tag.start() if tag else len(html)
+    line = html.find(b"\n", start, limit)
+    end = line if line >= 0 else limit
+    return end, end
+
+
+# Each pattern ends in time linear in the text: it either stops at the next "<", or takes all that
+# is left where what it looks for never comes
+_TAG = re.compile(rb"<[/!?a-zA-Z][^<>]*>")
+_BLOCK = re.compile(rb"<(pre|table)\b").search
+_HTML_HEADING = re.compile(rb"<[hH][1-6](?=[\s/>])")
+_PLACE = rb' data-sourcepos="([0-9]+):[0-9]+-([0-9]+):[0-9]+"'
+_HEADING = re.compile(rb"<h([1-6])" + _PLACE + rb">(.*?)</h\1>", re.DOTALL)
+_ANY_HEADING = rb"<h([1-6])(?:" + _PLACE + rb"| MARK([0-9]+)[^<>]*)>"
+_HEADING_TAG = re.compile(rb"<(/?)h[1-6](?=[\s/>])[^<>]*>")
+_CLOSING = re.compile(rb"</[hH][1-6]\s*>")
+_CAPITALS = re.compile(rb"</?[A-Z][A-Za-z]*")
+_COMMENT = re.compile(rb"<!--(?:-?>|.*?(?:-->|\Z))", re.DOTALL)
+_UNSEEN_OPENS = re.compile(rb"<[sS](?:[cC][rR]|[tT][yY])")
+_UNSEEN = re.compile(rb"<(script|style)\b.*?(?:</\1\b[^<>]*>|\Z)", re.DOTALL)
+_SHORTCODE = re.compile(r"(?<![\w:]):[a-z+-][a-z0-9_+-]*:(?![\w:])")
+_LINE_BREAK = re.compile(rb"\r\n|\n|\r")
+_FRONT = re.compile(
+    rb"(?:\s|\xef\xbb\xbf)*+---[ \t]*(?:\r\n?|\n)(?=[A-Za-z_][\w-]*:)"
+    rb"(?:(?:[A-Za-z_][\w-]*:|[ \t#]|-[ \t])[^\r\n]*(?:\r\n?|\n)|(?:\r\n?|\n))*+"
+    rb"---[ \t]*(?:\r\n?|\n|\Z)"
+).match
+_SAYS_NOTHING = re.compile(
+    rb"(?:\s|<!--(?s:.*?)-->|</?(?:div|p|center|span|br|hr|section|header)\b[^<>]*>)*+",
+    re.IGNORECASE,
+).fullmatch

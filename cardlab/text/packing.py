@@ -1,0 +1,157 @@
+"""Texts of at most so many tokens, for an embedding model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..schema import CardlabError, at_least
+from .outline import Section
+from .plain import plain_text, section_texts
+from .tokens import Counter, token_counter
+
+
+def passages(
+    markdown: str | Sequence[Section] | Sequence[str],
+    *,
+    tokenizer: Any = None,
+    max_tokens: int = 512,
+    prefix: str = "",
+    tags: Iterable[str] | None = None,
+) -> list[str]:
+    """Cut the words of a card into passages for an embedding model.
+
+    Parameters
+    ----------
+    markdown : str, or sequence of Section or of str
+        The body of one card, or its sections as :func:`sections` gives them, or plain texts.
+    tokenizer : tokenizers.Tokenizer or callable, optional
+        Counts tokens: a ``tokenizers.Tokenizer``, or a function from a text to its tokens or their
+        number. Without one they are estimated (about a token for six letters of Latin, three
+        digits, one mark, one Chinese character), which can be 15 % off: leave room.
+    max_tokens : int
+        Most tokens of a passage, `prefix` included.
+    prefix : str
+        What each passage begins with, as some models want (``"passage: "``).
+    tags : iterable of str, optional
+        Tags for a first line ``TAGS``.
+
+    Returns
+    -------
+    list of str
+        As many sections as fit stand together. A section that is too long is cut between
+        sentences, a sentence between words, a word anywhere. Only a single character of more than
+        `max_tokens` exceeds them. Without words and tags, no passage.
+
+    Raises
+    ------
+    CardlabError
+        `max_tokens` is no whole number above 0, the prefix alone takes it all, or the tokenizer
+        is none.
+    """
+    count, room = counting(tokenizer, max_tokens, prefix)
+    if isinstance(markdown, str):
+        texts = section_texts(markdown)
+    else:
+        texts = [_text(part) if isinstance(part, Section) else part for part in markdown]
+    return packed(([tags_line(tags)] if tags is not None else []) + texts, count, room, prefix)
+
+
+def counting(tokenizer: Any, max_tokens: int, prefix: str) -> tuple[Counter, int]:
+    """Check the arguments; give the counter of tokens, and the most that a passage may have."""
+    at_least(max_tokens, 1, name="max_tokens")
+    if not isinstance(prefix, str):
+        raise CardlabError(f"prefix must be a text, not {type(prefix).__name__}.")
+    count = token_counter(tokenizer)
+    if prefix and (taken := count([prefix])[0]) >= max_tokens:
+        raise CardlabError(
+            f"the prefix {prefix!r} has {taken} tokens, which leaves no room in max_tokens="
+            f"{max_tokens}. Raise max_tokens or shorten the prefix."
+        )
+    return count, max_tokens
+
+
+def tags_line(tags: Iterable[str]) -> str:
+    """Give the first text of a card: its tags, a ``#`` before each and ``-`` for ``:``."""
+    return "TAGS\n" + " ".join("#" + tag.replace(":", "-") for tag in tags) + " \n"
+
+
+def packed(
+    texts: list[str], count: Counter, max_tokens: int, prefix: str, sizes: list[int] | None = None
+) -> list[str]:
+    """Join texts, in order, to passages of at most `max_tokens`; `sizes`, if known, in tokens."""
+    taken = count([prefix])[0] if prefix else 0
+    parts = [text if text.endswith("\n") else text + "\n\n" for text in texts if text.strip()]
+    if sizes is None or len(parts) < len(texts):
+        sizes = count(parts) if parts else []
+    passages_ = _filled(parts, sizes, count, max_tokens - taken)
+    # tokens at a seam may differ from those of the parts, so what is handed over is counted
+    done: list[str] = []
+    pending = [passage.strip() for passage in reversed(passages_)]
+    totals = count([prefix + passage for passage in pending]) if pending else []
+    while pending:
+        passage, size = pending.pop(), totals.pop()
+        halves = _pieces(passage) if size > max_tokens else []
+        if len(halves) < 2:
+            done.append(prefix + passage)
+            continue
+        middle = len(halves) // 2
+        rest = ["".join(halves[middle:]).strip(), "".join(halves[:middle]).strip()]
+        rest = [part for part in rest if part]
+        pending += rest
+        totals += count([prefix + part for part in rest])
+    return done
+
+
+def _filled(
+    parts: list[str], sizes: list[int], count: Counter, room: int, *, within: bool = False
+) -> list[str]:
+    """Put parts together as long as they fit; cut those that do not fit alone.
+
+    `within` a section the first piece of a long part follows what stands before it.
+    """
+    passages_: list[str] = []
+    current, used = "", 0
+    for part, size in zip(parts, sizes, strict=True):
+        if used + size <= room:
+            current, used = current + part, used + size
+            continue
+        pieces = _pieces(part) if size > room else []
+        if len(pieces) > 1:
+            pieces = [current, *pieces] if current and within else pieces
+            if current and not within:
+                passages_.append(current)
+            *full, current = _filled(pieces, count(pieces), count, room, within=True)
+            passages_ += full
+            used = count([current])[0]
+            continue
+        if current:
+            passages_.append(current)
+        current, used = part, size
+    return [*passages_, current] if current else passages_
+
+
+def _pieces(text: str) -> list[str]:
+    """Cut a text into its sentences; one sentence into words; one word into halves."""
+    for boundary in (_SENTENCE_END, _BLANKS):
+        ends = [match.end() for match in boundary.finditer(text)]
+        if ends and ends[-1] == len(text):
+            ends.pop()
+        if ends:
+            pairs = zip([0, *ends], [*ends, len(text)], strict=True)
+            return [text[start:end] for start, end in pairs]
+    half = len(text) // 2
+    return [text[:half], text[half:]] if half else [text]
+
+
+def _text(section: Section) -> str:
+    head = f"{'#' * section.level} {section.title}".strip()
+    return "\n\n".join(part for part in (head, plain_text(section.body)) if part)
+
+
+# A full stop with a blank after it, the full stops of other scripts without, or the end of a line
+_SENTENCE_END = re.compile(
+    r"(?:(?<![.!?…])[.!?…]++[\"'”’»)\]]*+(?=\s)|[。！？｡؟۔।॥။።]++[\"'”’」』）)]*+|\n)\s*+"
+)
+_BLANKS = re.compile(r"\s++")
