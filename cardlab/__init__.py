@@ -73,6 +73,14 @@ _HOME = {
         "with_sections",
         "with_text_lengths",
     ],
+    "coverage": [
+        "card_coverage",
+        "coverage_sections",
+        "documentation_gaps",
+        "heading_meanings",
+        "section_coverage",
+        "unmapped_headings",
+    ],
     "families": ["template_families", "with_families"],
     "embeddings": [
         "between_clusters",
@@ -101,6 +109,7 @@ _HOME = {
         "plot_concentration",
         "plot_cooccurrence",
         "plot_counts",
+        "plot_coverage",
         "plot_crosstab",
         "plot_diversity",
         "plot_doubling",
@@ -137,6 +146,7 @@ if TYPE_CHECKING:
         plot_concentration,
         plot_cooccurrence,
         plot_counts,
+        plot_coverage,
         plot_crosstab,
         plot_diversity,
         plot_doubling,
@@ -153,6 +163,14 @@ if TYPE_CHECKING:
     from .comparison import compare, compare_ids, compare_values
     from .conflicts import license_conflicts
     from .contingency import crosstab
+    from .coverage import (
+        card_coverage,
+        coverage_sections,
+        documentation_gaps,
+        heading_meanings,
+        section_coverage,
+        unmapped_headings,
+    )
     from .display import key_figures, note, provenance, show_table, where_possible
     from .embeddings import (
         between_clusters,

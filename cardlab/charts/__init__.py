@@ -4,6 +4,7 @@ from .base import use_theme
 from .comparison import plot_comparison
 from .contingency import plot_crosstab
 from .counts import plot_counts
+from .coverage import plot_coverage
 from .doubling import plot_doubling
 from .heatmap import plot_cooccurrence
 from .lengths import plot_lengths
@@ -23,6 +24,7 @@ __all__ = [
     "plot_concentration",
     "plot_cooccurrence",
     "plot_counts",
+    "plot_coverage",
     "plot_crosstab",
     "plot_diversity",
     "plot_doubling",

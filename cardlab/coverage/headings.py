@@ -1,0 +1,242 @@
+"""What a heading means: its words compared with those of ``data/sections.toml``."""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from typing import Any, NamedTuple
+
+from .standards import definitions
+
+#: Headings longer than this are prose; only so much of them is read.
+MAX_CHARS = 200
+
+_CJK = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7a3\uff66-\uff9f"
+_HAS_CJK = re.compile(f"[{_CJK}]")
+_ACCENTS = re.compile("[\u0300-\u036f\ufe0e\ufe0f\u200d]")
+_OPTIONAL = re.compile(r"[\[(]\s*(?:optional|if applicable|if any)\s*[\])]")
+_NUMBER = re.compile(
+    r"(?:step\s+)?(?:[\[(]?\d{1,2}(?:\.\d{1,2}){0,3}[.):\]、]|\d{1,2}(?:\.\d{1,2}){1,3}|[ivx]{1,5}[.)]|[a-h][.)])\s+|\d\ufe0f?\u20e3\s*"
+)
+_BREAK = re.compile(r"[,/:;|()\[\]{}+–—•·、，：；（）【】「」/?？!！]|(?<=\s)-(?=\s)")
+_BLANKS = str.maketrans({"'": " ", "’": " ", "&": " and "})
+_NOT_WORD = re.compile(rf"[^\w{_CJK}|]+|_+")
+_SPLIT_CJK = re.compile(f"([{_CJK}]+)")
+
+
+class Meaning(NamedTuple):
+    """What a heading says by itself.
+
+    Attributes
+    ----------
+    words : str
+        The heading as it is compared.
+    concepts : tuple of str
+        What it names, sorted; empty where nothing is known.
+    weak : bool
+        Only words that mean less than the section they stand in ("summary", "overview").
+    complete : bool
+        All of its words are accounted for.
+    """
+
+    words: str
+    concepts: tuple[str, ...]
+    weak: bool
+    complete: bool
+
+
+def fold(title: str) -> str:
+    """Give a heading as it is compared: words in lower case, parts divided by ``|``.
+
+    Without accents, emoji, numbering, markup, punctuation, hyphens, the s of a plural, and the
+    template's "[optional]".
+    """
+    text = unicodedata.normalize("NFKC", title[:MAX_CHARS]).casefold()
+    text = _OPTIONAL.sub(" ", text).replace("(s)", "s").lstrip(" *_#>~`-–—•")
+    text = _NUMBER.sub("", text.lstrip(), count=1) if _NUMBER.match(text.lstrip()) else text
+    text = _ACCENTS.sub("", unicodedata.normalize("NFD", text))
+    text = unicodedata.normalize("NFC", text).translate(_BLANKS)
+    text = _NOT_WORD.sub(" ", _BREAK.sub("|", text))
+    text = _SPLIT_CJK.sub(r" \1 ", text) if _HAS_CJK.search(text) else text
+    words = [_singular(word) for word in text.replace("|", " | ").split()]
+    if words == ["use"] and "uses" in text:
+        words = ["uses"]  # alone, "Uses" is what it is for and "Use" is how
+    return re.sub(r"(?:^\| ?)|(?: ?\|)+$", "", re.sub(r"\|(?: \|)+", "|", " ".join(words))).strip()
+
+
+def _singular(word: str) -> str:
+    """Drop the s of a plural, as English, French, Spanish and Portuguese write it."""
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    return word[:-1] if len(word) > 3 and word[-1] == "s" and word[-2] != "s" else word
+
+
+class _Words(NamedTuple):
+    """The phrases of the data file, folded: what each means."""
+
+    whole: dict[str, frozenset[str]]
+    anywhere: dict[str, frozenset[str]]
+    weak: dict[str, frozenset[str]]
+    first: dict[str, frozenset[str]]
+    otherwise: dict[str, frozenset[str]]
+    under: dict[str, dict[str, str]]
+    cjk: re.Pattern[str]
+    longest: int
+
+
+def phrase(text: str) -> str:
+    """Fold a phrase of the data file: as a heading, without its parts."""
+    folded = fold(text).replace("| ", "").replace(" |", "")
+    return folded.replace(" ", "") if _HAS_CJK.search(folded) else folded
+
+
+@functools.cache
+def _known() -> _Words:
+    kinds = ("whole", "anywhere", "weak", "first", "otherwise")
+    tables: dict[str, dict[str, set[str]]] = {kind: {} for kind in kinds}
+    under: dict[str, dict[str, str]] = {}
+    for concept, definition in definitions()["concepts"].items():
+        for kind, table in tables.items():
+            for phrases in definition.get(kind, {}).values():
+                for text in phrases:
+                    table.setdefault(phrase(text), set()).add(concept)
+        for family, phrases in definition.get("under", {}).items():
+            under.setdefault(family, {}).update({phrase(text): concept for text in phrases})
+    frozen = {
+        kind: {text: frozenset(found) for text, found in table.items()}
+        for kind, table in tables.items()
+    }
+    cjk = sorted((t for t in frozen["anywhere"] if _HAS_CJK.search(t)), key=len, reverse=True)
+    return _Words(
+        frozen["whole"],
+        frozen["anywhere"],
+        frozen["weak"],
+        frozen["first"],
+        frozen["otherwise"],
+        under,
+        re.compile("|".join(map(re.escape, cjk))),
+        max(text.count(" ") + 1 for text in {**frozen["anywhere"], **frozen["otherwise"]}),
+    )
+
+
+@functools.lru_cache(maxsize=200_000)
+def meaning(title: str) -> Meaning:
+    """Say what a heading means by itself, without the sections it stands in."""
+    known = _known()
+    words = fold(title)
+    bare = phrase(title)
+    exact = known.whole.get(bare, frozenset())
+    if "|" not in words:  # else each part speaks for itself
+        exact |= known.anywhere.get(bare, frozenset())
+    if exact:
+        return Meaning(words, tuple(sorted(exact)), False, True)
+    if bare in known.weak:
+        return Meaning(words, tuple(sorted(known.weak[bare])), True, True)
+    found, faint, complete = _named(words.split(), known, known.anywhere)
+    if not found and not faint:
+        found, faint, complete = _named(words.split(), known, known.otherwise)
+    named = found or faint or known.first.get(words.partition(" ")[0], frozenset())
+    return Meaning(words, tuple(sorted(named)), not found and bool(faint), complete)
+
+
+def _named(
+    tokens: list[str], known: _Words, anywhere: dict[str, frozenset[str]]
+) -> tuple[set[str], set[str], bool]:
+    """Give the concepts that a heading names, those that it names weakly, and whether fully."""
+    found: set[str] = set()
+    faint: set[str] = set()
+    complete = bool(tokens)
+    for part, used in _parts(tokens, _spend(tokens, known, anywhere, found)):
+        text = " ".join(part)
+        text = text.replace(" ", "") if _HAS_CJK.search(text) else text
+        if text in known.whole:
+            found |= known.whole[text]
+        elif text in known.weak:
+            faint |= known.weak[text]
+        elif used < len(part):
+            complete = False
+    return found, faint, complete and bool(found or faint)
+
+
+def _spend(
+    tokens: list[str], known: _Words, anywhere: dict[str, frozenset[str]], found: set[str]
+) -> set[int]:
+    """Find the phrases in a heading; give the places of the words that are so accounted for.
+
+    At each word the longest phrase counts, and its words count for nothing else.
+    """
+    real = [at for at, token in enumerate(tokens) if token != "|"]
+    spent: set[int] = set()
+    at = 0
+    while at < len(real):
+        room = min(known.longest, len(real) - at)
+        while real[at + room - 1] - real[at] >= room:
+            room -= 1  # a phrase does not go on beyond the end of a part
+        for size in range(room, 0, -1):
+            if named := anywhere.get(" ".join(tokens[i] for i in real[at : at + size])):
+                found |= named
+                spent.update(real[at : at + size])
+                at += size - 1
+                break
+        at += 1
+    for i in real:  # where nothing divides words, phrases are looked for inside
+        if i not in spent and _HAS_CJK.search(tokens[i]):
+            joined, here = _run(tokens, i)
+            hits = known.cjk.findall(joined)
+            for hit in hits:
+                found |= known.anywhere[hit]
+            if hits and len("".join(hits)) * 2 >= len(joined):
+                spent.update(here)
+    return spent
+
+
+def _run(tokens: list[str], start: int) -> tuple[str, list[int]]:
+    """Join the neighbouring words of one such script: Korean puts blanks where it likes."""
+    end = start
+    while end < len(tokens) and _HAS_CJK.search(tokens[end]):
+        end += 1
+    return "".join(tokens[start:end]), list(range(start, end))
+
+
+@functools.cache
+def _joining() -> frozenset[str]:
+    return frozenset(definitions()["words"]["joining"])
+
+
+def _parts(tokens: list[str], spent: set[int]) -> list[tuple[list[str], int]]:
+    """Divide a heading at its punctuation and its "and"; leave out parts that are accounted for.
+
+    With each part: how many of its words are accounted for.
+    """
+    parts: list[tuple[list[str], set[int]]] = [([], set())]
+    for at, token in enumerate(tokens):
+        if token == "|" or (token in _joining() and at not in spent):
+            parts.append(([], set()))
+            continue
+        parts[-1][0].append(token)
+        if at in spent:
+            parts[-1][1].add(at)
+    return [(part, len(used)) for part, used in parts if part and len(used) < len(part)]
+
+
+@functools.lru_cache(maxsize=50_000)
+def under(title: str, parents: tuple[str, ...]) -> str | None:
+    """Give the concept that a heading means only inside a section of one of `parents`."""
+    families = definitions()["families"]
+    for family, named in _known().under.items():
+        if not set(families[family]).isdisjoint(parents) and (found := named.get(phrase(title))):
+            return found
+    return None
+
+
+@functools.cache
+def asked_for() -> frozenset[str]:
+    """Give the concepts that a section of any standard names."""
+    standards: dict[str, Any] = definitions()["standards"]
+    return frozenset(
+        concept
+        for standard in standards.values()
+        for item in standard["sections"]
+        for concept in item["concepts"]
+    )
