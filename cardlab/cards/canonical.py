@@ -117,8 +117,8 @@ def _as_list(column: pl.Expr, dtype: pl.DataType, *, separator: str | None) -> p
     if isinstance(dtype, (pl.List, pl.Array)):
         if isinstance(dtype, pl.Array):
             column = column.arr.to_list()
-        lists = column.cast(STRINGS)
-        return lists.map_batches(_without_nulls, return_dtype=STRINGS, is_elementwise=True)
+        # does the same as list.drop_nulls in a fraction of the time
+        return column.cast(STRINGS).list.filter(pl.element().is_not_null())
     text = column.cast(pl.String)
     if separator is None:
         plain = pl.when(text == "").then(pl.lit([], STRINGS)).otherwise(pl.concat_list(text))
@@ -133,12 +133,6 @@ def _as_list(column: pl.Expr, dtype: pl.DataType, *, separator: str | None) -> p
         .then(listed)
         .otherwise(plain)
     )
-
-
-def _without_nulls(lists: pl.Series) -> pl.Series:
-    """Drop the nulls within lists; most columns have none, and finding that out costs little."""
-    items = lists.explode(empty_as_null=False, keep_nulls=False)
-    return lists.list.drop_nulls() if items.null_count() else lists
 
 
 def _written_lists(texts: pl.Series) -> pl.Series:

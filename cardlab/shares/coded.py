@@ -92,30 +92,41 @@ def _count_plain(
 
     None where lists hold nulls, which needs to be told card by card.
     """
-    lengths = values.list.len()
-    flat = values.explode(empty_as_null=False, keep_nulls=False)
-    if flat.null_count() or not isinstance(flat.dtype, pl.Categorical):
+    inner = values.dtype.inner  # type: ignore[attr-defined]
+    if not isinstance(inner, pl.Categorical):
         return None
-    names = flat.dtype.categories.to_series().cast(pl.String)
-    several = _codes(values.filter(lengths > 1))
-    alone = np.bincount(flat.to_physical().to_numpy(), minlength=len(names))
-    alone -= np.bincount(several.code, minlength=len(names))
-    once = _once(_renamed(Codes(several.row, several.code, names), rename))
-    found = np.flatnonzero(alone)
-    one = _renamed(Codes(found, found, names), rename)
-    counts = pl.concat(
-        [
-            pl.DataFrame({values.name: one.names.gather(one.code), "n": alone[found]}),
-            pl.DataFrame(
-                {values.name: once.names, "n": np.bincount(once.code, minlength=len(once.names))}
-            ),
-        ]
-    )
-    table = counts.group_by(values.name).agg(pl.col("n").sum()).filter(pl.col("n") > 0)
-    n_declared = int((lengths > 0).sum())
-    whole = (pl.DataFrame({"n": [n]}, schema={"n": pl.Int64}) for n in (len(values), n_declared))
-    every, declared = whole
-    return table.with_columns(pl.col("n").cast(pl.Int64)), every, declared
+    lists = values.to_physical().rechunk().to_arrow()
+    # what Arrow holds is looked at where it lies; polars' own explode would copy it
+    offsets = lists.offsets.to_numpy()
+    items = lists.values[offsets[0] : offsets[-1]]
+    lengths = np.diff(offsets)
+    if items.null_count or (lists.null_count and lengths[values.is_null().to_numpy()].any()):
+        return None
+    names = inner.categories.to_series().cast(pl.String)
+    code = items.to_numpy()
+    used = np.bincount(code, minlength=max(len(names), 1))
+    place, new = _places(names, used, rename)
+    n = np.zeros(len(place), dtype=np.int64)
+    np.add.at(n, place, used)
+    again = _repeated(code, lengths, offsets - offsets[0], place)
+    n -= np.bincount(again, minlength=len(n))
+    table = pl.DataFrame({values.name: new, "n": n[: len(new)]})
+    whole = [pl.DataFrame({"n": [n]}) for n in (len(values), int((lengths > 0).sum()))]
+    return table.filter(pl.col("n") > 0), whole[0], whole[1]
+
+
+def _repeated(code: Any, lengths: Any, offsets: Any, place: Any) -> Any:
+    """Give the number of each item that its card has already, once for each time too many."""
+    several = lengths > 1
+    length = lengths[several]
+    # where the items of these cards lie among all
+    first = np.repeat(offsets[:-1][several] - (np.cumsum(length) - length), length)
+    item = place[code[np.arange(len(first)) + first]]
+    key = np.repeat(np.arange(len(length)), length) * len(place) + item
+    if len(length) * len(place) < 2**32:
+        key = key.astype(np.uint32)  # half as many bytes to sort
+    key.sort()
+    return (key[1:][key[1:] == key[:-1]] % len(place)).astype(np.int64)
 
 
 def _categories(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -177,12 +188,22 @@ def _renamed(codes: Codes, rename: Callable[[str], str] | None) -> Codes:
     """Count under other names: Python is called once for each distinct one."""
     if rename is None:
         return codes
+    used = np.bincount(codes.code, minlength=len(codes.names))
+    place, names = _places(codes.names, used, rename)
+    return Codes(codes.row, place[codes.code], names)
+
+
+def _places(
+    names: pl.Series, used: Any, rename: Callable[[str], str] | None
+) -> tuple[Any, pl.Series]:
+    """Give the new number of each old one that is used, and what the new ones stand for."""
+    if rename is None:
+        return np.arange(max(len(names), 1)), names
     number: dict[str, int] = {}
-    used = np.bincount(codes.code, minlength=len(codes.names)) > 0
-    place = np.zeros(len(codes.names), dtype=np.int64)
+    place = np.zeros(max(len(names), 1), dtype=np.int64)
     for old in np.flatnonzero(used):
-        place[old] = number.setdefault(rename(codes.names[int(old)]), len(number))
-    return Codes(codes.row, place[codes.code], pl.Series(list(number), dtype=pl.String))
+        place[old] = number.setdefault(rename(names[int(old)]), len(number))
+    return place, pl.Series(list(number), dtype=pl.String)
 
 
 def _with_none(codes: Codes, n: int) -> Codes:
