@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from ..schema import INSTANT, STRINGS, CardlabError, collect, lazy, require
+from ..shares import family_key, first_of_families
 
 # names of our own, so that a column may have any name
 _VALUE, _FAMILY, _ID, _DATE, _BESIDE = "__value", "__family", "__id", "__date", "__beside_"
@@ -136,10 +137,10 @@ def encode(
     more = []
     if families is not None:
         own |= {_FAMILY: families, _ID: "id"}
-        more = [_family_key(families), pl.col(_ID)]
+        more = [family_key(families, _FAMILY), pl.col(_ID)]
     coded, others, rows = _encode(cards, own, more)
     if families is not None:
-        coded = replace(coded, is_first=_first_of_family(rows))
+        coded = replace(coded, is_first=first_of_families(rows[_FAMILY], rows[_ID]))
     if not beside:
         return coded
     n_same = {name: _same(coded, others[name]) for name in beside}
@@ -215,26 +216,3 @@ def _same(coded: Coded, other: Coded) -> Any:
         same = keys[1][there[np.searchsorted(keys[0], keys[1])] == keys[1]]
         counts += np.bincount(same & _LOW, minlength=len(counts))
     return counts
-
-
-def _family_key(families: str) -> pl.Expr:
-    """Give what cards of one family share; of a text only a hash, so that none is kept."""
-    key = pl.col(_FAMILY)
-    if families != "text":
-        return key
-    text = key.cast(pl.String)
-    # a blank text is no copy of another
-    return pl.when(text.str.contains(r"\S")).then(text.hash(seed=0)).alias(_FAMILY)
-
-
-def _first_of_family(rows: pl.DataFrame) -> Any:
-    """Mark the first card by id of each family, and every card without one."""
-    lone = rows[_FAMILY].is_null().to_numpy().copy()
-    first = (
-        rows.with_row_index("row")
-        .drop_nulls(_FAMILY)
-        .sort(_FAMILY, _ID, "row", nulls_last=True)
-        .unique(_FAMILY, keep="first", maintain_order=True)
-    )
-    lone[first["row"].to_numpy()] = True
-    return lone
