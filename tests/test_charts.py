@@ -116,3 +116,58 @@ def test_wrong_frames_say_which_call_makes_the_right_one(cards):
 def test_one_tag_and_two_tags_draw():
     two = cl.cooccurrence(pl.DataFrame({"tags": [["a", "b"], ["a"]]}), min_cards=1)
     assert cl.plot_cooccurrence(two).to_dict()
+
+
+def test_groups_of_lengths_keep_their_colours():
+    """A group has the colour of its place in `order`, whatever else is in the frame."""
+    few = pl.DataFrame({"group": ["b"] * 9 + ["a"] * 3 + [None] * 2, "n": range(14)})
+    curves = cl.length_ecdf(few, measure="n", by="group")
+
+    def colours(frame, order):
+        scale = cl.plot_lengths(frame, order=order).to_dict()["encoding"]["color"]["scale"]
+        return dict(zip(scale["domain"], scale["range"], strict=True))
+
+    first, second, third = charts.base.CATEGORIES[:3]
+    assert colours(curves, None) == {"b": first, "a": second, "not declared": third}
+    assert colours(curves, ["a", "b"]) == {"a": first, "b": second, "not declared": third}
+    assert colours(curves, ["x", "a", None]) == {
+        **{"a": second, "not declared": third},
+        "b": charts.base.CATEGORIES[3],
+    }
+    summary = cl.length_summary(few, measure="n", by="group")
+    rows = cl.plot_lengths(summary, order=["a", None, "b"]).to_dict()["layer"][0]["encoding"]["y"]
+    assert rows["sort"] == ["a", "not declared", "b"]
+    with pytest.raises(cl.CardlabError, match="order must be a list of groups"):
+        cl.plot_lengths(curves, order="ab")
+
+
+def test_curves_have_a_legend():
+    words = pl.DataFrame({"group": ["one", "two"] * 5, "n": range(10)})
+    chart = cl.plot_lengths(cl.length_ecdf(words, measure="n", by="group"))
+    svg = vl_convert.vegalite_to_svg(chart.to_dict(), vl_version="6.4")
+    assert ">one</text>" in svg and ">two</text>" in svg
+
+
+def test_medians_that_lie_close_have_ticks():
+    cards = pl.DataFrame({"group": ["one", "two"] * 20, "n": range(120, 360, 6)})
+    chart = cl.plot_lengths(cl.length_summary(cards, measure="n", by="group"))
+    svg = vl_convert.vegalite_to_svg(chart.to_dict(), vl_version="6.4")
+    assert ">200</text>" in svg and ">300</text>" in svg and ">0</text>" not in svg
+
+
+def test_a_relation_to_nothing_but_zeros_has_an_axis():
+    cards = pl.DataFrame({"n": range(40), "likes": [0] * 39 + [1]})
+    chart = cl.plot_lengths(cl.length_relation(cards, measure="n", to="likes"))
+    svg = vl_convert.vegalite_to_svg(chart.to_dict(), vl_version="6.4")
+    assert ",000,000<" not in svg and ">1</text>" in svg
+
+
+def test_families_are_named_by_number_and_small_shares_are_told_apart():
+    texts = [f"own words of card {i} alpha{i} beta{i}" for i in range(400)]
+    texts += ["the same words here"] * 3 + ["the same words there"] * 2
+    cards = pl.DataFrame({"id": [f"a/{i}" for i in range(405)], "text": texts})
+    chart = cl.plot_counts(cl.template_families(cards)).to_dict()
+    assert chart["layer"][0]["encoding"]["y"]["sort"][0].startswith("0: ")
+    svg = vl_convert.vegalite_to_svg(chart, vl_version="6.4")
+    assert ">0.2%<" in svg
+    assert "family" in str(chart["layer"][0]["encoding"]["tooltip"][0])

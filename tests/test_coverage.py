@@ -239,6 +239,54 @@ def test_groups_and_what_is_not_counted():
     assert (found["filled_share"] <= found["share_high"]).all()
 
 
+def test_copies_count_once():
+    own = "## Citation\n\nMe 2020"
+    cards = frame(own, own, "## Citation\n\nTODO", "", "", family=[3, 3, 3, None, None])
+    found = cl.section_coverage(cards, standard="liang2024", families="family")
+    cited = found.row(by_predicate=pl.col("section") == "Citation", named=True)
+    assert (cited["n_filled"], cited["n_cards"]) == (2, 5)
+    assert (cited["n_filled_families"], cited["n_families"]) == (1, 3)
+    assert cited["family_share"] == pytest.approx(1 / 3)
+    exact = cl.section_coverage(cards, standard="liang2024", families="text")
+    assert set(exact["n_families"]) == {4}
+    # a family has what its first card has, and its group
+    by = cards.with_columns(pl.Series("tag", ["a", "b", "b", "b", "b"]))
+    groups = cl.section_coverage(by, standard="liang2024", families="family", by="tag")
+    counted = groups.filter(pl.col("section") == "Citation").select("tag", "n_families")
+    assert dict(counted.iter_rows()) == {"a": 1, "b": 2}
+    only = by.head(3).filter(pl.col("tag") == "b").vstack(by.head(1))
+    lone = cl.section_coverage(only, standard="liang2024", families="family", by="tag")
+    assert lone.filter(pl.col("tag") == "b")["family_share"].is_null().all()
+    with pytest.raises(MissingColumn, match="no column 'copies'"):
+        cl.section_coverage(cards, families="copies")
+
+
+def test_several_standards_in_one_reading(real_cards):
+    real_cards = real_cards.head(120)
+    found = cl.section_coverage(real_cards, standard=list(STANDARDS), families="text")
+    assert found["standard"].unique(maintain_order=True).to_list() == list(STANDARDS)
+    for standard in STANDARDS:
+        rows = found.filter(pl.col("standard") == standard).drop("standard")
+        alone = cl.section_coverage(real_cards, standard=standard, families="text")
+        assert rows.equals(alone)
+        plain = cl.section_coverage(real_cards, standard=standard)
+        assert alone.select(plain.columns).equals(plain)
+        once = real_cards.sort("id").filter(
+            ~pl.col("text").str.contains(r"\S") | pl.col("text").is_first_distinct()
+        )
+        counted = cl.section_coverage(once, standard=standard, min_shared=10**6)["n_filled"]
+        whole = cl.section_coverage(
+            real_cards, standard=standard, families="text", min_shared=10**6
+        )
+        assert whole["n_filled_families"].to_list() == counted.to_list()
+    for wrong in ([], ["eu_gpai", "eu_gpai"]):
+        with pytest.raises(CardlabError, match="standard must name at least one standard"):
+            cl.section_coverage(real_cards, standard=wrong)
+    for wrong in (["eu"], 5, None, [["eu_gpai"]]):
+        with pytest.raises(CardlabError, match="standard must be one of"):
+            cl.section_coverage(real_cards, standard=wrong)
+
+
 def test_per_card_agrees_with_counts(real_cards):
     real_cards = real_cards.head(200)
     for standard in ("huggingface", "eu_gpai"):

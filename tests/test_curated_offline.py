@@ -22,7 +22,9 @@ PAGES = [
     "index",
 ]
 #: Charts that each page has on a corpus that has every column.
-CHARTS = dict(zip(PAGES, [4, 4, 13, 4, 2, 0, 3, 9, 0], strict=True))
+CHARTS = dict(zip(PAGES, [4, 4, 13, 8, 2, 0, 3, 9, 0], strict=True))
+#: Of these, the charts that need a column which the real corpus lacks (downloads, likes).
+NOT_REAL = {"04-text-lengths": 2}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,8 @@ def test_page(corpus, page, request):
     assert seen["dialogs"] == []
     assert not seen["pwned"]
     assert seen["n_charts"] == len(seen["marks"])
-    assert seen["n_charts"] == CHARTS[page]
+    lacking = NOT_REAL.get(page, 0) if corpus == "real" else 0
+    assert seen["n_charts"] == CHARTS[page] - lacking
     for marks in seen["marks"]:
         assert sum(marks.values()) >= 5
     if page != "index":

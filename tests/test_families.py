@@ -157,6 +157,13 @@ def test_short_blank_and_wordless_texts():
     assert cl.template_families(cards)["name"].to_list() in (["one, two", None], ["two, one", None])
 
 
+def test_names_are_words_that_a_reader_sees():
+    text = "<sup>1</sup> <sup>2</sup> <!-- hidden hidden hidden --> https://example.org/a parrot"
+    assert cl.template_families(frame([text, text]))["name"].to_list() == ["parrot"]
+    open_tag = "<" * 400_000 + " parrot"  # ends, and soon
+    assert cl.template_families(frame([open_tag, open_tag]))["name"].to_list() == ["parrot"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -9,7 +9,7 @@ import polars as pl
 
 from .base import ACCENT, FAINT, INK, clean, finish, need, not_declared, percent, tooltips, values
 
-_LABELS = ("tag", "license", "language", "license_class", "value", "group", "problem")
+_LABELS = ("tag", "license", "language", "license_class", "value", "group", "problem", "family")
 _NOUN = {
     "tag": "tags",
     "license": "licences",
@@ -18,7 +18,10 @@ _NOUN = {
     "value": "values",
     "group": "groups",
     "problem": "problems",
+    "family": "families",
 }
+_ENDS = ("card_share", "share_high")
+_ONE = {"licence classes": "licence class", "families": "family"}
 
 
 def plot_counts(
@@ -30,8 +33,9 @@ def plot_counts(
     ----------
     counts : pl.DataFrame
         From :func:`cardlab.tag_counts`, :func:`cardlab.license_counts`,
-        :func:`cardlab.class_counts` or :func:`cardlab.language_counts`: a column of names,
-        ``n_cards``, ``card_share`` and, for the interval, ``share_low`` and ``share_high``.
+        :func:`cardlab.class_counts`, :func:`cardlab.language_counts` or
+        :func:`cardlab.template_families`: a column of names, ``n_cards``, ``card_share`` and, for
+        the interval, ``share_low`` and ``share_high``.
     title : str, optional
         Instead of the one made from the names.
     label : str, optional
@@ -57,12 +61,16 @@ def plot_counts(
     order = shown["shown"].to_list()
     y = alt.Y("shown:N", sort=order, title=None)
     base = alt.Chart(data, height=alt.Step(20))
-    names = {"shown": noun[:-1] if noun.endswith("s") else noun, "kind": "kind"}
+    one = _ONE.get(noun, noun[:-1] if noun.endswith("s") else noun)
+    names = {"shown": one, "kind": "kind", "example_id": "for example"}
     names |= {"license_class": "class"} if label != "license_class" else {}
     tips = tooltips(shown, names | {"n_cards": "cards", "card_share": "share of all cards"})
     if "share_low" in shown.columns:
         tips += tooltips(shown, {"share_low": "95 % interval from", "share_high": "to"})
-    x = alt.X("card_share:Q", title="share of cards", axis=alt.Axis(format=".0%", tickCount=6))
+    # ticks of whole percents would repeat where even the largest bar is a few percent long
+    largest = max(float(shown[name].max() or 0) for name in _ENDS if name in shown.columns)  # type: ignore[arg-type]
+    ticks = alt.Axis(format=".0%" if largest > 0.05 else ".2~%", tickCount=6)
+    x = alt.X("card_share:Q", title="share of cards", axis=ticks)
     layers = [base.mark_bar(color=ACCENT, opacity=0.85).encode(x=x, y=y, tooltip=tips)]
     end = "card_share"
     if {"share_low", "share_high"} <= set(shown.columns):
@@ -90,10 +98,12 @@ def plot_counts(
 
 
 def _names(counts: pl.DataFrame, label: str) -> pl.Expr:
-    """Give distinct names for the axis: a language as its English name and its code."""
+    """Give distinct names for the axis: a language by its name and code, a family by number."""
     if label == "language" and "name" in counts.columns:
         named = pl.format("{} ({})", pl.col("name"), pl.col("language"))
         return pl.coalesce(named, pl.col("language"))
+    if label == "family" and "name" in counts.columns:  # two families can have one name
+        return pl.format("{}: {}", "family", pl.coalesce("name", "example_id"))
     return not_declared(label)
 
 

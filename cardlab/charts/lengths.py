@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
 import polars as pl
 
+from ..schema import CardlabError, printable
 from ..text import MEASURES
-from .base import ACCENT, INK, SOFT, clean, finish, need, not_declared, tooltips, values
+from .base import ACCENT, CATEGORIES, INK, SOFT, clean, finish, need, not_declared, tooltips, values
+
+#: Groups that have a curve: as many as one can tell apart.
+_CURVES = 7
+
+#: Dashes beside the colours, so that no curve is told by its colour alone.
+_DASHES = [[1, 0], [4, 2], [2, 1], [1, 1], [1, 2, 4, 2], [6, 2], [8, 2, 1, 2]]
 
 
-def plot_lengths(lengths: pl.DataFrame, *, measure: str = "n_words", top: int = 20) -> Any:
+def plot_lengths(
+    lengths: pl.DataFrame,
+    *,
+    measure: str = "n_words",
+    top: int = 20,
+    order: Sequence[str | None] | None = None,
+    title: str | None = None,
+) -> Any:
     """Draw lengths: a curve, a histogram, or one line for each group.
 
     Parameters
@@ -25,6 +40,13 @@ def plot_lengths(lengths: pl.DataFrame, *, measure: str = "n_words", top: int = 
         What was measured, for the axis.
     top : int
         Groups of a summary that are drawn.
+    order : sequence of str or None, optional
+        Groups in the order of their colours and of the legend, or of the rows; by default curves
+        come by size and medians by length. A group has the colour of its place here whether or
+        not the others are in the frame, so that it has the same in several charts. Groups that
+        are not named follow, the largest first; None is "not declared".
+    title : str, optional
+        Instead of the one made from the measure.
 
     Returns
     -------
@@ -34,36 +56,36 @@ def plot_lengths(lengths: pl.DataFrame, *, measure: str = "n_words", top: int = 
     ------
     NoFigure
         The frame has no rows.
+    CardlabError
+        The frame is of none of these, or `order` is no list of groups.
     """
+    if isinstance(order, str) or not isinstance(order, (Sequence, type(None))):
+        raise CardlabError(f"order must be a list of groups, not {order!r}: order=['a', 'b'].")
+    ranks = ["not declared" if name is None else printable(str(name)) for name in order or ()]
     unit = MEASURES.get(measure, measure)
     if isinstance(lengths, pl.DataFrame):
         lengths = clean(lengths)
     if "cumulative_share" in getattr(lengths, "columns", ()):
-        return _curves(lengths, unit)
+        return _curves(lengths, unit, ranks, title)
     if "p50" in getattr(lengths, "columns", ()):
-        return _medians(lengths.head(top), unit, lengths.height)
+        return _medians(lengths.head(top), unit, lengths.height, ranks, title)
     if "spearman" in getattr(lengths, "columns", ()):
-        return _relation(lengths, unit)
+        return _relation(lengths, unit, title)
     need(
         lengths, "low", "high", "n_cards", made_by="length_ecdf, length_histogram or length_summary"
     )
-    return _histogram(lengths, unit)
+    return _histogram(lengths, unit, title)
 
 
-def _curves(curve: pl.DataFrame, unit: str) -> Any:
+def _curves(curve: pl.DataFrame, unit: str, ranks: list[str], title: str | None) -> Any:
+    curve = curve.with_columns(not_declared("group"))
     sizes = curve.group_by("group").agg(pl.col("n_cards").first())
-    kept = sizes.sort(["n_cards", "group"], descending=[True, False], nulls_last=True).head(7)
-    names = kept.select(not_declared("group"))["group"].to_list()
-    shown = curve.with_columns(not_declared("group")).filter(pl.col("group").is_in(names))
+    sizes = sizes.sort(["n_cards", "group"], descending=[True, False])
+    kept = sizes.head(_CURVES)
+    names = sorted(kept["group"], key=lambda name: _rank(name, ranks))
+    shown = curve.filter(pl.col("group").is_in(names))
     one = len(names) == 1
-    encodings = (
-        {}
-        if one
-        else {
-            "color": alt.Color("group:N", sort=names, title=None),
-            "strokeDash": alt.StrokeDash("group:N", sort=names, legend=None),
-        }
-    )
+    encodings = {} if one else _told_apart(names, ranks)
     tips = {"group": "group", "value": unit, "cumulative_share": "cards at most so long"}
     chart = (
         alt.Chart(values(shown), height=280)
@@ -76,11 +98,13 @@ def _curves(curve: pl.DataFrame, unit: str) -> Any:
         )
     )
     total = int(kept["n_cards"].sum()) if one else None
-    whole = f"{total:,} cards" if one else f"the {len(names)} largest of {sizes.height:,} groups"
+    largest = f"the {len(names)} largest of " if sizes.height > len(names) else ""
+    largest += f"{sizes.height:,} groups"
+    whole = f"{total:,} cards" if one else largest
     half = _at_half(shown.filter(pl.col("group") == names[0]))
     return finish(
         chart,
-        title=f"How long cards are: {unit}",
+        title=title or f"How long cards are: {unit}",
         subtitle=f"Share of cards with at most so many {unit}; {whole}",
         description=(
             f"Cumulative share of cards by {unit}, {whole}. "
@@ -90,11 +114,34 @@ def _curves(curve: pl.DataFrame, unit: str) -> Any:
     )
 
 
+def _rank(name: str, ranks: list[str]) -> int:
+    return ranks.index(name) if name in ranks else len(ranks)
+
+
+def _told_apart(names: list[str], ranks: list[str]) -> dict[str, Any]:
+    """Give each group a colour and a dash by its place in `ranks`, the others what is left."""
+    free = [place for place in range(len(CATEGORIES)) if place >= len(ranks)]
+    free += [place for place in range(len(CATEGORIES)) if place not in free]
+    spare = iter(free)
+    places = [_rank(name, ranks) if name in ranks else next(spare) for name in names]
+    colours = [CATEGORIES[place % len(CATEGORIES)] for place in places]
+    dashes = [_DASHES[place % len(_DASHES)] for place in places]
+    return {
+        "color": alt.Color(
+            "group:N", scale=alt.Scale(domain=names, range=colours), sort=names, title=None
+        ),
+        # with the same title the two make one legend
+        "strokeDash": alt.StrokeDash(
+            "group:N", scale=alt.Scale(domain=names, range=dashes), sort=names, title=None
+        ),
+    }
+
+
 def _at_half(curve: pl.DataFrame) -> float:
     return float(curve.filter(pl.col("cumulative_share") >= 0.5)["value"].min() or 0)  # type: ignore[arg-type]
 
 
-def _histogram(bins: pl.DataFrame, unit: str) -> Any:
+def _histogram(bins: pl.DataFrame, unit: str, title: str | None) -> Any:
     shown = bins.with_columns(not_declared("group"))
     total = int(shown["n_cards"].sum())
     chart = (
@@ -110,16 +157,21 @@ def _histogram(bins: pl.DataFrame, unit: str) -> Any:
     )
     return finish(
         chart,
-        title=f"Distribution of {unit}",
+        title=title or f"Distribution of {unit}",
         subtitle=f"{total:,} cards; bars widen with length (logarithmic axis)",
         description=f"Histogram of {unit} over {total:,} cards on a logarithmic axis.",
         width=560,
     )
 
 
-def _medians(summary: pl.DataFrame, unit: str, n_groups: int) -> Any:
+def _medians(
+    summary: pl.DataFrame, unit: str, n_groups: int, ranks: list[str], title: str | None
+) -> Any:
     shown = summary.with_columns(not_declared("group"))
-    order = shown.sort("p50", descending=True)["group"].to_list()
+    longest = shown.sort(["p50", "group"], descending=[True, False])["group"].to_list()
+    order = longest
+    if ranks:  # what is not named keeps the order of the frame
+        order = sorted(shown["group"].to_list(), key=lambda name: _rank(name, ranks))
     base = alt.Chart(values(shown), height=alt.Step(20)).encode(
         y=alt.Y("group:N", sort=order, title=None)
     )
@@ -136,26 +188,27 @@ def _medians(summary: pl.DataFrame, unit: str, n_groups: int) -> Any:
         },
     )
     half = base.mark_bar(color=SOFT, height=8).encode(
-        x=_log_axis("p25:Q", unit), x2="p75:Q", tooltip=tips
+        x=_log_axis("p25:Q", unit, zero=False), x2="p75:Q", tooltip=tips
     )
     interval = base.mark_rule(color=INK).encode(x="median_low:Q", x2="median_high:Q")
     median = base.mark_point(filled=True, color=ACCENT, size=50, opacity=1).encode(
         x="p50:Q", tooltip=tips
     )
     total = int(shown["n_cards"].sum())
+    largest = f"The {shown.height:,} largest of" if n_groups > shown.height else "All"
     return finish(
         alt.layer(half, interval, median),
-        title=f"Median {unit} by group",
+        title=title or f"Median {unit} by group",
         subtitle=(
-            f"The {shown.height:,} largest of {n_groups:,} groups, {total:,} cards; dot: median, "
+            f"{largest} {n_groups:,} groups, {total:,} cards; dot: median, "
             "line: its 95 % interval, bar: middle half"
         ),
-        description=f"Median {unit} of {shown.height:,} groups; longest: {order[0]}.",
+        description=f"Median {unit} of {shown.height:,} groups; longest: {longest[0]}.",
         width=460,
     )
 
 
-def _relation(bins: pl.DataFrame, unit: str) -> Any:
+def _relation(bins: pl.DataFrame, unit: str, title: str | None) -> Any:
     to = str(bins["to"][0]) if bins.height else ""
     shown = bins.drop("to")
     tips = tooltips(
@@ -170,7 +223,11 @@ def _relation(bins: pl.DataFrame, unit: str) -> Any:
         },
     )
     base = alt.Chart(values(shown), height=240).encode(tooltip=tips)
-    scale, axis = alt.Scale(type="symlog", constant=1), _log_ticks()
+    # where all medians are 0 there is nothing to scale by
+    low = min(0.0, float(shown["median_low"].min() or 0))  # type: ignore[arg-type]
+    high = max(1.0, float(shown["median_high"].max() or 0))  # type: ignore[arg-type]
+    scale = alt.Scale(type="symlog", constant=1, domain=[low, high], nice=False)
+    axis = _log_ticks()
     span = base.mark_rule(color=SOFT, strokeWidth=8).encode(
         x=_log_axis("low:Q", unit),
         x2="high:Q",
@@ -189,19 +246,23 @@ def _relation(bins: pl.DataFrame, unit: str) -> Any:
     rank = figure.format(**row) + f" over {row['n_total']:,} cards" if row else ""
     return finish(
         alt.layer(span, interval, median),
-        title=f"{to.capitalize()} by {unit}",
+        title=title or f"{to.capitalize()} by {unit}",
         subtitle=f"{rank}; dot: median of the cards of a bar, line: its 95 % interval",
         description=f"Median {to} of cards by {unit}, in {bins.height} parts. {rank}.",
         width=560,
     )
 
 
-def _log_axis(field: str, unit: str) -> alt.X:
+def _log_axis(field: str, unit: str, *, zero: bool = True) -> alt.X:
     # symlog, because some cards have no words at all and log(0) has no place
-    scale = alt.Scale(type="symlog", constant=1)
-    return alt.X(field, title=unit, scale=scale, axis=_log_ticks())
+    if zero:
+        return alt.X(
+            field, title=unit, scale=alt.Scale(type="symlog", constant=1), axis=_log_ticks()
+        )
+    scale = alt.Scale(type="symlog", constant=1, zero=False, nice=False, padding=10)
+    return alt.X(field, title=unit, scale=scale, axis=_log_ticks(1, 1.5, 2, 3, 4, 5, 7))
 
 
-def _log_ticks() -> alt.Axis:
-    ticks = [0, *(step * 10**power for power in range(9) for step in (1, 3))]
-    return alt.Axis(values=ticks, format=",d", labelOverlap="greedy")
+def _log_ticks(*steps: float) -> alt.Axis:
+    every = {int(step * 10**power) for power in range(9) for step in steps or (1, 3)}
+    return alt.Axis(values=[0, *sorted(every)], format=",d", labelOverlap="greedy")

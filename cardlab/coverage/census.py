@@ -55,8 +55,8 @@ class Census(NamedTuple):
     Attributes
     ----------
     cards : pl.DataFrame
-        ``card`` (its place among the cards), ``id`` and the columns kept, their names after
-        :data:`KEPT`, of the cards with a text.
+        ``card`` (its place among the cards), ``whole`` (a hash of its text, null where blank),
+        ``id`` and the columns kept, their names after :data:`KEPT`, of the cards with a text.
     texts : pl.DataFrame
         ``card``, ``block`` (the text's place in the card), ``meaning``, ``heading``, ``state``
         (by itself, as a number of ``bodies.STATES``), ``n_words``, ``is_shared`` (whether other
@@ -130,11 +130,14 @@ def take_census(
         place += batch.height
         known = batch["text"].is_not_null()
         batch, numbers = batch.filter(known), numbers.filter(known)
-        own = [_text_hash(text) for text in batch["text"].cast(pl.String)]
+        own = pl.Series(
+            [_text_hash(text) for text in batch["text"].cast(pl.String)], dtype=pl.UInt64
+        )
+        says = batch["text"].cast(pl.String).str.contains(r"\S")
         kept.append(
             batch.select(
                 numbers.alias("card"),
-                pl.Series("whole", own, dtype=pl.UInt64),
+                own.set(~says, None).alias("whole"),
                 "id",
                 *(pl.col(name).alias(KEPT + name) for name in keep),
             )
@@ -150,7 +153,7 @@ def take_census(
         orient="row",
     )
     found = _with_shared(pl.concat(texts), everyone, min_shared)
-    return Census(everyone.drop("whole"), found, rows, pl.concat(fields).unique())
+    return Census(everyone, found, rows, pl.concat(fields).unique())
 
 
 def _texts(

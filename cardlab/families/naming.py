@@ -9,7 +9,8 @@ import polars as pl
 from .shingles import stream, text_key
 
 _WORD = r"\p{L}[\p{L}\p{M}\p{N}_-]+"
-_ADDRESS = r"(?i)\bhttps?://\S*"
+#: What no reader sees: addresses, comments, tags of HTML.
+_UNSEEN = r"(?is)<!--.*?-->|</?[a-z][^<>]*>|\bhttps?://\S*"
 _SHORTEST, _LONGEST = 3, 24
 _WORDS = 4
 
@@ -18,7 +19,8 @@ def names_of(cards: pl.LazyFrame, keys: Any) -> list[str | None]:
     """Name texts by their commonest words, those before others that few of the texts use.
 
     Words are ranked by how often the text has them, times ``log((1 + n) / m)`` where m of the n
-    texts have the word, then by name; addresses are no words.
+    texts have the word, then by name; addresses and HTML tags are no
+    words.
 
     Parameters
     ----------
@@ -35,7 +37,7 @@ def names_of(cards: pl.LazyFrame, keys: Any) -> list[str | None]:
     wanted = pl.Series("key", keys, dtype=pl.UInt64)
     rows = cards.select(text_key().alias("key"), pl.col("text").cast(pl.String))
     rows = rows.filter(pl.col("key").is_in(wanted.implode()))
-    plain = pl.col("text").str.replace_all(_ADDRESS, " ").str.to_lowercase()
+    plain = pl.col("text").str.replace_all(_UNSEEN, " ").str.to_lowercase()
     words = plain.str.extract_all(_WORD)
     length = pl.col("word").str.len_chars()
     counted: list[pl.DataFrame] = []
