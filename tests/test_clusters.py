@@ -194,7 +194,7 @@ def test_no_stable_clusters_where_there_are_none(kind: str) -> None:
     assert not curve["is_chosen"].any()
     chart = cl.plot_stability(curve).to_dict()
     assert "no stable clusters were found" in chart["title"]["subtitle"]
-    assert "no stable clusters were found" in chart["description"]
+    assert "No stable clusters were found" in chart["description"]
     if kind == "normal":
         x[3] = np.nan
         labels = cl.cluster(x)

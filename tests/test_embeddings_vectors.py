@@ -17,10 +17,11 @@ from conftest import real_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import cardlab as cl
 from cardlab import embeddings as em
 from cardlab import make_cards
 from cardlab.embeddings import blocks, frames
-from cardlab.embeddings.splitting import card_passages
+from cardlab.embeddings.encoders import Encoder
 from cardlab.schema import CardlabError, MissingColumn, NoFigure, SourceError
 
 LIST = pl.List(pl.Float32)
@@ -304,12 +305,17 @@ def lengths(texts: list[str]) -> npt.NDArray[np.float64]:
     return np.array([[len(text), text.count("e"), 1] for text in texts], dtype=float)
 
 
-def test_passages_keep_every_word_and_fit() -> None:
+def test_a_model_reads_the_words_of_a_card_then_its_tags() -> None:
+    read = Encoder(lengths, None, 10).passages
     document = "one two three\n\n" + "word " * 50 + "\nend " + "中" * 30 + "\n" + "x" * 400
-    found = card_passages(document, max_tokens=10)
-    assert "".join("".join(found).split()) == "".join(document.split())
-    assert found[0] == "one two three"
-    assert card_passages(" \n\t", max_tokens=10) == []
+    found = read(document + "\0tag")
+    assert "".join("".join(found).split()) == "".join(document.split()) + "tag"
+    assert found == cl.passages([cl.plain_text(document), "tag"], max_tokens=10)
+    # What opens in the text does not swallow the tags, nor the tags the text.
+    assert read("```\nx = 1\n\0tag") == ["```\nx = 1\n\ntag"]
+    assert read("Words.\n\n```\nx = 1\n\0```") == ["Words.\n\n```"]
+    assert read(" \n\t\0") == []
+    assert read(["as it is", None, " "]) == ["as it is"]
 
 
 def test_a_card_is_the_mean_of_its_passages() -> None:
@@ -320,7 +326,7 @@ def test_a_card_is_the_mean_of_its_passages() -> None:
     long = pl.DataFrame({"id": ["a"], "text": ["\n".join(["seven letters"] * 40)]})
     sizes: list[int] = []
     em.embed(long, model=lambda texts: sizes.append(len(texts)) or lengths(texts), max_tokens=20)
-    assert sizes == [4]
+    assert sizes == [7]
     with pytest.raises(MissingColumn, match=r"'nothing'"):
         em.embed(cards, model=lengths, column="nothing")
     with pytest.raises(CardlabError, match=r"column is for a model"):
@@ -450,10 +456,15 @@ def test_sentence_transformers_work_offline(
     found = em.search(cards, "automatic transcription", model=minilm, x=x)
     assert found["id"].to_list()[2] == "c"
     long = pl.DataFrame({"id": ["l"], "text": ["\n".join(texts * 30)]})
-    passages = card_passages(long["text"][0], max_tokens=60)
     from sentence_transformers import SentenceTransformer
 
     own = SentenceTransformer(str(minilm), local_files_only=True)
+    tokenizer = own.tokenizer
+    passages = cl.passages(
+        long["text"][0],
+        tokenizer=lambda text: tokenizer(text, add_special_tokens=False)["input_ids"],
+        max_tokens=60,
+    )
     mean = em.embed(long, model=minilm, max_tokens=60)[0]
     assert own.max_seq_length == 256
     assert float(mean @ np.mean(own.encode(passages), axis=0)) > 0.99 * float(mean @ mean)

@@ -21,7 +21,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 import cardlab as cl
 from cardlab.charts.canvas import MIME, PointMap
 from cardlab.charts.map_groups import MAX_CLUSTERS, groups_of
-from cardlab.charts.map_names import place
+from cardlab.charts.map_names import middles, place
 from cardlab.report.check import check_page
 from cardlab.report.errors import ReportError
 from cardlab.report.exporter import ReportExporter
@@ -91,11 +91,23 @@ def test_years_and_lists_and_numbers_are_groups_too():
 
 
 def test_sixty_clusters_differ_in_colour_or_shape():
-    frame = pl.DataFrame({"cluster": [*range(70), -1, None]})
+    frame = pl.DataFrame({"cluster": [*range(70), *[-1] * 90, None, *[-2] * 80]})
     found = groups_of(frame, "cluster", top=3)
-    assert found.labels[MAX_CLUSTERS:] == ["other", "no cluster"]
-    assert found.counts[MAX_CLUSTERS:] == [10, 2]
-    assert len(set(zip(found.colors, found.shapes, strict=True))) == MAX_CLUSTERS + 2
+    last = {"other": 10, "noise (HDBSCAN)": 80, "no usable vector": 90, "no cluster": 1}
+    assert dict(zip(found.labels[-4:], found.counts[-4:], strict=True)) == last
+    assert len(set(zip(found.colors, found.shapes, strict=True))) == MAX_CLUSTERS + len(last)
+    assert groups(pl.DataFrame({"cluster": [-2, -2, 1]}), "cluster") == {
+        "1": 1,
+        "noise (HDBSCAN)": 2,
+    }
+    # In another column these are numbers like all others.
+    assert list(groups(pl.DataFrame({"v": [-2, -1, 0]}), "v")) == ["-2", "-1", "0"]
+
+
+def test_noise_has_no_name_on_the_map():
+    frame = pl.DataFrame({"cluster": [0, 0, -2, -2, -2, -1]})
+    found = groups_of(frame, "cluster", top=3)
+    assert [text for _, text, _ in middles(found, np.zeros((6, 2)))] == ["0"]
 
 
 def test_clusters_that_do_not_come_back_are_marked():
@@ -105,6 +117,11 @@ def test_clusters_that_do_not_come_back_are_marked():
     assert not any("\x1b" in label or "\u202e" in label for label in found)
     by_card = cards(400).with_columns(is_stable=pl.col("cluster") != 3)
     assert "3 (unstable)" in groups(by_card, "cluster")
+    labels = pl.DataFrame({"cluster": [0, 1], "label": ["a" * 70 + " (unstable)", "b"]})
+    summary = labels.with_columns(is_stable=pl.Series([False, True]))
+    for given_labels in (labels, summary):
+        found = groups(pl.DataFrame({"cluster": [0, 0, 1]}), "cluster", labels=given_labels)
+        assert [name.count(" (unstable)") for name in found] == [1, 0]
 
 
 # names without overlap

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -44,6 +45,18 @@ def test_on_a_corpus_with_ids_only(tmp_path):
     said = [missing(page) for page in pages]
     assert all(said[:5])
     assert any("no column 'created_at'" in line.replace("&#x27;", "'") for line in said[0])
+
+
+def test_without_structure_no_clusters_are_found(tmp_path):
+    draws = np.random.default_rng(0).standard_normal((400, 16)).astype("float32")
+    cards = cl.make_cards(400).with_columns(embeddings=pl.Series(draws))
+    cl.export_reports(cards, tmp_path, notebooks=["05"], progress=lambda line: None)
+    page = (tmp_path / "05-embedding-clusters.html").read_text("utf-8")
+    assert not missing(page)
+    said = re.findall(r'class="cl-note"[^>]*>([^<]*)<', page)
+    assert "No stable clusters were found, for no number from 2 up." in said
+    assert not any("clusters were chosen" in line for line in said)
+    assert "Clusters of 400 cards" not in page
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,15 @@ MISSING = "#b9c0ca"
 MAX_CLUSTERS = len(CATEGORIES) * len(SHAPES)
 CLUSTER = "cluster"
 
+#: What :func:`cardlab.cluster` says of points that are in no cluster, and their shapes.
+_NO_CLUSTER = {
+    "-2": ("noise (HDBSCAN)", "cross"),
+    "-1": ("no usable vector", "square"),
+    None: ("no cluster", "circle"),
+}
+
 _MAX_LABEL = 60
+_DOUBT = " (unstable)"
 
 
 @dataclass(frozen=True)
@@ -63,11 +71,12 @@ def groups_of(
     """
     frame = pl.DataFrame({"group": _texts(points, column)})
     clusters = column == CLUSTER
-    if clusters:
-        frame = frame.with_columns(pl.col("group").replace({"-1": None}))
-        top = MAX_CLUSTERS
+    # What has a fixed place at the end of the legend, whatever its size.
+    last = _NO_CLUSTER if clusters else {None: ("not declared", "circle")}
+    top = MAX_CLUSTERS if clusters else top
     sizes = (
         frame.drop_nulls()
+        .filter(~pl.col("group").is_in([name for name in last if name is not None]))
         .group_by("group")
         .len()
         .sort("len", "group", descending=[True, False])
@@ -77,21 +86,32 @@ def groups_of(
     ordered = not clusters and _has_order(points.schema[column])
     if ordered:
         names.sort(key=lambda name: (float(name), name))
-    last = len(names)
-    slot = {name: i for i, name in enumerate(names)}
-    found = frame["group"].replace_strict(slot, default=last, return_dtype=pl.Int64).to_numpy()
-    codes = np.where(frame["group"].is_null().to_numpy(), last + 1, found)
-    n_other = int((codes == last).sum())
-    codes = np.where(codes > last, last + (n_other > 0), codes)
-    counts = np.bincount(codes, minlength=last).tolist()
-    shown = _cluster_names(names, points, labels) if clusters else names
+    # After the names: those without room, then what stands last.
+    n_slots = len(names) + 1 + len(last)
+    slot = dict(zip(last, range(len(names) + 1, n_slots), strict=True))
+    of_name = {name: i for i, name in enumerate(names)}
+    of_name |= {name: i for name, i in slot.items() if name is not None}
+    texts, at = list(of_name), list(of_name.values())
+    found = frame["group"].replace_strict(texts, at, default=len(names), return_dtype=pl.Int64)
+    codes = np.where(frame["group"].is_null().to_numpy(), slot[None], found.to_numpy())
+    counts = np.bincount(codes, minlength=n_slots)
     colors, shapes = _looks(len(names), ordered=ordered)
-    if n_other:
-        shown, colors, shapes = [*shown, "other"], [*colors, OTHER], [*shapes, "circle"]
-    if len(counts) > len(shown):
-        nothing = "no cluster" if clusters else "not declared"
-        shown, colors, shapes = [*shown, nothing], [*colors, MISSING], [*shapes, "circle"]
-    return Groups(column, shown, counts, colors, shapes, codes.astype(np.uint8))
+    shown = _cluster_names(names, points, labels) if clusters else names
+    shown = [*shown, "other", *(label for label, _ in last.values())]
+    colors = [*colors, OTHER, *[MISSING] * len(last)]
+    shapes = [*shapes, "circle", *(shape for _, shape in last.values())]
+    # The groups that stand at the end are there only where they have points.
+    kept = [i for i in range(n_slots) if i < len(names) or counts[i]]
+    renumbered = np.zeros(n_slots, dtype=np.uint8)
+    renumbered[kept] = np.arange(len(kept))
+    return Groups(
+        column,
+        [shown[i] for i in kept],
+        [int(counts[i]) for i in kept],
+        [colors[i] for i in kept],
+        [shapes[i] for i in kept],
+        renumbered[codes],
+    )
 
 
 def columns_of(color: str | Sequence[str]) -> list[str]:
@@ -142,8 +162,11 @@ def _cluster_names(
         if frame is not None and "is_stable" in frame.columns and CLUSTER in frame.columns:
             judged = frame.drop_nulls(CLUSTER).group_by(CLUSTER).agg(pl.col("is_stable").all())
             stable |= {str(k): v for k, v in judged.iter_rows()}
-    doubt = {name: " (unstable)" for name, good in stable.items() if good is False}
-    return [_label(f"{name} {words.get(name, '')}") + doubt.get(name, "") for name in names]
+    doubt = {name: _DOUBT for name, good in stable.items() if good is False}
+    # A summary's labels may bear the mark already; it must neither come twice nor be cut off.
+    doubt |= {name: _DOUBT for name, text in words.items() if text.endswith(_DOUBT)}
+    said = [f"{name} {words.get(name, '').removesuffix(_DOUBT)}" for name in names]
+    return [_label(text) + doubt.get(name, "") for name, text in zip(names, said, strict=True)]
 
 
 def _looks(n: int, *, ordered: bool) -> tuple[list[str], list[str]]:

@@ -43,7 +43,8 @@ def plot_map(
         clusters that do not come back are marked "(unstable)".
     color : str or sequence of str
         The column that gives colour and shape; of several the reader of the figure chooses one,
-        and sees the first to begin with. The column ``cluster`` holds numbers, -1 for none.
+        and sees the first to begin with. The column ``cluster`` holds numbers as
+        :func:`cardlab.cluster` gives them: -1 is "no usable vector", -2 "noise (HDBSCAN)".
     labels : pl.DataFrame, optional
         ``cluster``, ``label`` from :func:`cardlab.cluster_summary`. Where the points have a
         ``cluster``, its names stand on the map, as many as there is room for.

@@ -63,6 +63,7 @@ def plot_stability(stability: pl.DataFrame, *, chosen: int | None = None) -> Any
     verdict = f"dashed: the {chosen} in use" if chosen is not None else ""
     if found is not None and not found.height:
         verdict = "; ".join(filter(None, ["no stable clusters were found", verdict]))
+    spoken = verdict[:1].upper() + verdict[1:]
     best = stability.sort(["ari_mean", "n_clusters"], descending=[True, False]).row(0, named=True)
     return finish(
         alt.layer(*layers),
@@ -74,7 +75,7 @@ def plot_stability(stability: pl.DataFrame, *, chosen: int | None = None) -> Any
         ],
         description=(
             f"Mean adjusted Rand between runs for {stability.height} numbers of clusters; highest "
-            f"at {best['n_clusters']} ({best['ari_mean']:.2f})." + (f" {verdict}." * bool(verdict))
+            f"at {best['n_clusters']} ({best['ari_mean']:.2f})." + (f" {spoken}." * bool(verdict))
         ),
         width=520,
     )

@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import schema
+from ..text.packing import packed
+from ..text.plain import section_texts
+from ..text.tokens import Counter, estimated_tokens
 from .matrix import Floats, matrix
-from .splitting import Count, card_passages
 
 Model = Callable[[list[str]], npt.ArrayLike]
 
@@ -24,6 +26,9 @@ BATCH = 256
 #: Tokens of a passage for a callable, which does not say how many it reads.
 _MAX_TOKENS = 512
 
+#: Stands between the text of a card and its tags, which are no Markdown.
+TAGS_FOLLOW = "\0"
+
 
 @dataclass(frozen=True)
 class Encoder:
@@ -32,7 +37,7 @@ class Encoder:
     model: Model
     name: str | None
     max_tokens: int
-    count: Count | None = None
+    count: Counter = estimated_tokens
 
     def mean(self, documents: list[list[str]]) -> Floats:
         """Give each document the mean of its passages' vectors."""
@@ -56,10 +61,13 @@ class Encoder:
         return mean
 
     def passages(self, document: str | list[str | None]) -> list[str]:
-        """Split a text; a list of texts is taken as passages already."""
-        if isinstance(document, str):
-            return card_passages(document, max_tokens=self.max_tokens, count=self.count)
-        return [passage for passage in document if passage and passage.strip()]
+        """Split what a card says; a list of texts is taken as passages already."""
+        if not isinstance(document, str):
+            return [passage for passage in document if passage and passage.strip()]
+        text, _, tags = document.partition(TAGS_FOLLOW)
+        # A card that is all code or tables has no words, but is a card all the same.
+        texts = section_texts(text) or [text.strip()]
+        return packed([*texts, tags], self.count, self.max_tokens, "")
 
 
 def encoder(model: Any, *, max_tokens: int | None = None, name: str | None = None) -> Encoder:

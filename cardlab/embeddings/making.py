@@ -12,7 +12,7 @@ import polars as pl
 
 from .. import schema
 from . import store
-from .encoders import BATCH, Encoder, Model, encoder
+from .encoders import BATCH, TAGS_FOLLOW, Encoder, Model, encoder
 from .lsa import lsa
 from .matrix import Floats, blanked, usable
 from .points import whole_number
@@ -50,20 +50,20 @@ def embed(
           one on the Hub or a local folder, for which nothing is downloaded.
         - A callable takes a list of at most 256 texts and gives a matrix with a row for each.
 
-        A model reads each card as passages (the raw text, then a line of the free tags, cut at
-        line ends where possible) and the card's vector is the mean of theirs. Cards that say
-        the same are read once.
+        A model reads each card as passages (its words as :func:`plain_text` gives them, cut as
+        :func:`passages` cuts, then a line of the free tags; the raw text of a card without
+        words) and the card's vector is the mean of theirs. Cards that say the same are read once.
     n_components : int, default 128
         Columns asked of ``"lsa"``. There are fewer where the corpus has fewer cards, words or
         independent directions. A model decides by itself.
     random_state : int, default 0
         Seed of the randomised SVD. The same cards and seed give the same vectors.
     column : str, optional
-        A column of strings or of lists of strings (passages, such as ``input_texts``) that a
-        model reads instead of text and tags, whole.
+        A column of strings (Markdown) or of lists of strings (passages, such as
+        ``input_texts``) that a model reads instead of text and tags, whole.
     max_tokens : int, optional
         Tokens of a passage at most. By default as many as a sentence-transformers model reads,
-        by its own tokenizer; 512 by an estimate (words and signs) for a callable.
+        by its own tokenizer; 512 by the estimate of :func:`passages` for a callable.
     save : path, optional
         A ``.parquet`` file, or a folder that then gets ``embeddings.MODEL.parquet``: ``id``,
         ``text_hash``, ``embeddings`` (fixed-size lists of float32, null where not usable), and
@@ -205,7 +205,8 @@ def said(cards: Any) -> pl.DataFrame:
 def _documents(cards: Any, column: str | None) -> pl.Series:
     """Give what a model reads of each card: a string, or a list of passages."""
     if column is None:
-        document = pl.concat_str("text", "tags", separator="\n\n").str.strip_chars()
+        text = pl.col("text").str.replace_all(TAGS_FOLLOW, " ", literal=True).str.strip_chars()
+        document = pl.concat_str(text, "tags", separator=TAGS_FOLLOW)
         return said(cards).select(document).to_series()
     schema.require(cards, column)
     found = schema.collect(schema.lazy(cards).select(column)).to_series()
