@@ -34,8 +34,11 @@ def test_on_a_small_synthetic_corpus(tmp_path):
 def test_on_a_slice_of_the_real_cards(data, tmp_path):
     cards = pl.scan_parquet(data / "model_cards.librarian.parquet").gather_every(9).collect()
     pages = run(cards, tmp_path)
-    # the cards came without the downloads of their models
-    assert all("downloads" in said for page in pages for said in missing(page))
+    # the cards came without the downloads of their models, and few of a slice are each other's
+    known = ("downloads", "both ends in this corpus", "a corpus declares no value")
+    said = [line for page in pages for line in missing(page)]
+    assert [line for line in said if not any(reason in line for reason in known)] == []
+    assert len(said) <= 5
     assert all(len(page.encode()) < 3_000_000 for page in pages)
 
 

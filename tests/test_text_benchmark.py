@@ -10,7 +10,7 @@ from conftest import ROOT
 
 def test_all_ways_agree_and_are_in_the_tables():
     code = [sys.executable, "-m", "benchmarks", "text", "--runs", "1"]
-    code += ["--lengths", "300", "--words", "60", "--hostile", "2000"]
+    code += ["--sizes", "300", "--words", "60", "--hostile", "2000"]
     out = subprocess.run(code, capture_output=True, text=True, cwd=ROOT, check=False)
     assert out.returncode == 0, out.stderr
     rows = [line.split(" | ") for line in out.stdout.splitlines() if line.startswith("| ")]

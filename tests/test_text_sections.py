@@ -168,6 +168,7 @@ any_card = (
 @settings(max_examples=1000, deadline=None)
 @given(any_card, st.integers(1, 40))
 @example("\ud800# T", 3)
+@example("\x80<SCRIPT><H1\n=", 1)
 def test_no_card_ends_in_an_exception(markdown, max_tokens):
     found = cl.sections(markdown)
     source = markdown.encode("utf-8", "replace").decode()

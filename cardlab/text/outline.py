@@ -134,7 +134,8 @@ def _with_html_headings(source: bytes) -> Outline:
         if match[2]:
             start, end = lines[int(match[2]) - 1], lines[min(int(match[3]), len(lines) - 1)]
             close = html.find(b"</h%b>" % match[1], match.end())
-            close_end = close + len("</h1>")
+            # a script that never ends has swallowed what closes the heading
+            close, close_end = (close, close + len("</h1>")) if close >= 0 else (len(html),) * 2
         else:
             number = int(match[4])
             start = places[number]
