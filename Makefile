@@ -19,9 +19,9 @@ reports: $(VENV)/.run ## execute the notebooks and write reports/*.html (SOURCE=
 lab: $(VENV)/.run ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
-test: $(VENV)/.dev ## lint, check types, run every test
+test: $(VENV)/.dev ## lint, check types, run every test (two files at once)
 	$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev ## check format, lint and types
 	$(BIN)/ruff format --check .
