@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .matrix import Floats
-from .parallel import in_blocks, on_all_cores
+from .parallel import in_blocks, on_all_cores, one_thread
 from .points import Indices, Points, Sample
 
 #: Rows on which k-means is fitted at most: centres of clusters of any size worth naming do not
@@ -96,7 +96,9 @@ def assign(points: Points, centres: Floats) -> Indices:
     The centres lie in the space of the components, so that the nearest of them is the same in
     full width: one product with the vectors as they are does for reducing and comparing.
     """
-    full = np.ascontiguousarray(points.frame.back(centres).T)
+    # So small a product takes longer when threads wait for each other.
+    with one_thread():
+        full = np.ascontiguousarray(points.frame.back(centres).T)
     half = np.einsum("ij,ij->i", centres, centres) / 2
     first = points.first
 
