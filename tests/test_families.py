@@ -116,6 +116,21 @@ def test_copies_of_the_seed_equal_python(data):
     assert "roberta" in roberta["name"][0]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sampled_cards_2024.seed.parquet",
+        "dataset_cards.librarian.parquet",
+        "broken_front_matter.seed.parquet",
+    ],
+)
+def test_copies_of_other_real_cards_equal_python(data, name):
+    cards = cl.read_cards(data / name, columns=["id", "text"])
+    found = cl.template_families(cards)
+    texts = [text for text in cards["text"].to_list() if text and text.strip()]
+    assert found["n_exact"].sum() == len(texts) - len(set(texts))
+
+
 def test_the_order_of_the_cards_makes_no_difference(data):
     cards = cl.read_cards(data / "sampled_cards_2024.seed.parquet", columns=["id", "text"])
     first = cl.template_families(cards, threshold=0.7)

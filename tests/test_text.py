@@ -86,6 +86,7 @@ def test_adversarial_markdown_ends(unit):
         "model_cards.seed.parquet",
         "sampled_cards_2024.seed.parquet",
         "dataset_cards.librarian.parquet",
+        "broken_front_matter.librarian.parquet",
     ],
 )
 def test_real_cards_equal_python(data, name):
