@@ -95,38 +95,36 @@ def _count_plain(
     inner = values.dtype.inner  # type: ignore[attr-defined]
     if not isinstance(inner, pl.Categorical):
         return None
-    lists = values.to_physical().rechunk().to_arrow()
-    # what Arrow holds is looked at where it lies; polars' own explode would copy it
-    offsets = lists.offsets.to_numpy()
-    items = lists.values[offsets[0] : offsets[-1]]
-    lengths = np.diff(offsets)
-    if items.null_count or (lists.null_count and lengths[values.is_null().to_numpy()].any()):
+    items = values.explode(empty_as_null=False, keep_nulls=False).to_physical()
+    if items.null_count():
         return None
+    lengths = values.list.len().fill_null(0).to_numpy()
     names = inner.categories.to_series().cast(pl.String)
     code = items.to_numpy()
     used = np.bincount(code, minlength=max(len(names), 1))
     place, new = _places(names, used, rename)
     n = np.zeros(len(place), dtype=np.int64)
     np.add.at(n, place, used)
-    again = _repeated(code, lengths, offsets - offsets[0], place)
+    again = _repeated(code, lengths, place)
     n -= np.bincount(again, minlength=len(n))
     table = pl.DataFrame({values.name: new, "n": n[: len(new)]})
     whole = [pl.DataFrame({"n": [n]}) for n in (len(values), int((lengths > 0).sum()))]
     return table.filter(pl.col("n") > 0), whole[0], whole[1]
 
 
-def _repeated(code: Any, lengths: Any, offsets: Any, place: Any) -> Any:
+def _repeated(code: Any, lengths: Any, place: Any) -> Any:
     """Give the number of each item that its card has already, once for each time too many."""
-    several = lengths > 1
-    length = lengths[several]
+    several = np.flatnonzero(lengths > 1)
+    length = lengths[several].astype(np.int64)
     # where the items of these cards lie among all
-    first = np.repeat(offsets[:-1][several] - (np.cumsum(length) - length), length)
-    item = place[code[np.arange(len(first)) + first]]
-    key = np.repeat(np.arange(len(length)), length) * len(place) + item
-    if len(length) * len(place) < 2**32:
-        key = key.astype(np.uint32)  # half as many bytes to sort
+    first = np.cumsum(lengths, dtype=np.int64)[several] - np.cumsum(length)
+    item = place[code[np.arange(length.sum()) + np.repeat(first, length)]]
+    small = len(length) * len(place) < 2**32  # half as many bytes to sort
+    kind: Any = np.uint32 if small else np.uint64
+    key = np.repeat(np.arange(len(length), dtype=kind) * kind(len(place)), length)
+    key += item.astype(kind)
     key.sort()
-    return (key[1:][key[1:] == key[:-1]] % len(place)).astype(np.int64)
+    return (key[1:][key[1:] == key[:-1]] % kind(len(place))).astype(np.int64)
 
 
 def _categories(name: str, dtype: pl.DataType) -> pl.Expr:
