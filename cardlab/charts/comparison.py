@@ -156,7 +156,10 @@ def _shares(compared: pl.DataFrame, names: list[str], top: int, title: str | Non
         x=alt.X("least:Q", title="share of cards", axis=axis), x2="most:Q"
     )
     shape = alt.Shape(
-        "corpus:N", scale=alt.Scale(domain=names, range=["circle", "diamond"]), legend=None
+        "corpus:N",
+        scale=alt.Scale(domain=names, range=["circle", "diamond"]),
+        # like that of the colours, so that the two become one
+        legend=alt.Legend(title=None, orient="top"),
     )
     layers = [bridge]
     # a little above and below the middle, so that intervals that overlap can be told apart
