@@ -174,6 +174,8 @@ def write_here(path: str, size: int, noise: float) -> None:
 
 def table(*, sizes: list[int], runs: int, noise: float = 4.0, ways: list[str] | None = None) -> str:
     """Run all ways at all sizes and give the medians as a Markdown table."""
+    if min(sizes) < 2 * 4096:  # two blocks of which a product is timed
+        raise SystemExit(f"clustering needs at least {2 * 4096:,} cards, not {min(sizes):,}.")
     chosen = ways or [w for w in WAYS if w != "faiss Kmeans" or importlib.util.find_spec("faiss")]
     lines = [
         f"{K} clusters of vectors of {DIM} numbers, noise {noise:g} times as long as the vectors",

@@ -5,7 +5,7 @@ changed on half of the cards of its planted families. Each run is a process of i
 take turns, and the time is from opening the file to the families, imports not counted. Memory is
 the peak of the process less its size after the imports. The exact way compares all pairs of the
 texts whose sets of shingles are of a like size; it says what is there to be found, and is run at
-the least size only.
+the least size only. A way whose package is not installed is named and left out.
 """
 
 from __future__ import annotations
@@ -14,20 +14,22 @@ import argparse
 import importlib
 import itertools
 import json
-import platform
 import re
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from .cooccurrence import peak
+
 THRESHOLD = 0.9
+
 Labels = dict[str, Any]
 
 
@@ -100,7 +102,7 @@ def _chained(pairs: Any) -> Labels:
 WAYS: dict[str, tuple[Callable[[str], Labels], tuple[str, ...]]] = {
     "cardlab": (with_cardlab, ("cardlab.families", "rensa", "polars")),
     "datasketch, MinHashLSH": (with_datasketch, ("datasketch", "pyarrow.parquet")),
-    "all pairs": (all_pairs, ("pyarrow.parquet",)),
+    "all pairs": (all_pairs, ("pyarrow", "pyarrow.parquet")),
 }
 
 
@@ -109,11 +111,11 @@ def run_here(way: str, path: str) -> dict[str, Any]:
     function, modules = WAYS[way]
     for module in modules:
         importlib.import_module(module)
-    before = _peak()
+    before = peak()
     start = time.perf_counter()
     labels = function(path)
     seconds = time.perf_counter() - start
-    added = _peak() - before
+    added = peak() - before
     return {"seconds": seconds, "mb": added, **_agreement(path, labels)}
 
 
@@ -130,11 +132,6 @@ def _agreement(path: str, labels: Labels) -> dict[str, float]:
                 count[key] += 1
     found, there, both = (sum(n * (n - 1) // 2 for n in count.values()) for count in counts)
     return {"precision": both / max(found, 1), "recall": both / max(there, 1)}
-
-
-def _peak() -> float:
-    unit = 2**20 if platform.system() == "Darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def write_cards(folder: str, size: int) -> str:
@@ -167,6 +164,7 @@ def make(size: int, path: str) -> None:
 
 def table(*, sizes: list[int], runs: int, ways: list[str] | None = None) -> str:
     """Run the ways at all sizes and give the medians as a Markdown table."""
+    absent = [name for name, (_, modules) in WAYS.items() if not find_spec(modules[0])]
     lines = [
         "| cards | way | s | x cardlab | added MB | pairs: precision | recall |",
         "|---:|---|---:|---:|---:|---:|---:|",
@@ -177,7 +175,7 @@ def table(*, sizes: list[int], runs: int, ways: list[str] | None = None) -> str:
             chosen = [
                 way
                 for way in ways or WAYS
-                if way == "cardlab" or size == min(sizes) or way != "all pairs"
+                if way not in absent and (way != "all pairs" or size == min(sizes))
             ]
             measured: dict[str, list[dict[str, Any]]] = {way: [] for way in chosen}
             for _, way in itertools.product(range(runs), chosen):  # the ways take turns
@@ -196,6 +194,8 @@ def table(*, sizes: list[int], runs: int, ways: list[str] | None = None) -> str:
                     f"| {size:,} | {way} | {found['seconds']:.1f} | {ratio:.1f} "
                     f"| {found['mb']:,.0f} | {pairs} |"
                 )
+    if absent:
+        lines += ["", f"not installed, left out: {', '.join(absent)}"]
     return "\n".join(lines)
 
 

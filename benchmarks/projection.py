@@ -82,10 +82,11 @@ def judge(x: Any, topic: Any, xy: Any) -> dict[str, float]:
     from scipy.spatial import cKDTree
 
     n, k = len(x), N_NEIGHBORS
-    judged = np.random.default_rng(0).choice(n, N_JUDGED, replace=False)
+    n_judged = min(N_JUDGED, n)
+    judged = np.random.default_rng(0).choice(n, n_judged, replace=False)
     shown = cKDTree(xy).query(xy[judged], k + 1)[1]
     away = (x[judged] ** 2).sum(axis=1)[:, None] + (x**2).sum(axis=1) - 2 * x[judged] @ x.T
-    away[np.arange(N_JUDGED), judged] = np.inf
+    away[np.arange(n_judged), judged] = np.inf
     penalty = kept = told = 0.0
     for i, card in enumerate(judged):
         near = [j for j in shown[i] if j != card][:k]
@@ -93,8 +94,8 @@ def judge(x: Any, topic: Any, xy: Any) -> dict[str, float]:
         penalty += sum(max(0, rank - k) for rank in ranks)
         kept += sum(rank <= k for rank in ranks) / k
         told += np.bincount(topic[near]).argmax() == topic[card]
-    trust = 1 - 2 * penalty / (N_JUDGED * k * (2 * n - 3 * k - 1))
-    return {"trust": trust, "kept": kept / N_JUDGED, "told": told / N_JUDGED}
+    trust = 1 - 2 * penalty / (n_judged * k * (2 * n - 3 * k - 1))
+    return {"trust": trust, "kept": kept / n_judged, "told": told / n_judged}
 
 
 def run_here(way: str, size: int) -> dict[str, Any]:

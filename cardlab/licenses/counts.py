@@ -100,7 +100,8 @@ def class_counts(
     ----------
     cards : frame
         With ``license`` (list of str, or str), and what `by`, `families` and `weight` name;
-        polars, or any that narwhals knows. Nothing else is read.
+        polars, or any that narwhals knows. Nothing else is read, but a
+        ``license_name`` and ``license_link``, which are used as in :func:`with_licenses`.
     by, families, weight : str, optional
         As in :func:`license_counts`.
 
