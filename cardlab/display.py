@@ -26,12 +26,19 @@ _FACTS = "application/vnd.cardlab.facts.v1+json"
 _ROWS_IN_LAB = 20
 _PACKAGES = ("cardlab", "polars", "altair", "scikit-learn", "numpy")
 
+#: What MathJax leaves alone: 3 and 4 (JupyterLab) go by the first, 2 (nbconvert) by the second.
+NO_MATH = ("mathjax_ignore", "tex2jax_ignore")
+
 
 class Shown:
-    """Something a notebook shows, in every form that a front end may ask for."""
+    """Something a notebook shows, in every form that a front end may ask for.
+
+    Its HTML is kept from MathJax: dollar signs and backslashes of a card stay what they are.
+    """
 
     def __init__(self, bundle: dict[str, Any]) -> None:
-        self._bundle = bundle
+        kept = f'<div class="{" ".join(NO_MATH)}">{bundle["text/html"]}</div>'
+        self._bundle = bundle | {"text/html": kept}
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return self._bundle
@@ -118,7 +125,9 @@ def show_table(
     columns = [
         {
             "name": name,
-            "label": (labels or {}).get(name, HEADINGS.get(name, name.replace("_", " "))),
+            "label": printable(
+                (labels or {}).get(name, HEADINGS.get(name, name.replace("_", " ")))
+            ),
             "kind": _kind(name, dtype),
         }
         for name, dtype in shown.schema.items()
@@ -217,11 +226,14 @@ def _cell(value: Any) -> Any:
         return value.isoformat()[:10]
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
-    return value if value is None or isinstance(value, (int, float, bool)) else str(value)
+    return value if value is None or isinstance(value, (int, float)) else printable(str(value))
 
 
 def _html_table(table: dict[str, Any]) -> str:
-    head = "".join(f"<th>{html.escape(column['label'])}</th>" for column in table["columns"])
+    head = "".join(
+        f'<th style="text-align: {_align(column["kind"])}">{html.escape(column["label"])}</th>'
+        for column in table["columns"]
+    )
     rows = list(zip(*table["data"], strict=True))[:_ROWS_IN_LAB]
     body = "".join(
         "<tr>"
@@ -244,7 +256,7 @@ def _pairs(row: tuple[Any, ...], table: dict[str, Any]) -> Iterator[tuple[Any, d
 
 def _td(value: Any, kind: str) -> str:
     if value is None:
-        return '<td style="text-align: left">–</td>'
+        return f'<td style="text-align: {_align(kind)}">–</td>'
     if kind == "share":
         text = f"{100 * value:.1f} %"
     elif kind == "int":
@@ -252,11 +264,14 @@ def _td(value: Any, kind: str) -> str:
     elif kind == "float":
         text = f"{value:,.4g}"
     elif kind == "list":
-        text = ", ".join(str(item) for item in value)
+        text = ", ".join("–" if item is None else str(item) for item in value)
     else:
         text = str(value)
-    align = "right" if kind in ("share", "int", "float") else "left"
-    return f'<td style="text-align: {align}">{html.escape(shorten(text, 120))}</td>'
+    return f'<td style="text-align: {_align(kind)}">{html.escape(shorten(text, 120))}</td>'
+
+
+def _align(kind: str) -> str:
+    return "right" if kind in ("share", "int", "float") else "left"
 
 
 def _label(source: Any) -> str:

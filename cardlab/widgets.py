@@ -11,6 +11,7 @@ from typing import Any
 import ipywidgets as widgets
 import polars as pl
 
+from .display import NO_MATH
 from .schema import collect, printable, require, to_lazy_polars
 
 #: Cards listed at a time, and characters of a body shown.
@@ -81,6 +82,8 @@ class CardBrowser(widgets.VBox):  # type: ignore[misc]
                 widgets.HBox([self.listed, self.card]),
             ]
         )
+        for name in NO_MATH:
+            self.add_class(name)
         for control in (*controls, self.order):
             control.observe(self._refresh, names="value")
         self.listed.observe(self._open, names="value")
@@ -176,9 +179,9 @@ def _card_html(card: dict[str, Any]) -> str:
     for name in ("pipeline_tag", "library_name", "license", "languages", "downloads", "created_at"):
         value = card.get(name)
         if value not in (None, []):
-            text = ", ".join(value[:20]) if isinstance(value, list) else f"{value}"
+            text = ", ".join(map(str, value[:20])) if isinstance(value, list) else f"{value}"
             facts.append(f"<b>{name.replace('_', ' ')}</b> {_escaped(text)}")
-    tags = " · ".join(_escaped(tag) for tag in (card.get("tags") or [])[:60])
+    tags = " · ".join(_escaped(str(tag)) for tag in (card.get("tags") or [])[:60])
     body = card.get("text")
     if body is None:
         shown = "<em>no text in this corpus</em>"

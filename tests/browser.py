@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +185,54 @@ def open_report(path: Path, **options: Any) -> dict[str, Any]:
                 "document.documentElement.scrollWidth > document.documentElement.clientWidth"
             ),
         }
+
+
+@contextmanager
+def listener() -> Iterator[tuple[str, list[str]]]:
+    """Yield the address of a server on this machine, and what it was asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        do_POST = do_HEAD = do_OPTIONS = do_GET
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def hostile_texts(address: str) -> list[str]:
+    return [
+        "</script><script>window.__pwned=1;alert(1)</script>",
+        "<!--<script>",
+        "-->]]></style></textarea></title></noscript><script>window.__pwned=1</script>",
+        f"<img src='{address}/img' onerror='window.__pwned=1'>",
+        '"><svg onload="window.__pwned=1"><use href="data:,x"/></svg>',
+        "' autofocus onfocus='window.__pwned=1",
+        "[x](javascript:window.__pwned=1)",
+        f"![x]({address}/md.png)",
+        f"<meta http-equiv=refresh content='0;url={address}/refresh'>",
+        f"<style>@import '{address}/css';</style>",
+        f"<iframe src='{address}/frame' srcdoc='<script>parent.__pwned=1</script>'></iframe>",
+        f"<link rel=stylesheet href='{address}/link'><base href='{address}/'>",
+        "{{ 7*7 }}{% raw %}${7*7}",
+        "right\u202eleft\x1b[31m\x9b\x00\u2066",
+        "__proto__",
+        "constructor",
+        "=HYPERLINK(1)",
+    ]
 
 
 def write_notebook(path: Path, cells: Sequence[str | tuple[str, ...]]) -> Path:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import csv
 import io
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import Opened, open_report, opened_report, write_notebook
+from browser import (
+    Opened,
+    hostile_texts,
+    listener,
+    open_report,
+    opened_report,
+    write_notebook,
+)
 
 from cardlab.report import ReportError, export_report, export_reports
 
@@ -96,32 +99,6 @@ GOOD: list[str | tuple[str, ...]] = [
     ("table([('a', 'A', 'text'), ('b', 'B', 'list')], [['x' * 999, ''], [['y'] * 4000, []]])",),
     ("print('printed')",),
 ]
-
-
-@contextmanager
-def listener() -> Iterator[tuple[str, list[str]]]:
-    """Yield the address of a server on this machine, and what it was asked for."""
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(204)
-            self.end_headers()
-
-        do_POST = do_HEAD = do_OPTIONS = do_GET
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -292,28 +269,6 @@ def test_without_scripts_a_page_says_what_is_missing(good: Path) -> None:
         text = seen.page.inner_text("main")
         assert "This table of 1,000 rows is shown by a script." in text
         assert "This chart is drawn by a script" in text
-
-
-def hostile_texts(address: str) -> list[str]:
-    return [
-        "</script><script>window.__pwned=1;alert(1)</script>",
-        "<!--<script>",
-        "-->]]></style></textarea></title></noscript><script>window.__pwned=1</script>",
-        f"<img src='{address}/img' onerror='window.__pwned=1'>",
-        '"><svg onload="window.__pwned=1"><use href="data:,x"/></svg>',
-        "' autofocus onfocus='window.__pwned=1",
-        "[x](javascript:window.__pwned=1)",
-        f"![x]({address}/md.png)",
-        f"<meta http-equiv=refresh content='0;url={address}/refresh'>",
-        f"<style>@import '{address}/css';</style>",
-        f"<iframe src='{address}/frame' srcdoc='<script>parent.__pwned=1</script>'></iframe>",
-        f"<link rel=stylesheet href='{address}/link'><base href='{address}/'>",
-        "{{ 7*7 }}{% raw %}${7*7}",
-        "right\u202eleft\x1b[31m\x9b\x00\u2066",
-        "__proto__",
-        "constructor",
-        "=HYPERLINK(1)",
-    ]
 
 
 HOSTILE = """

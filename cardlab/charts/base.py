@@ -67,7 +67,8 @@ def _theme() -> alt.theme.ThemeConfig:
         "font": font,
         "padding": 12,
         "axis": axis,
-        "legend": legend | {"labelFontSize": 11, "titleFontSize": 11, "labelLimit": 200},
+        "legend": legend
+        | {"labelFontSize": 11, "titleFontSize": 11, "labelLimit": 200, "titleLimit": 320},
         "title": title,
         "header": {"labelColor": INK, "titleColor": FAINT},
         "view": {"stroke": None, "continuousWidth": WIDTH},
@@ -81,12 +82,30 @@ def _theme() -> alt.theme.ThemeConfig:
     return {"config": config}  # type: ignore[typeddict-item]
 
 
+#: What every object of JavaScript has. Vega finds groups in such objects: the tag "constructor"
+#: would be a group that is there already, and no part of its chart would be drawn.
+_INHERITED = {
+    *("__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", "__proto__"),
+    *("constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable"),
+    *("toLocaleString", "toString", "valueOf"),
+}
+
+
+def distinct(spec: Any) -> Any:
+    """Put a blank of no width behind words of a chart that JavaScript would take for its own."""
+    if isinstance(spec, dict):
+        return {distinct(key): distinct(value) for key, value in spec.items()}
+    if isinstance(spec, list):
+        return [distinct(value) for value in spec]
+    return f"{spec}\u200b" if isinstance(spec, str) and spec in _INHERITED else spec
+
+
 def _render(spec: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Give a chart as the MIME type that JupyterLab draws by itself, and its words as text.
 
     No HTML beside it: JupyterLab would prefer that, and altair's own asks for a network.
     """
-    return {_MIME: spec, "text/plain": str(spec.get("description", "A chart."))}
+    return {_MIME: distinct(spec), "text/plain": str(spec.get("description", "A chart."))}
 
 
 alt.renderers.register("cardlab", _render)
@@ -183,7 +202,7 @@ def tooltips(frame: pl.DataFrame, names: dict[str, str]) -> list[alt.Tooltip]:
     for name, label in names.items():
         if name not in frame.columns:
             continue
-        dtype = frame.schema[name]
+        dtype, label = frame.schema[name], tip_title(label)
         if is_share(name):
             tips.append(alt.Tooltip(name, type="quantitative", title=label, format=".1%"))
         elif dtype.is_integer():
@@ -193,6 +212,16 @@ def tooltips(frame: pl.DataFrame, names: dict[str, str]) -> list[alt.Tooltip]:
         else:
             tips.append(alt.Tooltip(name, type="nominal", title=label))
     return tips
+
+
+def tip_title(label: str) -> str:
+    """Give a line's name in a tooltip, which may be that of a column.
+
+    JupyterLab's tooltip would load what is called ``image``, unescaped, and make a heading of a
+    ``title``: with a blank behind, they are names like others.
+    """
+    label = printable(label)
+    return f"{label} " if label in ("image", "title", "__proto__") else label
 
 
 def is_share(name: str) -> bool:

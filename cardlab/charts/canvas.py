@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import MAX_ROWS_SHOWN
+from .base import MAX_ROWS_SHOWN, distinct
 from .map_altair import scatter
 from .map_names import middles
 from .map_points import Placed
@@ -91,7 +91,7 @@ class PointMap:
         return {
             MIME: self.to_dict(),
             # Checked by the tests; checking 10,000 rows takes altair seconds.
-            _VEGALITE: self.chart.to_dict(validate=False),
+            _VEGALITE: distinct(self.chart.to_dict(validate=False)),
             "text/plain": self._placed.description,
         }
 

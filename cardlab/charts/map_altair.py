@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from .base import FAINT, INK, finish
+from .base import FAINT, INK, finish, tip_title
 from .map_groups import Groups
 from .map_names import Name, middles, place
 from .map_points import Placed
@@ -21,8 +21,8 @@ _DATA = "points"
 #: Space around the outermost points, as a share of the larger side.
 _MARGIN = 0.04
 
-#: Names that a row of the data has already, and one that Vega's tooltip would load.
-_TAKEN = {"x", "y", "card", "slot", "picked", "image"}
+#: Names that a row of the data has already.
+_TAKEN = {"x", "y", "card", "slot", "picked"}
 
 
 def scatter(placed: Placed, *, note: str = "") -> Any:
@@ -82,7 +82,7 @@ def _points(placed: Placed, keys: list[str], sides: npt.NDArray[np.float64]) -> 
             tooltip=[
                 alt.Tooltip("card:N"),
                 *(
-                    alt.Tooltip(f"{key}:N", title=group.heading)
+                    alt.Tooltip(f"{key}:N", title=tip_title(group.heading))
                     for key, group in zip(keys, groups, strict=True)
                 ),
             ],
