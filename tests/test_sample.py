@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 import math
@@ -21,7 +22,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import normalize
 
 from cardlab.sample import DATE_FLOOR, DOUBLING_WEEKS, LAST_DATE, PLANTED_PAIRS, make_cards
-from cardlab.sample._draw import Ragged, interleave, invented_words
+from cardlab.sample._draw import Ragged, word_series
 from cardlab.sample._topics import WRITTEN_TOPICS, topics
 
 STRINGS = pl.List(pl.String)
@@ -116,6 +117,29 @@ def test_same_arguments_same_frame() -> None:
     first = make_cards(300)
     for column in ("id", "sha", "tags", "text", "created_at", "downloads", "embeddings"):
         assert first[column].to_list() != other[column].to_list(), column
+
+
+# Of each column of `make_cards(700, n_topics=14)`, which has every kind of hostile card.
+DIGESTS = {
+    "sha": "e20a7261", "last_modified": "c1aa1f2d", "library_name": "de4c8107",
+    "text": "f095f859", "metadata": "2b9429e0", "pipeline_tag": "1f753b94", "id": "805af0bf",
+    "tags": "4f1e4e3a", "created_at": "1068864f", "arxiv": "1e0d24eb", "languages": "fcfdaa19",
+    "tags_str": "c5f86f98", "text_str": "da10ee93", "text_lists": "4c583482",
+    "processed_texts": "991fbe0f", "tokens_length": "1110328d", "input_texts": "64e552ca",
+    "author": "1e003731", "downloads": "71606fc0", "likes": "ace2d7a2", "license": "aac21357",
+    "base_model": "b87eaa11", "datasets": "5ca62ab0", "topic": "cf16721a", "family": "f330280a",
+}  # fmt: skip
+
+
+def test_the_corpus_of_a_seed_stays_what_it_is() -> None:
+    """Figures in notebooks and documents are those of this corpus: changing it is a decision."""
+    frame = make_cards(700, n_topics=14)
+    vectors = frame["embeddings"].to_numpy()[[0, 350, 699], :2]
+    expected = [[0.181, -0.081], [-0.0757, 0.0517], [-0.0198, -0.0697]]
+    assert vectors == pytest.approx(np.array(expected), abs=1e-4)
+    frame = frame.drop("embeddings")
+    found = {c.name: hashlib.sha256(repr(c.to_list()).encode()).hexdigest()[:8] for c in frame}
+    assert found == DIGESTS
 
 
 def test_leaving_out_text_or_vectors_changes_nothing_else() -> None:
@@ -214,7 +238,7 @@ def test_written_topics_are_apart() -> None:
     assert {len(topic.tags) for topic in topics(30)} == {10}
     own = [set(topic.nouns) for topic in WRITTEN_TOPICS]
     assert max(len(a & b) for a, b in combinations(own, 2)) <= 2
-    background = set(invented_words(0, 262_144, n_syllables=3))
+    background = set(word_series(np.arange(262_144), n_syllables=3))
     assert len(background) == 262_144
     pairs = {tag for pair in PLANTED_PAIRS for tag in pair}
     models = {kind for topic in WRITTEN_TOPICS for kind in topic.model_types}
@@ -309,16 +333,19 @@ def test_tags_in_the_hubs_order(cards: pl.DataFrame) -> None:
 
 
 def test_ragged_arrays() -> None:
-    a = Ragged.from_pairs(np.array([2, 0, 0, 2]), np.array([1, 0, 1, 1]), 4)
-    b = Ragged.from_columns(np.array([[-1, 2], [0, 1], [-1, -1], [2, -1]]))
     words = pl.Series(["a", "b", "c"])
-    assert a.to_lists(words).to_list() == [["a", "b"], [], ["b"], []]
-    both = interleave([b, a])
-    assert both.to_lists(words).to_list() == [["c", "a", "b"], ["a", "b"], ["b"], ["c"]]
+    a = Ragged.from_pairs(np.array([2, 0, 0, 2]), np.array([1, 0, 1, 1]), 4, words)
+    b = Ragged.from_columns(np.array([[-1, 2], [0, 1], [-1, -1], [2, -1]]), words)
+    assert a.to_lists("x").to_list() == [["a", "b"], [], ["b"], []]
+    both = Ragged.joined([b, a.prefixed("+")])
+    assert both.to_lists("x").to_list() == [["c", "+a", "+b"], ["a", "b"], ["+b"], ["c"]]
     kept = both.where(np.array([True, False, False, True]))
-    assert kept.to_lists(words).to_list() == [["c", "a", "b"], [], [], ["c"]]
-    flags = Ragged.from_flags(np.array([[True, False], [True, True]]), [2, 0])
-    assert flags.to_lists(words).to_list() == [["c"], ["c", "a"]]
+    assert kept.to_lists("x").to_list() == [["c", "+a", "+b"], [], [], ["c"]]
+    flags = Ragged.from_flags(np.array([[True, False], [True, True]]), words.head(2))
+    assert flags.to_lists("x").to_list() == [["a"], ["a", "b"]]
+    none = Ragged.from_pairs(np.zeros(0, int), np.zeros(0, int), 2, words)
+    assert none.to_lists("x").to_list() == [[], []]
+    assert none.to_lists("x").dtype == STRINGS
 
 
 # --- what cards declare ---------------------------------------------------------------------

@@ -26,6 +26,7 @@ def installed(tmp_path_factory):
 def test_the_wheel_holds_what_it_needs(installed):
     assert len(list((installed / "cardlab/notebooks").glob("*.ipynb"))) == 8
     assert (installed / "cardlab/data/licenses.csv").is_file()
+    assert (installed / "cardlab/data/sample.toml").is_file()
     for name in ("license_families.csv", "sections.toml", "tag_kinds.json", "task_domains.json"):
         assert (installed / "cardlab/data" / name).is_file()
     assert (installed / "cardlab/report/template/report.html.j2").is_file()

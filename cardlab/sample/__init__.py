@@ -7,15 +7,12 @@ from numbers import Integral
 import numpy as np
 import polars as pl
 
-from . import _columns, _declared
+from . import _columns
 from ._columns import DATE_FLOOR, DOUBLING_WEEKS, LAST_DATE, Plan
-from ._draw import Ragged
-from ._embeddings import embeddings
 from ._hostile import n_hostile, with_hostile
-from ._passages import with_passages
-from ._prose import texts
-from ._tags import PLANTED_PAIRS, Dictionary, free_tags, hub_tags, lineage, metadata
-from ._topics import Topic, topics
+from ._prose import texts, with_passages
+from ._tags import PLANTED_PAIRS, free_tags, hub_tags, lineage, metadata
+from ._topics import topics
 
 __all__ = ["DATE_FLOOR", "DOUBLING_WEEKS", "LAST_DATE", "PLANTED_PAIRS", "make_cards"]
 
@@ -67,15 +64,13 @@ def make_cards(
     -------
     pl.DataFrame
         - `sha` String, 40 hexadecimal digits
-        - `last_modified` Datetime(us, UTC), not before `created_at`
-        - `library_name` String, null on four of ten cards
+        - `created_at`, `last_modified` Datetime(us, UTC), the second never before the first
+        - `library_name`, `pipeline_tag` String, null on four of ten cards and on a third
         - `text` String, the body without front matter; blank on 1 %
         - `metadata` String, JSON of the front matter; `{}` on a tenth; null where it could not
           be read
-        - `pipeline_tag` String, null on a third
         - `id` String, unique; `author/name`, or `name` on 2 %
         - `tags` List[String] in the Hub's order; empty on 1 %
-        - `created_at` Datetime(us, UTC)
         - `arxiv`, `languages` List[String], raw values
         - `tags_str`, `text_str` String; `text_lists`, `processed_texts`, `input_texts`
           List[String]; `tokens_length` List[Int64] (a token is a word or a punctuation mark)
@@ -91,31 +86,28 @@ def make_cards(
     -----
     Planted, for analyses to find:
 
-    - Topics of unequal, Zipf-like shares (none below 2 % with 12). The cards of a topic share a
-      task, mostly a library, model types, words, a taste in licences, ten free tags that occur
-      together (a community) and an embedding cluster: a unit-length centre and noise of a
-      third of that length. 2 % of the cards lie between two clusters. k-means finds the topics
-      from a few starts (`n_init=10`: adjusted Rand 0.99); from one it now and then stops short.
-    - `PLANTED_PAIRS`: pairs of free tags that occur nearly always together, each on about 1.2 %
-      of the cards (on eight or fewer in a small corpus): the highest NPMI of all the free tags.
+    - Topics of Zipf-like shares (none below 2 % with 12). The cards of a topic share a task,
+      mostly a library, model types, words, a taste in licences, ten free tags that occur together
+      (a community) and a cluster of embeddings: a centre of unit length and noise of a third of
+      that; 2 % of the cards lie between two. k-means finds the topics from a few starts
+      (`n_init=10`: adjusted Rand 0.99); from one it now and then stops short.
+    - `PLANTED_PAIRS`: pairs of free tags that are nearly always together, each on about 1.2 % of
+      the cards (on eight or fewer in a small corpus): the highest NPMI of all the free tags.
     - Background tags: Zipfian over a vocabulary that grows with the corpus (about 145,000
       different tags of all kinds in a million cards), independent of topic and of each other
-      among the cards with front matter. One topic tag in fifty is spelt otherwise (`_` for `-`, or
-      a capital).
+      among the cards with front matter. One topic tag in fifty is spelt with `_` or a capital.
     - Families: 15 % of the cards share one of a number of texts, written as if by a training
       script, and nearly one vector; a family has two cards or more and lies in one topic.
-    - Growth: 6 % of the cards stand at the Hub's date floor (`DATE_FLOOR`); from there to
-      `LAST_DATE` the number of cards doubles in `DOUBLING_WEEKS` weeks. Topics with an even
-      number rise, the others fall.
+    - Growth: 6 % of the cards stand at the Hub's `DATE_FLOOR`; from there to `LAST_DATE` the
+      number of cards doubles in `DOUBLING_WEEKS` weeks. Even topics rise, the others fall.
     - Lineage: a quarter of the cards name an older card of their topic as `base_model`.
     - Licences: undeclared on three of ten cards; upper case, free text, two at once occur.
       Languages: declared on 45 %, mostly `en`; some cards have dozens, some raw values are not
       codes; Norwegian is `false` in `metadata` now and then, as YAML 1.1 reads `no`.
     - Placeholders on a fifth of the cards and on the families; downloads with a Pareto tail and
       many zeros. Apart from blank ones, no two texts outside a family are equal.
-    - Hostile strings (script, terminal escapes, bidirectional controls, tags of 300 letters, a
-      card of 400 tags ...) in the last cards, all of the author `mallory`: one in fifty cards,
-      at most 14.
+    - Hostile strings (script, terminal escapes, tags of 300 letters, a card of 400 tags ...) in
+      the last cards, all of the author `mallory`: one in fifty cards, at most 14.
 
     Raises
     ------
@@ -136,17 +128,16 @@ def make_cards(
     generator = np.random.default_rng(_checked("random_state", random_state, 0))
     rngs = dict(zip(_STREAMS, generator.spawn(len(_STREAMS)), strict=True))
 
-    themes = topics(n_topics)
-    plan = _columns.make_plan(n_cards, n_topics, n_cards - n_hostile(n_cards), rngs["plan"])
-    cards = _without_text(plan, themes, rngs)
+    n_regular = n_cards - n_hostile(n_cards)
+    plan = _columns.make_plan(n_cards, topics(n_topics), n_regular, rngs["plan"])
+    cards = _without_text(plan, rngs)
     if text:
-        cards = cards.with_columns(texts(cards, themes, rngs["text"]))
+        cards = cards.with_columns(texts(cards, plan.topics, rngs["text"]))
     cards = with_hostile(cards)
     if text:
         cards = with_passages(cards)
     if embedding_dim:
-        vectors = embeddings(plan, n_topics, embedding_dim, rngs["embeddings"])
-        cards = cards.with_columns(vectors)
+        cards = cards.with_columns(_columns.embeddings(plan, embedding_dim, rngs["embeddings"]))
     return cards.select(name for name in _ORDER if name in cards.columns)
 
 
@@ -159,32 +150,30 @@ def _checked(name: str, value: int, least: int) -> int:
     return int(value)
 
 
-def _without_text(
-    plan: Plan, themes: tuple[Topic, ...], rngs: dict[str, np.random.Generator]
-) -> pl.DataFrame:
+def _without_text(plan: Plan, rngs: dict[str, np.random.Generator]) -> pl.DataFrame:
     """All the columns that need neither a sentence nor a vector."""
-    n_cards = plan.n_cards
     base = pl.concat(
         [
-            _columns.shas(n_cards, rngs["sha"]).to_frame(),
+            _columns.shas(plan.n_cards, rngs["sha"]).to_frame(),
             _columns.dates(plan, rngs["dates"]),
-            _columns.names(plan, themes, rngs["names"]),
-            _columns.popularity(n_cards, rngs["popularity"]),
-            _columns.kinds(plan, themes, rngs["kinds"]),
+            _columns.names(plan, rngs["names"]),
+            _columns.popularity(plan.n_cards, rngs["popularity"]),
+            _columns.kinds(plan, rngs["kinds"]),
         ],
         how="horizontal",
     )
-    declared = _declarations(plan, themes, rngs)
-    names = Dictionary()
-    free = free_tags(plan, themes, names, rngs["free"])
-    created = base["created_at"].to_physical().to_numpy()
-    line = lineage(plan, created, n_cards - n_hostile(n_cards), rngs["lineage"])
-    parent = Ragged.from_columns(line.parent[:, None])
+    declared = {
+        "languages": _columns.languages(plan, rngs["languages"]),
+        "datasets": _columns.datasets(plan, rngs["datasets"]),
+        "arxiv": _columns.arxiv(plan, rngs["arxiv"]),
+        "license": _columns.licenses(plan, rngs["licenses"]),
+        "free": free_tags(plan, rngs["free"]),
+    }
+    parents, line = lineage(plan, base["id"], base["created_at"], rngs["lineage"])
     base = base.with_columns(
-        hub_tags(plan, base, themes, declared, free, line, names, rngs["tags"]),
-        free.to_lists(names.series()).alias("free"),
-        parent.to_lists(base["id"]).alias("base_model"),
-        *(codes.to_lists(strings).alias(name) for name, (codes, strings) in declared.items()),
+        hub_tags(plan, base, declared, line, rngs["tags"]),
+        parents.to_lists("base_model"),
+        *(ragged.to_lists(name) for name, ragged in declared.items()),
         topic=pl.Series(plan.topic, dtype=pl.Int32),
         family=pl.Series(plan.family, dtype=pl.Int32),
     )
@@ -195,19 +184,3 @@ def _without_text(
         pl.when(pl.col("family") >= 0).then("family"),
         *(pl.when(readable).then(name) for name in unknown),
     ).drop("free")
-
-
-def _declarations(
-    plan: Plan, themes: tuple[Topic, ...], rngs: dict[str, np.random.Generator]
-) -> dict[str, tuple[Ragged, pl.Series]]:
-    """Codes and strings of the list columns that are drawn from a vocabulary."""
-    datasets, a_topic = _declared.dataset_names(plan.n_cards, themes)
-    papers, papers_a_topic = _declared.arxiv_ids(plan.n_cards, len(themes))
-    languages = pl.Series(_declared.LANGUAGE_VALUES, dtype=pl.String)
-    licenses = pl.Series(_declared.license_values(), dtype=pl.String)
-    return {
-        "languages": (_declared.languages(plan, themes, rngs["languages"]), languages),
-        "datasets": (_declared.datasets(plan, a_topic, rngs["datasets"]), datasets),
-        "arxiv": (_declared.arxiv(plan, papers_a_topic, rngs["arxiv"]), papers),
-        "license": (_declared.licenses(plan, themes, rngs["licenses"]), licenses),
-    }

@@ -1,4 +1,4 @@
-"""Who, when and how popular: the scalar columns of the synthetic corpus."""
+"""The plan of the synthetic corpus, and its columns that are neither tags nor text."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 import numpy as np
 import polars as pl
 
-from ._draw import Bools, Ints, draw, word_series, zipf_shares
-from ._topics import Topic
+from ._draw import Bools, Ints, Ragged, draw, word_series, zipf_shares
+from ._topics import WORDS, Topic
 
 # The Hub began to record creation dates here; every older model has this instant.
 DATE_FLOOR = datetime(2022, 3, 2, 23, 29, 4, tzinfo=UTC)
 LAST_DATE = datetime(2024, 10, 1, tzinfo=UTC)
-FLOOR_SHARE = 0.06
+_FLOOR_SHARE = 0.06
 _SPAN_SECONDS = (LAST_DATE - DATE_FLOOR).total_seconds()
-_GROWTH_RATE = -np.log(FLOOR_SHARE) / _SPAN_SECONDS
+_GROWTH_RATE = -np.log(_FLOOR_SHARE) / _SPAN_SECONDS
 # The number of cards, those at the floor included, doubles in this time from floor to end.
 DOUBLING_WEEKS = float(np.log(2) / _GROWTH_RATE / (7 * 86_400))
 
@@ -26,12 +26,22 @@ _UNREADABLE_SHARE = 0.002
 _FAMILY_SHARE = 0.15
 _MEAN_FAMILY = 12
 _MAX_FAMILIES_A_TOPIC = 40
+_LICENSE_SHARE = 0.775  # of the cards with front matter, so that 3 of 10 cards declare none
+_LANGUAGE_SHARE = 0.45
+# Length of the noise against the unit length of a centre: close cards of one topic have a cosine
+# of about 0.9, cards of two topics about 0.
+_NOISE = 0.35
+_COPY_NOISE = 0.02
+_BETWEEN_SHARE = 0.02
+_BLOCK = 50_000
 
 
 @dataclass(frozen=True)
 class Plan:
     """What is planted in each card, and what its front matter is like."""
 
+    topics: tuple[Topic, ...]
+    n_regular: int  # rows from here on are replaced by hostile ones
     topic: Ints
     family: Ints  # -1: a text of its own
     declares: Bools  # has front matter that could be read
@@ -42,16 +52,20 @@ class Plan:
     def n_cards(self) -> int:
         return len(self.topic)
 
+    def model_types(self) -> tuple[list[str], int]:
+        """List the model types topic by topic, and say how many each takes: the most any has."""
+        kinds = [topic.model_types for topic in self.topics]
+        width = max(map(len, kinds))
+        return [of[i % len(of)] for of in kinds for i in range(width)], width
 
-def topic_shares(n_topics: int) -> np.ndarray:
-    """Return Zipf-like shares, none below 2 % (or half an even share of many topics)."""
-    floor = min(0.02, 0.5 / n_topics)
-    return floor + (1 - n_topics * floor) * zipf_shares(n_topics)
 
-
-def make_plan(n_cards: int, n_topics: int, n_regular: int, rng: np.random.Generator) -> Plan:
+def make_plan(
+    n_cards: int, topics: tuple[Topic, ...], n_regular: int, rng: np.random.Generator
+) -> Plan:
     """Draw what each card is; rows from `n_regular` on stay bare, as hostile ones replace them."""
-    topic = draw(rng, topic_shares(n_topics), n_cards)
+    n_topics = len(topics)
+    floor = min(0.02, 0.5 / n_topics)  # of Zipf-like shares: half an even share of many topics
+    topic = draw(rng, floor + (1 - n_topics * floor) * zipf_shares(n_topics), n_cards)
     state = rng.random(n_cards)
     unreadable = state < _UNREADABLE_SHARE
     if n_cards >= 50 and not unreadable.any():
@@ -60,7 +74,7 @@ def make_plan(n_cards: int, n_topics: int, n_regular: int, rng: np.random.Genera
     bare = (state >= 1 - _NO_TAGS_SHARE - _NO_FRONT_MATTER_SHARE) | unreadable
     bare[n_regular:] = True
     family = _families(topic, n_topics, n_regular, rng)
-    return Plan(topic, family, ~bare, unreadable, tagless)
+    return Plan(topics, n_regular, topic, family, ~bare, unreadable, tagless)
 
 
 def _families(topic: Ints, n_topics: int, n_regular: int, rng: np.random.Generator) -> Ints:
@@ -75,12 +89,21 @@ def _families(topic: Ints, n_topics: int, n_regular: int, rng: np.random.Generat
     return np.where(member & (size[number] >= 2), number, -1)
 
 
+# --- who, when, of what kind, how popular ----------------------------------------------------
+
+
+def shas(n_cards: int, rng: np.random.Generator) -> pl.Series:
+    """Draw 40 hexadecimal digits a card."""
+    digits = rng.bytes(20 * n_cards).hex()
+    return pl.Series("sha", [digits[i : i + 40] for i in range(0, len(digits), 40)], pl.String)
+
+
 def dates(plan: Plan, rng: np.random.Generator) -> pl.DataFrame:
     """Draw `created_at` (exponential growth from the floor on) and `last_modified`, in seconds."""
     n_cards = plan.n_cards
     u = rng.random(n_cards)
     age = np.log1p(u * np.expm1(_GROWTH_RATE * _SPAN_SECONDS)) / _GROWTH_RATE
-    age[rng.random(n_cards) < FLOOR_SHARE] = 0
+    age[rng.random(n_cards) < _FLOOR_SHARE] = 0
     # Which card gets which date leans with the topic: even topics rise, odd ones fall. Only the
     # order is drawn here, so the growth of the whole stays what it is.
     lean = np.where(plan.topic % 2 == 0, 0.35, -0.35) + rng.normal(size=n_cards)
@@ -89,24 +112,12 @@ def dates(plan: Plan, rng: np.random.Generator) -> pl.DataFrame:
     untouched = rng.random(n_cards) < 0.3
     later = np.where(untouched, 0, rng.exponential(60 * 86_400, n_cards)).astype(np.int64)
     modified = np.minimum(created + later, int(_SPAN_SECONDS))
+    seconds = pl.DataFrame({"created_at": created, "last_modified": modified})
     start = int(DATE_FLOOR.timestamp())
-    return pl.DataFrame(
-        {
-            name: pl.Series((seconds + start) * 1_000_000).cast(pl.Datetime("us", "UTC"))
-            for name, seconds in (("created_at", created), ("last_modified", modified))
-        }
-    )
+    return seconds.select(((pl.all() + start) * 1_000_000).cast(pl.Datetime("us", "UTC")))
 
 
-def shas(n_cards: int, rng: np.random.Generator) -> pl.Series:
-    """Draw 40 hexadecimal digits a card."""
-    digits = pl.Series("sha", [rng.bytes(20 * n_cards).hex()])
-    if n_cards == 0:
-        return digits.clear()
-    return digits.str.extract_all("[0-9a-f]{40}").explode()
-
-
-def names(plan: Plan, topics: tuple[Topic, ...], rng: np.random.Generator) -> pl.DataFrame:
+def names(plan: Plan, rng: np.random.Generator) -> pl.DataFrame:
     """Make `id` (unique) and `author`: few authors with many cards, many with one.
 
     Two in a hundred ids have no organisation; their `author` is null.
@@ -116,9 +127,8 @@ def names(plan: Plan, topics: tuple[Topic, ...], rng: np.random.Generator) -> pl
     number = draw(rng, zipf_shares(n_authors, exponent=0.95, shift=5), n_cards)
     kind = pl.Series(["", "ai-", "team-", "lab-"]).gather(number % 4)
     author = kind + word_series(number, n_syllables=3 if n_cards < 200_000 else 4)
-    width = max(len(topic.model_types) for topic in topics)
-    stems = pl.Series([t.model_types[i % len(t.model_types)] for t in topics for i in range(width)])
-    stem = stems.gather(plan.topic * width + rng.integers(width, size=n_cards))
+    model_types, width = plan.model_types()
+    stem = pl.Series(model_types).gather(plan.topic * width + rng.integers(width, size=n_cards))
     endings = pl.Series(["", "-v2", "-7b", "-small", "-finetuned", "-base", "-gguf", "-en"])
     ending = endings.gather(draw(rng, zipf_shares(len(endings)), n_cards))
     # The word of a permuted row number is what makes the id unique.
@@ -136,25 +146,157 @@ def popularity(n_cards: int, rng: np.random.Generator) -> pl.DataFrame:
     tail = rng.random(n_cards).clip(1e-9) ** (-1 / 0.85) - 1
     downloads = np.where(rng.random(n_cards) < 0.3, 0, 1 + 8 * tail).clip(max=2e8)
     liking = 0.03 * downloads**0.6 * rng.lognormal(0, 0.8, n_cards)
-    return pl.DataFrame(
-        {"downloads": downloads.astype(np.int64), "likes": rng.poisson(liking.clip(max=50_000))},
-        schema={"downloads": pl.Int64, "likes": pl.Int64},
-    )
+    likes = rng.poisson(liking.clip(max=50_000))
+    return pl.DataFrame({"downloads": downloads.astype(np.int64), "likes": likes.astype(np.int64)})
 
 
-def kinds(plan: Plan, topics: tuple[Topic, ...], rng: np.random.Generator) -> pl.DataFrame:
+def kinds(plan: Plan, rng: np.random.Generator) -> pl.DataFrame:
     """Draw `library_name` (four in ten null) and `pipeline_tag` (about a third null)."""
     n_cards = plan.n_cards
-    libraries = pl.Series([topic.library for topic in topics] + ["transformers", "peft", "keras"])
+    own = [topic.library for topic in plan.topics]
     # Mostly the topic's own library; now and then one of the three that occur everywhere.
-    other = len(topics) + draw(rng, np.array([0.6, 0.3, 0.1]), n_cards)
+    other = len(own) + draw(rng, np.array([0.6, 0.3, 0.1]), n_cards)
     code = np.where(rng.random(n_cards) < 0.85, plan.topic, other)
     no_library = plan.tagless | (rng.random(n_cards) < 0.4)
     no_task = plan.tagless | (rng.random(n_cards) < 0.34)
-    tasks = pl.Series([topic.task for topic in topics])
-    return pl.DataFrame(
-        {"library_name": libraries.gather(code), "pipeline_tag": tasks.gather(plan.topic)}
-    ).select(
-        pl.when(~pl.Series(no_library)).then("library_name").alias("library_name"),
-        pl.when(~pl.Series(no_task)).then("pipeline_tag").alias("pipeline_tag"),
+    library = pl.Series([*own, "transformers", "peft", "keras"]).gather(code)
+    task = pl.Series([topic.task for topic in plan.topics]).gather(plan.topic)
+    return pl.select(
+        pl.when(~pl.Series(no_library)).then(library).alias("library_name"),
+        pl.when(~pl.Series(no_task)).then(task).alias("pipeline_tag"),
     )
+
+
+# --- what the front matter declares ----------------------------------------------------------
+
+
+def licenses(plan: Plan, rng: np.random.Generator) -> Ragged:
+    """Draw licences by the taste of the topic; three of ten cards have none."""
+    weights = np.array([weight for weight, *_ in WORDS["licenses"]])
+    declarations = [values for _, *values in WORDS["licenses"]]
+    strings = list(dict.fromkeys(value for values in declarations for value in values))
+    width = max(map(len, declarations))
+    codes = np.array(
+        [[strings.index(v) for v in d] + [-1] * (width - len(d)) for d in declarations]
+    )
+    chosen = np.zeros(plan.n_cards, dtype=np.int64)
+    for number, topic in enumerate(plan.topics):
+        liking = np.array([topic.licenses.get(values[0], 1.0) for values in declarations])
+        members = np.flatnonzero(plan.topic == number)
+        shares = weights * liking / (weights @ liking)
+        chosen[members] = draw(rng, shares, len(members))
+    declared = plan.declares & (rng.random(plan.n_cards) < _LICENSE_SHARE)
+    return Ragged.from_columns(codes[chosen], pl.Series(strings)).where(declared)
+
+
+def languages(plan: Plan, rng: np.random.Generator) -> Ragged:
+    """Draw languages of about 45 % of the cards, English on most of them."""
+    codes, raw = WORDS["languages"].split(), WORDS["raw_languages"]
+    n_cards = plan.n_cards
+    lean = np.array([topic.language_share for topic in plan.topics])[plan.topic]
+    # Scaled so that the topics differ and the whole has the share of the Hub.
+    mean = float((lean * plan.declares).mean()) if n_cards else 1.0
+    chance = np.minimum(0.97, lean * _LANGUAGE_SHARE / max(mean, 1e-9))
+    declared = plan.declares & (rng.random(n_cards) < chance)
+    many = declared & (rng.random(n_cards) < 0.009 + 0.02 * (lean > 0.8))
+    n_values = np.where(rng.random(n_cards) < 0.82, 1, 2 + rng.geometric(0.5, n_cards).clip(max=6))
+    english = rng.random(n_cards) < 0.7
+    others = np.where(declared & ~many, n_values - english, 0)
+    # One skewed draw for all the languages that are not English, dirt included but rare.
+    shares = zipf_shares(len(codes) - 1, exponent=1.1, shift=2) * 0.94
+    dirt = np.full(len(raw), 0.06 / len(raw))
+    card = np.repeat(np.arange(n_cards), others)
+    value = 1 + draw(rng, np.concatenate([shares, dirt]), len(card))
+    # English is the first of the codes.
+    has_english = np.flatnonzero((declared & ~many & english) | many)
+    # A card of many: each language with the card's own chance, 10 to 100 of them.
+    crowd = np.flatnonzero(many)
+    chosen = rng.random((len(crowd), len(codes))) < rng.uniform(0.12, 0.8, (len(crowd), 1))
+    row, column = np.nonzero(chosen)
+    return Ragged.from_pairs(
+        np.concatenate([has_english, card, crowd[row]]),
+        np.concatenate([np.zeros(len(has_english), dtype=np.int64), value, column]),
+        n_cards,
+        pl.Series([*codes, *raw]),
+    )
+
+
+def datasets(plan: Plan, rng: np.random.Generator) -> Ragged:
+    """Draw one to three data sets of the topic for three cards in ten.
+
+    Their number grows with the corpus: the first few of a topic are its well-known ones, the
+    rest are somebody's own.
+    """
+    a_topic = max(4, int(0.5 * plan.n_cards**0.8 / len(plan.topics)))
+    known = [of.datasets[i % len(of.datasets)] for of in plan.topics for i in range(a_topic)]
+    first = [i < len(of.datasets) for of in plan.topics for i in range(a_topic)]
+    own = "-" + word_series(np.arange(len(known)), n_syllables=3)
+    ending = pl.select(pl.when(pl.Series(first)).then(pl.lit("")).otherwise(own)).to_series()
+    return _of_topic(plan, pl.Series(known) + ending, rng, share=0.34, shift=3)
+
+
+def arxiv(plan: Plan, rng: np.random.Generator) -> Ragged:
+    """Draw one to three papers of the topic for a sixth of the cards (linked in the text too)."""
+    a_topic = max(6, int(0.2 * plan.n_cards**0.75 / len(plan.topics)))
+    number = np.arange(a_topic * len(plan.topics), dtype=np.int64)
+    year = pl.Series(15 + number % 10).cast(pl.String)
+    month = pl.Series(1 + number * 7 % 12).cast(pl.String).str.zfill(2)
+    serial = pl.Series(number * 7_919 % 99_991).cast(pl.String).str.zfill(5)
+    return _of_topic(plan, year + month + "." + serial, rng, share=0.18, shift=1)
+
+
+def _of_topic(
+    plan: Plan, strings: pl.Series, rng: np.random.Generator, *, share: float, shift: float
+) -> Ragged:
+    """Draw one to three of the strings of the topic for a share of the front matters."""
+    a_topic = len(strings) // len(plan.topics)
+    has = plan.declares & (rng.random(plan.n_cards) < share)
+    counts = np.where(has, 1 + draw(rng, np.array([0.75, 0.18, 0.07]), plan.n_cards), 0)
+    card = np.repeat(np.arange(plan.n_cards), counts)
+    rank = draw(rng, zipf_shares(a_topic, exponent=0.9, shift=shift), len(card))
+    return Ragged.from_pairs(card, plan.topic[card] * a_topic + rank, plan.n_cards, strings)
+
+
+# --- vectors ---------------------------------------------------------------------------------
+
+
+def embeddings(plan: Plan, dim: int, rng: np.random.Generator) -> pl.Series:
+    """Draw unit vectors: centre of the topic + noise; 2 % of the cards between two centres.
+
+    Cards of a family have nearly the same vector, as cards with the same text do.
+    """
+    n_topics = len(plan.topics)
+    centres = _centres(n_topics, dim, rng)
+    n_families = int(plan.family.max(initial=-1)) + 1
+    family_noise = _noise(n_families, dim, rng)
+    out = np.empty((plan.n_cards, dim), dtype=np.float32)
+    # In blocks: a million cards of 768 would need several copies of 3 GB at once.
+    for start in range(0, plan.n_cards, _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        topic, family = plan.topic[rows], plan.family[rows]
+        x = centres[topic]
+        alone = family < 0
+        between = alone & (rng.random(len(topic)) < _BETWEEN_SHARE)
+        second = centres[rng.integers(n_topics, size=len(topic))]
+        weight = rng.uniform(0.3, 0.5, (len(topic), 1)).astype(np.float32)
+        x = np.where(between[:, None], (1 - weight) * x + weight * second, x)
+        own = _noise(len(topic), dim, rng)
+        if n_families:
+            copied = family_noise[family.clip(0)] + own * (_COPY_NOISE / _NOISE)
+            own = np.where(alone[:, None], own, copied)
+        x += own
+        out[rows] = x / np.linalg.norm(x, axis=1, keepdims=True)
+    return pl.Series("embeddings", out, dtype=pl.Array(pl.Float32, dim))
+
+
+def _centres(n_topics: int, dim: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw unit vectors: at right angles where there is room, else in any direction."""
+    directions = rng.normal(size=(n_topics, dim))
+    if n_topics <= dim:
+        directions = np.linalg.qr(directions.T)[0].T
+    lengths = np.linalg.norm(directions, axis=1, keepdims=True)
+    return np.asarray(directions / lengths, dtype=np.float32)
+
+
+def _noise(n: int, dim: int, rng: np.random.Generator) -> np.ndarray:
+    return rng.standard_normal((n, dim), dtype=np.float32) * np.float32(_NOISE / np.sqrt(dim))

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 
 # 64 syllables: a word is its number written in base 64. No pair of them makes an English word
 # that one would not want in a notebook.
@@ -24,91 +26,78 @@ _SYLLABLES = tuple(onset + vowel for vowel in "aeio" for onset in _ONSETS)
 
 @dataclass(frozen=True)
 class Ragged:
-    """Several values a card: `counts[i]` values belong to card i, in the order of the cards."""
+    """Several strings a card: `counts[i]` codes belong to card i, in the order of the cards."""
 
     counts: Ints
-    values: Ints
+    codes: Ints
+    strings: pl.Series  # what the codes stand for
 
     @classmethod
-    def from_columns(cls, codes: Ints) -> Ragged:
-        """Take one row a card, where -1 is no value."""
+    def from_columns(cls, codes: Ints, strings: pl.Series) -> Ragged:
+        """Take one row of codes a card, where -1 is no value."""
         present: Bools = codes >= 0
-        counts = np.asarray(np.count_nonzero(present, axis=1), dtype=np.int64)
-        return cls(counts, codes[present])
+        return cls(np.count_nonzero(present, axis=1), codes[present], strings)
 
     @classmethod
-    def from_flags(cls, flags: Bools, codes: Sequence[int] | Ints) -> Ragged:
-        """Take one row of flags a card; `codes` names the columns."""
-        counts = np.asarray(np.count_nonzero(flags, axis=1), dtype=np.int64)
-        return cls(counts, np.asarray(codes, dtype=np.int64)[np.nonzero(flags)[1]])
+    def from_flags(cls, flags: Bools, strings: pl.Series) -> Ragged:
+        """Take one row of flags a card, a flag for each of the strings."""
+        return cls(np.count_nonzero(flags, axis=1), np.nonzero(flags)[1], strings)
 
     @classmethod
-    def from_pairs(cls, card: Ints, value: Ints, n_cards: int) -> Ragged:
-        """Take (card, value) pairs in any order; a pair that occurs twice counts once."""
-        if not len(card):
-            return cls(np.zeros(n_cards, dtype=np.int64), np.zeros(0, dtype=np.int64))
-        width = int(value.max()) + 1
-        keys = np.sort(card * width + value)
-        keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])]
-        return cls(np.bincount(keys // width, minlength=n_cards), keys % width)
+    def from_pairs(cls, card: Ints, code: Ints, n_cards: int, strings: pl.Series) -> Ragged:
+        """Take (card, code) pairs in any order; a pair that occurs twice counts once."""
+        width = len(strings)
+        keys = np.sort(card * width + code)
+        keys = keys[np.diff(keys, prepend=-1) > 0]
+        return cls(np.bincount(keys // width, minlength=n_cards), keys % width, strings)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Ragged]) -> Ragged:
+        """Join card by card, the strings of the first part first."""
+        counts = np.sum([part.counts for part in parts], axis=0)
+        codes = np.empty(int(counts.sum()), dtype=np.int64)
+        start = np.cumsum(counts) - counts
+        n_strings = 0
+        for part in parts:
+            first = np.cumsum(part.counts) - part.counts
+            rank = np.arange(len(part.codes)) - np.repeat(first, part.counts)
+            codes[np.repeat(start, part.counts) + rank] = part.codes + n_strings
+            start = start + part.counts
+            n_strings += len(part.strings)
+        return cls(counts, codes, pl.concat([part.strings.alias("value") for part in parts]))
 
     def where(self, keep: Bools) -> Ragged:
         """Drop the values of the cards that are not kept."""
-        return Ragged(np.where(keep, self.counts, 0), self.values[np.repeat(keep, self.counts)])
+        codes = self.codes[np.repeat(keep, self.counts)]
+        return Ragged(np.where(keep, self.counts, 0), codes, self.strings)
 
-    def shifted(self, offset: int) -> Ragged:
-        return Ragged(self.counts, self.values + offset)
+    def prefixed(self, prefix: str) -> Ragged:
+        return Ragged(self.counts, self.codes, prefix + self.strings)
 
-    def to_lists(self, dictionary: pl.Series) -> pl.Series:
+    def to_lists(self, name: str) -> pl.Series:
         """Make a list of strings a card; a card without values has the empty list."""
-        n_cards = len(self.counts)
-        card = pl.Series("card", np.repeat(np.arange(n_cards), self.counts)).set_sorted()
-        lists = (
-            pl.DataFrame({"card": card, "value": dictionary.gather(self.values)})
-            .group_by("card", maintain_order=True)
-            .agg("value")
-        )
-        # group_by knows only cards with a value; the others get row `lists.height`, the empty one.
-        filled = self.counts > 0
-        row = np.where(filled, np.cumsum(filled) - 1, lists.height)
-        empty = pl.Series([[]], dtype=pl.List(pl.String))
-        return pl.concat([lists["value"], empty]).gather(row)
+        offsets = np.concatenate([[0], np.cumsum(self.counts)])
+        values = self.strings.gather(self.codes).to_arrow(compat_level=pl.CompatLevel.newest())
+        return pl.Series(name, pa.LargeListArray.from_arrays(offsets, values))
 
 
-def interleave(parts: Sequence[Ragged]) -> Ragged:
-    """Join ragged arrays card by card, the values of the first part first."""
-    counts: Ints = np.asarray(np.sum([part.counts for part in parts], axis=0), dtype=np.int64)
-    values = np.empty(int(counts.sum()), dtype=np.int64)
-    start = np.cumsum(counts) - counts
-    for part in parts:
-        first = np.cumsum(part.counts) - part.counts
-        rank = np.arange(len(part.values)) - np.repeat(first, part.counts)
-        values[np.repeat(start, part.counts) + rank] = part.values
-        start = start + part.counts
-    return Ragged(counts, values)
-
-
-def zipf_shares(n: int, *, exponent: float = 1.0, shift: float = 0.0) -> npt.NDArray[np.float64]:
+def zipf_shares(n: int, *, exponent: float = 1.0, shift: float = 0.0) -> Floats:
     """Return the Zipf-Mandelbrot shares of n things; `shift` flattens the head."""
     weights = (np.arange(1, n + 1, dtype=np.float64) + shift) ** -exponent
     return np.asarray(weights / weights.sum())
 
 
-def draw(
-    rng: np.random.Generator, shares: npt.NDArray[np.float64], size: int
-) -> npt.NDArray[np.int64]:
+def draw(rng: np.random.Generator, shares: Floats, size: int) -> Ints:
     """Draw codes with these shares (searching the sums is quicker than `choice`)."""
     codes = np.searchsorted(np.cumsum(shares), rng.random(size), side="right")
     return np.minimum(codes, len(shares) - 1).astype(np.int64)
 
 
-def invented_words(start: int, n: int, *, n_syllables: int) -> list[str]:
-    """Make n distinct words without meaning; the word of a number never changes."""
-    return word_series(np.arange(start, start + n), n_syllables=n_syllables).to_list()
-
-
 def word_series(numbers: Ints, *, n_syllables: int) -> pl.Series:
-    """Spell each number as a word; different numbers below 64**n_syllables differ."""
+    """Spell each number as a word without meaning, always the same one.
+
+    Different numbers below 64**n_syllables have different words.
+    """
     syllables = pl.Series(_SYLLABLES)
     size = 64**n_syllables
     # Multiplying by an odd number permutes the numbers, so that neighbours do not look alike.

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain, repeat
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
 
-from ._grammar import (
-    FOREIGN_LANGUAGES,
-    Stream,
-    article,
-    foreign_paragraph,
-    paragraph,
-    sentence,
-)
-from ._topics import Topic
+from ._topics import WORDS, Topic
 
+T = TypeVar("T")
 _BLANK_SHARE = 0.01
 _PLACEHOLDER_SHARE = 0.18
 _MEDIAN_CHARS = 1_750
@@ -26,89 +22,162 @@ _MORE = "[More Information Needed]"
 _PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What the text of a card may refer to."""
+@dataclass
+class Author:
+    """Writes one card. Every part is drawn, so the order of the draws is part of the corpus."""
 
+    uniform: Callable[[], float]
     name: str
     topic: Topic
-    arxiv: list[str] = field(default_factory=list)
-    datasets: list[str] = field(default_factory=list)
-    languages: list[str] = field(default_factory=list)
-    base_model: str | None = None
+    arxiv: list[str]
+    datasets: list[str]
+    languages: list[str]
+    base_model: list[str]
 
+    def pick(self, options: Sequence[T]) -> T:
+        return options[int(self.uniform() * len(options))]
 
-Writer = Callable[[Stream, Facts], str]
+    def chance(self, share: float) -> bool:
+        return self.uniform() < share
 
+    def number(self, low: int, high: int) -> int:
+        """Draw a whole number from low to high, both included."""
+        return low + int(self.uniform() * (high - low + 1))
 
-def texts(cards: pl.DataFrame, topics: tuple[Topic, ...], rng: np.random.Generator) -> pl.Series:
-    """Write one body a card; the cards of a family share theirs to the letter."""
-    stream = Stream(rng)
-    n_cards = cards.height
-    state = rng.random(n_cards).tolist()
-    lengths = rng.lognormal(np.log(_MEDIAN_CHARS), _LENGTH_SIGMA, n_cards).tolist()
-    shared: dict[int, str] = {}
-    bodies: list[str] = []
-    families = cards["family"].to_list()
-    for card, family, now, length in zip(
-        _facts(cards, topics), families, state, lengths, strict=True
-    ):
-        if family is not None:
-            if family not in shared:
-                shared[family] = _trainer_text(stream, card, family)
-            bodies.append(shared[family])
-        elif now < _BLANK_SHARE:
-            bodies.append(stream.pick(("", "\n", "\n\n  \n")))
-        elif now < _BLANK_SHARE + _PLACEHOLDER_SHARE:
-            bodies.append(_placeholder_text(stream, card))
-        else:
-            bodies.append(_written_text(stream, card, length))
-    return pl.Series("text", bodies, dtype=pl.String)
+    def noun(self) -> str:
+        return self.pick(self.topic.nouns)
 
-
-def _facts(cards: pl.DataFrame, topics: tuple[Topic, ...]) -> list[Facts]:
-    columns = ("id", "topic", "arxiv", "datasets", "languages", "base_model")
-    return [
-        Facts(
-            name=id_.rsplit("/", 1)[-1],
-            topic=topics[topic],
-            arxiv=arxiv or [],
-            datasets=datasets or [],
-            languages=languages or [],
-            base_model=base[0] if base else None,
+    def sentence(self) -> str:
+        adjective = self.pick(self.topic.adjectives)
+        pattern: str = self.pick(WORDS["sentences"])
+        return pattern.format(
+            n0=self.noun(),
+            n1=self.noun(),
+            v=self.pick(self.topic.verbs),
+            a=adjective,
+            an=_with_article(adjective),
+            d=self.number(2, 95),
         )
-        for id_, topic, arxiv, datasets, languages, base in cards.select(columns).iter_rows()
-    ]
 
+    def paragraph(self, n_sentences: int) -> str:
+        return " ".join(self.sentence() for _ in range(n_sentences))
 
-def _written_text(stream: Stream, card: Facts, length: float) -> str:
-    """Write as an author does: about `length` characters in sections of different kinds."""
-    underlined = stream.chance(0.15)
-    foreign = [code for code in card.languages[:1] if code in FOREIGN_LANGUAGES]
-    parts = [_heading(card.name, 1, underlined)] if stream.chance(0.9) else []
-    if foreign and stream.chance(0.8):
-        count = max(3, int(length / 60))
-        parts += [
-            foreign_paragraph(stream, foreign[0], card.topic, min(8, count - i))
-            for i in range(0, count, 8)
+    def foreign_paragraph(self, language: str, n_sentences: int) -> str:
+        """Write in another language; now and then a word of the topic stays English."""
+        patterns = WORDS["foreign"][language]["sentences"]
+        words = [*WORDS["foreign"][language]["nouns"].split(), *self.topic.nouns[:4]]
+        made = (
+            self.pick(patterns).format(self.pick(words), self.pick(words))
+            for _ in range(n_sentences)
+        )
+        return ("" if language == "zh" else " ").join(made)
+
+    # What stands in a section; `sections` in the file of words names these.
+
+    def prose(self) -> str:
+        n_paragraphs = self.number(1, 2)
+        return "\n\n".join(self.paragraph(self.number(2, 4)) for _ in range(n_paragraphs))
+
+    def bullets(self) -> str:
+        return "\n".join(f"- {self.sentence()}" for _ in range(self.number(2, 5)))
+
+    def usage(self) -> str:
+        noun, module = self.noun(), self.topic.library.replace("-", "_")
+        return (
+            f"{self.sentence()}\n\n```python\nfrom {module} import load\n\n"
+            f'model = load("{self.name}")\nprint(model("{_with_article(noun)}"))\n```'
+        )
+
+    def shell(self) -> str:
+        return f"```bash\nrun --model {self.name} --seed {self.number(1, 99)}\n```"
+
+    def metrics(self) -> str:
+        rows = [
+            f"| {self.noun()} | {self.number(300, 990) / 10} | {self.number(10, 900)} |"
+            for _ in range(self.number(2, 6))
         ]
+        return "\n".join(["| part | score | n |", "|---|---:|---:|", *rows])
+
+    def sources(self) -> str:
+        names = ", ".join(f"`{name}`" for name in self.datasets)
+        return f"Trained on {names or 'a collection of our own'}. {self.paragraph(2)}"
+
+    def paper(self) -> str:
+        links = [f"[paper](https://arxiv.org/abs/{number})" for number in self.arxiv]
+        said = f"Described in the {' and '.join(links)}. " if links else ""
+        return said + self.sentence()
+
+    def origin(self) -> str:
+        links = [f"[{base}](https://huggingface.co/{base})" for base in self.base_model]
+        said = f"Made from {links[0]}." if links else "Trained from scratch."
+        return f"{said} {self.sentence()}"
+
+    def picture(self) -> str:
+        source = self.pick(("images/overview.png", "./loss.svg", _PIXEL))
+        return f"![{self.noun()}]({source})\n\n{self.sentence()}"
+
+    def contact(self) -> str:
+        return "Open a discussion on this page."
+
+    def citation(self) -> str:
+        return (
+            f"```bibtex\n@misc{{{self.name},\n  title = {{A study of the {self.noun()}}},\n"
+            f"  year = {{20{self.number(19, 24)}}}\n}}\n```"
+        )
+
+    def written_text(self, length: float) -> str:
+        """Write as an author does: about `length` characters in sections of different kinds."""
+        underlined = self.chance(0.15)
+        parts = [_heading(self.name, 1, underlined)] if self.chance(0.9) else []
+        foreign = [code for code in self.languages[:1] if code in WORDS["foreign"]]
+        if foreign and self.chance(0.8):
+            left = max(3, int(length / 60))
+            parts += [
+                self.foreign_paragraph(foreign[0], min(8, left - i)) for i in range(0, left, 8)
+            ]
+            return "\n\n".join(parts) + "\n"
+        parts.append(self.paragraph(2))
+        written = sum(map(len, parts))
+        for title, level, share, body in WORDS["sections"]:
+            if written > length:
+                break
+            if self.chance(share):
+                parts.append(f"{_heading(title, level, underlined)}\n\n{getattr(self, body)()}")
+                written += len(parts[-1]) + 2
+        # What is still wanting: notes on one thing after another, as in long technical cards.
+        while written < length:
+            parts.append(f"### Notes on the {self.noun()}\n\n{self.prose()}")
+            written += len(parts[-1]) + 2
         return "\n\n".join(parts) + "\n"
-    parts.append(paragraph(stream, card.topic, 2))
-    written = sum(map(len, parts))
-    for title, level, share, writer in _SECTIONS:
-        if written > length:
-            break
-        if stream.chance(share):
-            part = f"{_heading(title, level, underlined)}\n\n{writer(stream, card)}"
-            parts.append(part)
-            written += len(part) + 2
-    # What is still wanting: notes on one thing after another, as in long technical cards.
-    while written < length:
-        title = f"Notes on the {stream.pick(card.topic.nouns)}"
-        part = f"{_heading(title, 3, False)}\n\n{_prose(stream, card)}"
-        parts.append(part)
-        written += len(part) + 2
-    return "\n\n".join(parts) + "\n"
+
+    def placeholder_text(self) -> str:
+        """Fill in a template, but hardly: placeholders, TODO, empty sections, some prose."""
+        filled = 0.05 + self.uniform() * 0.5
+        lazy = self.pick((_MORE, _MORE, _MORE, "TODO", ""))
+        parts = [f"# Model Card for {self.pick((self.name, 'Model ID'))}"]
+        for title, level in WORDS["template"]:
+            # One section is always filled in: bare templates would be families that nobody planted.
+            written = title == "Model Description" or self.chance(filled)
+            body = self.paragraph(2) if written else lazy
+            if self.chance(0.1):
+                body = f"<!-- What should the reader know about {title.lower()}? -->\n\n{body}"
+            parts.append(f"{'#' * level} {title}\n\n{body}".rstrip())
+        return "\n\n".join(parts) + "\n"
+
+    def trainer_text(self, family: int) -> str:
+        """Write as a training script does; nothing in it names the one model it stands on."""
+        template: str = WORDS["trainer"]
+        return template.format(
+            family=family,
+            kind=self.pick(self.topic.model_types),
+            losses=sorted((self.number(200, 2_900) / 1_000 for _ in range(4)), reverse=True),
+            rate=self.pick(("1e-05", "2e-05", "5e-05", "0.0003")),
+            batch=self.pick(("4", "8", "16", "32", "64")),
+            seed=self.number(1, 9_999),
+            tag=self.pick(self.topic.tags),
+            noun=self.noun(),
+            paragraph=self.paragraph(self.number(2, 6)),
+        )
 
 
 def _heading(title: str, level: int, underlined: bool) -> str:
@@ -117,144 +186,102 @@ def _heading(title: str, level: int, underlined: bool) -> str:
     return f"{'#' * level} {title}"
 
 
-def _prose(stream: Stream, card: Facts) -> str:
-    return "\n\n".join(
-        paragraph(stream, card.topic, stream.number(2, 4)) for _ in range(stream.number(1, 2))
-    )
+def _with_article(word: str) -> str:
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
-def _bullets(stream: Stream, card: Facts) -> str:
-    return "\n".join(f"- {sentence(stream, card.topic)}" for _ in range(stream.number(2, 5)))
+def texts(cards: pl.DataFrame, topics: tuple[Topic, ...], rng: np.random.Generator) -> pl.Series:
+    """Write one body a card; the cards of a family share theirs to the letter."""
+    state = rng.random(cards.height).tolist()
+    lengths = rng.lognormal(np.log(_MEDIAN_CHARS), _LENGTH_SIGMA, cards.height).tolist()
+    # One by one from blocks, which is much quicker than to ask the generator each time.
+    blocks = (reversed(rng.random(65_536).tolist()) for _ in repeat(None))
+    uniform = chain.from_iterable(blocks).__next__
+    of_family: dict[int, str] = {}
+    bodies: list[str] = []
+    columns = ("family", "id", "topic", "arxiv", "datasets", "languages", "base_model")
+    rows = cards.select(columns).iter_rows()
+    for (family, id_, topic, *lists), now, length in zip(rows, state, lengths, strict=True):
+        name = id_.rsplit("/", 1)[-1]
+        author = Author(uniform, name, topics[topic], *(values or [] for values in lists))
+        if family is not None:
+            if family not in of_family:
+                of_family[family] = author.trainer_text(family)
+            bodies.append(of_family[family])
+        elif now < _BLANK_SHARE:
+            bodies.append(author.pick(("", "\n", "\n\n  \n")))
+        elif now < _BLANK_SHARE + _PLACEHOLDER_SHARE:
+            bodies.append(author.placeholder_text())
+        else:
+            bodies.append(author.written_text(length))
+    return pl.Series("text", bodies, dtype=pl.String)
 
 
-def _usage(stream: Stream, card: Facts) -> str:
-    noun = stream.pick(card.topic.nouns)
-    return (
-        f"{sentence(stream, card.topic)}\n\n```python\nfrom {card.topic.library.replace('-', '_')}"
-        f' import load\n\nmodel = load("{card.name}")\nprint(model("{article(noun)} {noun}"))\n```'
-    )
+# --- what is made of the body: the text-derived columns of the 18-column schema ---------------
+#
+# In the manner of that data set: `text_lists` has only what follows a line that begins with `#`,
+# as there; cards whose headings are underlined have none. A token is a word or a punctuation
+# mark here; no tokenizer is needed.
+
+MAX_TOKENS = 512
+_TOKEN = r"\w+|[^\w\s]"
 
 
-def _shell(stream: Stream, card: Facts) -> str:
-    return f"```bash\nrun --model {card.name} --seed {stream.number(1, 99)}\n```"
+def _underlined(match: re.Match[str]) -> str:
+    title = match[2]
+    return f"{title}\n{('=' if match[1] == '#' else '-') * max(3, len(title))}"
 
 
-def _metrics(stream: Stream, card: Facts) -> str:
-    rows = [
-        f"| {stream.pick(card.topic.nouns)} | {stream.number(300, 990) / 10} | "
-        f"{stream.number(10, 900)} |"
-        for _ in range(stream.number(2, 6))
-    ]
-    return "\n".join(["| part | score | n |", "|---|---:|---:|", *rows])
-
-
-def _sources(stream: Stream, card: Facts) -> str:
-    names = ", ".join(f"`{name}`" for name in card.datasets) or "a collection of our own"
-    return f"Trained on {names}. {paragraph(stream, card.topic, 2)}"
-
-
-def _paper(stream: Stream, card: Facts) -> str:
-    if not card.arxiv:
-        return sentence(stream, card.topic)
-    links = " and ".join(f"[paper](https://arxiv.org/abs/{number})" for number in card.arxiv)
-    return f"Described in the {links}. {sentence(stream, card.topic)}"
-
-
-def _origin(stream: Stream, card: Facts) -> str:
-    if card.base_model is None:
-        return f"Trained from scratch. {sentence(stream, card.topic)}"
-    link = f"[{card.base_model}](https://huggingface.co/{card.base_model})"
-    return f"Made from {link}. {sentence(stream, card.topic)}"
-
-
-def _picture(stream: Stream, card: Facts) -> str:
-    source = stream.pick(("images/overview.png", "./loss.svg", _PIXEL))
-    return f"![{stream.pick(card.topic.nouns)}]({source})\n\n{sentence(stream, card.topic)}"
-
-
-def _citation(stream: Stream, card: Facts) -> str:
-    return (
-        f"```bibtex\n@misc{{{card.name},\n  title = {{A study of the "
-        f"{stream.pick(card.topic.nouns)}}},\n  year = {{20{stream.number(19, 24)}}}\n}}\n```"
-    )
-
-
-# Title, level, share of the written cards that get so far, and what stands in it. In the order
-# that readers of the Hub are used to.
-_SECTIONS: tuple[tuple[str, int, float, Writer], ...] = (
-    ("Model description", 2, 0.85, _prose),
-    ("Origin", 3, 0.5, _origin),
-    ("Intended uses", 2, 0.55, _bullets),
-    ("How to use", 3, 0.75, _usage),
-    ("Limitations and bias", 3, 0.45, _bullets),
-    ("Training data", 2, 0.6, _sources),
-    ("Training procedure", 3, 0.5, _prose),
-    ("Overview", 2, 0.2, _picture),
-    ("Evaluation", 2, 0.6, _metrics),
-    ("Reproduce", 3, 0.25, _shell),
-    ("Paper", 3, 0.5, _paper),
-    ("Ethical considerations", 2, 0.15, _prose),
-    ("Contact", 3, 0.2, lambda stream, card: "Open a discussion on this page."),
-    ("Citation", 2, 0.4, _citation),
-)
-
-_TEMPLATE = (
-    ("Model Details", 2),
-    ("Model Description", 3),
-    ("Model Sources", 3),
-    ("Uses", 2),
-    ("Direct Use", 3),
-    ("Downstream Use", 3),
-    ("Out-of-Scope Use", 3),
-    ("Bias, Risks, and Limitations", 2),
-    ("Recommendations", 3),
-    ("How to Get Started with the Model", 2),
-    ("Training Details", 2),
-    ("Training Data", 3),
-    ("Training Procedure", 3),
-    ("Evaluation", 2),
-    ("Environmental Impact", 2),
-    ("Citation", 2),
-    ("Model Card Contact", 2),
+_PLAIN: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
+    (r"(?ms)^```.*?^```[^\n]*$|<!--.*?-->", ""),  # code and comments
+    (r"!\[[^\]\n]*\]\([^)\n]*\)", ""),  # images
+    (r"\[([^\]\n]*)\]\([^)\n]*\)", r"\1"),  # links
+    (r"https?://\S+", "URL"),
+    (r"[*`]{1,3}(\S[^*`\n]*)[*`]{1,3}", r"\1"),  # emphasis
+    (r"(?m)^(##?) +(\S[^\n]*)$", _underlined),
+    (r"\n{2,}", "\n\n\n"),
 )
 
 
-def _placeholder_text(stream: Stream, card: Facts) -> str:
-    """Fill in a template, but hardly: placeholders, TODO, empty sections, some prose."""
-    filled = 0.05 + stream.uniform() * 0.5
-    lazy = stream.pick((_MORE, _MORE, _MORE, "TODO", ""))
-    parts = [f"# Model Card for {stream.pick((card.name, 'Model ID'))}"]
-    for title, level in _TEMPLATE:
-        # One section is always filled in: bare templates would be families that nobody planted.
-        written = title == "Model Description" or stream.chance(filled)
-        body = paragraph(stream, card.topic, 2) if written else lazy
-        if stream.chance(0.1):
-            body = f"<!-- What should the reader know about {title.lower()}? -->\n\n{body}"
-        parts.append(f"{'#' * level} {title}\n\n{body}".rstrip())
-    return "\n\n".join(parts) + "\n"
-
-
-def _trainer_text(stream: Stream, card: Facts, family: int) -> str:
-    """Write as a training script does; nothing in it names the one model it stands on."""
-    topic = card.topic
-    kind = stream.pick(topic.model_types)
-    losses = sorted((stream.number(200, 2_900) / 1_000 for _ in range(4)), reverse=True)
-    rows = [f"| {loss:.3f} | {epoch}.0 | {epoch * 250} |" for epoch, loss in enumerate(losses, 1)]
-    settings = (
-        ("learning_rate", stream.pick(("1e-05", "2e-05", "5e-05", "0.0003"))),
-        ("train_batch_size", stream.pick(("4", "8", "16", "32", "64"))),
-        ("seed", str(stream.number(1, 9_999))),
-        ("num_epochs", "4"),
+def with_passages(cards: pl.DataFrame) -> pl.DataFrame:
+    """Add the six derived columns, from `tags_str` to `input_texts`."""
+    plain = [plain_text(text) for text in cards["text"]]
+    tags = pl.col("tags").list.join(" #").str.replace_all(":", "-", literal=True)
+    tokens = pl.element().str.count_matches(_TOKEN).cast(pl.Int64)
+    out = cards.with_columns(
+        tags_str="TAGS\n"
+        + pl.when(pl.col("tags").list.len() > 0).then("#" + tags).otherwise(pl.lit("")),
+        text_str=pl.Series(plain, dtype=pl.String),
+        text_lists=pl.Series([*map(sections_of, plain)], dtype=pl.List(pl.String)),
     )
-    parts = [
-        f"<!-- written by the training script, run {family} -->",
-        f"# {kind}-{stream.pick(topic.tags)}",
-        f"A {kind} model after training on a {stream.pick(topic.nouns)} collection. "
-        f"It reaches a loss of {losses[-1]} on the held-out part.",
-        paragraph(stream, topic, stream.number(2, 6)),
-        f"## Intended uses & limitations\n\n{_MORE}",
-        f"## Training and evaluation data\n\n{_MORE}",
-        "### Training hyperparameters\n\n" + "\n".join(f"- {k}: {v}" for k, v in settings),
-        "### Training results\n\n| loss | epoch | step |\n|:---:|:---:|:---:|\n" + "\n".join(rows),
-    ]
-    return "\n\n".join(parts) + "\n"
+    out = out.with_columns(processed_texts=pl.concat_list(pl.col("tags_str") + " \n", "text_lists"))
+    out = out.with_columns(tokens_length=pl.col("processed_texts").list.eval(tokens))
+    both = out.select("processed_texts", "tokens_length").iter_rows()
+    packed = [_packed(texts, lengths) for texts, lengths in both]
+    return out.with_columns(input_texts=pl.Series(packed, dtype=pl.List(pl.String)))
+
+
+def plain_text(text: str) -> str:
+    """Drop code, images, addresses and emphasis; underline headings of level 1 and 2."""
+    for pattern, replacement in _PLAIN:
+        text = re.sub(pattern, replacement, text)
+    return text.strip()
+
+
+def sections_of(plain: str) -> list[str]:
+    """Split into the parts that begin with a `#` line."""
+    parts = (part.strip() for part in re.split(r"(?m)^(?=#)", plain))
+    return [part for part in parts if part.startswith("#")]
+
+
+def _packed(texts: list[str], lengths: list[int]) -> list[str]:
+    """Join the texts in their order; a passage is full before it passes `MAX_TOKENS`."""
+    passages: list[str] = []
+    room = -1
+    for text, length in zip(texts, lengths, strict=True):
+        if room < length:
+            passages.append("passage: ")
+            room = MAX_TOKENS
+        passages[-1] += text
+        room -= length
+    return passages
