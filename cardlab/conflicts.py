@@ -116,12 +116,19 @@ def _columns(cards: Any, *names: str) -> pl.LazyFrame:
 def _front_matter_and_tags(cards: pl.LazyFrame) -> pl.DataFrame:
     """Give the licences of the front matter and of the tags, where both can be read."""
     _check(cards, "metadata", "tags")
-    metadata = pl.col("metadata").cast(pl.String)
-    front = metadata.str.json_path_match("$")
+    metadata, declared = pl.col("metadata").cast(pl.String), pl.col("declared")
+    # only where it names no licence is there a doubt whether it can be read
+    silent = pl.when(declared.is_null()).then(metadata).str.json_path_match("$")
     rows = collect(
-        cards.filter(pl.col("tags").is_not_null() & front.str.starts_with("{")).select(
-            "id", metadata.str.json_path_match("$.license").alias("declared"), _tagged(cards)
+        cards.filter(pl.col("tags").is_not_null() & metadata.is_not_null())
+        .select(
+            "id",
+            "metadata",
+            metadata.str.json_path_match("$.license").alias("declared"),
+            _tagged(cards),
         )
+        .filter(declared.is_not_null() | silent.str.starts_with("{"))
+        .drop("metadata")
     )
     texts = rows["declared"].drop_nulls().unique()
     lists = pl.Series("lists", [_listed(text) for text in texts], dtype=STRINGS)
@@ -158,6 +165,7 @@ def _tagged(cards: pl.LazyFrame) -> pl.Expr:
 def _against_tags(rows: pl.DataFrame) -> pl.DataFrame:
     """List the cards whose declared licences are not those of their tags."""
     declared, tagged = pl.col("declared"), pl.col("tagged")
+    rows = rows.filter(declared.ne_missing(tagged))  # equal as written is equal by name
     kind = (
         pl.when(declared.list.len() == 0)
         .then(pl.lit("only_in_tags"))

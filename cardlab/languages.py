@@ -63,7 +63,8 @@ def with_languages(cards: Any) -> Any:
     """
     require(cards, "languages")
     frame = cards if isinstance(cards, (pl.DataFrame, pl.LazyFrame)) else to_lazy_polars(cards)
-    codes = pl.col("languages").map_batches(_codes, return_dtype=STRINGS, is_elementwise=True)
+    batches = isinstance(frame, pl.LazyFrame)  # of an eager frame they would be its chunks
+    codes = pl.col("languages").map_batches(_codes, return_dtype=STRINGS, is_elementwise=batches)
     return frame.with_columns(codes.alias("language_codes"))
 
 

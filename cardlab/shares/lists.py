@@ -26,12 +26,14 @@ def map_items(values: pl.Series, function: Callable[[str], str]) -> pl.Series:
         without nulls. Null stays null, an empty list empty.
     """
     lists = as_lists(values)
-    items = lists.explode(empty_as_null=False, keep_nulls=False).drop_nulls().unique()
+    items = set(lists.explode(empty_as_null=False, keep_nulls=False).unique().to_list()) - {None}
     changed = {item: new for item in items if (new := function(item)) != item}
-    lists = lists.list.drop_nulls()
+    # does the same as list.drop_nulls in a fraction of the time
+    mapped = pl.col(lists.name).list.filter(pl.element().is_not_null())
     if changed:
-        lists = lists.list.eval(pl.element().replace(changed))
-    return lists.list.unique(maintain_order=True)
+        mapped = mapped.list.eval(pl.element().replace(changed))
+    # in one query, since a streaming engine brings many small batches
+    return lists.to_frame().select(mapped.list.unique(maintain_order=True)).to_series()
 
 
 def as_lists(values: pl.Series) -> pl.Series:
