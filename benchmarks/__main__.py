@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from . import clustering, cooccurrence, distributions, families, neighbors, projection, text
+from . import clustering, cooccurrence, distributions, families, lazy, neighbors, projection, text
 
 #: The sizes (numbers of cards) at which each is run where none are given.
 SIZES = {
     "cooccurrence": "100000,300000,1000000",
     "distributions": "1000000",
+    "lazy": "200000,1000000",
     "text": "200000",
     "families": "2000,20000,200000",
     "clustering": "50000,100000,200000",
@@ -38,7 +39,7 @@ def run(name: str, chosen: argparse.Namespace) -> str:
         return projection.table(sizes, runs)
     if name == "clustering":
         return clustering.table(sizes=sizes, runs=runs, noise=chosen.noise, ways=ways)
-    timed = {"families": families.table, "neighbors": neighbors.table}[name]
+    timed = {"families": families.table, "lazy": lazy.table, "neighbors": neighbors.table}[name]
     return timed(sizes=sizes, runs=runs, ways=ways)
 
 

@@ -79,8 +79,6 @@ def _analyses() -> dict[str, tuple[tuple[str, ...], Callable[[Any], Any]]]:
 
 def run_here(path: str, names: list[str] | None = None) -> dict[str, dict[str, float]]:
     """Time the analyses on one file in this process, after a run on its first cards."""
-    import polars as pl
-
     import cardlab as cl
 
     whole = cl.read_cards(path)
@@ -93,24 +91,19 @@ def run_here(path: str, names: list[str] | None = None) -> dict[str, dict[str, f
         except cl.MissingColumn:  # tags alone tell no languages
             continue
         used = [column for column in columns if column in whole.columns]
-
-        def reading(used: list[str] = used) -> pl.DataFrame:
-            return cl.scan_cards(path).select(used).collect(engine="streaming")
-
-        seconds = {}
-        results = []
-        for way, run in (
-            ("read", reading),
-            ("eager", lambda: analysis(whole)),
-            ("lazy", lambda: analysis(cl.scan_cards(path))),
-        ):
-            start = time.perf_counter()
-            results.append(run())
-            seconds[way] = time.perf_counter() - start
-        if not results[1].equals(results[2]):
+        read, _ = _timed(lambda cards, used=used: cards.select(used).collect(), cl.scan_cards(path))
+        eager, expected = _timed(analysis, whole)
+        lazy, result = _timed(analysis, cl.scan_cards(path))
+        if not result.equals(expected):
             raise SystemExit(f"{name}: the lazy frame gives another result")
-        found[name] = seconds
+        found[name] = {"read": read, "eager": eager, "lazy": lazy}
     return found
+
+
+def _timed(analysis: Callable[[Any], Any], cards: Any) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = analysis(cards)
+    return time.perf_counter() - start, result
 
 
 def run_apart(path: str, names: list[str] | None) -> dict[str, dict[str, float]]:

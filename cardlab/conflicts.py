@@ -61,8 +61,8 @@ def license_conflicts(cards: Any) -> pl.DataFrame:
         - ``more_permissive_than_base``: the class of the card's licences (``declared``,
           ``license_class``) asks for less than that of a direct parent in the corpus
           (``base_model``, ``base_license``, ``base_class``), in the order of :data:`ORDERED`:
-          public domain < permissive < weak copyleft < strong copyleft < use-restricted <
-          model-specific < non-commercial. ``tagged`` is null.
+          public domain < permissive < weak copyleft < share-alike < strong copyleft <
+          use-restricted < model-specific < non-commercial. ``tagged`` is null.
 
         Licences are named as in :func:`cardlab.with_licenses`, so that ``MIT`` and ``mit`` do not
         conflict. No conflicts give no rows.

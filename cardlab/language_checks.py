@@ -7,12 +7,11 @@ why. What may have been meant is proposed, never counted.
 from __future__ import annotations
 
 import functools
-import re
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from .languages import language_code, language_name
+from .languages import AROUND, SUSPICIOUS, WIKIPEDIA, language_code, language_codes, language_name
 from .shares import count_values, with_share
 
 #: Words that the Hub lists among the languages.
@@ -26,12 +25,11 @@ COUNTRIES = {
     **{"sp": "es", "ua": "uk", "us": "en", "vn": "vi"},
 }
 
-#: Valid codes that are also what people write for another language: the code of its country, or
-#: a word (`unk` for "unknown"). Lists of a hundred languages mean these codes as they stand.
-SUSPICIOUS = {"kr": "ko", "se": "sv", "unk": "und"}
+#: Of these, what as a second part hardly anybody means as a region: `en-jp`, English of Japan.
+_MEANT = ("cn", "cz", "dk", "gr", "jp", "ua", "vn")
 
-_SEPARATORS = re.compile(r"[\s,;/|+&_-]+")
-_LONGEST = 100
+#: Codes of ISO 639-2 that stand for no language in particular.
+SPECIAL = ("mis", "mul", "und", "zxx")
 
 _DROPPED = {
     "extlang": "extended language dropped",
@@ -66,19 +64,21 @@ def language_problems(cards: Any) -> pl.DataFrame:
         meant; null where nothing suggests one). Most cards first, then by value. Reasons, joined
         by ``; `` where several apply to a valid code:
 
-        - ``blanks around it``, ``_ for -``, ``upper case`` (in the language's own part);
-        - ``three letters for two``, ``retired code``;
+        - ``blanks around it``, ``marks around it``, ``_ for -``, ``upper case`` (in the language's
+          own part);
+        - ``three letters for two``, ``retired code``, ``a code of Wikipedia``;
         - ``extended language dropped``, ``script dropped``, ``region dropped``,
           ``variant dropped``, ``extension dropped``;
-        - ``valid, but perhaps not meant``: see :data:`SUSPICIOUS`;
+        - ``a language's name``; ``several languages in one value``, all of which count;
+        - ``no particular language``: :data:`SPECIAL`;
 
         or one of these where there is no code:
 
         - ``empty``; ``a word of the Hub, no language`` (:data:`HUB_WORDS`);
-        - ``a country's code`` (:data:`COUNTRIES`); ``a language's name`` (in English);
-        - ``several codes in one value``; ``no valid code``.
+        - ``a country's code`` (:data:`COUNTRIES`); ``no valid code``;
+        - ``valid, but perhaps not meant``: :data:`cardlab.languages.SUSPICIOUS`.
 
-        A value that is its own code and not suspicious has no row.
+        A value that is its own code has no row, unless that is special or suspicious.
 
     Raises
     ------
@@ -89,8 +89,8 @@ def language_problems(cards: Any) -> pl.DataFrame:
 
     Notes
     -----
-    ``perhaps`` is a guess from short lists and changes nothing: ``kr`` is Kanuri, and counts as
-    Kanuri, even where Korean was meant. Valid codes that are only rare are not suspected.
+    ``perhaps`` is a guess from short lists and changes nothing: ``kr`` is Kanuri by ISO 639, and
+    counts neither as that nor as Korean. Valid codes that are only rare are not suspected.
     """
     counts = with_share(count_values(cards, "languages"))
     findings = [_check(value) for value in counts["value"]]
@@ -109,28 +109,42 @@ def language_problems(cards: Any) -> pl.DataFrame:
 
 def _check(value: str) -> _Finding | None:
     """Say what is odd about a value; None where nothing is."""
-    code = language_code(value)
-    if code is None:
-        return _why_invalid(value)
-    reasons = [] if value == code else _why_changed(value, code)
-    perhaps = SUSPICIOUS.get(value.strip().lower())
-    if perhaps is not None:
-        reasons.append("valid, but perhaps not meant")
-    return _Finding("; ".join(reasons), perhaps) if reasons else None
+    codes = language_codes(value)
+    tag = value.strip(AROUND).replace("_", "-").lower()
+    if not codes:
+        return _why_invalid(tag)
+    if len(codes) > 1:
+        return _Finding("several languages in one value")
+    if value == codes[0]:
+        return _Finding("no particular language") if value in SPECIAL else None
+    reasons = _why_changed(value, codes[0])
+    region = tag.partition("-")[2]
+    pair = region in _MEANT and COUNTRIES[region] != codes[0] and value.endswith(region)
+    return _Finding("; ".join(reasons), f"{codes[0]}, {COUNTRIES[region]}" if pair else None)
 
 
 def _why_changed(value: str, code: str) -> list[str]:
-    """Name all that `language_code` did to a valid value."""
-    from langcodes.tag_parser import parse_tag  # imported when first used, with its tables
+    """Name all that `language_codes` did to a value of one language."""
+    from langcodes.tag_parser import LanguageTagError, parse_tag  # imported when first used
 
-    tag = value.strip()
-    reasons = ["blanks around it"] if tag != value else []
+    tag = value.strip(AROUND)
+    reasons = []
+    if tag != value:
+        reasons.append("blanks around it" if value.strip() == tag else "marks around it")
+    if tag.replace("_", "-").lower() in WIKIPEDIA:
+        return [*reasons, "a code of Wikipedia"]
+    try:
+        found = parse_tag(tag.replace("_", "-").lower())  # type: ignore[no-untyped-call]
+    except LanguageTagError:
+        return [*reasons, "a language's name"]
+    primary, *_ = tag.replace("_", "-").split("-")
+    if len(primary) > 3:
+        return [*reasons, "a language's name"]
     if "_" in tag:
         reasons.append("_ for -")
-    primary, *_ = tag.replace("_", "-").split("-")
     if primary != primary.lower():
         reasons.append("upper case")
-    parts = {part for part, _ in parse_tag(tag.replace("_", "-").lower())}  # type: ignore[no-untyped-call]
+    parts = {part for part, _ in found}
     if "grandfathered" in parts or language_code(primary) != code:  # replaced as a whole
         reasons.append("retired code")
         parts -= {"territory", "extlang"}
@@ -154,31 +168,14 @@ def _three_letters(code: str) -> set[str]:
         return set()
 
 
-def _why_invalid(value: str) -> _Finding:
+def _why_invalid(tag: str) -> _Finding:
     """Say what a value without a code may be."""
-    plain = value.strip().lower()
-    if not plain:
+    if not tag:
         return _Finding("empty")
-    if plain in HUB_WORDS:
+    if tag.replace("-", "") in HUB_WORDS:
         return _Finding("a word of the Hub, no language")
-    if plain in COUNTRIES:
-        return _Finding("a country's code", COUNTRIES[plain])
-    if len(plain) <= _LONGEST:
-        if (named := _named(plain)) is not None:
-            return _Finding("a language's name", named)
-        parts = [part for part in _SEPARATORS.split(plain) if part]
-        if len(parts) > 1 and all(len(p) <= 3 and language_code(p) is not None for p in parts):
-            return _Finding("several codes in one value")
+    if tag in SUSPICIOUS:
+        return _Finding("valid, but perhaps not meant", SUSPICIOUS[tag])
+    if tag in COUNTRIES:
+        return _Finding("a country's code", COUNTRIES[tag])
     return _Finding("no valid code")
-
-
-def _named(plain: str) -> str | None:
-    """Give the code of a language's English name."""
-    if len(plain) <= 3 or not plain.replace(" ", "").isalpha():
-        return None
-    import langcodes
-
-    try:
-        return language_code(str(langcodes.find(plain, language="en")))
-    except LookupError:
-        return None

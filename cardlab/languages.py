@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import Any
 
 import polars as pl
@@ -12,7 +13,7 @@ from .shares import SHARE_COLUMNS, check_by, count_values, map_items, with_share
 
 #: Codes that CLDR, the source of `langcodes`, folds into a code of another meaning, and what the
 #: IANA registry has for them: Serbo-Croatian is not Serbian, Dari not all Persian, Tagalog not
-#: only Filipino.
+#: only Filipino. Toki Pona's code is younger than CLDR's list.
 _OWN = {
     "cnr": "cnr",
     "drw": "prs",
@@ -23,10 +24,44 @@ _OWN = {
     "tgl": "tl",
     "tl": "tl",
     "tnf": "prs",
+    "tok": "tok",
 }
 
-#: RFC 5646 (4.4.1) sees no use for longer tags.
-_LONGEST = 35
+#: Valid codes that are also what people write for something else, and the code of that: the code
+#: of a country (Korea, Sweden), or a word (`unk` for "unknown"). They stay as written, without a
+#: code, since cards that mean Kanuri or Allar and cards that do not look the same.
+SUSPICIOUS = {
+    **{"all": "mul", "any": "mul", "kr": "ko", "se": "sv", "unk": "und"},
+    **{"css": "zxx", "dna": "zxx", "xml": "zxx"},
+}
+
+#: Wikipedia's names of its editions that are no tags of BCP 47, or tags of another meaning, by
+#: https://meta.wikimedia.org/wiki/Special_language_codes.
+WIKIPEDIA = {
+    **{"bat-smg": "sgs", "be-x-old": "be", "cbk-zam": "cbk", "en-simple": "en", "fiu-vro": "vro"},
+    **{"map-bms": "jv", "nds-nl": "nds", "roa-rup": "rup", "roa-tara": "nap", "simple": "en"},
+    **{"zh-classical": "lzh", "zh-min-nan": "nan", "zh-yue": "yue"},
+}
+
+#: Languages and regions whose letters are a language's code as well, where the region is meant all
+#: the same, even in lower case: `pt-br` is no pair with Breton. All else, `en-fr`, is a pair.
+_VARIETIES = {
+    **{"af": "za", "am": "et", "ar": "ae bh dz kw lb om ps sa sd tn", "bm": "ml", "bs": "ba"},
+    **{"de": "be ch li lu", "el": "cy", "en": "ca ie ng sg za", "es": "ar bo co cr cu pa ve"},
+    **{"et": "ee", "fa": "af", "fr": "be ca ch lu", "ga": "ie", "ha": "ne ng", "hr": "ba"},
+    **{"hy": "am", "ig": "ng", "it": "ch sm", "kl": "gl", "ko": "kr", "ky": "kg", "lb": "lu"},
+    **{"lo": "la", "ms": "my sg", "nb": "no", "nl": "be", "nn": "no", "om": "et", "pt": "br"},
+    **{"rm": "ch", "rn": "bi", "sl": "si", "sr": "ba", "sv": "se", "sw": "ug", "ta": "my sg"},
+    **{"ti": "et", "xh": "za", "yo": "ng", "zh": "my sg tw", "zu": "za"},
+}
+
+#: RFC 5646 (4.4.1) sees no use for longer tags, and several names are no longer.
+_LONGEST, _LONGEST_TEXT = 35, 100
+
+#: What stands around a value, and between several.
+AROUND = " \t\r\n\f\v[]{}'\"`“”‘’,;.:"
+_BETWEEN = re.compile(r"\s*(?:->|[,;/|&+>→]|\b(?:and|to)\b)\s*|\s+")
+_QUALIFIED = re.compile(r"([^()]+?)\s*\(([^()]+)\)")
 
 
 def with_languages(cards: Any) -> Any:
@@ -42,8 +77,8 @@ def with_languages(cards: Any) -> Any:
     pl.DataFrame or pl.LazyFrame
         A lazy frame where `cards` is lazy, with ``language_codes`` (list of str) added: ISO 639
         codes, the two-letter one where there is one, each once; what is no valid code stays as it
-        is written (``code``, ``multilingual``, ``English``). Null where ``languages`` is null,
-        empty where it is empty.
+        is written (``code``, ``multilingual``, ``jp``). Null where ``languages`` is null, empty
+        where it is empty.
 
     Raises
     ------
@@ -52,12 +87,21 @@ def with_languages(cards: Any) -> Any:
 
     Notes
     -----
-    Case, blanks around a code, and ``_`` for ``-`` make no difference. Retired codes become those
-    that replaced them (``iw`` -> ``he``), three letters two (``eng`` -> ``en``). Script, region
-    and variant are dropped: ``zh-Hant`` and ``pt-BR`` count as ``zh`` and ``pt``, because most
-    cards do not give them, so that counts of what is given would compare unlike cards; count with
-    ``raw=True`` to see them. Codes are read by the rules of BCP 47 and nothing is guessed:
-    ``fr-de`` is French of Germany, not a pair, while ``de-en`` has no valid region and stays.
+    Case, blanks and quotes around a code, and ``_`` for ``-`` make no difference. Retired codes
+    become those that replaced them (``iw`` -> ``he``), three letters two (``eng`` -> ``en``), names
+    in English or in the language itself codes (``English``, ``Français``), Wikipedia's own names of
+    its editions the codes of their languages (``fiu-vro`` -> ``vro``). Script, region and variant
+    are dropped: ``zh-Hant`` and ``pt-BR`` count as ``zh`` and ``pt``, because most cards do not
+    give them, so that counts of what is given would compare unlike cards; count with ``raw=True``
+    to see them.
+
+    Several in one value count each: ``en-fr``, ``en_fr``, ``eng-fra``, ``en, fr``, ``English and
+    French``. A second part in capitals is a region (``en-FR``, English of France), as BCP 47 writes
+    it; one in small letters is a region where no language has these letters (``en-us``) or where
+    that variety is known (``pt-br``, ``fr-ca``), else a language.
+
+    Codes that probably mean something else (:data:`SUSPICIOUS`: ``kr``, ``unk`` ...) stay as they
+    are written, without a code; :func:`cardlab.language_problems` lists them.
     Macrolanguages are kept as declared (``nb`` is not ``no``); see :func:`language_counts`.
     Valid codes are those that the package `langcodes` knows.
     """
@@ -105,16 +149,16 @@ def language_counts(
     -------
     pl.DataFrame
         ``[by,] language`` (as in :func:`with_languages`, or as declared), ``language_code`` (only
-        with `raw`: the code of the declared string, null where it is no valid one), ``name`` (in
-        English, of the language without script and region; null where `language` is no valid
-        code, or one without a name), ``n_cards``, ``n_declared`` (cards of the group that declare
-        any language), ``card_share`` (0-1, of all cards of the group, with or without a
-        language), ``share_low``, ``share_high`` (its 95 % Wilson interval, see
-        :func:`cardlab.shares.wilson`), ``n_group`` (cards of the group; of the corpus without
-        `by`), ``declared_share`` (0-1, of the cards that declare any language), ``declared_low``,
-        ``declared_high`` (its interval), and with `families` and `weight` the columns of
-        :func:`license_counts`. Most cards first, then by language and group. A group that
-        declares no language has no row.
+        with `raw`: the code of the declared string, or several with commas between; null where it
+        is no valid one), ``name`` (in English, of the language without script and region; null
+        where `language` is no valid code, or one without a name), ``n_cards``, ``n_declared``
+        (cards of the group that declare any language), ``card_share`` (0-1, of all cards of the
+        group, with or without a language), ``share_low``, ``share_high`` (its 95 % Wilson
+        interval, see :func:`cardlab.shares.wilson`), ``n_group`` (cards of the group; of the
+        corpus without `by`), ``declared_share`` (0-1, of the cards that declare any language),
+        ``declared_low``, ``declared_high`` (its interval), and with `families` and `weight` the
+        columns of :func:`license_counts`. Most cards first, then by language and group. A group
+        that declares no language has no row.
 
     Raises
     ------
@@ -129,7 +173,7 @@ def language_counts(
             "ask for one of the two."
         )
     check_by(by, ("language", "language_code", "name"))
-    rename = None if raw else functools.partial(_code_or_text, macrolanguages=macrolanguages)
+    rename = None if raw else functools.partial(_codes_or_text, macrolanguages=macrolanguages)
     counts = count_values(
         cards, "languages", by=by, rename=rename, families=families, weight=weight
     )
@@ -152,21 +196,59 @@ def language_counts(
 
 
 @functools.lru_cache(maxsize=2**16)
-def language_code(text: str) -> str | None:
-    """Give the one code of a language as declared.
+def language_codes(text: str) -> tuple[str, ...]:
+    """Give the codes of the languages that a declared value names.
 
     Parameters
     ----------
     text : str
-        A language tag (BCP 47), or anything else.
+        A language tag (BCP 47), a name, several of these, or anything else.
+
+    Returns
+    -------
+    tuple of str
+        The codes as in :func:`with_languages`, each once; empty where `text` is no valid tag or
+        name, a private tag (``x-...``), or suspicious.
+    """
+    plain = text.strip(AROUND)
+    tag = plain.replace("_", "-").lower()
+    if not plain or len(plain) > _LONGEST_TEXT or tag in SUSPICIOUS:
+        return ()
+    if tag in WIKIPEDIA:
+        return (WIKIPEDIA[tag],)
+    if several := _joined(plain):
+        return several
+    code = _code(tag) or _named(plain)
+    return (code,) if code is not None else _listed(plain)
+
+
+def language_code(text: str) -> str | None:
+    """Give the codes of :func:`language_codes` with commas between; None where there are none."""
+    return ", ".join(language_codes(text)) or None
+
+
+def language_name(text: str) -> str | None:
+    """Give the English name of a language as declared.
+
+    Parameters
+    ----------
+    text : str
+        As in :func:`language_codes`.
 
     Returns
     -------
     str or None
-        The code as in :func:`with_languages`; None where `text` is no valid tag, or a private one
-        (``x-...``).
+        The name of the language without script and region, of several with commas between; None
+        where `text` has no code, or its code has no name.
     """
-    tag = text.strip().replace("_", "-").lower()
+    from language_data.names import code_to_names  # imported when first used, with its tables
+
+    names = [code_to_names(code).get("en") for code in language_codes(text)]
+    return ", ".join(name for name in names if name) or None
+
+
+def _code(tag: str) -> str | None:
+    """Read a tag of BCP 47 in lower case."""
     if not tag.isascii() or len(tag) > _LONGEST:
         return None
     from langcodes import Language  # imported when first used, with its tables
@@ -185,27 +267,54 @@ def language_code(text: str) -> str | None:
     return None if code.startswith("x-") else code
 
 
-def language_name(text: str) -> str | None:
-    """Give the English name of a language as declared.
+def _joined(plain: str) -> tuple[str, ...]:
+    """Read codes that are joined as a tag joins its parts; empty where it is a tag."""
+    parts = plain.replace("_", "-").split("-")
+    tag = "-".join(parts).lower()
+    if len(parts) < 2 or not all(part.isalpha() and len(part) in (2, 3) for part in parts):
+        return ()
+    from langcodes.data_dicts import LANGUAGE_REPLACEMENTS, MACROLANGUAGES
 
-    Parameters
-    ----------
-    text : str
-        As in :func:`language_code`.
+    first, second = (part.lower() for part in parts[:2])
+    is_member = MACROLANGUAGES.get(second) == first  # an extended language, as in zh-yue
+    if tag in LANGUAGE_REPLACEMENTS or is_member:
+        return ()
+    if len(parts) == 2 and len(second) == 2 and first != second and _code(tag) is not None:
+        as_region = parts[1].isupper() and not parts[0].isupper()
+        variety = second in _VARIETIES.get(str(_code(first)), "")
+        if as_region or variety or language_codes(second) != (second,):
+            return ()
+    found = [language_codes(part) for part in parts]
+    return tuple(dict.fromkeys(code for codes in found for code in codes)) if all(found) else ()
 
-    Returns
-    -------
-    str or None
-        The name of the language without script and region; None where `text` is no valid tag, or
-        its code has no name.
-    """
-    code = language_code(text)
-    if code is None:
+
+def _named(plain: str) -> str | None:
+    """Give the code of a language's name, in English or in the language itself."""
+    if (plain.isascii() and len(plain) <= 3) or not plain.isprintable():  # a code, or nothing
         return None
-    from language_data.names import code_to_names
+    from language_data import names
 
-    name: str | None = code_to_names(code).get("en")
-    return name
+    key = names.normalize_name(plain)
+    for language in ("en", "und"):  # the second holds the names in all languages
+        code = names.name_to_code("language", plain, language)
+        if code is None or key not in names.TRIES[f"{language}/name_to_language"]:
+            continue  # the look-up also finds names that only begin alike
+        own = names.normalize_name(names.code_to_names(code).get(code) or "")
+        if language == "en" or (own and (own in key or key in own)):
+            return _code(code.lower())
+    return None
+
+
+def _listed(plain: str) -> tuple[str, ...]:
+    """Read several codes or names in one value; empty unless each of them is known."""
+    if (parts := _QUALIFIED.fullmatch(plain)) is not None:  # Chinese (Simplified), English (en)
+        base = language_codes(parts[1])
+        return tuple(dict.fromkeys([*base, *language_codes(parts[2])])) if base else ()
+    for pieces in (_BETWEEN.split(plain), plain.split("-"), plain.split("_")):
+        found = [language_codes(piece) for piece in pieces] if len(pieces) > 1 else []
+        if found and all(found):
+            return tuple(dict.fromkeys(code for codes in found for code in codes))
+    return ()
 
 
 def _macrolanguage(code: str) -> str:
@@ -214,12 +323,12 @@ def _macrolanguage(code: str) -> str:
     return MACROLANGUAGES.get(code, code)
 
 
-def _code_or_text(text: str, *, macrolanguages: bool = False) -> str:
-    code = language_code(text)
-    if code is None:
-        return text
-    return _macrolanguage(code) if macrolanguages else code
+def _codes_or_text(text: str, *, macrolanguages: bool = False) -> tuple[str, ...]:
+    codes = language_codes(text)
+    if macrolanguages:
+        codes = tuple(map(_macrolanguage, codes))
+    return codes or (text,)
 
 
 def _codes(declared: pl.Series) -> pl.Series:
-    return map_items(declared, _code_or_text)
+    return map_items(declared, _codes_or_text)

@@ -164,13 +164,17 @@ def test_problems_by_hand():
     cards = frame(license=[["MIT", "mit"], ["MIT", "own words"], ["cc", "mit"], None, []])
     found = license_problems(cards)
     assert found.columns == [
-        *("value", "license", "license_class", "n_cards", "card_share", "reason", "detail")
+        *("value", "license", "license_class", "n_cards", "card_share", "reason", "detail"),
+        "source",
     ]
-    assert found.drop("detail").rows() == [
+    assert found.drop("detail", "source").rows() == [
         ("MIT", "MIT", "permissive", 2, 2 / 5, "case"),
         ("cc", "cc", "unknown", 1, 1 / 5, "keyword"),
         ("own words", "own words", "unknown", 1, 1 / 5, "free text"),
     ]
+    hub = "https://huggingface.co/docs/hub/repositories-licenses"
+    listed = f"the Hub's list of keywords ({hub})"
+    assert found["source"].to_list() == ["https://spdx.org/licenses/MIT.html", listed, None]
     table = duckdb.connect().from_arrow(cards.to_arrow())
     assert license_problems(table).equals(found)
     assert license_problems(frame(license=[["mit"], None])).is_empty()

@@ -31,7 +31,9 @@ def license_problems(cards: Any, *, column: str = "license") -> pl.DataFrame:
         :data:`cardlab.licenses.CLASSES`), ``n_cards`` (cards that declare the value),
         ``card_share`` (0-1, of all cards, with or without a licence), ``reason`` (str, how it was
         recognised or why not), ``detail`` (str, the reason in words; of a keyword that of its
-        class). Most cards first, then by value. Reasons:
+        class), ``source`` (str, where the terms are published that its class goes by; ``the name
+        itself`` where that says it; ``assumed`` where nobody here has read the terms; null of an
+        expression and of what is unknown). Most cards first, then by value. Reasons:
 
         - ``case``: a keyword but for case, blanks and underscores; ``SPDX id``; ``spelling``;
           ``address`` (of a licence's text, or of nothing known); ``expression``: several
@@ -53,22 +55,14 @@ def license_problems(cards: Any, *, column: str = "license") -> pl.DataFrame:
     require(cards, column)
     counts = with_share(count_values(_tagged(cards) if column == "tags" else cards, column))
     readings = [read_license(value) for value in counts["value"]]
-    parts = {
-        "license": [reading.name for reading in readings],
-        "license_class": [reading.license_class for reading in readings],
-        "reason": [reading.reason for reading in readings],
-        "detail": [reading.detail for reading in readings],
-    }
-    found = {name: pl.Series(name, values, dtype=pl.String) for name, values in parts.items()}
-    return counts.select(
-        "value",
-        found["license"],
-        found["license_class"],
-        "n_cards",
-        "card_share",
-        found["reason"],
-        found["detail"],
-    ).filter((pl.col("reason") != "keyword") | (pl.col("license_class") == "unknown"))
+    names = ("license", "license_class", "reason", "detail", "source")
+    found = pl.DataFrame(readings, schema=dict.fromkeys(names, pl.String), orient="row")
+    return (
+        counts.select("value", "n_cards", "card_share")
+        .hstack(found)
+        .select("value", *names[:2], "n_cards", "card_share", *names[2:])
+        .filter((pl.col("reason") != "keyword") | (pl.col("license_class") == "unknown"))
+    )
 
 
 def _tagged(cards: Any) -> Any:

@@ -33,9 +33,11 @@ def with_licenses(cards: Any) -> Any:
           empty where it is empty.
         - ``license_class`` (str): one of :data:`CLASSES`, never null. ``undeclared`` where there
           is no licence. Of several licences the most restrictive class, in this order:
-          public domain < permissive < weak copyleft < strong copyleft < unknown < custom <
-          use-restricted < model-specific < non-commercial. A card that names several licences is
-          thus read as bound by all of them, since cards do not say whether the reader may choose.
+          public domain < permissive < weak copyleft < share-alike < strong copyleft < unknown <
+          custom < use-restricted < model-specific < non-commercial. A card that names several
+          licences is thus read as bound by all of them, since cards do not say whether the reader
+          may choose. ``share-alike`` is the copyleft of data, documents and art (``odbl``,
+          ``cc-by-sa-4.0``, ``cdla-sharing-1.0``, ``gfdl``), the two others that of programs.
 
     Raises
     ------
@@ -44,8 +46,9 @@ def with_licenses(cards: Any) -> Any:
 
     Notes
     -----
-    The Hub's keywords and their classes, each with its reason, are in ``data/licenses.csv``;
-    classes follow the categories of ScanCode LicenseDB where it has the licence. The keywords
+    The Hub's keywords and their classes, each with its reason and the address of the terms it goes
+    by, are in ``data/licenses.csv``; classes follow the categories of ScanCode LicenseDB where it
+    has the licence, but where the text says otherwise (the reason then says so). The keywords
     ``gpl-3.0`` and the like do not say "only" or "or later": the id stays ``GPL-3.0``.
 
     What else is understood, as a whole string and never from words inside a text: case, blanks,
@@ -53,8 +56,9 @@ def with_licenses(cards: Any) -> Any:
     spellings (``data/license_spellings.csv``); addresses of a licence's text
     (``data/license_urls.csv``); SPDX expressions and lists of known licences (``AND``: the most
     restrictive class, ``OR``: the least); families (``data/license_families.csv``: patterns, each
-    with its reason). A member of a family keeps the name that was declared and takes the family's
-    class, so that no two licences are merged: ``lfm1.0`` and ``lfm-1.0`` stay two names.
+    with its reason and its source, which is ``assumed`` where nobody here has read the terms). A
+    member of a family keeps the name that was declared and takes the family's class, so that no two
+    licences are merged: ``lfm1.0`` and ``lfm-1.0`` stay two names.
 
     ``other`` is custom, and so is a licence that has a name of its own (``acme-license``) but
     terms that no table knows. All else is unknown and kept as written;

@@ -17,6 +17,7 @@ from .tables import (
     keywords,
     patterns,
     reasons,
+    sources,
     spdx_ids,
     squeeze,
     squeezed_keywords,
@@ -39,17 +40,27 @@ _JOINTS = re.compile(r"-?[,;&/]-?|-\+-")
 
 
 class Reading(NamedTuple):
-    """What a declared string was taken for: name, class, the way there, and the reason."""
+    """What a declared string was taken for: name, class, the way there, the reason, the terms."""
 
     name: str
     license_class: str
     reason: str
     detail: str
+    source: str | None = None
 
 
 @functools.lru_cache(maxsize=2**16)
 def read_license(text: str) -> Reading:
     """Say what a declared string was taken for, and why."""
+    found = _read(text)
+    if found.source is not None or found.license_class == "unknown":
+        return found
+    if (listed := sources().get(found.name)) is None and found.reason != "expression":
+        listed = f"https://spdx.org/licenses/{found.name}.html"
+    return found._replace(source=listed)
+
+
+def _read(text: str) -> Reading:
     plain = text.strip()
     if not plain:
         return Reading(text, "unknown", "empty", "nothing but blanks")
@@ -179,5 +190,6 @@ def _by_family(folded: str) -> Reading | None:
     for pattern, row in patterns("license_families"):
         if pattern.fullmatch(folded) is not None:
             kind = "no licence" if row["license_class"] == "unknown" else "family"
-            return Reading(folded, row["license_class"], kind, f"{row['name']}: {row['reason']}")
+            detail = f"{row['name']}: {row['reason']}"
+            return Reading(folded, row["license_class"], kind, detail, row["source"])
     return None

@@ -15,6 +15,7 @@ CLASSES = (
     "public domain",
     "permissive",
     "weak copyleft",
+    "share-alike",
     "strong copyleft",
     "unknown",
     "custom",
@@ -33,8 +34,20 @@ _CATEGORIES = {
     "Proprietary Free": "use-restricted",
     "Source-available": "use-restricted",
 }
-#: SPDX ids whose licences forbid commercial use; LicenseDB has no category for that.
-_NON_COMMERCIAL = re.compile(r"(?i)-NC-|noncommercial|^NCGL-")
+#: SPDX ids whose own texts say otherwise than their category: no commercial use, for which
+#: LicenseDB has no category; copyleft of data, documents and art; two editions of one licence
+#: (EUPL, LPPL, CeCILL) in two categories; files that stay under it (MS-LPL); the author's right
+#: (FSFUL).
+_BY_TEXT = tuple(
+    (re.compile(pattern, re.IGNORECASE), license_class)
+    for pattern, license_class in (
+        (r".*-NC-.*|.*noncommercial.*|NCGL-.*|PPL|Aladdin", "non-commercial"),
+        (r"CC-(?:BY-)?SA-.*|ODbL-.*|CDLA-Sharing-.*|GFDL-.*|LAL-.*|LGPLLR", "share-alike"),
+        (r"EUPL-.*|LPPL-.*|CECILL-C|MS-LPL", "weak copyleft"),
+        (r"CECILL-[\d.]+", "strong copyleft"),
+        (r"FSFUL", "permissive"),
+    )
+)
 
 #: Numbers, signs and words; the v before a number is no part of the word before it.
 _PARTS = re.compile(r"\d+(?:\.\d+)*|\+|v(?=\d)|[a-z]+?(?=v\d|[^a-z]|$)")
@@ -90,6 +103,12 @@ def reasons() -> dict[str, str]:
 
 
 @functools.cache
+def sources() -> dict[str, str]:
+    """Give the source of the class of each of the Hub's keywords, by name."""
+    return {row["spdx"] or row["keyword"]: row["source"] for row in rows_of("licenses")}
+
+
+@functools.cache
 def spdx_ids() -> dict[str, License]:
     """List all SPDX ids in lower case, retired ones under the id that replaced them."""
     known: dict[str, License] = {}
@@ -97,7 +116,8 @@ def spdx_ids() -> dict[str, License]:
         if is_exception:
             continue
         own = _CATEGORIES.get(category, "unknown")
-        found = License(name, "non-commercial" if _NON_COMMERCIAL.search(name) else own)
+        by_text = (known_as for pattern, known_as in _BY_TEXT if pattern.fullmatch(name))
+        found = License(name, next(by_text, own))
         for key in (name, *others):
             known[key.lower()] = found
     return known

@@ -14,6 +14,9 @@ import polars as pl
 
 from ..schema import STRINGS, collect
 
+#: Gives the name, or the several names, under which a distinct string is counted.
+Rename = Callable[[str], str | tuple[str, ...]]
+
 
 @dataclass(frozen=True)
 class Codes:
@@ -30,7 +33,7 @@ def count_codes(
     value: str,
     group: str | None,
     numbers: Sequence[str],
-    rename: Callable[[str], str] | None,
+    rename: Rename | None,
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Count the cards of each value, of each group, and those of a group that have any value.
 
@@ -86,7 +89,7 @@ def count_codes(
 
 
 def _count_plain(
-    values: pl.Series, rename: Callable[[str], str] | None
+    values: pl.Series, rename: Rename | None
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame] | None:
     """Count a column without groups: only cards with several items can repeat one.
 
@@ -102,7 +105,9 @@ def _count_plain(
     names = inner.categories.to_series().cast(pl.String)
     code = items.to_numpy()
     used = np.bincount(code, minlength=max(len(names), 1))
-    place, new = _places(names, used, rename)
+    place, new, several = _places(names, used, rename)
+    if several:
+        return None
     n = np.zeros(len(place), dtype=np.int64)
     np.add.at(n, place, used)
     again = _repeated(code, lengths, place)
@@ -182,26 +187,39 @@ def _once(codes: Codes) -> Codes:
     return Codes(row[kept], code[kept], codes.names)
 
 
-def _renamed(codes: Codes, rename: Callable[[str], str] | None) -> Codes:
+def _renamed(codes: Codes, rename: Rename | None) -> Codes:
     """Count under other names: Python is called once for each distinct one."""
     if rename is None:
         return codes
     used = np.bincount(codes.code, minlength=len(codes.names))
-    place, names = _places(codes.names, used, rename)
-    return Codes(codes.row, place[codes.code], names)
+    place, names, several = _places(codes.names, used, rename)
+    if not several:
+        return Codes(codes.row, place[codes.code], names)
+    olds = [[at, new] for at, first in enumerate(place) for new in several.get(at, [first])]
+    old, new = np.array(olds, dtype=np.int64).T
+    which, code = _expand(Codes(old, new, names), codes.code)
+    return Codes(codes.row[which], code, names)
 
 
 def _places(
-    names: pl.Series, used: Any, rename: Callable[[str], str] | None
-) -> tuple[Any, pl.Series]:
-    """Give the new number of each old one that is used, and what the new ones stand for."""
+    names: pl.Series, used: Any, rename: Rename | None
+) -> tuple[Any, pl.Series, dict[int, list[int]]]:
+    """Give the new number of each old one that is used, and what the new ones stand for.
+
+    The last are the new numbers of the old ones that are counted under several names.
+    """
     if rename is None:
-        return np.arange(max(len(names), 1)), names
+        return np.arange(max(len(names), 1)), names, {}
     number: dict[str, int] = {}
+    several = {}
     place = np.zeros(max(len(names), 1), dtype=np.int64)
-    for old in np.flatnonzero(used):
-        place[old] = number.setdefault(rename(names[int(old)]), len(number))
-    return place, pl.Series(list(number), dtype=pl.String)
+    for old in np.flatnonzero(used).tolist():
+        new = rename(names[old])
+        found = [new] if isinstance(new, str) else new
+        several[old] = [number.setdefault(name, len(number)) for name in found]
+        place[old] = several[old][0]
+    several = {old: new for old, new in several.items() if len(new) > 1}
+    return place, pl.Series(list(number), dtype=pl.String), several
 
 
 def _with_none(codes: Codes, n: int) -> Codes:

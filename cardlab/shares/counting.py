@@ -11,7 +11,7 @@ import polars as pl
 import polars.selectors as cs
 
 from ..schema import CardlabError, collect, lazy, require
-from .coded import count_codes
+from .coded import Rename, count_codes
 from .families import family_key, first_of_families
 from .intervals import wilson
 from .lists import map_items
@@ -35,7 +35,7 @@ def count_values(
     *,
     by: str | None = None,
     derive: Callable[[pl.Series], pl.Series] | None = None,
-    rename: Callable[[str], str] | None = None,
+    rename: Rename | None = None,
     families: str | None = None,
     weight: str | None = None,
 ) -> pl.DataFrame:
@@ -56,8 +56,8 @@ def count_values(
         Counts what this makes of the column: a Series in, a Series of strings or of lists of
         strings of the same length out. It gets the distinct values or lists of each group only.
     rename : callable, optional
-        Gives the name under which a distinct string is counted; quicker than `derive` where each
-        string is read for itself.
+        Gives the name, or the names, under which a distinct string is counted; quicker than
+        `derive` where each string is read for itself.
     families : str, optional
         Counts copies once as well: a column of family ids (null: in no family), or ``"text"``:
         cards with exactly equal text are a family, those with a blank or no text are in none. A

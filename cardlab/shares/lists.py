@@ -9,7 +9,7 @@ import polars as pl
 from ..schema import STRINGS
 
 
-def map_items(values: pl.Series, function: Callable[[str], str]) -> pl.Series:
+def map_items(values: pl.Series, function: Callable[[str], str | tuple[str, ...]]) -> pl.Series:
     """Map the items of a Series of lists, calling Python once for each distinct item.
 
     Parameters
@@ -17,7 +17,7 @@ def map_items(values: pl.Series, function: Callable[[str], str]) -> pl.Series:
     values : pl.Series
         Lists of strings; strings are taken as lists of one.
     function : callable
-        Gives the new string for an item.
+        Gives the new string for an item, or several.
 
     Returns
     -------
@@ -27,13 +27,30 @@ def map_items(values: pl.Series, function: Callable[[str], str]) -> pl.Series:
     """
     lists = as_lists(values)
     items = set(lists.explode(empty_as_null=False, keep_nulls=False).unique().to_list()) - {None}
-    changed = {item: new for item in items if (new := function(item)) != item}
+    found = {item: function(item) for item in items}
+    several = {item: new for item, new in found.items() if isinstance(new, tuple) and len(new) > 1}
+    changed = {item: new if isinstance(new, str) else new[0] for item, new in found.items()}
     # does the same as list.drop_nulls in a fraction of the time
-    mapped = pl.col(lists.name).list.filter(pl.element().is_not_null())
-    if changed:
-        mapped = mapped.list.eval(pl.element().replace(changed))
+    known = pl.col(lists.name).list.filter(pl.element().is_not_null())
+    mapped = known.list.eval(pl.element().replace(changed)) if changed else known
     # in one query, since a streaming engine brings many small batches
-    return lists.to_frame().select(mapped.list.unique(maintain_order=True)).to_series()
+    mapped_lists = lists.to_frame().select(mapped.list.unique(maintain_order=True)).to_series()
+    if not several:
+        return mapped_lists
+    parted = lists.list.eval(pl.element().is_in(list(several))).list.any().fill_null(False)
+    rows = [
+        dict.fromkeys(part for item in row if item is not None for part in _parts(found[item]))
+        for row in lists.filter(parted).to_list()
+    ]
+    together = mapped_lists.append(pl.Series([list(row) for row in rows], dtype=STRINGS))
+    place = pl.Series(range(lists.len()), dtype=pl.Int64).scatter(
+        parted.arg_true(), range(lists.len(), together.len())
+    )
+    return together.gather(place)
+
+
+def _parts(new: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (new,) if isinstance(new, str) else new
 
 
 def as_lists(values: pl.Series) -> pl.Series:
