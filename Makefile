@@ -8,7 +8,7 @@ BENCH  ?=
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help reports lab test lint format bench clean
+.PHONY: help reports lab test verify lint format bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ lab: $(VENV)/.run ## open the notebooks in JupyterLab
 test: $(VENV)/.dev ## lint, check types, run every test (two files at once)
 	$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+verify: $(VENV)/.dev ## run the tests that are too long for every run
+	$(BIN)/python -m pytest -m verify
 
 lint: $(VENV)/.dev ## check format, lint and types
 	$(BIN)/ruff format --check .

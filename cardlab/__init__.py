@@ -251,6 +251,8 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULE:
         raise AttributeError(f"module 'cardlab' has no attribute {name!r}")
     value = getattr(import_module(f".{_MODULE[name]}", __name__), name)
+    # `vectors` takes the path of a file of vectors
+    value = import_module(".schema", __name__).takes_sources(value, paths=name != "vectors")
     globals()[name] = value
     return value
 

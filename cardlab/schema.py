@@ -5,8 +5,13 @@ Every other module may import this one; this one imports none of them.
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterable
+from functools import wraps
+from importlib import import_module
+from inspect import isfunction, signature
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -64,9 +69,10 @@ KNOWN = {*COLUMNS, *ALIASES, *(alias for names in ALIASES.values() for alias in 
 PROBLEM = pl.Struct({"column": pl.String, "problem": pl.String, "detail": pl.String})
 PROBLEMS = pl.List(PROBLEM)
 
-#: Characters that a terminal or a browser may act on: C0 and C1 controls, bidi controls.
+#: Characters that a terminal or a browser may act on (C0 and C1 controls, bidi controls), and
+#: halves of characters, which cannot be written at all.
 _ACTIVE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 
@@ -99,6 +105,16 @@ _HOW_TO_GET = {
 }
 
 
+#: What polars raises while it reads a damaged file; a panic of Rust is no Exception at all.
+_UNREADABLE = (
+    pl.exceptions.ComputeError,
+    pl.exceptions.OutOfBoundsError,
+    pl.exceptions.PanicException,
+    pl.exceptions.SchemaError,
+    pl.exceptions.ShapeError,
+)
+
+
 def column_names(cards: Any) -> list[str]:
     """Give the column names of a frame, eager or lazy, without reading its rows."""
     if isinstance(cards, pl.DataFrame):
@@ -109,6 +125,62 @@ def column_names(cards: Any) -> list[str]:
         return list(nw.from_native(cards).lazy().collect_schema().names())
     except TypeError:
         raise not_a_frame(cards) from None
+
+
+def is_frame(value: Any) -> bool:
+    """Tell a frame of any engine: polars, or one that narwhals knows."""
+    if isinstance(value, (pl.DataFrame, pl.LazyFrame)):
+        return True
+    try:
+        nw.from_native(value)
+    except TypeError:
+        return False
+    return True
+
+
+def is_series(value: Any) -> bool:
+    """Tell one column of a frame of any engine."""
+    try:
+        nw.from_native(value, series_only=True)
+    except TypeError:
+        return False
+    return True
+
+
+def as_frame(cards: Any) -> Any:
+    """Give a frame as it is, and scan any other source of cards; see :func:`takes_sources`."""
+    if cards is None or is_frame(cards):
+        return cards
+    return import_module("cardlab.cards").scan_cards(cards)
+
+
+def takes_sources(function: Any, *, paths: bool = True) -> Any:
+    """Let a public function take whatever ``scan_cards`` takes where it takes a frame of cards.
+
+    Parameters
+    ----------
+    function : callable
+        With parameters ``cards``, or ``a`` and ``b``; any other is given back as it is.
+    paths : bool, default True
+        False leaves paths to the function itself.
+    """
+    names = list(signature(function).parameters) if isfunction(function) else []
+    frames = {"cards", "a", "b"} & {*names}
+    if not frames:
+        return function
+
+    def given(name: str, value: Any) -> Any:
+        own = name not in frames or (not paths and isinstance(value, (str, os.PathLike)))
+        return value if own else as_frame(value)
+
+    @wraps(function)
+    def taking(*args: Any, **kwargs: Any) -> Any:
+        placed = [given(name, value) for name, value in zip(names, args, strict=False)]
+        named = {name: given(name, value) for name, value in kwargs.items()}
+        return function(*placed, *args[len(names) :], **named)
+
+    setattr(sys.modules[function.__module__], function.__name__, taking)  # so that it pickles
+    return taking
 
 
 def not_a_frame(cards: Any) -> CardlabError:
@@ -164,13 +236,19 @@ def collect(frame: Any) -> pl.DataFrame:
     if isinstance(native, pl.LazyFrame):
         try:
             return native.collect(engine="streaming")
-        except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, OSError) as error:
-            raise SourceError(
-                f"the cards could not be read to the end: {shorten(printable(str(error)), 300)}. "
-                "The file may be damaged or may have changed while it was read."
-            ) from error
+        except (*_UNREADABLE, OSError) as error:
+            raise unreadable(error) from error
     rows: pl.DataFrame = nw.from_native(native).lazy().collect("polars").to_native()
     return rows
+
+
+def unreadable(error: BaseException) -> SourceError:
+    """Give the error that says that a source broke off while it was read."""
+    reason = shorten(printable(" ".join(str(error).split())), 300).rstrip(".")
+    return SourceError(
+        f"the cards could not be read to the end: {reason}. The file may be damaged or may have "
+        "changed while it was read."
+    )
 
 
 def to_lazy_polars(cards: Any) -> pl.LazyFrame:
@@ -197,6 +275,11 @@ def printable(text: str) -> str:
 def shorten(text: str, width: int) -> str:
     """Cut a text to at most `width` characters, with an ellipsis where it was cut."""
     return text if len(text) <= width else text[: width - 1].rstrip() + "…"
+
+
+def problem(column: str, kind: str, detail: str) -> dict[str, str]:
+    """Say what could not be taken as it was: one item of the ``problems`` column."""
+    return {"column": column, "problem": kind, "detail": shorten(printable(detail), 300)}
 
 
 def one_of(value: Any, allowed: Iterable[Any], *, name: str) -> None:

@@ -12,7 +12,7 @@ import ipywidgets as widgets
 import polars as pl
 
 from .display import NO_MATH
-from .schema import collect, printable, require, to_lazy_polars
+from .schema import as_frame, collect, printable, require, to_lazy_polars
 
 #: Cards listed at a time, and characters of a body shown.
 MAX_LISTED = 200
@@ -57,6 +57,7 @@ class CardBrowser(widgets.VBox):  # type: ignore[misc]
     """
 
     def __init__(self, cards: Any) -> None:
+        cards = as_frame(cards)
         have = require(cards, "id")
         self._all = to_lazy_polars(cards).with_row_index("__row")
         heavy = ("text", "metadata", "embeddings", "problems")

@@ -9,7 +9,7 @@ import polars as pl
 
 from .. import schema
 from .canonical import to_canonical
-from .sources import open_source
+from .sources import grouped, is_record, listed, open_source, together
 
 __all__ = ["read_cards", "scan_cards"]
 
@@ -17,7 +17,9 @@ __all__ = ["read_cards", "scan_cards"]
 _LOST = (
     "bad_date",
     "bad_json",
+    "bad_row",
     "bad_value",
+    "lfs_pointer",
     "no_id",
     "not_a_mapping",
     "not_utf8",
@@ -35,13 +37,18 @@ def scan_cards(source: Any, *, on_error: str = "null") -> pl.LazyFrame:
 
     Parameters
     ----------
-    source : str, path, frame, or list of these
-        - a parquet, Arrow, JSON, JSON lines or CSV file, a glob, or a folder of shards;
+    source : str, path, frame, records, or a list or an iterator of these
+        - a parquet, Arrow, JSON, JSON lines or CSV file (the last three also ``.gz``, ``.zst``,
+          ``.bz2``, ``.lz4``, in UTF-8, 16 or 32; CSV by comma, semicolon, tab or bar), a glob, or a
+          folder of shards, whose folders may be named ``column=value``;
         - an ``hf://``, ``s3://``, ``gs://`` or ``https://`` URL of such files, or of a data set
           (``hf://datasets/ORG/NAME``: its parquet files);
         - a folder of cards: ``ORG/NAME/README.md``, one model's folder with its ``README.md``,
-          or the Hub cache (``models--ORG--NAME/snapshots/REVISION/README.md``);
-        - a frame in memory: polars, pandas, pyarrow, ``datasets.Dataset``, a list of records.
+          or the Hub cache (``models--ORG--NAME/snapshots/REVISION/README.md``; its data sets and
+          Spaces are left out with a warning);
+        - a frame in memory: polars, pandas, pyarrow, ``datasets.Dataset`` or ``DatasetDict``;
+        - records: dictionaries or ``huggingface_hub.ModelInfo`` objects, or one dictionary of
+          columns.
     on_error : {"null", "skip", "raise"}
         What to do with a card that cannot be read in full. ``"null"`` keeps it with what could be
         read (see :func:`cardlab.problems`), ``"skip"`` drops it, ``"raise"`` stops at the first
@@ -58,8 +65,8 @@ def scan_cards(source: Any, *, on_error: str = "null") -> pl.LazyFrame:
     Raises
     ------
     SourceError
-        The source is missing, empty, damaged, unreadable, or holds no cards (no ``id`` and no
-        alias of it); or, with ``on_error="raise"``, a card cannot be read in full.
+        The source is missing, empty, damaged, unreadable, a Git LFS pointer, or holds no cards (no
+        ``id`` and no alias of it); or, with ``on_error="raise"``, a card cannot be read in full.
 
     Notes
     -----
@@ -69,21 +76,16 @@ def scan_cards(source: Any, *, on_error: str = "null") -> pl.LazyFrame:
     get them as the Hub derives them.
     """
     schema.one_of(on_error, ("null", "skip", "raise"), name="on_error")
-    if isinstance(source, (list, tuple)) and source and not isinstance(source[0], dict):
-        frames = [scan_cards(item, on_error=on_error) for item in source]
-        return pl.concat(frames, how="diagonal_relaxed")
-    raw, label = open_source(source)
-    frames = [to_canonical(frame, label) for frame in raw]
-    cards = frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal_relaxed")
-    if on_error == "null":
-        return cards
-    lost = (
-        pl.col("problems").list.eval(pl.element().struct.field("problem").is_in(_LOST)).list.any()
-    )
-    if on_error == "skip":
-        return cards.filter(~lost)
-    _raise_first(cards.filter(lost), label)
-    return cards
+    source = listed(source)
+    if isinstance(source, list) and source and not any(map(is_record, source)):
+        parts = [
+            _scan(part, on_error)
+            if isinstance(part, tuple)
+            else scan_cards(part, on_error=on_error)
+            for part in grouped(source)
+        ]
+        return together(parts)
+    return _scan(source, on_error)
 
 
 def read_cards(
@@ -112,6 +114,20 @@ def read_cards(
     if columns is not None:
         cards = cards.select([name for name in schema.column_names(cards) if name in set(columns)])
     return schema.collect(cards)
+
+
+def _scan(source: Any, on_error: str) -> pl.LazyFrame:
+    raw, label = open_source(source)
+    cards = together([to_canonical(frame, label) for frame in raw])
+    if on_error == "null":
+        return cards
+    lost = (
+        pl.col("problems").list.eval(pl.element().struct.field("problem").is_in(_LOST)).list.any()
+    )
+    if on_error == "skip":
+        return cards.filter(~lost)
+    _raise_first(cards.filter(lost), label)
+    return cards
 
 
 def _raise_first(cards: pl.LazyFrame, label: str) -> None:

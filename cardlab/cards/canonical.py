@@ -71,6 +71,7 @@ def to_canonical(raw: pl.LazyFrame, label: str) -> pl.LazyFrame:
         if problem is not None:
             found.append(problem)
     found.append(_where(pl.col("id").is_null(), "id", "no_id", pl.lit("the card has no id")))
+    frame = _without_pointers(frame, have, found)
     frame, front = _front_matter(frame, have)
     wanted |= _derived(have, wanted, front)
     if "card" in have:
@@ -89,7 +90,7 @@ def to_canonical(raw: pl.LazyFrame, label: str) -> pl.LazyFrame:
 
 
 def _rename(raw: pl.LazyFrame, label: str) -> pl.LazyFrame:
-    have = raw.collect_schema().names()
+    have = [name for name in raw.collect_schema().names() if name != "__problems"]
     names = {}
     for canonical, aliases in ALIASES.items():
         alias = next((alias for alias in aliases if alias in have), None)
@@ -210,6 +211,18 @@ def _since_1970(text: str) -> dt.datetime | None:
     if digits not in _PER_SECOND:
         return None
     return dt.datetime.fromtimestamp(0, dt.UTC) + dt.timedelta(seconds=number / _PER_SECOND[digits])
+
+
+def _without_pointers(frame: pl.LazyFrame, have: pl.Schema, found: list[pl.Expr]) -> pl.LazyFrame:
+    """Take the pointers that Git LFS leaves where a file was not fetched for no card's text."""
+    for name in (n for n in ("card", "text") if have.get(n) == pl.String):
+        pointer = pl.col(name).str.starts_with("version https://git-lfs.github.com/spec/")
+        detail = "a Git LFS pointer, not the card: fetch it with `git lfs pull`"
+        # before the text is taken away, so that the problem can be told
+        frame = frame.with_columns(pointer.fill_null(False).alias(f"__pointer_{name}"))
+        found.append(_where(pl.col(f"__pointer_{name}"), "text", "lfs_pointer", pl.lit(detail)))
+        frame = frame.with_columns(pl.when(~pl.col(f"__pointer_{name}")).then(name).alias(name))
+    return frame
 
 
 def _front_matter(

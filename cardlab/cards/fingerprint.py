@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import io
 import os
@@ -12,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from .folder import find_cards
-from .sources import READERS
+from .sources import data_files, matches
 
 
 def corpus_hash(source: Any) -> str | None:
@@ -39,7 +38,7 @@ def corpus_hash(source: Any) -> str | None:
             return None
         top = Path(os.path.commonpath([file.parent for file in files]))
         for file in files:
-            digest.update(file.relative_to(top).as_posix().encode() + b"\0")
+            digest.update(os.fsencode(file.relative_to(top).as_posix()) + b"\0")
             try:
                 with file.open("rb") as content:
                     digest.update(hashlib.file_digest(content, "sha256").digest())
@@ -54,11 +53,8 @@ def _files(source: str | os.PathLike[str]) -> list[Path]:
         return [path.resolve()]
     if path.is_dir():
         cards = [card.path for card in find_cards(path)]
-        shards = [file for file in path.rglob("*") if file.suffix.lower() in READERS]
-        return sorted(file.resolve() for file in cards or shards)
-    return sorted(
-        Path(m).resolve() for m in glob.glob(str(path), recursive=True) if Path(m).is_file()
-    )
+        return sorted(file.resolve() for file in cards or data_files(path))
+    return sorted(file.resolve() for file in matches(path))
 
 
 def _frame_bytes(frame: pl.DataFrame) -> bytes:

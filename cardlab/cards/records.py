@@ -1,127 +1,289 @@
-"""JSON and JSON lines -> raw rows, where a field may change its type from card to card.
+"""JSON, JSON lines and objects in memory -> raw rows, where a field may change its type.
 
 The Hub's own listings have `cardData` of any shape, and `license` now as a string, now as a list,
-so no fixed schema reads them. Lines that are not JSON are kept as rows with a problem.
+so no fixed schema reads them. What is not an object is kept as a row with a problem.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import io
 import json
-import math
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 from polars.io.plugins import register_io_source
 
-from ..schema import ALIASES, COLUMNS, PROBLEMS, STRINGS, SourceError, printable, shorten
+from ..schema import ALIASES, COLUMNS, PROBLEM, PROBLEMS, STRINGS, SourceError, problem, unreadable
 
 _BATCH = 10_000
-#: Rows looked at to name the columns and to type those that cardlab does not know.
-_LOOK_AT = 10_000
-
+IDS = ("id", *ALIASES["id"])
 _LISTS = {name for name, dtype in COLUMNS.items() if dtype == STRINGS}
 _CANONICAL = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
 _VECTOR = pl.List(pl.Float32)
+_PROBLEM = set(PROBLEM.to_schema())
+_MANY = (list, tuple, set, frozenset)
+#: Key of what was found wrong with a row: no key of any JSON object.
+_FOUND: Any = object()
+NOT_UTF8 = "what is not UTF-8 here became U+FFFD"
+_PACKED = (".gz", ".zst", ".bz2", ".lz4")
+_HALF = re.compile("[\ud800-\udfff]")
+#: pyarrow makes lists from Python ten times as fast as polars does.
+_ARROW = {
+    STRINGS: pa.large_list(pa.large_string()),
+    _VECTOR: pa.large_list(pa.float32()),
+    PROBLEMS: pa.large_list(pa.struct([(name, pa.large_string()) for name in PROBLEM.to_schema()])),
+}
 
 
-def scan_json_lines(files: list[Any]) -> pl.LazyFrame:
-    """Scan JSON lines lazily: one object a line, read in batches, only the columns asked for."""
-    rows = (row for row in _lines(files) if isinstance(row, dict))
-    schema = _schema(row for row, _ in zip(rows, range(_LOOK_AT), strict=False))
-    return _lazy(lambda: _lines(files), schema)
+def lazily(
+    batches: Callable[[list[str]], Iterator[pl.DataFrame]], schema: dict[str, Any]
+) -> pl.LazyFrame:
+    """Scan what a function gives in batches, each with the columns that it is asked for."""
 
-
-def scan_json(files: list[Any]) -> pl.LazyFrame:
-    """Scan JSON files: a list of objects, one object per id, or one card's object each."""
-    rows = [row for file in files for row in _objects(file)]
-    return frame_of_records(rows).lazy()
-
-
-def frame_of_records(rows: Iterable[Any]) -> pl.DataFrame:
-    """Give dictionaries, one a card, as a frame of raw columns."""
-    rows = list(rows)
-    schema = _schema(row for row in rows if isinstance(row, dict))
-    return _frame(rows, schema, list(schema), first=1)
-
-
-def _lazy(make: Any, schema: dict[str, Any]) -> pl.LazyFrame:
-    def batches(
+    def source(
         with_columns: list[str] | None,
         predicate: pl.Expr | None,
         n_rows: int | None,
         batch_size: int | None,
     ) -> Iterator[pl.DataFrame]:
-        names = list(schema) if with_columns is None else with_columns
-        left, first, rows = n_rows, 1, iter(make())
-        while left is None or left > 0:
-            size = _BATCH if left is None else min(_BATCH, left)
-            batch = [row for row, _ in zip(rows, range(size), strict=False)]
-            if not batch:
-                return
-            frame = _frame(batch, schema, names, first=first)
-            first += len(batch)
-            left = None if left is None else left - len(batch)
-            yield frame if predicate is None else frame.filter(predicate)
+        left = n_rows
+        try:
+            for batch in batches(list(schema) if with_columns is None else with_columns):
+                frame = batch if left is None else batch.head(left)
+                yield frame if predicate is None else frame.filter(predicate)
+                if left is not None:
+                    left -= frame.height
+                    if left <= 0:
+                        return
+        except SourceError:
+            raise
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise unreadable(error) from error
 
-    return register_io_source(batches, schema=schema, is_pure=True)
-
-
-def _lines(files: list[Any]) -> Iterator[Any]:
-    for file in files:
-        if not isinstance(file, Path):
-            raise SourceError(f"{file}: JSON lines are read from local files; download it first.")
-        with open(file, encoding="utf-8-sig", errors="replace", newline="\n") as lines:
-            for line in lines:
-                if line.strip():
-                    yield _parsed(line)
+    return register_io_source(source, schema=schema, is_pure=True)
 
 
-def _parsed(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return shorten(f"{error}: {line.strip()}", 200)
+def series(name: str, values: list[Any], dtype: Any) -> pl.Series:
+    """Make a column of Python values that have its type already."""
+    if dtype in _ARROW:
+        return pl.Series(name, pa.array(values, type=_ARROW[dtype])).cast(dtype)
+    return pl.Series(name, values, dtype=dtype)
 
 
-def _objects(file: Any) -> list[Any]:
+def is_packed(name: str) -> bool:
+    """Tell by a file's name whether it is compressed."""
+    return name.lower().endswith(_PACKED)
+
+
+def open_bytes(file: Any) -> Any:
+    """Open a local file to read its bytes; ``.gz``, ``.zst``, ``.bz2`` and ``.lz4`` unpacked."""
     if not isinstance(file, Path):
         raise SourceError(f"{file}: JSON is read from local files; download it first.")
+    if not is_packed(file.name):
+        return file.open("rb", 1 << 20)
+    return io.BufferedReader(pa.input_stream(str(file), compression="detect"), 1 << 20)
+
+
+def _starts(file: Any) -> bytes:
+    with open_bytes(file) as content:
+        return content.peek(1)
+
+
+def encoding_of(content: bytes) -> str:
+    """Tell UTF-8, UTF-16 and UTF-32 by the first bytes, with or without a mark."""
+    return json.detect_encoding(content[:4].ljust(4, b" "))
+
+
+def scan_json_lines(files: list[Any]) -> pl.LazyFrame:
+    """Scan JSON lines lazily: one object a line, read in batches, only the columns asked for.
+
+    All lines are looked at first, so that a column or a type that comes late is not lost.
+    """
+    if any(_starts(file).lstrip().startswith(b"[") for file in files):
+        with suppress(ValueError):
+            return scan_json(files)  # a document under this name
+
+    def make() -> Iterator[dict[str, Any]]:
+        return (row for file in files for row in _lines(file))
+
+    def batches(names: list[str]) -> Iterator[pl.DataFrame]:
+        rows = make()
+        while batch := list(islice(rows, _BATCH)):
+            yield _frame(batch, schema, names)
+
+    schema = _schema(make())
+    return lazily(batches, schema)
+
+
+def scan_json(files: list[Any]) -> pl.LazyFrame:
+    """Scan JSON files: see :func:`records_of` for what one may hold."""
+    return frame_of_records([row for file in files for row in _document(file)]).lazy()
+
+
+def frame_of_records(rows: Iterable[Any]) -> pl.DataFrame:
+    """Give dictionaries or objects, one a card, as a frame of raw columns."""
+    rows = [_row(row, f"record {number}") for number, row in enumerate(rows, start=1)]
+    schema = _schema(rows)
+    return _frame(rows, schema, list(schema))
+
+
+def records_of(value: Any) -> list[Any]:
+    """Give the records that one value holds.
+
+    A list of them; one; one per id; one list of them among other things (``rows``, ``data``,
+    ``models``); or columns, as lists or as mappings by row (pandas' default), or as ``columns``
+    and ``data`` (pandas' ``split``).
+    """
+    if not isinstance(value, dict):
+        return value if isinstance(value, list) else [value]
+    name = next((name for name in IDS if name in value), None)
+    if name is not None:
+        return _transposed(value, name)
+    if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
+        names = [str(name) for name in value["columns"]]
+        return [dict(zip(names, row, strict=True)) for row in value["data"]]
+    if value and all(isinstance(item, dict) for item in value.values()):
+        named = any(set(IDS) & set(item) for item in value.values())
+        return [item if named else {"id": key, **item} for key, item in value.items()]
+    for items in value.values():
+        if isinstance(items, list) and items and all(isinstance(item, dict) for item in items):
+            rows = [item["row"] if isinstance(item.get("row"), dict) else item for item in items]
+            if {*IDS} & {*rows[0]}:
+                return rows
+    return [value]
+
+
+def _transposed(value: dict[str, Any], name: str) -> list[Any]:
+    """Give columns as rows where the id is a column; else the one record that it is."""
+    columns = {key: _listed(column) for key, column in value.items()}
+    ids = columns[name]
+    if isinstance(ids, dict):
+        by_row = {key: v if isinstance(v, dict) else {} for key, v in columns.items()}
+        return [{key: column.get(row) for key, column in by_row.items()} for row in ids]
+    if not isinstance(ids, list):
+        return [value]
+    lists = {k: v if isinstance(v, list) else [v] * len(ids) for k, v in columns.items()}
+    for key, column in lists.items():
+        if len(column) != len(ids):
+            raise ValueError(f"{len(ids):,} values of {name!r}, but {len(column):,} of {key!r}")
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+
+
+def _listed(value: Any) -> Any:
+    for method in ("tolist", "to_list", "to_pylist"):  # numpy, pandas; polars; pyarrow
+        if hasattr(value, method):
+            return getattr(value, method)()
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _document(file: Any) -> list[Any]:
+    with open_bytes(file) as content:
+        whole = content.read()
+    text = whole.decode(encoding_of(whole), "surrogateescape")
     try:
-        value = json.loads(file.read_text(encoding="utf-8-sig", errors="replace"))
+        return [_mended(row) for row in records_of(json.loads(text))]
     except RecursionError as error:
         raise ValueError("its values nest too deep") from error
+    except json.JSONDecodeError as error:
+        rows = list(_lines(file)) if error.msg == "Extra data" else []
+        if any(set(IDS) & set(row) for row in rows):  # `datasets` writes lines under this name
+            return rows
+        raise
+
+
+def _lines(file: Any) -> Iterator[dict[str, Any]]:
+    with open_bytes(file) as content:
+        encoding = encoding_of(content.peek(4))
+        lines: Iterable[Any] = content
+        if not encoding.startswith("utf-8"):
+            lines = io.TextIOWrapper(content, encoding, "surrogatepass", newline="\n")
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield _parsed(line, number)
+
+
+def _parsed(line: Any, number: int) -> dict[str, Any]:
+    text, broken = line, isinstance(line, str)
+    if isinstance(line, bytes):
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            text, broken = line.decode("utf-8", "surrogateescape"), True
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        detail = f"line {number} is not JSON: {error}: {whole(text.strip()[:200])}"
+        return {_FOUND: [problem("id", "bad_json", detail)]}
+    return _row(_mended(value) if broken or "\\u" in text else value, f"line {number}")
+
+
+def _row(value: Any, where: str) -> dict[str, Any]:
+    if isinstance(value, dict):
+        plain = all(isinstance(name, str) or name is _FOUND for name in value)
+        return value if plain else {str(name): item for name, item in value.items()}
+    if hasattr(value, "__dict__"):  # ModelInfo and DatasetInfo of huggingface_hub
+        return {name: item for name, item in vars(value).items() if not name.startswith("_")}
+    detail = f"{where} is not an object but {type(value).__name__}: {str(value)[:200]}"
+    return {_FOUND: [problem("id", "bad_json", detail)]}
+
+
+def _mended(row: Any) -> Any:
+    """Replace halves of characters (bytes that are not UTF-8, single surrogates); list where."""
+    if not isinstance(row, dict):
+        return row
+    new = {whole(name): whole(value) for name, value in row.items()}
+    changed = [name for name, value in row.items() if whole(name) != name or new[name] != value]
+    if changed:
+        new[_FOUND] = [problem(whole(name), "not_utf8", NOT_UTF8) for name in changed]
+    return new
+
+
+def whole(value: Any) -> Any:
+    """Replace halves of characters, wherever they stand in a value of JSON."""
+    if isinstance(value, str):
+        return _HALF.sub("\ufffd", value)
     if isinstance(value, list):
-        return value
-    if isinstance(value, dict) and not {"id", *ALIASES["id"]} & set(value):
-        if value and all(isinstance(item, dict) for item in value.values()):
-            return [{"id": key, **item} for key, item in value.items()]
-        if len(value) == 1 and isinstance(next(iter(value.values())), list):
-            return list(next(iter(value.values())))
-    return [value]
+        return [whole(item) for item in value]
+    if isinstance(value, dict):
+        return {whole(key): whole(item) for key, item in value.items()}
+    return value
 
 
 def _schema(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     kinds: dict[str, set[type]] = {}
     for row in rows:
         for name, value in row.items():
-            kinds.setdefault(str(name), set()).add(_kind(value))
+            kinds.setdefault(name, set()).add(_kind(value))
+    kinds.pop(_FOUND, None)
     schema = {name: _dtype(name, found - {type(None)}) for name, found in kinds.items()}
     return {**schema, "__problems": PROBLEMS}
 
 
 def _kind(value: Any) -> type:
-    if isinstance(value, list) and all(isinstance(item, (str, type(None))) for item in value):
-        return list
-    return dict if isinstance(value, (list, dict)) else type(value)
+    if isinstance(value, _MANY):
+        if not value:
+            return tuple
+        plain = all(isinstance(item, (str, type(None))) for item in value)
+        return list if plain else dict
+    return type(value)
 
 
 def _dtype(name: str, kinds: set[type]) -> Any:
+    if name == "problems" and kinds and kinds <= {tuple, dict}:  # records of a canonical frame
+        return PROBLEMS
+    kinds = {list if kind is tuple else kind for kind in kinds}
     canonical = _CANONICAL.get(name, name)
     if canonical in _LISTS:
         # a string may be a list in disguise (`a;b`): keep it as text for the canonical rules
-        return pl.String if kinds == {str} else STRINGS
+        text = kinds == {str} or (canonical == "tags" and str in kinds)
+        return pl.String if text else STRINGS
     if canonical == "embeddings":
         return _VECTOR
     if canonical in COLUMNS or canonical == "card":
@@ -135,47 +297,63 @@ def _dtype(name: str, kinds: set[type]) -> Any:
     return STRINGS if kinds == {list} else pl.String
 
 
-def _frame(
-    rows: list[Any], schema: dict[str, Any], names: list[str], *, first: int
-) -> pl.DataFrame:
-    problems: list[list[dict[str, str]]] = [[] for _ in rows]
-    for number, (row, found) in enumerate(zip(rows, problems, strict=True), start=first):
-        if not isinstance(row, dict):
-            found.append(_problem("id", "bad_json", f"record {number} is not an object: {row}"))
+def _frame(rows: list[dict[str, Any]], schema: dict[str, Any], names: list[str]) -> pl.DataFrame:
+    problems: list[list[Any]] = [list(row.get(_FOUND, ())) for row in rows]
     data = {}
-    for name in names:
-        if name == "__problems":
-            continue
-        values = [row.get(name) if isinstance(row, dict) else None for row in rows]
-        data[name] = _series(name, values, schema[name], problems)
+    # values are looked at in every column, so that what is listed does not depend on the query
+    for name in schema if "__problems" in names else names:
+        if name != "__problems":
+            column = _column(name, [row.get(name) for row in rows], schema[name], problems)
+            if name in names:
+                data[name] = column
     if "__problems" in names:
-        # values are looked at in every column, so that what is listed does not depend on the query
-        for name in (n for n in schema if n not in data and n != "__problems"):
-            values = [row.get(name) if isinstance(row, dict) else None for row in rows]
-            _series(name, values, schema[name], problems)
-        data["__problems"] = pl.Series(problems, dtype=PROBLEMS)
-    return pl.DataFrame(data, schema={name: schema[name] for name in names})
+        data["__problems"] = series("__problems", problems, PROBLEMS)
+    return pl.DataFrame(data).select(names)
 
 
-def _series(name: str, values: list[Any], dtype: Any, problems: list[Any]) -> pl.Series:
+def _column(name: str, values: list[Any], dtype: Any, problems: list[Any]) -> pl.Series:
     fitted = [_fit(value, dtype) for value in values]
     for value, new, found in zip(values, fitted, problems, strict=True):
-        if value is not None and new is None and value == value:
-            detail = f"{type(value).__name__} where {dtype} was expected: {value!r}"
-            found.append(_problem(name, "bad_value", detail))
-    return pl.Series(name, fitted, dtype=dtype)
+        if new is None and not _missing(value):
+            detail = f"{type(value).__name__} where {dtype} was expected: {str(value)[:200]}"
+            found.append(problem(name, "bad_value", detail))
+    try:
+        return series(name, fitted, dtype)
+    except UnicodeEncodeError:  # records in memory with halves of characters
+        mended = [whole(value) for value in fitted]
+        for old, new, found in zip(fitted, mended, problems, strict=True):
+            if old != new:
+                found.append(problem(name, "not_utf8", NOT_UTF8))
+        return series(name, mended, dtype)
+
+
+def _missing(value: Any) -> bool:
+    return (
+        value is None
+        or (isinstance(value, float) and value != value)
+        or type(value).__name__ in ("NaTType", "NAType")
+    )
 
 
 def _fit(value: Any, dtype: Any) -> Any:
-    """Give a JSON value in the type of its column, or None where it does not fit."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    """Give a value in the type of its column, or None where it does not fit."""
+    if value is None or _missing(value):
         return None
     if dtype == pl.String:
-        if isinstance(value, str):
-            return value
-        return json.dumps(value, ensure_ascii=False, default=str)
-    if dtype in (STRINGS, _VECTOR):
-        return _fit_list(value, dtype)
+        return value if type(value) is str else _text(value)
+    if dtype == STRINGS:
+        value = _listed(value)
+        items = value if isinstance(value, _MANY) else [value]
+        return [i if isinstance(i, str) else _text(i) for i in items if i is not None]
+    if dtype == _VECTOR:
+        value = _listed(value)
+        fits = isinstance(value, list) and all(isinstance(i, (int, float)) for i in value)
+        return value if fits else None
+    if dtype == PROBLEMS:
+        fits = isinstance(value, list) and all(set(item) <= _PROBLEM for item in value)
+        return (
+            [{k: _fit(v, pl.String) for k, v in item.items()} for item in value] if fits else None
+        )
     if dtype == pl.Boolean:
         return value if isinstance(value, bool) else None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -185,16 +363,27 @@ def _fit(value: Any, dtype: Any) -> Any:
     return float(value)
 
 
-def _fit_list(value: Any, dtype: Any) -> Any:
-    if hasattr(value, "tolist"):  # a numpy array in a pandas cell
-        value = value.tolist()
-    if dtype == STRINGS:
-        items = value if isinstance(value, (list, tuple)) else [value]
-        return [i if isinstance(i, str) else json.dumps(i) for i in items if i is not None]
-    if isinstance(value, list) and all(isinstance(item, (int, float)) for item in value):
-        return value
-    return None
+def _text(value: Any) -> str | None:
+    """Write a value as text: dates as ISO 8601, all else as JSON; None where that cannot be."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    try:
+        return json.dumps(value, ensure_ascii=False, default=_plain)
+    except (TypeError, ValueError, RecursionError):
+        return None
 
 
-def _problem(column: str, kind: str, detail: str) -> dict[str, str]:
-    return {"column": column, "problem": kind, "detail": shorten(printable(detail), 300)}
+def _plain(value: Any) -> Any:
+    """Give what JSON does not know as what it knows: objects by their fields."""
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=str)
+    for method in ("to_dict", "tolist", "_asdict"):
+        if hasattr(value, method):
+            return getattr(value, method)()
+    if hasattr(value, "__dict__") and not isinstance(value, type):
+        return {k: v for k, v in vars(value).items() if v is not None and not k.startswith("_")}
+    return str(value)

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import glob
 import os
+from collections.abc import Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import polars as pl
+import pyarrow as pa
 
-from ..schema import KNOWN, SourceError, not_a_frame, printable, shorten
+from ..schema import SourceError, is_frame, is_series, printable, shorten
+from .files import check_arrow, check_parquet, open_csv, scan_arrow, scan_csv
 from .folder import find_cards, scan_folder
-from .records import frame_of_records, scan_json, scan_json_lines
+from .records import (
+    IDS,
+    frame_of_records,
+    is_packed,
+    records_of,
+    scan_json,
+    scan_json_lines,
+)
 
 #: Endings that are read, best first where a folder holds several kinds.
 READERS = {
@@ -22,14 +34,19 @@ READERS = {
     ".jsonl": "JSON lines",
     ".ndjson": "JSON lines",
     ".csv": "CSV",
+    ".tsv": "CSV",
     ".json": "JSON",
 }
 ACCEPTED = (
-    "Accepted: .parquet, .arrow, .feather, .ipc, .jsonl, .ndjson, .json or .csv files, globs and "
-    "folders of these, a folder of cards (ORG/NAME/README.md), hf://, s3://, gs:// and https:// "
-    "URLs, and frames in memory."
+    "Accepted: .parquet, .arrow, .feather, .ipc, .jsonl, .ndjson, .json, .csv or .tsv files (the "
+    "last five also with .gz, .zst, .bz2 or .lz4), globs and folders of these, a folder of cards "
+    "(ORG/NAME/README.md), hf://, s3://, gs:// and https:// URLs, and in memory frames, records "
+    "(dictionaries, huggingface_hub.ModelInfo), a dictionary of columns, lists and iterators of "
+    "these."
 )
 _REMOTE = ("hf://", "s3://", "gs://", "gcs://", "az://", "abfs://", "http://", "https://")
+_UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException)
+_POINTERS = (b"version https://git-lfs.github.com/spec/", b"# xet version")
 
 
 def open_source(source: Any) -> tuple[list[pl.LazyFrame], str]:
@@ -48,25 +65,37 @@ def open_source(source: Any) -> tuple[list[pl.LazyFrame], str]:
     SourceError
         Names the source, what was found, and what is accepted.
     """
+    if isinstance(source, tuple):
+        label = f"{len(source):,} files, {printable(str(source[0]))} the first"
+        return _open_files([*source], label), label
     if not isinstance(source, (str, os.PathLike)):
         return [_in_memory(source)], f"frame in memory ({type(source).__name__})"
     name = os.fspath(source)
-    label = printable(name)
-    if isinstance(name, str) and name.startswith(_REMOTE):
-        if not Path(name.split("?")[0]).suffix:  # a data set or a folder of shards
-            name = name.rstrip("/") + "/**/*.parquet"
-        return _scan([name], _kind(name, label), label), label
+    label = printable(str(name))
+    try:
+        return _open_path(name, label), label
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long, no rights, no home
+        if isinstance(error, SourceError):
+            raise
+        raise SourceError(
+            f"{label}: cannot be opened: {printable(str(error))}. {ACCEPTED}"
+        ) from error
+
+
+def _open_path(name: str, label: str) -> list[pl.LazyFrame]:
+    if name.startswith(_REMOTE):
+        whole = name.split("?")[0]
+        if not Path(whole).suffix:  # a data set or a folder of shards
+            name = whole = name.rstrip("/") + "/**/*.parquet"
+        return _scan([name], _kind(whole, label), label)
     path = Path(name).expanduser()
     if path.is_dir():
-        return _open_folder(path, label), label
+        return _open_folder(path, label)
     if path.exists():
-        if path.name.lower().endswith(".md"):
-            return [scan_folder(find_cards(path))], label
-        return _scan([path], _kind(path.name, label), label), label
-    matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
-    files = [match for match in matches if match.is_file()]
+        return _open_files([path], label)
+    files = matches(path)
     if files:
-        return _scan(files, _one_kind(files, label), label), label
+        return _open_files(files, label, top=_fixed(path))
     if glob.has_magic(name):
         raise SourceError(f"{label}: no file matches this pattern. {ACCEPTED}")
     folder = path.parent
@@ -74,14 +103,54 @@ def open_source(source: Any) -> tuple[list[pl.LazyFrame], str]:
     raise SourceError(f"{label}: there is no such file or folder ({detail}). {ACCEPTED}")
 
 
+def grouped(sources: list[Any]) -> Iterator[Any]:
+    """Give sources one by one, but neighbours that are files of one kind together, as a tuple."""
+
+    def kind(source: Any) -> str | None:
+        if not isinstance(source, (str, os.PathLike)) or not os.path.isfile(source):
+            return None
+        name = os.fspath(source).lower()
+        return "card" if name.endswith(".md") else _reader(name)
+
+    for found, group in groupby(sources, key=kind):
+        if found is None:
+            yield from group
+        else:
+            yield tuple(Path(item) for item in group)
+
+
+def _open_files(files: list[Path], label: str, *, top: Path | None = None) -> list[pl.LazyFrame]:
+    if all(file.name.lower().endswith(".md") for file in files):
+        return [scan_folder([card for file in files for card in find_cards(file)])]
+    return _scan(files, _one_kind(files, label), label, top=top)
+
+
+def matches(path: Path) -> list[Path]:
+    """Give the files that a pattern means; its folders that exist are no pattern."""
+    fixed = _fixed(path)
+    pattern = os.path.join(glob.escape(str(fixed)), path.relative_to(fixed))
+    found = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
+    return [match for match in found if match.is_file()]
+
+
+def _fixed(path: Path) -> Path:
+    return next((folder for folder in path.parents if folder.is_dir()), Path())
+
+
+def data_files(folder: Path) -> list[Path]:
+    """Give the data files below a folder, sorted; not the hidden ones."""
+    found = (f for f in folder.rglob("*") if _reader(f.name) and f.is_file())
+    return sorted(
+        f for f in found if not any(p.startswith(".") for p in f.relative_to(folder).parts)
+    )
+
+
 def _open_folder(path: Path, label: str) -> list[pl.LazyFrame]:
-    try:
-        shards = sorted(f for f in path.rglob("*") if f.suffix.lower() in READERS and f.is_file())
-        cards = find_cards(path)
-    except OSError as error:
-        raise SourceError(f"{label}: the folder cannot be read: {error}. {ACCEPTED}") from error
+    shards = data_files(path)
+    cards = find_cards(path, warn=True)
     # a model's folder holds config.json and the like; a data set's holds a README of its own
-    top = [shard for shard in shards if shard.parent == path and shard.suffix.lower() != ".json"]
+    tables = [shard for shard in shards if _reader(shard.name) != "JSON"]
+    top = [shard for shard in tables if shard.parent == path]
     nested = [card for card in cards if card.path.parent != path]
     if nested and top:
         raise SourceError(
@@ -89,12 +158,10 @@ def _open_folder(path: Path, label: str) -> list[pl.LazyFrame]:
             f"folders below it. Name the file ({printable(top[0].name)}), a glob "
             f"(*{top[0].suffix}), or the folder of cards."
         )
-    tables = [shard for shard in shards if shard.suffix.lower() != ".json"]
     if cards and (nested or not tables):
         return [scan_folder(cards)]
     if shards:
-        files = tables or shards
-        return _scan(files, _one_kind(files, label), label)
+        return _open_files(tables or shards, label, top=path)
     found = sorted(printable(item.name) for item in path.iterdir())[:10]
     raise SourceError(
         f"{label}: this folder holds no cards and no data files. Found: "
@@ -102,13 +169,18 @@ def _open_folder(path: Path, label: str) -> list[pl.LazyFrame]:
     )
 
 
+def _reader(name: str) -> str | None:
+    packed = is_packed(name)
+    kind = READERS.get(Path(Path(name).stem if packed else name).suffix.lower())
+    return None if packed and kind in ("parquet", "Arrow") else kind
+
+
 def _kind(name: str, label: str) -> str:
-    suffix = Path(name.split("?")[0]).suffix.lower()
-    if suffix not in READERS:
-        raise SourceError(
-            f"{label}: cannot tell the format from {suffix or 'no ending'!r}. {ACCEPTED}"
-        )
-    return READERS[suffix]
+    kind = _reader(name)
+    if kind is None:
+        ending = "".join(Path(name).suffixes[-2:]) or "no ending"
+        raise SourceError(f"{label}: cannot tell the format from {ending!r}. {ACCEPTED}")
+    return kind
 
 
 def _one_kind(files: list[Path], label: str) -> str:
@@ -121,26 +193,32 @@ def _one_kind(files: list[Path], label: str) -> str:
     return kinds[0]
 
 
-def _scan(files: list[Any], kind: str, label: str) -> list[pl.LazyFrame]:
+def _scan(
+    files: list[Any], kind: str, label: str, *, top: Path | None = None
+) -> list[pl.LazyFrame]:
     """Scan files of one format, and open each to see that it is what it says.
 
     Shards may differ: one lacks a column that another has, or has it in another type. Those that
     are alike are read together, the others beside them, so that no column is dropped.
     """
     for file in files:
-        if isinstance(file, Path) and file.stat().st_size == 0:
-            raise SourceError(f"{label}: {printable(file.name)} is empty (0 bytes). {ACCEPTED}")
+        if isinstance(file, Path):
+            _refuse_empty(file, label)
     try:
         alike: dict[Any, list[Any]] = {}
         for file in files:
-            alike.setdefault(_layout(file, kind), []).append(file)
-        frames = [_READ[kind](group) for group in alike.values()]
-        for frame in frames:
-            frame.collect_schema()
+            opened = open_csv(file) if kind == "CSV" else file
+            alike.setdefault((_layout(opened, kind), _keys(file, top)), []).append(opened)
+        frames = []
+        for (_, keys), group in alike.items():
+            frame = _READ[kind](group)
+            have = frame.collect_schema()
+            values = [pl.lit(v, pl.String).alias(k) for k, v in keys if k not in have]
+            frames.append(frame.with_columns(values) if values else frame)
     except SourceError:
         raise
-    except (pl.exceptions.PolarsError, OSError, ValueError, UnicodeError) as error:
-        reason = shorten(printable(" ".join(str(error).split())), 300)
+    except (*_UNREADABLE, OSError, ValueError) as error:
+        reason = shorten(printable(" ".join(str(error).split())), 300).rstrip(".")
         raise SourceError(
             f"{label}: cannot be read as {kind}: {reason}. The file may be truncated, damaged, not "
             f"readable by you, or of another format. {ACCEPTED}"
@@ -148,80 +226,156 @@ def _scan(files: list[Any], kind: str, label: str) -> list[pl.LazyFrame]:
     return frames
 
 
-def _layout(file: Any, kind: str) -> Any:
-    """Give what files that are read together must share; JSON's reader takes any."""
-    if kind == "parquet" and isinstance(file, Path):
-        return tuple(sorted((name, str(t)) for name, t in pl.read_parquet_schema(file).items()))
-    if kind == "CSV":
-        return tuple(_csv_names(file))
-    if kind == "Arrow" and isinstance(file, Path):
-        return tuple(sorted((n, str(t)) for n, t in _scan_arrow([file]).collect_schema().items()))
-    return None
-
-
-def _scan_arrow(files: list[Any]) -> pl.LazyFrame:
-    try:
-        frame = pl.scan_ipc(files)
-        frame.collect_schema()
-        return frame
-    except pl.exceptions.PolarsError:  # the streaming format, as `datasets` writes it
-        return pl.concat(
-            [pl.read_ipc_stream(file).lazy() for file in files], how="diagonal_relaxed"
+def _refuse_empty(file: Path, label: str) -> None:
+    size = file.stat().st_size
+    if size == 0:
+        raise SourceError(f"{label}: {printable(file.name)} is empty (0 bytes). {ACCEPTED}")
+    if size < 1024 and file.read_bytes().startswith(_POINTERS):
+        raise SourceError(
+            f"{label}: {printable(file.name)} is a Git LFS pointer, not the file itself. Fetch it "
+            "with `git lfs pull`, or download it from the Hub."
         )
 
 
-def _scan_csv(files: list[Any]) -> pl.LazyFrame:
-    # known columns stay text, to be typed by the same rules as everywhere; others by their values
-    text = {name: pl.String for name in _csv_names(files[0]) if name in KNOWN}
-    return pl.scan_csv(
-        files, schema_overrides=text, infer_schema_length=None, encoding="utf8-lossy"
-    )
+def _keys(file: Any, top: Path | None) -> tuple[tuple[str, str | None], ...]:
+    """Give the columns that folders are named after: ``license=mit/0.parquet``."""
+    if top is None or not isinstance(file, Path):
+        return ()
+    parts = [part.split("=", 1) for part in file.relative_to(top).parts[:-1] if "=" in part]
+    null = "__HIVE_DEFAULT_PARTITION__"
+    return tuple((unquote(k), None if v == null else unquote(v)) for k, v in parts if k)
 
 
-def _csv_names(file: Any) -> list[str]:
-    return pl.scan_csv(file, infer_schema=False, encoding="utf8-lossy").collect_schema().names()
+def _layout(file: Any, kind: str) -> Any:
+    """Give what files that are read together must share; JSON's reader takes any."""
+    if kind == "CSV":
+        return file._replace(source=type(file.source))
+    if kind not in _CHECKED or not isinstance(file, Path):
+        return None
+    _CHECKED[kind](file)
+    return tuple(sorted((n, str(t)) for n, t in _READ[kind]([file]).collect_schema().items()))
 
 
 def _scan_parquet(files: list[Any]) -> pl.LazyFrame:
-    return pl.scan_parquet(files)
+    return pl.scan_parquet(files, glob=not isinstance(files[0], Path))
 
 
+_CHECKED = {"parquet": check_parquet, "Arrow": check_arrow}
 _READ = {
     "parquet": _scan_parquet,
-    "Arrow": _scan_arrow,
-    "CSV": _scan_csv,
+    "Arrow": scan_arrow,
+    "CSV": scan_csv,
     "JSON": scan_json,
     "JSON lines": scan_json_lines,
 }
 
 
-def _in_memory(source: Any) -> pl.LazyFrame:
-    if isinstance(source, pl.LazyFrame):
+def listed(source: Any) -> Any:
+    """Give iterators and other collections as a list, and the splits of a ``DatasetDict`` too."""
+    if isinstance(source, Mapping):
+        source = dict(source)
+        parts = list(source.values())
+        return parts if parts and not {*IDS} & {*source} and all(map(_is_corpus, parts)) else source
+    if hasattr(source, "read"):
+        raise SourceError(f"an open file ({type(source).__name__}) is no source. {ACCEPTED}")
+    if isinstance(source, (str, bytes, os.PathLike, list)) or _is_corpus(source):
         return source
-    if isinstance(source, pl.DataFrame):
+    if is_record(source):
+        return [source]
+    return list(source) if hasattr(source, "__iter__") and not is_series(source) else source
+
+
+def is_record(item: Any) -> bool:
+    """Tell one card's record: a dictionary, or an object with an id such as ``ModelInfo``."""
+    named = {*IDS} & {*getattr(item, "__dict__", ())}
+    return isinstance(item, Mapping) or bool(named and not isinstance(item, str))
+
+
+def _is_corpus(source: Any) -> bool:
+    # a streamed data set has no items to get, it is an iterator
+    is_dataset = hasattr(source, "with_format") and hasattr(source, "__getitem__")
+    return is_frame(source) or is_dataset or isinstance(source, os.PathLike)
+
+
+def together(frames: list[pl.LazyFrame]) -> pl.LazyFrame:
+    """Put corpora below each other; a column of types that do not go together becomes text."""
+    if len(frames) == 1:
+        return frames[0]
+    types: dict[str, set[Any]] = {}
+    for frame in frames:
+        for name, dtype in frame.collect_schema().items():
+            types.setdefault(name, set()).add(dtype)
+    apart = {name for name, found in types.items() if not _go_together(found - {pl.Null()})}
+    frames = [
+        frame.with_columns(_as_text(name, schema[name]) for name in schema if name in apart)
+        for frame, schema in ((frame, frame.collect_schema()) for frame in frames)
+    ]
+    whole = pl.concat(frames, how="diagonal_relaxed")
+    return whole.select(pl.exclude("problems"), "problems")
+
+
+def _go_together(types: set[Any]) -> bool:
+    if len(types) < 2:
+        return True
+    one_kind = all(t.is_numeric() for t in types) or len({t.is_nested() for t in types}) == 1
+    if not one_kind or any(t.is_temporal() for t in types):
+        return False
+    try:
+        empty = [pl.LazyFrame(schema={"x": dtype}) for dtype in types]
+        pl.concat(empty, how="vertical_relaxed").collect_schema()
+    except pl.exceptions.PolarsError:
+        return False
+    return True
+
+
+def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
+    column = pl.col(name)
+    if dtype.is_nested():  # polars writes JSON of structs only: {"x":...}
+        written = pl.struct(column.alias("x")).struct.json_encode()
+        column = pl.when(column.is_not_null()).then(written.str.slice(5).str.head(-1))
+    return column.cast(pl.String, strict=False).alias(name)
+
+
+def _in_memory(source: Any) -> pl.LazyFrame:
+    if isinstance(source, (pl.LazyFrame, pl.DataFrame)):
         return source.lazy()
-    if isinstance(source, (list, tuple)) and all(isinstance(row, dict) for row in source):
-        if not source:
-            raise SourceError("frame in memory: an empty list has no cards and no columns.")
-        return frame_of_records(source).lazy()
+    if isinstance(source, (list, dict)):
+        return _of_records(source)
+    name = f"{type(source).__module__}.{type(source).__name__}"
+    if is_series(source):
+        raise SourceError(f"{name}: one column is no corpus; give its whole frame. {ACCEPTED}")
     table = getattr(getattr(source, "data", None), "table", None)  # datasets.Dataset
     if table is not None and getattr(source, "_indices", None) is None:
         source = table
     elif hasattr(source, "with_format") and hasattr(source, "features"):
         source = source.with_format("arrow")[:]
-    module = type(source).__module__.split(".")[0]
+    is_pandas = name.startswith("pandas.")
     try:
-        if module == "pandas":
+        if is_pandas:
             frame: pl.DataFrame = pl.from_pandas(source)
             return frame.lazy()
         if hasattr(source, "__arrow_c_stream__"):
             return pl.DataFrame(source).lazy()
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
-        if module != "pandas":
-            raise SourceError(f"frame in memory ({type(source).__name__}): {error}") from error
+        if not is_pandas:
+            raise SourceError(f"frame in memory ({name}): {error}") from error
         # a column that mixes strings and lists has no Arrow type: read it row by row
         records: list[Any] = source.to_dict("records")
         return frame_of_records(records).lazy()
     except ImportError as error:
         raise SourceError(f"reading pandas frames needs pyarrow: {error}") from error
-    raise not_a_frame(source)
+    raise SourceError(f"{name} is no source of cards. {ACCEPTED}")
+
+
+def _of_records(source: Any) -> pl.LazyFrame:
+    kind = type(source).__name__
+    try:
+        rows = records_of(source)
+    except (ValueError, TypeError) as error:
+        raise SourceError(f"frame in memory ({kind}): {error}") from error
+    if not rows:
+        raise SourceError(
+            f"frame in memory: an empty {kind}, or an iterator that was read before, has no cards "
+            "and no columns."
+        )
+    return frame_of_records(rows).lazy()

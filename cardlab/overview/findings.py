@@ -30,7 +30,9 @@ def problems(cards: Any) -> pl.DataFrame:
         ``id``, ``column``, ``problem``, ``detail``, sorted by problem and id. Kinds:
 
         - reading: ``unterminated``, ``not_a_mapping``, ``yaml_error``, ``null_metadata`` (the
-          source has none), ``key_alias``, ``bad_json``, ``not_utf8``, ``unreadable``;
+          source has none), ``key_alias``, ``bad_json``, ``bad_row`` (too few or too many fields),
+          ``not_utf8``, ``unreadable``, ``lfs_pointer`` (the file itself was not fetched),
+          ``passed_over`` (README files below a card, taken as parts of it);
         - values: ``bad_date``, ``bad_value``, ``no_id``;
         - ``duplicate_id``: an id on several cards (each of them is listed);
         - ``not_a_license``, ``not_a_language``: values that do not have the shape of an id;

@@ -108,9 +108,10 @@ def evidence(cards: Any, column: str) -> list[str]:
     Counting tags must not parse each card's front matter, so a lazy column that Python would have
     to compute is left out where the tags themselves are simply read.
     """
-    if column != "tags":
+    names = column_names(cards)
+    if column != "tags" or column not in names:
         return []
-    have = [name for name in _EVIDENCE if name in column_names(cards)]
+    have = [name for name in _EVIDENCE if name in names]
     if isinstance(cards, pl.LazyFrame) and not _by_python(cards, column):
         have = [name for name in have if not _by_python(cards, name)]
     return have

@@ -1,0 +1,353 @@
+"""Parquet, Arrow and CSV files -> lazy frames; what could end the process is checked first.
+
+A wrong length in a damaged file makes polars ask for exabytes, which aborts the process. So the
+lengths in parquet files are compared before polars reads them; Arrow files are read by pyarrow,
+which compares them itself; and CSV files that are not as regular as they should be are written
+anew, so that no row is lost or shifted in silence.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import mmap
+import re
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..schema import KNOWN, PROBLEMS, problem
+from .records import IDS, NOT_UTF8, encoding_of, is_packed, lazily, open_bytes, whole
+
+_CHUNK = 1 << 20
+_QUOTE, _NEWLINE, _RETURN = 34, 10, 13
+#: The line that Excel takes and writes before the header, to name the separator.
+_EXCEL = re.compile(rb"(?:\xef\xbb\xbf)?\"?sep=(.)\"?\r?\n")
+
+# ---------------------------------------------------------------------------------------- parquet
+
+
+def check_parquet(file: Path) -> None:
+    """Refuse a parquet file whose lengths contradict each other.
+
+    Raises
+    ------
+    ValueError
+        Numbers of rows or values, or sizes of pages, that cannot be.
+    """
+    metadata = pq.read_metadata(file)
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    if sum(group.num_rows for group in groups) != metadata.num_rows:
+        raise ValueError("the row groups have not as many rows as the file should have")
+    flat = [
+        metadata.schema.column(number).max_repetition_level == 0
+        for number in range(metadata.num_columns)
+    ]
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        for group in groups:
+            for number, is_flat in enumerate(flat):
+                column = group.column(number)
+                if is_flat and column.num_values != group.num_rows:
+                    raise ValueError(f"column {number} has not as many values as there are rows")
+                try:
+                    _check_pages(whole, column)
+                except (IndexError, KeyError, TypeError, AttributeError, RecursionError):
+                    raise ValueError(f"a page of column {number} cannot be read") from None
+
+
+def _check_pages(content: mmap.mmap, column: Any) -> None:
+    """Walk over the headers of a column's pages: their numbers of values and their sizes."""
+    left = column.num_values
+    at = min(at for at in (column.dictionary_page_offset, column.data_page_offset) if at)
+    limit = column.total_uncompressed_size + (1 << 20)
+    while left > 0:
+        header, at = _thrift(content, at)
+        unpacked, packed = header[2], header[3]
+        page = header.get(5) or header.get(7) or header.get(8) or {1: 0}
+        inside = [page.get(field, 0) for field in (2, 3, 5, 6)] if 8 in header else [0]
+        at += packed
+        sizes = 0 <= unpacked <= limit and packed >= 0 and at <= len(content)
+        numbers = 0 <= page[1] <= max(left, limit) and 0 <= min(inside) <= max(inside) <= limit
+        left -= 0 if 7 in header else page[1]  # a dictionary's values are no rows
+        if not sizes or not numbers or left < 0:
+            raise ValueError("a page has a size or a number of values that cannot be")
+
+
+def _thrift(content: mmap.mmap, at: int) -> tuple[dict[int, Any], int]:
+    """Read a struct of Thrift's compact protocol, as a page's header is: field -> value."""
+    found: dict[int, Any] = {}
+    field = 0
+    while kind := content[at]:
+        at += 1
+        if kind >> 4:
+            field += kind >> 4
+        else:
+            number, at = _varint(content, at)
+            field = number >> 1
+        kind &= 15
+        if kind == 12:
+            found[field], at = _thrift(content, at)
+        elif kind in (1, 2):
+            found[field] = kind == 1
+        elif kind in (4, 5, 6, 8):
+            number, at = _varint(content, at)
+            found[field] = (number >> 1) ^ -(number & 1)
+            at += number if kind == 8 else 0  # a text's length
+        else:
+            raise ValueError("a page has a header that cannot be")
+    return found, at + 1
+
+
+def _varint(content: mmap.mmap, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while (byte := content[at]) & 128:
+        number |= (byte & 127) << shift
+        shift += 7
+        at += 1
+        if shift > 63:
+            raise ValueError("a page has a number that cannot be")
+    return number | byte << shift, at + 1
+
+
+# ------------------------------------------------------------------------------------------ Arrow
+
+
+def scan_arrow(files: list[Any]) -> pl.LazyFrame:
+    """Scan Arrow files, or streams as `datasets` writes them; every batch is checked when read."""
+    if not isinstance(files[0], Path):
+        return pl.scan_ipc(files)
+    schema = dict(pl.DataFrame(_open_arrow(files[0])[0].schema.empty_table()).schema)
+
+    def batches(names: list[str]) -> Iterator[pl.DataFrame]:
+        for file in files:
+            for batch in _batches(file, names):
+                batch.validate(full=True)
+                yield pl.DataFrame(batch).select(names)
+
+    return lazily(batches, schema)
+
+
+def check_arrow(file: Path) -> None:
+    """Refuse an Arrow file whose list of batches leaves some out.
+
+    Raises
+    ------
+    ValueError
+        Between the schema, the batches that are listed and the end lies more than padding.
+    """
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        if whole[:6] != b"ARROW1":
+            return
+        try:
+            length, end, blocks = _blocks(whole)
+        except struct.error:
+            raise ValueError("its list of batches cannot be read") from None
+    reached, least = length + 1024, -length - 1024  # the schema stands at the beginning too
+    for start, after in [*sorted(blocks), (end, end)]:
+        if not least <= start - reached <= 64:
+            raise ValueError("its list of batches leaves something out")
+        reached, least = after, 0
+
+
+def _blocks(whole: mmap.mmap) -> tuple[int, int, list[tuple[int, int]]]:
+    """Give the footer's length, its place, and where the batches that it lists begin and end."""
+    get = struct.unpack_from
+    (length,) = get("<i", whole, len(whole) - 10)
+    end = len(whole) - 10 - length
+    # a flatbuffer: the place of a table, which has that of the places of its fields
+    table = end + get("<I", whole, end)[0]
+    fields = table - get("<i", whole, table)[0]
+    blocks = []
+    for slot in (8, 10):  # dictionaries, batches
+        place = get("<H", whole, fields + slot)[0] if slot < get("<H", whole, fields)[0] else 0
+        if place:
+            vector = table + place + get("<I", whole, table + place)[0]
+            for number in range(min(get("<I", whole, vector)[0], length)):
+                start, header, body = get("<qixxxxq", whole, vector + 4 + 24 * number)
+                blocks.append((start, start + header + body))
+    return length, end, blocks
+
+
+def _open_arrow(file: Path, options: Any = None) -> tuple[Any, Any]:
+    content = pa.memory_map(str(file))
+    is_file = content.read(6) == b"ARROW1"
+    content.seek(0)
+    opened = pa.ipc.open_file if is_file else pa.ipc.open_stream
+    return opened(content, options=options), content
+
+
+def _batches(file: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
+    schema = _open_arrow(file)[0].schema
+    fields = [schema.get_field_index(name) for name in names]
+    reader, content = _open_arrow(file, pa.ipc.IpcReadOptions(included_fields=fields or [0]))
+    if hasattr(reader, "get_batch"):
+        yield from (reader.get_batch(number) for number in range(reader.num_record_batches))
+        return
+    yield from reader
+    size = content.size()
+    mark = content.read_at(min(size, 8), max(size - 8, 0))
+    # a wrong length, or a cut, ends a stream as if there were no more
+    if content.tell() != size or mark != b"\xff\xff\xff\xff\0\0\0\0":
+        raise ValueError("the stream ends before the file does, or has no mark of its end")
+
+
+# -------------------------------------------------------------------------------------------- CSV
+
+
+class CsvFile(NamedTuple):
+    """A CSV file: what polars reads, its separator and columns; mended where it was not regular."""
+
+    source: Any
+    separator: str
+    names: tuple[str, ...]
+    mended: bool
+
+
+def open_csv(file: Any) -> CsvFile:
+    """Look at a CSV file: its encoding, its separator, and whether all rows have as many fields.
+
+    A file that is regular and UTF-8 is left to polars as it is. Of another a copy is made in
+    memory, with nulls for missing fields and a column ``__problems`` (as JSON) that names the rows
+    with too few or too many and the cells that were not UTF-8.
+    """
+    if not isinstance(file, Path):
+        return CsvFile(file, ",", _names(file, ","), mended=False)
+    content: Any = np.asarray(np.memmap(file, np.uint8, "r"))
+    source: Any = file
+    if is_packed(file.name):
+        with open_bytes(file) as opened:
+            source = opened.read()
+    encoding = encoding_of(bytes(content[:4]) if source is file else source)
+    if not encoding.startswith("utf-8"):
+        text = bytes(content if source is file else source).decode(encoding, "surrogatepass")
+        source = text.lstrip("\ufeff").encode("utf-8", "surrogatepass")
+    named = _EXCEL.match(bytes(content[:16]) if source is file else source)
+    if named:  # a first line that only names the separator
+        source = bytes(content if source is file else source)[named.end() :]
+    if source is not file:
+        content = np.frombuffer(source, np.uint8)
+    head = bytes(content[: 1 << 16]).decode("utf-8-sig", "replace")
+    separator = named[1].decode() if named else _separator(head)
+    mended = not (_is_regular(content, ord(separator)) and _is_utf8(content))
+    if mended:
+        source = _mended(bytes(content), separator)
+    return CsvFile(source, separator, _names(source, separator), mended)
+
+
+def scan_csv(files: list[CsvFile]) -> pl.LazyFrame:
+    """Scan CSV files lazily that have the same columns, separator and kind of source."""
+    first = files[0]
+    # known columns stay text, to be typed by the same rules as everywhere; others by their values
+    text = {name: pl.String for name in first.names if name in {*KNOWN, "__problems"}}
+    frame = pl.scan_csv(
+        [file.source for file in files],
+        separator=first.separator,
+        schema_overrides=text,
+        infer_schema_length=None,
+        encoding="utf8-lossy",
+        glob=isinstance(first.source, str),
+    )
+    if not first.mended:
+        return frame
+    return frame.with_columns(pl.col("__problems").str.json_decode(PROBLEMS))
+
+
+def _names(source: Any, separator: str) -> tuple[str, ...]:
+    scanned = pl.scan_csv(
+        source,
+        separator=separator,
+        infer_schema=False,
+        encoding="utf8-lossy",
+        glob=isinstance(source, str),
+    )
+    return tuple(scanned.collect_schema().names())
+
+
+def _separator(head: str) -> str:
+    """Choose the separator by the header: one that leaves an id, then the most columns."""
+    fields = {by: next(csv.reader(io.StringIO(head, ""), delimiter=by), []) for by in ",;\t|"}
+    return max(fields, key=lambda by: (bool({*IDS} & {*fields[by]}), len(fields[by])))
+
+
+def _is_utf8(content: Any) -> bool:
+    offsets = pa.py_buffer(np.array([0, len(content)], np.int64))
+    text = pa.LargeStringArray.from_buffers(1, offsets, pa.py_buffer(content))
+    try:
+        text.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _is_regular(content: Any, separator: int) -> bool:
+    """Tell whether all rows have as many fields, and quotes stand around whole fields only."""
+    start = 3 if bytes(content[:3]) == b"\xef\xbb\xbf" else 0
+    last, inside, carried, width = len(content) - 1, 0, 0, 0
+    for at in range(start, len(content), _CHUNK):
+        part = content[at : at + _CHUNK]
+        quotes = np.flatnonzero(part == _QUOTE) + at
+        marks = np.flatnonzero((part == separator) | (part == _NEWLINE) | (part == _RETURN)) + at
+        marks = marks[(np.searchsorted(quotes, marks) + inside) % 2 == 0]
+        opening, closing = quotes[inside % 2 :: 2], quotes[1 - inside % 2 :: 2]
+        opening, closing = opening[opening > start], closing[closing < last]
+        inside += len(quotes)
+        before, after = content[opening - 1], content[closing + 1]
+        kinds = content[marks]
+        returns = marks[kinds == _RETURN]
+        if (
+            not np.isin(before, (separator, _NEWLINE, _QUOTE)).all()
+            or not np.isin(after, (separator, _NEWLINE, _RETURN, _QUOTE)).all()
+            or not (content[np.minimum(returns + 1, last)] == _NEWLINE).all()
+        ):
+            return False
+        kinds = kinds[kinds != _RETURN]
+        ends = np.flatnonzero(kinds == _NEWLINE)
+        if len(ends) == 0:
+            carried += len(kinds)
+            continue
+        fields = np.diff(ends, prepend=-1)
+        fields[0] += carried
+        carried = len(kinds) - 1 - ends[-1]
+        width = width or int(fields[0])
+        if (fields != width).any():
+            return False
+    ended = content[last] == _NEWLINE
+    return inside % 2 == 0 and (ended or carried + 1 == (width or carried + 1))
+
+
+def _mended(content: bytes, separator: str) -> bytes:
+    text = content.decode("utf-8-sig", "surrogateescape")
+    rows = csv.reader(io.StringIO(text, ""), delimiter=separator, strict=True)
+    limit = csv.field_size_limit(sys.maxsize)
+    written = io.StringIO(newline="")
+    write = csv.writer(written, delimiter=separator, lineterminator="\r\n").writerow
+    try:
+        header = [whole(name) for name in next(rows)]
+        write([*header, "__problems"])
+        for row in rows:
+            if not row:
+                continue
+            found = []
+            if len(row) != len(header):
+                more = f"; left out: {row[len(header) :]}" if len(row) > len(header) else ""
+                detail = f"line {rows.line_num}: {len(row)} fields, the header has {len(header)}"
+                found.append(problem("id", "bad_row", detail + more))
+            cells = [whole(cell) for cell in row[: len(header)]]
+            for name, old, new in zip(header, row, cells, strict=False):
+                if old != new:
+                    found.append(problem(name, "not_utf8", NOT_UTF8))
+            cells += [""] * (len(header) - len(cells))
+            write([*cells, json.dumps(found) if found else ""])
+    except csv.Error as error:
+        raise ValueError(f"line {rows.line_num}: {error}; look for a quote too many") from error
+    finally:
+        csv.field_size_limit(limit)
+    return written.getvalue().encode()

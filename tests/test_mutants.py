@@ -1,0 +1,228 @@
+"""Damaged files: read, or SourceError; no panic, no abort, no hang, no row lost in silence.
+
+Mutants of good files (bits flipped, bytes cut off, repeated, dropped or zeroed) are read by
+processes of their own, which say what came of it. `make test` reads 40 of them, a process for many;
+`make verify` reads 300, a process for each.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import queue
+import random
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import cardlab as cl
+
+ROWS = 60
+#: A process's own time for one file, and after which time of the clock it counts as hanging.
+SECONDS, PATIENCE = 5.0, 60.0
+SHAPES = ("flip", "flips", "cut", "repeat", "drop", "zero", "ends")
+
+WORKER = """
+import json, sys, time, warnings
+import cardlab as cl
+warnings.simplefilter("ignore")
+cl.tag_counts(cl.read_cards(cl.make_cards(5)))
+print("ready", flush=True)
+for line in sys.stdin:
+    path, began = line.strip(), time.process_time()
+    try:
+        cards = cl.read_cards(path)
+        told = {"rows": cards.height, "problems": cl.problems(cards).height}
+        for analysis in (cl.tag_counts, cl.license_counts, cl.profile):
+            try:
+                analysis(cl.scan_cards(path))
+            except cl.NoFigure:
+                pass
+    except cl.SourceError as error:
+        told = {"refused": str(error)}
+    except BaseException as error:
+        told = {"raised": f"{type(error).__module__}.{type(error).__name__}: {error}"[:300]}
+    print(json.dumps({**told, "seconds": time.process_time() - began}), flush=True)
+"""
+
+
+class Reader:
+    """A process that reads the files it is told to; a new one takes its place when it dies."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[str] | None = None
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process is not None
+        try:
+            line = self.lines.get(timeout=PATIENCE)
+        except queue.Empty:
+            self.close()
+            return {"hangs": PATIENCE}
+        if line:
+            return {} if line == "ready\n" else json.loads(line)
+        code = self.process.wait()
+        self.close()
+        return {"died": code}
+
+    def _start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.lines: queue.Queue[str] = queue.Queue()
+        output = self.process.stdout
+
+        def follow(lines: queue.Queue[str] = self.lines) -> None:
+            for line in output:
+                lines.put(line)
+            lines.put("")
+
+        threading.Thread(target=follow, daemon=True).start()
+        assert self._answer() == {}, "the reader did not start"
+
+    def read(self, path: Path) -> dict[str, Any]:
+        if self.process is None:
+            self._start()
+        self.process.stdin.write(f"{path}\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+    def close(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
+            self.process = None
+
+
+def good_files(folder: Path) -> dict[str, bytes]:
+    """Cards in each format, by several writers, with and without compression."""
+    cards = cl.make_cards(ROWS, embedding_dim=4, random_state=3).drop("text_lists", strict=False)
+    table = cards.to_arrow()
+    flat = (
+        cards.select("id", "license", "created_at", "downloads", "text")
+        if ("downloads" in cards.columns)
+        else cards.select("id", "license", "created_at", "text")
+    )
+    flat = flat.with_columns(pl.col("license").list.first())
+
+    def stream(path: Path, compression: str | None) -> None:
+        options = pa.ipc.IpcWriteOptions(compression=compression)
+        with pa.ipc.new_stream(str(path), table.schema, options=options) as writer:
+            writer.write_table(table, max_chunksize=25)
+
+    plain = {"compression": "none", "use_dictionary": False, "data_page_version": "2.0"}
+    writers = {
+        "zstd.parquet": lambda path: cards.write_parquet(path, row_group_size=25),
+        "snappy.parquet": lambda path: pq.write_table(table, path, row_group_size=25),
+        "plain.parquet": lambda path: pq.write_table(table, path, **plain),
+        "plain.arrow": lambda path: cards.write_ipc(path, record_batch_size=25),
+        "zstd.arrow": lambda path: cards.write_ipc(path, compression="zstd", record_batch_size=25),
+        "lz4.arrow": lambda path: cards.write_ipc(path, compression="lz4"),
+        "stream.arrow": lambda path: stream(path, None),
+        "zstd-stream.arrow": lambda path: stream(path, "zstd"),
+        "cards.jsonl": cards.write_ndjson,
+        "cards.csv": flat.write_csv,
+        "cards.json": cards.write_json,
+    }
+    found = {}
+    for name, write in writers.items():
+        write(folder / name)
+        found[name] = (folder / name).read_bytes()
+    return found
+
+
+def mutant(content: bytes, shape: str, draw: random.Random) -> bytes:
+    """A damaged copy."""
+    damaged, size = bytearray(content), len(content)
+    at, length = draw.randrange(size), draw.randint(1, min(4096, size // 4))
+    if shape in ("flip", "flips"):
+        for _ in range(1 if shape == "flip" else draw.randint(2, 50)):
+            damaged[draw.randrange(size)] ^= 1 << draw.randrange(8)
+    elif shape == "ends":  # headers and footers, where the lengths stand
+        for _ in range(draw.randint(1, 3)):
+            place = draw.randrange(min(2000, size))
+            damaged[draw.choice((place, size - 1 - place))] ^= 1 << draw.randrange(8)
+    elif shape == "cut":
+        del damaged[at:]
+    elif shape == "repeat":
+        damaged[at:at] = damaged[at : at + length]
+    elif shape == "drop":
+        del damaged[at : at + length]
+    else:
+        damaged[at : at + length] = bytes(len(damaged[at : at + length]))
+    return bytes(damaged)
+
+
+def mutants(folder: Path, count: int, seed: int) -> list[Path]:
+    """Write damaged files, each format and each kind of damage in turn."""
+    files = good_files(folder)
+    paths = []
+    for number in range(count):
+        name = list(files)[number % len(files)]
+        shape = SHAPES[(number // len(files) + number) % len(SHAPES)]
+        path = folder / f"{number:03}-{shape}-{name}"
+        path.write_bytes(mutant(files[name], shape, random.Random(f"{seed}-{number}")))
+        paths.append(path)
+    return paths
+
+
+def expected(path: Path) -> int | None:
+    """Rows that plain Python finds in a damaged file; those of the good one where it finds none."""
+    content = path.read_bytes()
+    if path.suffix == ".jsonl":
+        return sum(bool(line.strip()) for line in content.split(b"\n"))
+    text = content.decode("utf-8", "surrogateescape")
+    if path.suffix == ".csv":
+        return sum(bool(row) for row in csv.reader(io.StringIO(text, newline=""))) - 1
+    if path.suffix == ".json":
+        return len(json.loads(text))
+    return ROWS
+
+
+def fault(path: Path, told: dict[str, Any]) -> str | None:
+    """What is wrong with what came of a damaged file."""
+    if not {"rows", "refused"} & set(told):
+        return f"{path.name}: {told}"
+    if told["seconds"] > SECONDS:
+        return f"{path.name}: {told['seconds']:.1f} s"
+    if "rows" in told and told["rows"] != expected(path):
+        return f"{path.name}: {told['rows']} of {expected(path)} rows"
+    return None
+
+
+def test_S04_mutants(tmp_path):
+    reader = Reader()
+    try:
+        told = [(path, reader.read(path)) for path in mutants(tmp_path, 40, seed=1)]
+    finally:
+        reader.close()
+    assert [wrong for path, answer in told if (wrong := fault(path, answer))] == []
+    kinds = ["refused" if "refused" in answer else "read" for _, answer in told]
+    assert min(kinds.count("refused"), kinds.count("read")) >= 5, "the damage is not what it was"
+
+
+@pytest.mark.verify
+def test_S04_mutants_in_processes_of_their_own(tmp_path):
+    def read(path: Path) -> str | None:
+        reader = Reader()
+        try:
+            return fault(path, reader.read(path))
+        finally:
+            reader.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(read, mutants(tmp_path, 300, seed=2)))
+    assert [wrong for wrong in found if wrong] == []
