@@ -93,7 +93,7 @@ def open_bytes(file: Any) -> Any:
 
 def _starts(file: Any) -> bytes:
     with open_bytes(file) as content:
-        return content.peek(1)
+        return bytes(content.peek(1))
 
 
 def encoding_of(content: bytes) -> str:
