@@ -54,15 +54,20 @@ def test_outliers():
             "library_name": ["x"] * 5 + ["y"] * 3,
         }
     )
-    found = cl.length_outliers(cards, measure="n", top=2)
+    found = cl.length_outliers(cards, measure="n", top=2, min_cards=3)
     assert found["id"].to_list() == ["d", "c"]
     assert found["ratio"].to_list() == [1000 / 9, 12 / 9]
     assert found["robust_z"][0] > 3.5 > found["robust_z"][1]
-    by = cl.length_outliers(cards, measure="n", by="library_name", side="short", top=9)
-    assert by.select("id", "group", "group_median").rows() == [("h", "y", 1.0), ("e", "x", 10.0)]
-    assert by["ratio"][0] == 0
+    by = cl.length_outliers(cards, measure="n", by="library_name", side="short", top=9, min_cards=3)
+    assert set(by["id"]) == {"h", "e"}
+    assert by["robust_z"].is_sorted()
+    assert by.filter(id="h").select("group", "ratio", "group_median").rows() == [("y", 0, 1)]
     same = pl.DataFrame({"id": ["a", "b", "c"], "n": [0, 0, 5]})
-    assert cl.length_outliers(same, measure="n").row(0)[3:] == (0.0, None, None)
+    assert cl.length_outliers(same, measure="n").height == 0  # three cards have no usual length
+    mean = np.log(6) / 3  # half of them are equal, so the mean deviation is the unit
+    row = cl.length_outliers(same, measure="n", min_cards=3).row(0)
+    assert row[3:5] == (0.0, None)
+    assert row[5] == pytest.approx(np.log(6) / (1.2533 * mean))
     with pytest.raises(cl.CardlabError, match="side must be one of"):
         cl.length_outliers(same, measure="n", side="both")
 

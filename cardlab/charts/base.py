@@ -235,6 +235,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def number(n: int, noun: str) -> str:
+    """Write how many there are of a thing: one card, 1,200 cards."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def not_declared(column: str) -> pl.Expr:
     """Give the labels of a column, with words where the value is null."""
     return pl.col(column).cast(pl.String).fill_null("not declared")

@@ -9,9 +9,21 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from ..schema import CardlabError, NoFigure, at_least
+from ..schema import CardlabError, NoFigure, at_least, shorten
 from ..shares import wilson
-from .base import ACCENT, GRID, INK, WARM, clean, finish, need, percent, tooltips, values
+from .base import (
+    ACCENT,
+    GRID,
+    INK,
+    WARM,
+    clean,
+    finish,
+    need,
+    number,
+    percent,
+    tooltips,
+    values,
+)
 
 _TOPICS = {
     "tags": "tags",
@@ -41,7 +53,8 @@ def plot_comparison(
     compared : pl.DataFrame
         From :func:`cardlab.compare` (a bar for each column, with its 95 % interval and the level
         that chance gives) or from :func:`cardlab.compare_values` (two dots for each of the values
-        that set the corpora apart most, each with its 95 % interval).
+        whose shares differ most, each with its 95 % interval; bins of numbers by size). The
+        subtitle names the largest difference that chance among all values does not account for.
     names : sequence of two str
         What the corpora are called.
     top : int
@@ -124,26 +137,13 @@ def _distances(compared: pl.DataFrame, names: list[str], top: int, title: str | 
 
 
 def _shares(compared: pl.DataFrame, names: list[str], top: int, title: str | None) -> Any:
-    drawn = compared.drop_nulls(["value", "contribution_share"]).head(top)
-    if not drawn.height:
+    known = compared.drop_nulls(["value", "contribution_share"])
+    if not known.height:
         raise NoFigure("a corpus declares no value here, so there are no shares to compare.")
+    # those that differ most, in the order of the frame: by difference, or bins by size
+    far = pl.col("share_difference").abs().rank("ordinal", descending=True) <= top
+    drawn = known.filter(far)
     shown = _one_row_a_dot(clean(drawn), names)
-    order = drawn["value"].to_list()
-    tips = tooltips(
-        shown,
-        {
-            "value": "value",
-            "corpus": "corpus",
-            "n_cards": "cards",
-            "card_share": "share of all its cards",
-            "share_low": "95 % interval from",
-            "share_high": "to",
-            "share_difference": "difference",
-            "share_difference_low": "95 % interval from ",
-            "share_difference_high": "to ",
-            "contribution_share": "part of the divergence",
-        },
-    )
     axis = alt.Axis(format="~%", tickCount=6)
     y = alt.Y("value:N", sort=list(dict.fromkeys(shown["value"])), title=None)
     base = alt.Chart(values(shown), height=alt.Step(24)).encode(y=y)
@@ -170,27 +170,55 @@ def _shares(compared: pl.DataFrame, names: list[str], top: int, title: str | Non
                 x="share_low:Q", x2="share_high:Q", color=colour
             ),
             one.mark_point(filled=True, size=60, opacity=1, yOffset=offset).encode(
-                x="card_share:Q", color=colour, shape=shape, tooltip=tips
+                x="card_share:Q", color=colour, shape=shape, tooltip=tooltips(shown, _TIPS)
             ),
         ]
     first = drawn.row(0, named=True)
-    n_values = compared["value"].drop_nulls().len()
-    covered = percent(float(drawn["contribution_share"].sum()))
+    by_size = not (-drawn["share_difference"].abs()).is_sorted()
+    chosen = f"the {drawn.height:,} of {known.height:,} values that differ most"
+    if drawn.height == known.height:
+        chosen = number(known.height, "value")
     return finish(
         alt.layer(*layers),
-        title=title or "What sets the two corpora apart",
+        title=title or "Shares of cards in the two corpora",
         subtitle=[
-            f"{_cards(first, 'a', names)} against {_cards(first, 'b', names)}; "
-            f"{len(order):,} of {n_values:,} values, {covered} of the divergence",
-            "Share of all cards of each corpus; lines: 95 % intervals. Largest contribution first,",
-            "for which a card with several values is shared equally among them",
+            f"{_cards(first, 'a', names)} against {_cards(first, 'b', names)}; {chosen}",
+            "Share of all cards of each corpus; lines: 95 % intervals, each for one value alone"
+            + ("" if by_size else ". Largest difference first"),
+            _most_apart(known, names),
         ],
         description=(
-            f"Pairs of dots: share of cards in {names[0]} and in {names[1]}. Most apart: "
-            f"{order[0]}, {percent(first['share_a'])} against {percent(first['share_b'])}."
+            f"Pairs of dots: share of cards in {names[0]} and in {names[1]}. "
+            f"{_most_apart(known, names)}."
         ),
         width=460,
     )
+
+
+_TIPS = {
+    "value": "value",
+    "corpus": "corpus",
+    "n_cards": "cards",
+    "card_share": "share of all its cards",
+    "share_low": "95 % interval from",
+    "share_high": "to",
+    "share_difference": "difference",
+    "share_difference_low": "95 % interval from ",
+    "share_difference_high": "to ",
+    "contribution_share": "part of the divergence",
+}
+
+
+def _most_apart(known: pl.DataFrame, names: list[str]) -> str:
+    """Name the value with the largest difference that chance does not account for."""
+    sure = known.filter("is_apart") if "is_apart" in known.columns else known.clear()
+    if not sure.height:
+        return "Most apart: nothing; no difference is larger than chance would have it"
+    row = sure.sort(pl.col("share_difference").abs(), descending=True).row(0, named=True)
+    shares = (
+        f"{percent(row[f'share_{side}'])} in {name}" for side, name in zip("ab", names, strict=True)
+    )
+    return f"Most apart: {shorten(row['value'], 60)}, {' against '.join(shares)}"
 
 
 def _one_row_a_dot(drawn: pl.DataFrame, names: list[str]) -> pl.DataFrame:
@@ -221,5 +249,4 @@ def _one_row_a_dot(drawn: pl.DataFrame, names: list[str]) -> pl.DataFrame:
 
 def _cards(row: dict[str, Any], side: str, names: list[str]) -> str:
     name = names[0] if side == "a" else names[1]
-    total = row[f"n_cards_{side}"]
-    return f"{name}: {total:,} card{'' if total == 1 else 's'}"
+    return f"{name}: {number(row[f'n_cards_{side}'], 'card')}"

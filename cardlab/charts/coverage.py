@@ -8,7 +8,20 @@ import altair as alt
 import polars as pl
 
 from ..schema import CardlabError, NoFigure
-from .base import ACCENT, FAINT, INK, SOFT, WARM, clean, finish, need, percent, tooltips, values
+from .base import (
+    ACCENT,
+    FAINT,
+    INK,
+    SOFT,
+    WARM,
+    clean,
+    finish,
+    need,
+    number,
+    percent,
+    tooltips,
+    values,
+)
 
 #: State, its words, and its fill: by lightness as well as by hue, and in this order on every bar,
 #: so that no state is told by colour alone. What is absent is an outline.
@@ -89,18 +102,28 @@ def plot_coverage(coverage: pl.DataFrame, *, title: str | None = None) -> Any:
         alt.layer(*layers),
         title=title or "What the cards document",
         subtitle=[
-            f"Share of {n_cards:,} cards with a text, by section; beside each bar the cards that "
-            "have it filled",
+            f"Share of {number(n_cards, 'card')} with a text, by section; beside each bar the "
+            "cards that have it filled",
             f"thin line: 95 % interval of that share{diamond}",
         ],
         description=(
-            f"Bars: {shown.height} sections, the share of {n_cards:,} cards in which each is "
-            "filled, boilerplate, a placeholder, a heading only or absent. Most often filled: "
-            f"{first['section']}, {first['n_filled']:,} cards ({percent(first['filled_share'])}); "
-            f"least: {last['section']}, {last['n_filled']:,} ({percent(last['filled_share'])})."
+            f"Bars: {number(shown.height, 'section')}, the share of {number(n_cards, 'card')} in "
+            "which each is filled, boilerplate, a placeholder, a heading only or absent. "
+            + _ends(first, last)
         ),
         width=460,
     )
+
+
+def _ends(first: dict[str, Any], last: dict[str, Any]) -> str:
+    """Say which sections are filled most and least often, where they differ."""
+    most, least = (
+        f"{number(row['n_filled'], 'card')} ({percent(row['filled_share'])})"
+        for row in (first, last)
+    )
+    if first["n_filled"] == last["n_filled"]:
+        return f"Each is filled in {most}."
+    return f"Most often filled: {first['section']}, {most}; least: {last['section']}, {least}."
 
 
 def _bars(shown: pl.DataFrame, y: alt.Y) -> Any:

@@ -10,10 +10,26 @@ import polars as pl
 
 from ..schema import CardlabError, printable
 from ..text import MEASURES
-from .base import ACCENT, CATEGORIES, INK, SOFT, clean, finish, need, not_declared, tooltips, values
+from .base import (
+    ACCENT,
+    CATEGORIES,
+    INK,
+    SOFT,
+    clean,
+    finish,
+    need,
+    not_declared,
+    number,
+    tooltips,
+    values,
+)
 
 #: Groups that have a curve: as many as one can tell apart.
 _CURVES = 7
+
+#: Ticks of an axis that does not begin at 0, and what is drawn on it.
+_CLOSE = (1, 1.5, 2, 3, 4, 5, 7)
+_DRAWN = ("p25", "p50", "p75", "median_low", "median_high")
 
 #: Dashes beside the colours, so that no curve is told by its colour alone.
 _DASHES = [[1, 0], [4, 2], [2, 1], [1, 1], [1, 2, 4, 2], [6, 2], [8, 2, 1, 2]]
@@ -87,20 +103,22 @@ def _curves(curve: pl.DataFrame, unit: str, ranks: list[str], title: str | None)
     one = len(names) == 1
     encodings = {} if one else _told_apart(names, ranks)
     tips = {"group": "group", "value": unit, "cumulative_share": "cards at most so long"}
+    # each curve rises from 0 at its shortest card, so that a single length is a line too
+    least = shown.group_by("group", maintain_order=True).first()
+    shown = pl.concat([least.with_columns(pl.lit(0.0).alias("cumulative_share")), shown])
     chart = (
         alt.Chart(values(shown), height=280)
         .mark_line(interpolate="step-after")
         .encode(
-            x=_log_axis("value:Q", unit),
+            x=_log_axis("value:Q", unit, shown["value"]),
             y=alt.Y("cumulative_share:Q", title="share of cards", axis=alt.Axis(format=".0%")),
             tooltip=tooltips(shown, tips),
             **encodings,
         )
     )
-    total = int(kept["n_cards"].sum()) if one else None
     largest = f"the {len(names)} largest of " if sizes.height > len(names) else ""
     largest += f"{sizes.height:,} groups"
-    whole = f"{total:,} cards" if one else largest
+    whole = number(int(kept["n_cards"].sum()), "card") if one else largest
     half = _at_half(shown.filter(pl.col("group") == names[0]))
     return finish(
         chart,
@@ -144,13 +162,14 @@ def _at_half(curve: pl.DataFrame) -> float:
 def _histogram(bins: pl.DataFrame, unit: str, title: str | None) -> Any:
     shown = bins.with_columns(not_declared("group"))
     total = int(shown["n_cards"].sum())
+    most = min(max(shown["n_cards"].to_list(), default=1), 8)
     chart = (
         alt.Chart(values(shown), height=220)
         .mark_bar(color=SOFT, stroke=ACCENT, strokeWidth=0.5)
         .encode(
-            x=_log_axis("low:Q", unit),
+            x=_log_axis("low:Q", unit, pl.concat([shown["low"], shown["high"]])),
             x2="high:Q",
-            y=alt.Y("n_cards:Q", title="cards"),
+            y=alt.Y("n_cards:Q", title="cards", axis=alt.Axis(tickCount=most, format=",d")),
             y2=alt.Y2(datum=0),
             tooltip=tooltips(shown, {"low": f"{unit} from", "high": "below", "n_cards": "cards"}),
         )
@@ -158,8 +177,8 @@ def _histogram(bins: pl.DataFrame, unit: str, title: str | None) -> Any:
     return finish(
         chart,
         title=title or f"Distribution of {unit}",
-        subtitle=f"{total:,} cards; bars widen with length (logarithmic axis)",
-        description=f"Histogram of {unit} over {total:,} cards on a logarithmic axis.",
+        subtitle=f"{number(total, 'card')}; bars widen with length (logarithmic axis)",
+        description=f"Histogram of {unit} over {number(total, 'card')} on a logarithmic axis.",
         width=560,
     )
 
@@ -187,23 +206,27 @@ def _medians(
             "p75": "a quarter above",
         },
     )
+    drawn = pl.concat(shown[name].cast(pl.Float64) for name in _DRAWN)
     half = base.mark_bar(color=SOFT, height=8).encode(
-        x=_log_axis("p25:Q", unit, zero=False), x2="p75:Q", tooltip=tips
+        x=_log_axis("p25:Q", unit, drawn, _CLOSE), x2="p75:Q", tooltip=tips
     )
     interval = base.mark_rule(color=INK).encode(x="median_low:Q", x2="median_high:Q")
     median = base.mark_point(filled=True, color=ACCENT, size=50, opacity=1).encode(
         x="p50:Q", tooltip=tips
     )
     total = int(shown["n_cards"].sum())
-    largest = f"The {shown.height:,} largest of" if n_groups > shown.height else "All"
+    largest = f"The {shown.height:,} largest of " if n_groups > shown.height else ""
     return finish(
         alt.layer(half, interval, median),
         title=title or f"Median {unit} by group",
         subtitle=(
-            f"{largest} {n_groups:,} groups, {total:,} cards; dot: median, "
+            f"{largest}{number(n_groups, 'group')}, {number(total, 'card')}; dot: median, "
             "line: its 95 % interval, bar: middle half"
         ),
-        description=f"Median {unit} of {shown.height:,} groups; longest: {longest[0]}.",
+        description=(
+            f"Median {unit} of {number(shown.height, 'group')}; longest: {longest[0]}, "
+            f"{max(shown['p50'].to_list(), default=0):,.0f}."
+        ),
         width=460,
     )
 
@@ -229,7 +252,7 @@ def _relation(bins: pl.DataFrame, unit: str, title: str | None) -> Any:
     scale = alt.Scale(type="symlog", constant=1, domain=[low, high], nice=False)
     axis = _log_ticks()
     span = base.mark_rule(color=SOFT, strokeWidth=8).encode(
-        x=_log_axis("low:Q", unit),
+        x=_log_axis("low:Q", unit, pl.concat([shown["low"], shown["high"]])),
         x2="high:Q",
         y=alt.Y("median:Q", title=f"median {to}", scale=scale, axis=axis),
     )
@@ -243,7 +266,7 @@ def _relation(bins: pl.DataFrame, unit: str, title: str | None) -> Any:
     )
     row = bins.row(0, named=True) if bins.height else {}
     figure = "Spearman {spearman:+.2f} (95 % {spearman_low:+.2f} to {spearman_high:+.2f})"
-    rank = figure.format(**row) + f" over {row['n_total']:,} cards" if row else ""
+    rank = figure.format(**row) + f" over {number(row['n_total'], 'card')}" if row else ""
     return finish(
         alt.layer(span, interval, median),
         title=title or f"{to.capitalize()} by {unit}",
@@ -253,16 +276,23 @@ def _relation(bins: pl.DataFrame, unit: str, title: str | None) -> Any:
     )
 
 
-def _log_axis(field: str, unit: str, *, zero: bool = True) -> alt.X:
+def _log_axis(field: str, unit: str, drawn: pl.Series, steps: tuple[float, ...] = (1, 3)) -> alt.X:
+    """Give an axis that ends at ticks, so that it has two of them, however little is drawn."""
+    ticks = _ticks(steps)
+    low, high = float(drawn.min() or 0), float(drawn.max() or 0)  # type: ignore[arg-type]
+    below = [tick for tick in ticks if tick <= low]
+    above = [tick for tick in ticks if tick >= high]
+    if below and above and below[-1] == above[0]:
+        below, above = below[:-1] or below, above[1:]
+    domain = [below[-1] if below else low, above[0] if above else high]
     # symlog, because some cards have no words at all and log(0) has no place
-    if zero:
-        return alt.X(
-            field, title=unit, scale=alt.Scale(type="symlog", constant=1), axis=_log_ticks()
-        )
-    scale = alt.Scale(type="symlog", constant=1, zero=False, nice=False, padding=10)
-    return alt.X(field, title=unit, scale=scale, axis=_log_ticks(1, 1.5, 2, 3, 4, 5, 7))
+    scale = alt.Scale(type="symlog", constant=1, domain=domain, nice=False)
+    return alt.X(field, title=unit, scale=scale, axis=_log_ticks(steps))
 
 
-def _log_ticks(*steps: float) -> alt.Axis:
-    every = {int(step * 10**power) for power in range(9) for step in steps or (1, 3)}
-    return alt.Axis(values=[0, *sorted(every)], format=",d", labelOverlap="greedy")
+def _log_ticks(steps: tuple[float, ...] = (1, 3)) -> alt.Axis:
+    return alt.Axis(values=_ticks(steps), format=",d", labelOverlap="greedy")
+
+
+def _ticks(steps: tuple[float, ...]) -> list[int]:
+    return [0, *sorted({int(step * 10**power) for power in range(12) for step in steps})]

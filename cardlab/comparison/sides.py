@@ -101,11 +101,15 @@ def narrowed(cards: Any, columns: list[str]) -> pl.LazyFrame:
 
 @dataclass(frozen=True)
 class Pair:
-    """A column of both corpora: the names of its values in order, and the two sides."""
+    """A column of both corpora: the names of its values in order, and the two sides.
+
+    `ordered` where the values are bins of numbers, by size.
+    """
 
     names: pl.Series
     a: Side
     b: Side
+    ordered: bool = False
 
 
 def read_pairs(
@@ -222,7 +226,7 @@ def _pair_of_numbers(a: pl.Series, b: pl.Series) -> Pair:
         place = np.searchsorted(_EDGES, numbers, side="right")
         single = np.bincount(place, minlength=len(names) + 1)
         sides.append(Side(values.len(), single, none, none))
-    return Pair(pl.Series(["below 0", *names]), *sides)
+    return Pair(pl.Series(["below 0", *names]), sides[0], sides[1], ordered=True)
 
 
 def _bin_name(low: float, high: float | None, whole: bool) -> str:

@@ -13,9 +13,13 @@ from .sides import read_pairs
 
 _COLUMNS = (
     "value", "n_a", "share_a", "n_b", "share_b", "share_difference", "share_difference_low",
-    "share_difference_high", "share_weighted_a", "share_weighted_b", "contribution_share",
+    "share_difference_high", "is_apart", "share_weighted_a", "share_weighted_b",
+    "contribution_share",
     "n_cards_a", "n_declared_a", "n_cards_b", "n_declared_b", "n_shared",
 )  # fmt: skip
+
+#: Values on fewer cards of both corpora cannot be told apart.
+_MIN_CARDS = 5
 
 
 def compare_values(a: Any, b: Any, *, column: str, leave_out_shared: bool = False) -> pl.DataFrame:
@@ -31,13 +35,16 @@ def compare_values(a: Any, b: Any, *, column: str, leave_out_shared: bool = Fals
     Returns
     -------
     pl.DataFrame
-        One row a value that either corpus has, what sets them apart most first, then by name:
+        One row a value that either corpus has: bins of numbers by size, all else by the difference
+        of the shares, the largest first, then by name:
 
         - ``value`` (str; numbers as bins such as ``"100 to 199"``);
         - ``n_a``, ``share_a``, ``n_b``, ``share_b``: cards with the value, and their share (0-1)
           of all cards of the corpus, with or without a value;
         - ``share_difference``: ``share_a - share_b``, -1 to 1, with ``share_difference_low`` and
           ``share_difference_high``, a 95 % interval for this value alone;
+        - ``is_apart`` (bool): whether an interval leaves 0 out that holds for all values of five
+          cards or more together (each at 1 - 0.05 / values: Bonferroni);
         - ``share_weighted_a``, ``share_weighted_b``: its share (0-1) of the cards that have any
           value, a card with several being shared equally among them: what the distance is of;
         - ``contribution_share``: its part (0-1) of the Jensen-Shannon divergence of the column;
@@ -79,7 +86,11 @@ def compare_values(a: Any, b: Any, *, column: str, leave_out_shared: bool = Fals
         }
     )
     rows = rows.filter((pl.col("n_a") + pl.col("n_b") > 0) | pl.col("value").is_null())
-    order = ["__none", "contribution_share", "value"]
+    order = [pl.col("value").is_null()]
+    if pairs[column].ordered:
+        order += [pl.int_range(pl.len())]
+    else:
+        order += [-pl.col("share_difference").abs(), pl.col("value")]
     return (
         rows.with_columns(_differences(rows, side_a.n_cards, side_b.n_cards))
         .with_columns(
@@ -89,24 +100,29 @@ def compare_values(a: Any, b: Any, *, column: str, leave_out_shared: bool = Fals
             pl.lit(side_b.n_cards, pl.Int64).alias("n_cards_b"),
             pl.lit(side_b.n_declared, pl.Int64).alias("n_declared_b"),
             pl.lit(n_shared, pl.Int64).alias("n_shared"),
-            pl.col("value").is_null().alias("__none"),
         )
-        .sort(order, descending=[False, True, False], nulls_last=True)
+        .sort(order)
         .select(_COLUMNS)
     )
 
 
 def _differences(rows: pl.DataFrame, total_a: int, total_b: int) -> list[pl.Series]:
-    """Give the shares of both sides, their difference, and its interval."""
+    """Give the shares of both sides, their difference, its interval, and whether it is sure."""
     n_a, n_b = rows["n_a"].to_numpy(), rows["n_b"].to_numpy()
-    low_a, high_a = wilson(n_a, np.full(len(n_a), total_a))
-    low_b, high_b = wilson(n_b, np.full(len(n_b), total_b))
     share_a, share_b = n_a / total_a, n_b / total_b
     found = share_a - share_b
+    common = n_a + n_b >= _MIN_CARDS
+    ends = []
+    for confidence in (0.95, 1 - 0.05 / max(int(common.sum()), 1)):
+        low_a, high_a = wilson(n_a, np.full(len(n_a), total_a), confidence=confidence)
+        low_b, high_b = wilson(n_b, np.full(len(n_b), total_b), confidence=confidence)
+        ends.append(found - np.hypot(share_a - low_a, high_b - share_b))
+        ends.append(found + np.hypot(high_a - share_a, share_b - low_b))
     return [
         pl.Series("share_a", share_a),
         pl.Series("share_b", share_b),
         pl.Series("share_difference", found),
-        pl.Series("share_difference_low", found - np.hypot(share_a - low_a, high_b - share_b)),
-        pl.Series("share_difference_high", found + np.hypot(high_a - share_a, share_b - low_b)),
+        pl.Series("share_difference_low", ends[0]),
+        pl.Series("share_difference_high", ends[1]),
+        pl.Series("is_apart", common & ((ends[2] > 0) | (ends[3] < 0))),
     ]

@@ -1,7 +1,7 @@
 """What cards say and how long they are: words, sections, passages, lengths."""
 
 from .columns import with_passages, with_plain_text, with_sections
-from .lengths import MEASURES, with_text_lengths
+from .lengths import MEASURES, text_problems, with_text_lengths
 from .outline import Section, sections
 from .packing import passages
 from .plain import plain_text
@@ -20,6 +20,7 @@ __all__ = [
     "passages",
     "plain_text",
     "sections",
+    "text_problems",
     "with_passages",
     "with_plain_text",
     "with_sections",

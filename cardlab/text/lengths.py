@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import polars as pl
 
-from ..schema import CardlabError, lazy, one_of, require, to_lazy_polars
+from ..schema import CardlabError, collect, lazy, one_of, require, to_lazy_polars
+from .batches import with_batches
+from .outline import bounded
 from .tokens import TOKEN_ESTIMATE
 
 #: What :func:`with_text_lengths` counts, with its meaning for captions.
@@ -39,6 +42,11 @@ _PARTS = {
     "n_links": r"(?i)<a\s[^>]*href",
     "n_images": r"(?i)<img[\s/>]",
 }
+
+# Where an address may end, and the lines that may hold addresses of e-mail
+_MAX_MARKS, _MAX_SIGNS = 200, 100
+_MARKS = re.compile(rf"[).,:;?!*_~'\"]{{{_MAX_MARKS + 1},}}")
+_SIGNS = re.compile(rf"(?<![^\r\n])((?:[^@\r\n]*+@){{{_MAX_SIGNS}}})([^\r\n]*@[^\r\n]*)")
 
 
 def with_text_lengths(cards: Any, *, measures: Iterable[str] | None = None) -> Any:
@@ -144,7 +152,68 @@ def _to_html(texts: pl.Series) -> pl.Series:
     rendering = comrak.RenderOptions()
     rendering.unsafe_ = True  # only counted here, never shown
     html = [
-        None if text is None else comrak.render_markdown(text, extensions, render_options=rendering)
+        None
+        if text is None
+        else comrak.render_markdown(countable(text)[0], extensions, render_options=rendering)
         for text in texts
     ]
     return pl.Series(html, dtype=pl.String).str.replace_all(_COMMENT, "")
+
+
+def countable(markdown: str) -> tuple[str, list[str]]:
+    """Cut what the parser would take a time for that grows with the square of the card.
+
+    Beside what :func:`cardlab.text.outline.bounded` does: the marks that end an address are
+    shortened, which changes no count, and of a line's addresses of e-mail the first are looked at.
+    """
+    markdown, cut = bounded(markdown)
+    markdown = _MARKS.sub(lambda run: run[0][:_MAX_MARKS], markdown)
+    if markdown.count("@") > _MAX_SIGNS:
+        markdown, n = _SIGNS.subn(lambda line: line[1] + line[2].replace("@", " "), markdown)
+        cut = [*cut, *[f"a line of more than {_MAX_SIGNS} signs @, of which so many were read"] * n]
+    return markdown, cut
+
+
+def text_problems(cards: Any, *, jobs: int | None = None) -> pl.DataFrame:
+    """List the cards whose text was not taken apart as a whole.
+
+    Parameters
+    ----------
+    cards : frame
+        With ``id`` and ``text``.
+    jobs : int, optional
+        As in :func:`with_plain_text`.
+
+    Returns
+    -------
+    pl.DataFrame
+        As :func:`cardlab.problems`: ``id``, ``column`` (``"text"``), ``problem``
+        (``"too_large"``), ``detail`` (what was left out). Of such a card characters, words, lines
+        and tokens are counted in full; headings, links, tables and the words of sections in what
+        was read: the first 2,000,000 characters, 128 columns of a table (fewer where its rows
+        are all but empty), 100 addresses of e-mail in a line.
+
+    Raises
+    ------
+    MissingColumn
+        The cards lack ``id`` or ``text``.
+    """
+    require(cards, "id", "text")
+    frame = to_lazy_polars(lazy(cards).select("id", "text").to_native())
+    cut = with_batches(frame, ["text"], _cuts, {"detail": pl.List(pl.String)}, jobs=jobs)
+    listed = collect(cut.select("id", "detail").filter(pl.col("detail").list.len() > 0))
+    return (
+        listed.explode("detail")
+        .select(
+            pl.col("id").cast(pl.String),
+            pl.lit("text").alias("column"),
+            pl.lit("too_large").alias("problem"),
+            "detail",
+        )
+        .sort("id", "detail", nulls_last=True)
+    )
+
+
+def _cuts(batch: pl.DataFrame) -> pl.DataFrame:
+    found = [countable(text)[1] if text else [] for text in batch["text"]]
+    return pl.DataFrame({"detail": pl.Series(found, dtype=pl.List(pl.String))})

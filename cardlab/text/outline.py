@@ -20,6 +20,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+#: What the parser gets of a card: so many characters, so many columns of a table, and of one that
+#: has more cells than these as many as four for each of its characters.
+MAX_CHARS = 2_000_000
+MAX_COLUMNS = 128
+FEW_CELLS = 2_000
+
 
 class Section(NamedTuple):
     """A part of a card: what stands between one heading and the next.
@@ -167,11 +173,77 @@ def plain_title(html: bytes) -> str:
 
 def to_html(markdown: str) -> bytes:
     """Render CommonMark with GitHub's tables, each block with its place in the source."""
+    markdown = bounded(markdown)[0]
     try:
         html = _renderer()(markdown)
     except UnicodeEncodeError:
         html = _renderer()(markdown.encode("utf-8", "replace").decode())
     return html.encode()
+
+
+def bounded(markdown: str) -> tuple[str, list[str]]:
+    """Cut what the parser would take more time for than the length of a card accounts for.
+
+    It fills each row of a table up to the width of the first, so that a few kilobytes can make
+    millions of cells, and before each cell it counts those before it. No real card comes near
+    what it gets to see: a card takes 5 seconds at worst.
+
+    Returns
+    -------
+    markdown : str
+        As long in lines as what came in.
+    cut : list of str
+        What was cut, in words; empty for nearly every card.
+    """
+    parts: list[str] = []
+    cut: list[str] = []
+    done = at = 0
+    if len(markdown) > MAX_CHARS:
+        cut.append(f"{len(markdown):,} characters, of which {MAX_CHARS:,} were taken apart")
+        markdown = markdown[:MAX_CHARS]
+    while maybe := _NEXT_CELL(markdown, at):
+        start = max(markdown.rfind(sign, at, maybe.start()) for sign in "\r\n") + 1
+        row = _DELIMITER_ROW.match(markdown, max(start, at))
+        if not row:
+            at = maybe.end()
+            continue
+        after = _TABLE_ENDS(markdown, row.end())
+        at = end = after.start() if after else len(markdown)
+        start -= 2 if markdown[max(start - 2, 0) : start] == "\r\n" else 1
+        start = max(markdown.rfind(sign, done, max(start, done)) for sign in "\r\n") + 1
+        start = max(start, done)
+        n_rows = len(_LINE_END.findall(markdown, row.start(), end)) + 2
+        room = max(1, min(MAX_COLUMNS, max(FEW_CELLS, 4 * (end - start)) // n_rows))
+        widest = max(found[0].count("|") for found in _DELIMITER_ROW.finditer(markdown, start, end))
+        if widest > room:
+            parts += [markdown[done:start], _narrowed(markdown[start:end], room, cut)]
+            done = end
+    return ("".join(parts) + markdown[done:] if parts else markdown), cut
+
+
+def _narrowed(block: str, room: int, cut: list[str]) -> str:
+    """Cut the first two rows of each table in a block to `room` cells."""
+    lines = _LINE_END.split(block)
+    for at in range(2, len(lines), 2):  # every other one is what ends a line
+        if _DELIMITER_ROW.fullmatch(lines[at]):
+            first, second = (_pipes(line) for line in (lines[at - 2], lines[at]))
+            if len(second) == len(first) > room + 1:
+                lines[at - 2] = lines[at - 2][: first[room] + 1]
+                lines[at] = lines[at][: second[room] + 1]
+                cut.append(f"a table of {len(first) - 1:,} columns, of which {room:,} were read")
+    return "".join(lines)
+
+
+def _pipes(row: str) -> list[int]:
+    """Give where the cells of a row begin and end: at its signs, and where none stands first."""
+    marks = _CONTAINER.match(row)
+    start = marks.end() if marks else 0
+    found = [at.start() for at in _PIPE.finditer(row, start)]
+    if not row.startswith("|", start):
+        found.insert(0, start - 1)
+    if found[-1] < len(row.rstrip()) - 1:
+        found.append(len(row))
+    return found
 
 
 def _prose(html: bytes, source: bytes) -> bytes:
@@ -261,6 +333,16 @@ def _end_of_title(html: bytes, start: int) -> tuple[int, int]:
     end = line if line >= 0 else limit
     return end, end
 
+
+# A row that divides the head of a table from its body, within quotes and items of lists
+_DELIMITER_ROW = re.compile(
+    r"(?<![^\r\n])[ \t>]*+\|?+(?:[ \t]*+:?+-++:?+[ \t]*+\|)++[ \t:-]*+(?![^\r\n])"
+)
+_NEXT_CELL = re.compile(r"-:?[ \t]*+\|").search
+_TABLE_ENDS = re.compile(r"(?:\r\n|\n|\r)(?:[ \t>]*+(?![^\r\n])| {0,3}#{1,6}[ \t])").search
+_LINE_END = re.compile(r"(\r\n|\n|\r)")
+_CONTAINER = re.compile(r"(?:[ \t>]|[-+*][ \t]|[0-9]{1,9}[.)][ \t])*+")
+_PIPE = re.compile(r"(?<!\\)\|")
 
 # Each pattern ends in time linear in the text: it either stops at the next "<", or takes all that
 # is left where what it looks for never comes

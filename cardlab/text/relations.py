@@ -11,6 +11,8 @@ from ..schema import CardlabError, NoFigure, at_least, collect, count, one_of
 from .lengths import measured
 from .summaries import grouped, median_ranks
 
+#: Fewest cards of a group in which a card is called far from the others.
+MIN_GROUP = 20
 #: Fewest cards that a rank correlation is given for.
 MIN_CARDS = 10
 
@@ -22,6 +24,7 @@ def length_outliers(
     by: str | None = None,
     side: str = "long",
     top: int = 20,
+    min_cards: int = MIN_GROUP,
 ) -> pl.DataFrame:
     """List the cards that are longest, or shortest, beside the others of their group.
 
@@ -35,15 +38,18 @@ def length_outliers(
         ``"long"`` or ``"short"``.
     top : int
         Most rows.
+    min_cards : int
+        Groups of fewer cards say too little of what is usual, and are left out.
 
     Returns
     -------
     pl.DataFrame
         ``id``, ``group`` (``"all"`` without `by`), ``value``, ``group_median``, ``ratio`` (of the
-        two; null where the median is 0), ``robust_z`` (0.6745 times the distance from the median
-        in median absolute deviations, of the logarithm of the value and 1; beyond 3.5 Iglewicz
-        and Hoaglin 1993 speak of an outlier; null where the deviation is 0). Farthest first, ties
-        by id and group.
+        two; null where the median is 0), ``robust_z`` (distance from the median of the logarithm
+        of the value and 1, in 1.4826 median absolute deviations; beyond 3.5 Iglewicz and Hoaglin
+        1993 speak of an outlier. Where more than half of the group are of one length, in 1.2533
+        mean absolute deviations). Farthest first by ``robust_z``, ties by id and group. A group
+        of one length has no rows.
 
     Raises
     ------
@@ -54,6 +60,7 @@ def length_outliers(
     """
     one_of(side, ("long", "short"), name="side")
     at_least(top, 1, name="top")
+    at_least(min_cards, 1, name="min_cards")
     columns = list(dict.fromkeys(["id", *([by] if by else [])]))
     frame = grouped(measured(cards, measure, columns), by)
     rows = collect(frame.select("id", "group", "value").filter(pl.col("value").is_not_null()))
@@ -61,16 +68,20 @@ def length_outliers(
         raise NoFigure(f"none of the {count(cards):,} cards has a value for {measure!r}.")
     size = (pl.col("value").cast(pl.Float64).clip(0) + 1).log()
     away = size - size.median().over("group")
-    spread = away.abs().median().over("group")
+    spread = away.abs().median().over("group") / 0.6745
+    # half of a group or more at its median: the mean deviation, as Iglewicz and Hoaglin have it
+    unit = pl.when(spread > 0).then(spread).otherwise(away.abs().mean().over("group") * 1.2533)
     median = pl.col("value").median().over("group")
     return (
         rows.with_columns(
             median.alias("group_median"),
             away.alias("away"),
-            pl.when(spread > 0).then(0.6745 * away / spread).alias("robust_z"),
+            (away / unit).alias("robust_z"),
+            pl.len().over("group").alias("n"),
         )
+        .filter(pl.col("n") >= min_cards)
         .filter(pl.col("away") > 0 if side == "long" else pl.col("away") < 0)
-        .sort(["away", "id", "group"], descending=[side == "long", False, False], nulls_last=True)
+        .sort(pl.col("robust_z").abs(), "id", "group", descending=[True, False, False])
         .head(top)
         .select(
             "id",
