@@ -171,7 +171,13 @@ def takes_sources(function: Any, *, paths: bool = True) -> Any:
 
     def given(name: str, value: Any) -> Any:
         own = name not in frames or (not paths and isinstance(value, (str, os.PathLike)))
-        return value if own else as_frame(value)
+        try:
+            return value if own else as_frame(value)
+        except SourceError as error:
+            if name == "cards":
+                raise
+            which = "first" if name == "a" else "second"
+            raise SourceError(f"the {which} corpus ({name}): {error}") from error
 
     @wraps(function)
     def taking(*args: Any, **kwargs: Any) -> Any:

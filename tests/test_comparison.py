@@ -252,7 +252,7 @@ def test_errors_name_the_side():
         cl.compare(cards, cards.clear())
     with pytest.raises(cl.NoFigure, match="in common"):
         cl.compare(cards, cards.select("id"))
-    with pytest.raises(cl.CardlabError, match=r"first corpus \(a\).*must be a frame"):
+    with pytest.raises(cl.CardlabError, match=r"first corpus \(a\).*no source of cards"):
         cl.compare(7, cards)
     with pytest.raises(cl.CardlabError, match="created_at.*Datetime"):
         cl.compare(cards, cards, columns=["created_at"])
