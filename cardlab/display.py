@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from .cards.fingerprint import corpus_hash
-from .headings import HEADINGS
+from .headings import HEADINGS, is_share
 from .schema import CardlabError, NoFigure, count, printable, shorten
 
 _TABLE = "application/vnd.cardlab.table.v1+json"
@@ -210,8 +210,7 @@ def _kind(name: str, dtype: pl.DataType) -> str:
     if dtype.is_integer():
         return "int"
     if dtype.is_float():
-        by_name = name.endswith(("_share", "_rate")) or name.startswith(("share_", "rate_"))
-        return "share" if by_name or name == "support" else "float"
+        return "share" if is_share(name) else "float"
     return "text"
 
 

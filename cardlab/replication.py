@@ -16,15 +16,16 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from .overview import doubling_time
+from .overview import concentration, doubling_time
 from .schema import CardlabError, MissingColumn, NoFigure, collect, lazy, require, to_lazy_polars
 from .shares import check_by, wilson
 
 #: The published method of the growth figure: weekly cut-offs from `origin`, kept from `start`.
 GROWTH = {"origin": "2018-11-01", "start": "2020-04-30", "every": "1w"}
 
-#: What the study found on its 74,970 models: figure, value, unit.
-PUBLISHED = (
+#: What the study found on its 74,970 models: figure, value, unit. Its Gini is that of models; that
+#: of their authors is given beside it, since it is another figure of nearly the same size.
+PUBLISHED: tuple[tuple[str, float | None, str], ...] = (
     ("models", 74_970.0, "models"),
     ("models with a card", 32_111.0, "models"),
     ("share of models with a card", 32_111 / 74_970, "share"),
@@ -32,6 +33,8 @@ PUBLISHED = (
     ("growth a week", 0.0316, "share"),
     ("doubling time", 22.31, "weeks"),
     ("weekly cut-offs in the fit", 128.0, "weeks"),
+    ("Gini of downloads, per model", 0.997, "Gini"),
+    ("Gini of downloads, per author", None, "Gini"),
 )
 
 _CARD, _GROUP, _LOADS = "__card", "__group", "__downloads"
@@ -155,15 +158,18 @@ def replicate(cards: Any, *, n_boot: int = 1000, random_state: int = 0) -> pl.Da
     Returns
     -------
     pl.DataFrame
-        ``figure``, ``published`` (float; on 74,970 models), ``here`` (float, null where this
-        corpus cannot have it), ``low``, ``high`` (95 % interval of ``here`` where it is an
-        estimate: Wilson for the share, of a block bootstrap for the doubling time; else null),
-        ``unit`` and ``note`` (str: why it is null). The figures are in the order of the study.
+        ``figure``, ``published`` (float; on 74,970 models; null where the study does not give it),
+        ``here`` (float, null where this corpus cannot have it), ``low``, ``high`` (95 % interval
+        of ``here`` where it is an estimate: Wilson for the share, of a block bootstrap for the
+        doubling time; else null), ``unit`` and ``note`` (str: why it is null). The figures are in
+        the order of the study.
 
     Notes
     -----
-    Growth is :func:`cardlab.doubling_time` with the study's cut-offs, :data:`GROWTH`: the line by
-    least squares through the log of the number of models created strictly before each.
+    The Gini coefficients are those of :func:`cardlab.concentration`, with ``by=None`` and
+    ``by="author"``. Growth is :func:`cardlab.doubling_time` with the study's cut-offs,
+    :data:`GROWTH`: the line by least squares through the log of the number of models created
+    strictly before each.
     """
     values: dict[str, tuple[float | None, ...]] = {}
     notes: dict[str, str] = {}
@@ -188,7 +194,12 @@ def replicate(cards: Any, *, n_boot: int = 1000, random_state: int = 0) -> pl.Da
             names[6]: (row["n_periods"], None, None),
         }
     except NoFigure as error:
-        notes |= dict.fromkeys(names[3:], str(error))
+        notes |= dict.fromkeys(names[3:7], str(error))
+    for name, by in ((names[7], None), (names[8], "author")):
+        try:
+            values[name] = (concentration(cards, by=by)["gini"].item(), None, None)
+        except NoFigure as error:
+            notes[name] = str(error)
     found = [values.get(name, (None, None, None)) for name in names]
     return pl.DataFrame(
         {

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import time
+from collections import Counter
 
 import duckdb
+import numpy as np
 import polars as pl
 import pytest
-from conftest import real_file
+from conftest import ROOT, real_file
 
 import cardlab as cl
+from cardlab.charts.base import tooltips
+from cardlab.headings import HEADINGS, is_share
 from cardlab.language_checks import language_problems
 from cardlab.languages import SUSPICIOUS, language_codes
 from cardlab.licenses import find_license, license_problems
 from cardlab.licenses.reading import read_license
 from cardlab.licenses.tables import rows_of
+
+#: Numbers of 0 to 1 that are an index or a probability, no share of anything.
+INDICES = {
+    *(
+        "simpson",
+        "simpson_low",
+        "simpson_high",
+        "gini",
+        "gini_low",
+        "gini_high",
+        "p_value",
+        "q_value",
+    ),
+    *("npmi", "leverage", "family_npmi", "family_q_value", "lift", "shannon_low"),
+}
+COLUMNS_N05 = ["id", "author", "languages"]
 
 LICENSE_CLASSES = {
     "weak copyleft": [
@@ -189,8 +211,10 @@ def test_N18_what_is_probably_not_meant_is_listed(value):
 
 
 def test_N18_no_pair_of_real_cards_is_read_as_one_language():
-    cards = cl.scan_cards(real_file("hub_2022_cards.librarian.parquet"))
-    found = language_problems(cards)
+    raw = pl.scan_parquet(real_file("hub_2022_cards.librarian.parquet")).select("modelId", "card")
+    front = pl.col("card").str.head(1_000)
+    some = raw.filter(front.str.contains(r"[-:] (?:[a-z]{2}-[a-z]{2}|sv-SE|English|Chinese)\s"))
+    found = language_problems(cl.read_cards(some.collect()))
     pairs = found.filter(pl.col("value").str.contains(r"^[a-z]{2}-[a-z]{2}$"))
     assert pairs.height >= 15
     for value, code, reason in pairs.select("value", "code", "reason").iter_rows():
@@ -230,3 +254,230 @@ def test_U03_lists_of_licences_cost_the_same_lazily(tmp_path):
     assert read_license.cache_info().misses == distinct
     eager = seconds(lambda: cl.with_licenses(whole)) + seconds(read)
     assert lazy < 1.5 * eager + 0.2
+
+
+def test_N05_one_card_makes_no_headline():
+    many = [f"x{i:04}" for i in range(2_111)]
+    lists = [many, ["en"], ["fr"], ["en"], *[["en"], ["fr"], ["de", "en"]] * 10, None, []]
+    tasks = ["led"] * 4 + ["own"] * 32
+    cards = pl.DataFrame({"languages": lists, "task": tasks})
+    found = cl.diversity(cards, column="languages", by="task", n_boot=200)
+    led, own = (found.filter(pl.col("task") == name).row(0, named=True) for name in ("led", "own"))
+    assert led["led_by_one"] and not own["led_by_one"]
+    assert led["largest_card_share"] == 2_111 / 2_114
+    assert led["hill_1_without"] < 2  # en twice, fr once
+    assert led["hill_1_high"] - led["hill_1_low"] > 1_000  # whole cards are drawn
+    assert 1 < own["hill_1_low"] < own["hill_1"] < own["hill_1_high"] <= 3
+    spec = cl.plot_diversity(found).to_dict()
+    assert "Most varied: own" in spec["description"]
+    assert "Led by one card: 1 of 2" in spec["description"]
+    assert "led (led by one card)" in str(spec["datasets"])
+    assert any("led by one card" in line for line in spec["title"]["subtitle"])
+    # a table of counts cannot know which values stand on one card: it gives no interval
+    counts = cl.language_counts(cards, by="task")
+    table = cl.diversity(counts, by="task", n_boot=200)
+    assert table["hill_1"].to_list() == pytest.approx(found["hill_1"].to_list())
+    assert table["hill_1_low"].null_count() == 2
+    assert "no intervals" in " ".join(cl.plot_diversity(table).to_dict()["title"]["subtitle"])
+
+
+def test_N05_cards_are_drawn_whole_as_in_a_plain_loop():
+    lists = [["a", "b", "c"], ["a"], ["b", "d"], ["a"], ["e", "f"]] * 4
+    cards = pl.DataFrame({"v": lists})
+    generator = np.random.default_rng(5)
+    drawn = []
+    for _ in range(2_000):
+        chosen = [lists[i] for i in generator.integers(len(lists), size=len(lists))]
+        p = np.array(list(Counter(v for row in chosen for v in row).values()), dtype=float)
+        drawn.append(1 / ((p / p.sum()) ** 2).sum())
+    row = cl.diversity(cards, column="v", n_boot=2_000).row(0, named=True)
+    spread = np.quantile(drawn, [0.025, 0.975]) - np.mean(drawn)
+    low, high = row["hill_2"] + spread
+    assert row["hill_2_low"] == pytest.approx(low, abs=0.1)
+    assert row["hill_2_high"] == pytest.approx(min(high, 6), abs=0.1)
+    single = cl.diversity(pl.DataFrame({"v": [["a", "b"]]}), column="v").row(0, named=True)
+    assert single["hill_1"] == pytest.approx(2) and single["led_by_one"]
+    assert single["hill_1_low"] is single["hill_1_high"] is single["hill_1_without"] is None
+
+
+def test_N05_no_group_of_real_cards_is_led_in_silence():
+    cards = cl.read_cards(real_file("model_cards.seed.parquet"), columns=COLUMNS_N05)
+    cards = cl.with_languages(cards)
+    found = cl.diversity(cards, column="language_codes", by="author", n_boot=20)
+    counts = cl.diversity(cl.language_counts(cards, by="author"), by="author", n_boot=1)
+    same = found.join(counts, on="author", nulls_equal=True, suffix="_of_counts")
+    assert same.height == found.height
+    assert np.allclose(same["hill_1"], same["hill_1_of_counts"])
+    for author, without in found.sample(25, seed=1).select("author", "hill_1_without").iter_rows():
+        own = cards.filter(pl.col("author").eq_missing(pl.lit(author)))["language_codes"]
+        rows = sorted((row for row in own.to_list() if row), key=len)[:-1]
+        p = np.array(list(Counter(v for row in rows for v in row).values()), dtype=float)
+        if len(rows) == 0:
+            assert without is None
+        elif len({len(row) for row in [*rows, max(own.drop_nulls(), key=len)]}) == len(rows) + 1:
+            p /= p.sum()
+            assert without == pytest.approx(np.exp(-(p * np.log(p)).sum()))
+    assert found["led_by_one"].any()
+
+
+@pytest.fixture(scope="module")
+def made():
+    return cl.with_licenses(cl.read_cards(cl.make_cards(300, embedding_dim=0)))
+
+
+@pytest.mark.parametrize("count", [cl.license_counts, cl.class_counts, cl.language_counts])
+@pytest.mark.parametrize("by", ["pipeline_tag", "library_name", "languages", "license"])
+def test_N12_counts_by_a_column_are_refused_by_name_or_drawn_for_one_group(made, count, by):
+    if (count, by) == (cl.license_counts, "license"):
+        return  # refused by the count itself: the column is in its result
+    counts = count(made, by=by)
+    with pytest.raises(cl.CardlabError, match=f"in its column '{by}'"):
+        cl.plot_counts(counts)
+    one = counts.filter(
+        pl.col(by) == "transformers"
+        if by == "library_name"
+        else pl.col(by) == counts[by].drop_nulls()[0]
+    )
+    spec = cl.plot_counts(one).to_dict()
+    said = " ".join([*spec["title"]["subtitle"], spec["description"]])
+    assert f"{one['n_group'][0]:,} cards of {by}: {one[by][0]}" in said
+    bars = next(iter(spec["datasets"].values()))
+    assert len({bar["shown"] for bar in bars}) == len(bars) == min(one.height, 25)
+
+
+def test_N12_no_bar_hides_another():
+    counts = pl.DataFrame({"tag": ["a\x1b", "a\x00"], "n_cards": [2, 1], "card_share": [0.5, 0.25]})
+    bars = next(iter(cl.plot_counts(counts).to_dict()["datasets"].values()))
+    assert len({bar["shown"] for bar in bars}) == 2
+
+
+def test_N12_nor_does_any_other_chart_of_groups(made):
+    measured = cl.with_text_lengths(made)
+    with pytest.raises(cl.CardlabError, match="in its column 'group'"):
+        cl.plot_lengths(cl.length_histogram(measured, by="pipeline_tag"))
+    with pytest.raises(cl.CardlabError, match="more than once"):
+        cl.plot_coverage(cl.section_coverage(made, by="pipeline_tag"))
+    varied = cl.diversity(made, column="license_spdx", by="pipeline_tag", n_boot=5)
+    twice = [varied.with_columns(pl.lit(name).alias("which")) for name in "ab"]
+    with pytest.raises(cl.CardlabError, match="lie over each other"):
+        cl.plot_diversity(pl.concat(twice))
+    table = cl.crosstab(made, rows="pipeline_tag", columns="license_class")
+    with pytest.raises(cl.CardlabError, match="cells more than once"):
+        cl.plot_crosstab(pl.concat([table, table]))
+    curves = [cl.lorenz(made, by=by) for by in ("author", "pipeline_tag")]
+    with pytest.raises(cl.CardlabError, match="several curves"):
+        cl.plot_concentration(pl.concat(curves))
+    rates = cl.plot_card_rates(cl.card_rates(made)).to_dict()
+    assert "all models with 300 of 300" in rates["description"]
+
+
+def shown(frame):
+    """What a table says of each column: its label and its kind."""
+    bundle = cl.show_table(frame, caption="x")._repr_mimebundle_()
+    columns = bundle["application/vnd.cardlab.table.v1+json"]["columns"]
+    return {column["name"]: (column["label"], column["kind"]) for column in columns}
+
+
+def test_N13_a_share_and_its_bounds_have_one_unit_in_tables_and_charts(made):
+    pairs = cl.cooccurrence(made, kinds=["free", "task"], min_cards=2)
+    frames = {
+        "licences": cl.license_counts(made),
+        "classes": cl.class_counts(made),
+        "languages": cl.language_counts(made),
+        "relations": cl.lineage_relations(made),
+        "changes": cl.lineage_changes(made),
+        "rates": cl.card_rates(made),
+        "variety": cl.diversity(made, column="license_spdx", n_boot=5),
+        "pairs": pairs,
+    }
+    for name, frame in frames.items():
+        columns = shown(frame)
+        for column, (label, kind) in columns.items():
+            if column.endswith("_low"):
+                stem = column.removesuffix("_low")
+                # share_low belongs to card_share, edge_low to edge_share
+                whole = next(
+                    c for c in (f"{stem}_share", "card_share", "card_rate", stem) if c in columns
+                )
+                assert kind == columns[f"{stem}_high"][1] == columns[whole][1], (name, column)
+                assert (label, columns[f"{stem}_high"][0]) == ("95 % from", "to"), (name, column)
+            if kind == "float" and frame[column].drop_nulls().is_between(0, 1).all():
+                assert column in INDICES, (name, column)  # what is no percentage is named here
+            assert (kind == "share") <= is_share(column)
+    assert shown(pairs)["jaccard"][1] == shown(pairs)["confidence_ab"][1] == "share"
+    tip = next(t for t in tooltips(pairs, {"jaccard": "Jaccard"}))
+    assert tip.to_dict()["format"] == ".1%"
+
+
+def test_N13_a_word_means_one_thing(made):
+    assert shown(cl.lineage_relations(made))["n_edges"][0] == "edges"
+    assert "pairs beyond chance" not in HEADINGS.values()
+    counts = cl.license_counts(made, families="text")
+    assert shown(counts)["n_families"][0] == "cards, copies once"
+    # a notebook gives no column another name than all others do
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        for cell in json.loads(path.read_text("utf-8"))["cells"]:
+            if cell["cell_type"] != "code":
+                continue
+            for node in ast.walk(ast.parse("".join(cell["source"]))):
+                if isinstance(node, ast.keyword) and node.arg == "labels":
+                    node = node.value
+                elif not (isinstance(node, ast.Assign) and "heads" in ast.unparse(node.targets[0])):
+                    continue
+                for known in ast.walk(node):
+                    if isinstance(known, ast.Dict):
+                        for key, value in zip(known.keys, known.values, strict=True):
+                            name = getattr(key, "value", None)
+                            if name in HEADINGS:
+                                assert ast.literal_eval(value) == HEADINGS[name], (path.name, name)
+
+
+def test_N13_mixed_units_of_a_study_are_shown_as_they_are_named(made):
+    found = cl.replicate(made, n_boot=5)
+    share = found.filter(pl.col("unit") == "share")
+    assert share["here"].drop_nulls().is_between(0, 1).all()  # 0-1 in a frame
+    cells = json.loads((ROOT / "notebooks" / "07-replication.ipynb").read_text("utf-8"))["cells"]
+    code = next("".join(cell["source"]) for cell in cells if "heads = " in "".join(cell["source"]))
+    *lines, last = ast.parse(code).body
+    names = {"pl": pl, "cl": cl, "compared": found, "n_models": 300}
+    exec(compile(ast.Module(lines, []), "07", "exec"), names)
+    bundle = eval(compile(ast.Expression(last.value), "07", "eval"), names)._repr_mimebundle_()
+    table = bundle["application/vnd.cardlab.table.v1+json"]
+    rows = dict(zip((c["name"] for c in table["columns"]), table["data"], strict=True))
+    at = rows["figure"].index("share of models with a card")  # a percentage on the page
+    assert (rows["unit"][at], rows["here"][at]) == ("%", pytest.approx(100 * share["here"][0]))
+
+
+def test_N20_changes_along_the_edges_with_the_defaults(made):
+    cards = made.drop("license_class", "license_spdx")
+    expected = cl.lineage_changes(made)
+    assert expected["n_edges"].sum() > 0
+    table = duckdb.connect().from_arrow(cards.drop("problems").to_arrow())
+    for frame in (cards, cards.lazy(), table):
+        assert cl.lineage_changes(frame).equals(expected)
+    spoken = cl.lineage_changes(cards, column="language_codes")
+    assert spoken.equals(cl.lineage_changes(cl.with_languages(cards), column="language_codes"))
+    named = cl.lineage_changes(cards, column="license_spdx", by="relation", pairs=False)
+    assert named.equals(cl.lineage_changes(made, column="license_spdx", by="relation", pairs=False))
+    for column, hint in (("license_class", "with_licenses"), ("language_codes", "with_languages")):
+        with pytest.raises(cl.MissingColumn, match=hint):
+            cl.lineage_changes(cards.select("id", "base_model"), column=column)
+        with pytest.raises(cl.MissingColumn, match=hint):
+            cl.crosstab(cards, rows="pipeline_tag", columns=column)
+
+
+def test_N22_both_gini_figures_are_given_and_named():
+    listing = cl.scan_cards(real_file("models_2022.parquet"))
+    rows = {row["figure"]: row for row in cl.replicate(listing, n_boot=5).to_dicts()}
+    model, author = rows["Gini of downloads, per model"], rows["Gini of downloads, per author"]
+    assert model["published"] == 0.997 and author["published"] is None
+    for row, by in ((model, "id"), (author, "author")):
+        held = listing.group_by(by).agg(pl.col("downloads").sum()).collect()["downloads"]
+        ordered = np.sort(held.to_numpy().astype(float))
+        n = len(ordered)
+        gini = 2 * (ordered * np.arange(1, n + 1)).sum() / (n * ordered.sum()) - (n + 1) / n
+        assert row["here"] == pytest.approx(gini, abs=1e-9)
+    assert round(model["here"], 3) == 0.997 and round(author["here"], 3) == 0.998
+    poor = cl.replicate(pl.DataFrame({"id": ["a"], "downloads": [3]}), n_boot=1)
+    notes = dict(poor.select("figure", "note").iter_rows())
+    assert "author" in notes["Gini of downloads, per author"]

@@ -50,6 +50,8 @@ def test_growth_is_the_published_method(study, data):
     assert found["models with a card"] == sum(study["has_modelcard"].to_list())
     if study.height == 74_970:  # the whole listing: the published figures themselves
         for figure, published, _ in PUBLISHED:
+            if published is None:  # not in the study
+                continue
             assert found[figure] == pytest.approx(published, rel=2e-3), figure
 
 

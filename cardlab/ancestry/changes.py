@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
 
+from ..languages import with_languages
+from ..licenses import with_licenses
 from ..schema import (
     STRINGS,
     CardlabError,
-    MissingColumn,
     collect,
     column_names,
     lazy,
@@ -29,10 +30,12 @@ CHANGES = (
 )
 
 _TAG = rf"^base_model:({'|'.join(RELATIONS)}):(.+)$"
-_MADE_BY = {
-    "license_class": "with_licenses(cards)",
-    "license_spdx": "with_licenses(cards)",
-    "language_codes": "with_languages(cards)",
+#: What these are made from.
+_FROM = {"license", "license_name", "license_link", "languages"}
+#: Columns that are made where the cards lack them: from which column, and how.
+_MADE: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    **dict.fromkeys(("license_class", "license_spdx"), ("license", with_licenses)),
+    "language_codes": ("languages", with_languages),
 }
 
 
@@ -103,6 +106,7 @@ def lineage_changes(
     column : str
         Strings, such as ``license_class`` (:func:`with_licenses`) or ``pipeline_tag``, or lists,
         such as ``license_spdx`` or ``language_codes`` (:func:`with_languages`), compared as sets.
+        These three are made from ``license`` and ``languages`` where the cards lack them.
     order : sequence of str, optional
         The values of a column of strings in an order that means something, such as
         ``cardlab.conflicts.ORDERED`` for ``license_class``: what asks for least first.
@@ -149,14 +153,18 @@ def lineage_changes(
     for relation in relations or ():
         one_of(relation, RELATIONS, name="relations")
     tagged = by is not None or relations is not None
-    if column in _MADE_BY and column not in column_names(cards):
-        raise MissingColumn(f"the cards have no column {column!r}: {_MADE_BY[column]} adds it.")
-    require(cards, column, *(["tags"] if tagged else []))
+    have = column_names(cards)
+    make = None
+    if column in _MADE and column not in have and _MADE[column][0] in have:
+        make = _MADE[column][1]
+    require(cards, *([] if make else [column]), *(["tags"] if tagged else []))
     graph = read_graph(cards, relations=False)
     edges = _with_relations(graph, cards) if tagged else graph.edges
     if relations is not None:
         edges = edges.filter(pl.col("relation").is_in(list(relations)))
-    edges = _with_values(edges, graph, cards, column)
+    own = ("id", column) if make is None else ("id", *_FROM & set(have))
+    narrow = _narrowed(cards, *own)
+    edges = _with_values(edges, graph, narrow if make is None else make(narrow), column)
     edges = edges.with_columns(_change(edges, order).alias("change"))
     keys = [] if by is None else ["relation"]
     ends = pl.col("change").is_in(CHANGES[-4:])
@@ -192,7 +200,7 @@ def _with_relations(graph: Graph, cards: Any) -> pl.DataFrame:
 def _relations(graph: Graph, cards: Any) -> pl.DataFrame:
     """Read ``child, parent, relation`` from the tags; of several relations the first."""
     tag = pl.element()
-    rows = _columns(cards, "tags")
+    rows = _narrowed(cards, "id", "tags")
     dtype = rows.collect_schema()["tags"]
     if not isinstance(dtype, pl.List):
         rows = rows.with_columns(pl.concat_list(pl.col("tags").cast(pl.String)))
@@ -212,16 +220,18 @@ def _relations(graph: Graph, cards: Any) -> pl.DataFrame:
     )
 
 
-def _columns(cards: Any, name: str) -> pl.LazyFrame:
-    """Give ``id`` and one other column; engines other than polars hand over just these."""
+def _narrowed(cards: Any, *names: str) -> pl.LazyFrame:
+    """Give some columns lazily; engines other than polars hand over just these."""
     if isinstance(cards, (pl.LazyFrame, pl.DataFrame)):
-        return cards.lazy().select("id", name)
-    return collect(lazy(cards).select(nw.col("id"), nw.col(name))).lazy()
+        return cards.lazy().select(names)
+    return collect(lazy(cards).select(nw.col(name) for name in names)).lazy()
 
 
-def _with_values(edges: pl.DataFrame, graph: Graph, cards: Any, column: str) -> pl.DataFrame:
+def _with_values(
+    edges: pl.DataFrame, graph: Graph, cards: pl.LazyFrame, column: str
+) -> pl.DataFrame:
     """Add the values of both ends, null where nothing is declared."""
-    rows = collect(_columns(cards, column).select(pl.col("id").cast(pl.String), value=column))
+    rows = collect(cards.select(pl.col("id").cast(pl.String), value=column))
     dtype = rows.schema["value"]
     inner = dtype.inner if isinstance(dtype, pl.List) else dtype
     if inner not in (pl.String, pl.Null, pl.Categorical):

@@ -9,6 +9,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from ..headings import is_share
 from ..schema import CardlabError, NoFigure, printable
 
 WIDTH = 640
@@ -30,10 +31,6 @@ SEQUENTIAL = ["#f4f6ff", "#c9d3fb", "#8fa3f3", "#4f6be3", "#24399e"]
 DIVERGING = ["#b3541e", "#eaa877", "#f5f5f5", "#93a5ee", "#2a44b8"]
 
 _MIME = "application/vnd.vegalite.v5+json"
-
-
-#: Columns that are shares though their names do not say so.
-_SHARES = ("support", "jaccard")
 
 
 @alt.theme.register("cardlab", enable=False)
@@ -178,6 +175,18 @@ def need(frame: Any, *columns: str, made_by: str) -> None:
         )
 
 
+def one_group(frame: pl.DataFrame, by: str, *, made_by: str) -> None:
+    """Refuse a frame of several groups where one would hide the other, by name."""
+    groups = frame[by].unique(maintain_order=True)
+    if len(groups) > 1:
+        shown = ", ".join(printable(repr(group)) for group in groups.head(3))
+        raise CardlabError(
+            f"this plot draws one group, and this frame of {made_by} has {len(groups):,} in its "
+            f"column {by!r} ({shown}{' ...' if len(groups) > 3 else ''}). Draw one of them: "
+            f"frame.filter(pl.col({by!r}) == group)."
+        )
+
+
 def finish(
     chart: Any,
     *,
@@ -222,12 +231,6 @@ def tip_title(label: str) -> str:
     """
     label = printable(label)
     return f"{label} " if label in ("image", "title", "__proto__") else label
-
-
-def is_share(name: str) -> bool:
-    """Say whether a column holds shares of 0 to 1, by its name."""
-    prefixes = ("share_", "rate_")
-    return name.endswith(("share", "_rate")) or name.startswith(prefixes) or name in _SHARES
 
 
 def percent(share: float) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from ..schema import CardlabError
 from .base import (
     DIVERGING,
     INK,
@@ -46,6 +47,11 @@ def plot_crosstab(
         The table has no rows.
     """
     need(table, "row", "column", "n_cards", "residual", "n_total", made_by="crosstab")
+    if table.select("row", "column").is_duplicated().any():
+        raise CardlabError(
+            "this plot draws one cross table, and this frame has cells more than once: draw the "
+            "rows of one table."
+        )
     shown = clean(table).with_columns(
         not_declared("row"),
         not_declared("column"),

@@ -7,7 +7,19 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from .base import ACCENT, FAINT, INK, clean, finish, need, not_declared, percent, tooltips, values
+from .base import (
+    ACCENT,
+    FAINT,
+    INK,
+    clean,
+    finish,
+    need,
+    not_declared,
+    one_group,
+    percent,
+    tooltips,
+    values,
+)
 
 _LABELS = ("tag", "license", "language", "license_class", "value", "group", "problem", "family")
 _NOUN = {
@@ -35,7 +47,7 @@ def plot_counts(
         From :func:`cardlab.tag_counts`, :func:`cardlab.license_counts`,
         :func:`cardlab.class_counts`, :func:`cardlab.language_counts` or
         :func:`cardlab.template_families`: a column of names, ``n_cards``, ``card_share`` and, for
-        the interval, ``share_low`` and ``share_high``.
+        the interval, ``share_low`` and ``share_high``. Of counts by a column the rows of one group.
     title : str, optional
         Instead of the one made from the names.
     label : str, optional
@@ -51,11 +63,24 @@ def plot_counts(
     ------
     NoFigure
         The frame has no rows.
+    CardlabError
+        It has several groups, which are not shares of one number of cards.
     """
-    need(counts, "n_cards", "card_share", made_by="tag_counts, license_counts or language_counts")
-    label = label or next((name for name in _LABELS if name in counts.columns), counts.columns[0])
+    made_by = "tag_counts, license_counts or language_counts"
+    need(counts, "n_cards", "card_share", *([label] if label else []), made_by=made_by)
+    by, label = _columns(counts, label)
+    if by is not None:
+        one_group(counts, by, made_by=made_by)
     noun = _NOUN.get(label, label)
     shown = clean(counts.head(top)).with_columns(_names(counts, label).alias("shown"))
+    # what differs in characters that are not shown only would be one bar over the other
+    again = pl.col("shown").cum_count().over("shown")
+    shown = shown.with_columns(
+        pl.when(again > 1)
+        .then(pl.format("{} ({})", "shown", again))
+        .otherwise("shown")
+        .alias("shown")
+    )
     data = values(shown)
     total = _denominator(counts)
     order = shown["shown"].to_list()
@@ -85,6 +110,9 @@ def plot_counts(
     cut = f"The first {shown.height:,} of {counts.height:,} {noun}. " if counts.height > top else ""
     whole = f"of {total:,} cards" if total else ""
     interval = "; thin lines: 95 % interval" if len(layers) > 2 else ""
+    if by is not None and total:
+        group = first[by]
+        whole += f" of {by}: {'not declared' if group is None else group}"
     return finish(
         alt.layer(*layers),
         title=title or f"The most frequent {noun}",
@@ -95,6 +123,22 @@ def plot_counts(
         ),
         width=520,
     )
+
+
+def _columns(counts: pl.DataFrame, label: str | None) -> tuple[str | None, str]:
+    """Tell the column of groups, if there is one, from that of the names.
+
+    Counts by a column have it first, and the names next to it; a licence has its class beside it.
+    """
+    before = counts.columns[: counts.columns.index("n_cards")]
+    named = [name for name in before if name in _LABELS]
+    if label is None and len(named) > 1 and named[0] == before[0]:
+        # class_counts, which ends with n_declared, by licence looks like license_counts
+        beside = named[1] == "license_class" and counts.columns[-1] != "n_declared"
+        label = named[0] if named[0] == "license" and beside else named[1]
+    label = label or (named[0] if named else counts.columns[0])
+    by = before[0] if before and before[0] not in (label, "name", "kind") else None
+    return by, label
 
 
 def _names(counts: pl.DataFrame, label: str) -> pl.Expr:

@@ -20,6 +20,7 @@ from .base import (
     need,
     not_declared,
     number,
+    one_group,
     tooltips,
     values,
 )
@@ -160,6 +161,7 @@ def _at_half(curve: pl.DataFrame) -> float:
 
 
 def _histogram(bins: pl.DataFrame, unit: str, title: str | None) -> Any:
+    one_group(bins, "group", made_by="length_histogram")
     shown = bins.with_columns(not_declared("group"))
     total = int(shown["n_cards"].sum())
     most = min(max(shown["n_cards"].to_list(), default=1), 8)

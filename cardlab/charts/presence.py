@@ -39,7 +39,9 @@ def plot_card_rates(rates: pl.DataFrame, *, title: str | None = None, top: int =
         The frame has no rows.
     """
     need(rates, "n_models", "card_rate", "n_with_card", made_by="card_rates(by=...)")
-    label = rates.columns[0]
+    if (label := rates.columns[0]) == "n_models":  # made without by: one bar
+        label = "group"
+        rates = rates.select(pl.lit("all models").alias(label), pl.all())
     shown = clean(rates.head(top)).with_columns(not_declared(label).alias("shown"))
     n_models, n_cards = rates["n_models"].sum(), rates["n_with_card"].sum()
     panels = [

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from ..schema import NoFigure, printable
+from ..schema import CardlabError, NoFigure, printable
 from .base import (
     ACCENT,
     CATEGORIES,
@@ -25,6 +25,15 @@ from .base import (
 #: What is drawn of a table of diversity, and how the axis says it.
 _PANELS = ("hill_1", "hill_2", "gini")
 _SHORT = {"hill_1": "Hill number, order 1", "hill_2": "Hill number, order 2", "gini": "Gini"}
+_ENDS = ("", "_low", "_high")
+_OTHERS = (
+    "n_values",
+    "n_total",
+    "n_declared",
+    "largest_card_share",
+    "hill_1_without",
+    "led_by_one",
+)
 _TOP = {"top_1_share": "1", "top_10_share": "10", "top_100_share": "100"}
 
 
@@ -36,7 +45,9 @@ def plot_diversity(
     Parameters
     ----------
     table : pl.DataFrame
-        From :func:`cardlab.diversity`, with `by` or several of them one below the other.
+        From :func:`cardlab.diversity`, with `by` or several of them one below the other. Of cards
+        (`column`) a group that one card leads is said to be so, and is never named as the most
+        varied.
     group : str, optional
         The column that names the rows; the first one that is no measure where it is left out.
     title : str, optional
@@ -58,25 +69,26 @@ def plot_diversity(
     need(table, *_PANELS, *ends, "n_values", "n_total", made_by="diversity")
     if not table.height:
         raise NoFigure("there are no rows to draw.")
-    measures = ("shannon", "simpson", *_PANELS)
-    own = {
-        "n_values",
-        "n_total",
-        *measures,
-        *(f"{m}_{e}" for m in measures for e in ("low", "high")),
-    }
-    group = group or next((name for name in table.columns if name not in own), None)
-    shown = table.head(top)
-    if group is None:
-        shown = shown.with_columns(pl.lit("all").alias("shown"))
-    else:
+    measures = [f"{name}{end}" for name in ("shannon", "simpson", *_PANELS) for end in _ENDS]
+    group = group or next((n for n in table.columns if n not in {*measures, *_OTHERS}), None)
+    if group is not None:
         need(table, group, made_by="diversity")
-        shown = clean(shown).with_columns(not_declared(group).alias("shown"))
-    shown = shown.select("shown", *_PANELS, *ends, "n_values", "n_total")
+    if table.height > (1 if group is None else table[group].n_unique()):
+        raise CardlabError(
+            "this frame has several rows of one name, which would lie over each other: name the "
+            f"column that tells them apart (group=), or keep the rows of one; it is {group!r} now."
+        )
+    name = pl.lit("all") if group is None else not_declared(group)
+    led = pl.col("led_by_one") if "led_by_one" in table.columns else pl.lit(False)
+    by_one = pl.format("{} (led by one card)", name)
+    shown = clean(table.head(top)).with_columns(
+        pl.when(led).then(by_one).otherwise(name).alias("shown"), led.alias("led")
+    )
+    others = [name for name in (*_OTHERS, "led") if name in shown.columns]
+    shown = shown.select("shown", *_PANELS, pl.col(ends).cast(pl.Float64), *others)
     order = shown["shown"].to_list()
     data = values(shown)
     panels = [_measure(data, shown, name, order, labels=not at) for at, name in enumerate(_PANELS)]
-    first = shown.sort("hill_1", descending=True).row(0, named=True)
     cut = f"The first {shown.height} of {table.height:,} groups. " if table.height > top else ""
     several = "" if group is None else f" by {group}"
     least, most = min(shown["n_total"]), max(shown["n_total"])
@@ -85,16 +97,42 @@ def plot_diversity(
         alt.hconcat(*panels, spacing=14),
         title=title or f"How varied the values are{several}",
         subtitle=[
-            f"{cut}{shown['n_total'].sum():,} counted in all{sizes}; rules: 95 % interval",
+            f"{cut}{shown['n_total'].sum():,} counted in all{sizes}; {_intervals(shown)}",
             "Hill numbers: as varied as so many equally common values; order 2 weighs common ones "
             "more",
             "Gini: 0 all equally common, 1 one has all",
+            "Grey: led by one card, without which it is less than half as varied"
+            if shown["led"].any()
+            else "",
         ],
-        description=(
-            f"Diversity of {shown.height} groups{several}. Most varied: {first['shown']}, as "
-            f"varied as {first['hill_1']:.1f} equally common values ({first['hill_1_low']:.1f} to "
-            f"{first['hill_1_high']:.1f}) of {first['n_values']:,}."
-        ),
+        description=f"Diversity of {shown.height} groups{several}. {_most_varied(shown)}",
+    )
+
+
+def _intervals(shown: pl.DataFrame) -> str:
+    """Say what the rules are, or why there are none."""
+    n_none = shown["hill_1_low"].null_count()
+    if n_none == shown.height:
+        return (
+            "no intervals: only the cards themselves can give them, where they have several values"
+        )
+    left_out = f"; none for {n_none:,} of them" if n_none else ""
+    return f"rules: 95 % interval{left_out}"
+
+
+def _most_varied(shown: pl.DataFrame) -> str:
+    """Name the most varied group that is more than one card."""
+    own = shown.filter(~pl.col("led")).sort("hill_1", descending=True)
+    n_led = shown.height - own.height
+    led = f" Led by one card: {n_led:,} of {shown.height:,}." if n_led else ""
+    if not own.height:
+        return led.strip()
+    first = own.row(0, named=True)
+    ends = (first["hill_1_low"], first["hill_1_high"])
+    interval = "" if None in ends else f" ({ends[0]:.1f} to {ends[1]:.1f})"
+    return (
+        f"Most varied: {first['shown']}, as varied as {first['hill_1']:.1f} equally common values"
+        f"{interval} of {first['n_values']:,}.{led}"
     )
 
 
@@ -103,6 +141,11 @@ def _measure(data: Any, shown: pl.DataFrame, name: str, order: list[str], *, lab
     y = alt.Y("shown:N", sort=order, title=None, axis=axis)
     names = {"shown": "group", "n_values": "values", "n_total": "counted", name: _SHORT[name]}
     names |= {f"{name}_low": "95 % interval from", f"{name}_high": "to"}
+    names |= {
+        "n_declared": "cards with a value",
+        "largest_card_share": "counted on its largest card",
+    }
+    names |= {"hill_1_without": "Hill number, order 1, without that card"}
     base = alt.Chart(data, width=190, height=alt.Step(22)).encode(y=y)
     scale = (
         alt.Scale(domain=[0, 1], padding=8) if name == "gini" else alt.Scale(zero=True, padding=8)
@@ -111,11 +154,14 @@ def _measure(data: Any, shown: pl.DataFrame, name: str, order: list[str], *, lab
         x=alt.X(f"{name}_low:Q", title=_SHORT[name], scale=scale, axis=alt.Axis(tickCount=5)),
         x2=f"{name}_high:Q",
     )
-    point = base.mark_point(filled=True, size=60, color=ACCENT, opacity=1).encode(
-        x=alt.X(f"{name}:Q"), tooltip=tooltips(shown, names)
+    point = base.mark_point(filled=True, size=60, opacity=1).encode(
+        x=alt.X(f"{name}:Q"),
+        color=alt.condition("datum.led", alt.value(FAINT), alt.value(ACCENT)),
+        tooltip=tooltips(shown, names),
     )
+    end = name if shown[f"{name}_high"].null_count() else f"{name}_high"
     number = base.mark_text(align="left", dx=6, color=FAINT, fontSize=10).encode(
-        x=alt.X(f"{name}_high:Q"),
+        x=alt.X(f"{end}:Q"),
         text=alt.Text(f"{name}:Q", format=".2f" if name == "gini" else ",.1f"),
     )
     return alt.layer(rule, point, number)
@@ -153,6 +199,10 @@ def plot_concentration(
         raise NoFigure("there are no rows to draw.")
     if group is not None:
         need(curve, group, made_by="lorenz")
+    elif curve.select("gini", "n_all_groups", "n_cards").n_unique() > 1:
+        raise CardlabError(
+            "this frame holds several curves: name the column that tells them apart (group=)."
+        )
     name = pl.lit("all") if group is None else not_declared(group)
     largest = pl.col("n_all_groups") - pl.col("n_groups")
     shown = clean(curve).with_columns(

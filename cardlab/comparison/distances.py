@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from ..schema import NoFigure, at_least
-from .sides import Side, has, read_pairs
+from ..shares import Draws, Side
+from .sides import has, read_pairs
 
 #: What is compared unless the caller says otherwise, those that both corpora have.
 TOPICS = (
@@ -207,40 +208,3 @@ def _roots(a: Any, b: Any) -> Any:
     found = np.full(len(a), np.nan)
     found[there] = np.sqrt(contributions(a[there], b[there]).sum(axis=-1))
     return found
-
-
-class Draws:
-    """Random draws of whole cards of one corpus, and the weights of the values on them."""
-
-    def __init__(self, side: Side, generator: np.random.Generator) -> None:
-        from scipy.sparse import csr_array
-
-        self._side, self._generator = side, generator
-        self._n_several = len(side.lengths)
-        # cards with the same single value, or with none, are alike: only their number is drawn
-        self._kinds = np.append(side.single, [self._n_several, side.n_cards - side.n_declared])
-        ends = np.append(0, np.cumsum(side.lengths))
-        each = np.repeat(1 / side.lengths, side.lengths)
-        shape = (self._n_several, len(side.single))
-        self._several = csr_array((each, side.code, ends), shape=shape)
-
-    def resamples(self, size: int) -> Any:
-        """Draw as many cards as there are, with replacement, `size` times."""
-        n_cards = self._side.n_cards
-        drawn = self._generator.multinomial(n_cards, self._kinds / n_cards, size=size)
-        times = np.zeros((size, self._n_several))
-        for row, n in enumerate(drawn[:, -2]):
-            if n:
-                cards = self._generator.integers(self._n_several, size=n)
-                times[row] = np.bincount(cards, minlength=self._n_several)
-        return drawn[:, :-2] + times @ self._several
-
-    def parts(self, n_cards: int, size: int) -> Any:
-        """Draw some of the cards without replacement, `size` times."""
-        drawn = self._generator.multivariate_hypergeometric(
-            self._kinds, n_cards, size=size, method="marginals"
-        )
-        times = np.zeros((size, self._n_several))
-        for row, n in enumerate(drawn[:, -2]):
-            times[row, self._generator.permutation(self._n_several)[:n]] = 1
-        return drawn[:, :-2] + times @ self._several

@@ -22,6 +22,7 @@ from ..schema import (
     lazy,
     require,
 )
+from ..shares import Side, side_of
 from ..text import MEASURES, with_text_lengths
 
 #: Columns that follow from another one, and what makes them.
@@ -36,37 +37,6 @@ _WHICH = {"a": "the first corpus (a)", "b": "the second corpus (b)"}
 _ID = "__id"
 # bins of numbers, which widen: 0, 1, 2, 5, 10, 20, 50 ...
 _EDGES = np.array([0, *(step * 10.0**power for power in range(12) for step in (1, 2, 5))])
-
-
-@dataclass(frozen=True)
-class Side:
-    """The values of a column in one corpus, as numbers of a common list of names.
-
-    `single` counts the cards with one value, value by value; cards with several are in `code`,
-    one card after another, with `lengths`. The other cards of `n_cards` have none.
-    """
-
-    n_cards: int
-    single: Any
-    code: Any
-    lengths: Any
-
-    @property
-    def n_declared(self) -> int:
-        """Cards with any value."""
-        return int(self.single.sum()) + len(self.lengths)
-
-    @property
-    def counts(self) -> Any:
-        """Cards of each value."""
-        return self.single + np.bincount(self.code, minlength=len(self.single))
-
-    @property
-    def weights(self) -> Any:
-        """Cards of each value, one with several being shared equally among them."""
-        each = np.repeat(1 / self.lengths, self.lengths)
-        found: Any = self.single + np.bincount(self.code, weights=each, minlength=len(self.single))
-        return found
 
 
 def columns_of(cards: Any, side: str) -> list[str]:
@@ -206,12 +176,8 @@ def _pair_of_codes(a: pl.Series, b: pl.Series) -> Pair:
 
 
 def _side_of_lists(lists: pl.Series, rank: Any) -> Side:
-    lengths = lists.list.len().to_numpy().astype(np.int64)
     items = lists.explode(empty_as_null=False, keep_nulls=False).to_physical().to_numpy()
-    code = rank[items]
-    alone = np.repeat(lengths == 1, lengths)
-    single = np.bincount(code[alone], minlength=len(rank))
-    return Side(lists.len(), single, code[~alone], lengths[lengths > 1])
+    return side_of(lists.list.len().to_numpy(), rank[items], len(rank))
 
 
 def _pair_of_numbers(a: pl.Series, b: pl.Series) -> Pair:
