@@ -115,7 +115,7 @@ def opened_lab(address: str, name: str) -> Iterator[Opened]:
             lambda message: seen.errors.append(message.text) if message.type == "error" else None,
         )
         page.on("dialog", seen.dialog)
-        page.goto(f"{address}/lab/tree/{name}?token={TOKEN}", timeout=120_000)
+        page.goto(f"{address}/lab/tree/{name}?token={TOKEN}&reset", timeout=120_000)
         page.wait_for_function(
             "window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=120_000
         )

@@ -234,7 +234,7 @@ def test_S03_nor_in_any_chart_that_takes_a_name(name):
 
 
 def test_S03_a_name_is_told_apart_and_still_read():
-    assert tip_title("image") == "image "
+    assert tip_title("image") == "image\u200b"
     assert tip_title("images") == "images"
     assert tip_title("a\u202eb") == "a\ufffdb"
 

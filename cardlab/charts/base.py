@@ -227,10 +227,10 @@ def tip_title(label: str) -> str:
     """Give a line's name in a tooltip, which may be that of a column.
 
     JupyterLab's tooltip would load what is called ``image``, unescaped, and make a heading of a
-    ``title``: with a blank behind, they are names like others.
+    ``title``: with a blank of no width behind, they are names like others.
     """
     label = printable(label)
-    return f"{label} " if label in ("image", "title", "__proto__") else label
+    return f"{label}\u200b" if label in ("image", "title", "__proto__") else label
 
 
 def percent(share: float) -> str:
