@@ -230,7 +230,7 @@ def _cell(value: Any) -> Any:
 
 def _html_table(table: dict[str, Any]) -> str:
     head = "".join(
-        f'<th style="text-align: {_align(column["kind"])}">{html.escape(column["label"])}</th>'
+        f'<th style="text-align: {_side(column["kind"])}">{html.escape(column["label"])}</th>'
         for column in table["columns"]
     )
     rows = list(zip(*table["data"], strict=True))[:_ROWS_IN_LAB]
@@ -241,7 +241,7 @@ def _html_table(table: dict[str, Any]) -> str:
         for row in rows
     )
     more = table["n_total"] - len(rows)
-    cut = f" First {len(rows):,} of {table['n_total']:,} rows." if more else ""
+    cut = f". First {len(rows):,} of {table['n_total']:,} rows." if more else ""
     caption = html.escape(table["caption"] + cut)
     return (
         f'<table class="dataframe"><caption>{caption}</caption><thead><tr>{head}</tr></thead>'
@@ -255,7 +255,7 @@ def _pairs(row: tuple[Any, ...], table: dict[str, Any]) -> Iterator[tuple[Any, d
 
 def _td(value: Any, kind: str) -> str:
     if value is None:
-        return f'<td style="text-align: {_align(kind)}">–</td>'
+        return f'<td style="{_style(kind)}">–</td>'
     if kind == "share":
         text = f"{100 * value:.1f} %"
     elif kind == "int":
@@ -266,10 +266,15 @@ def _td(value: Any, kind: str) -> str:
         text = ", ".join("–" if item is None else str(item) for item in value)
     else:
         text = str(value)
-    return f'<td style="text-align: {_align(kind)}">{html.escape(shorten(text, 120))}</td>'
+    return f'<td style="{_style(kind)}">{html.escape(shorten(text, 120))}</td>'
 
 
-def _align(kind: str) -> str:
+def _style(kind: str) -> str:
+    whole = "" if kind in ("text", "list") else "; white-space: nowrap"
+    return f"text-align: {_side(kind)}{whole}"
+
+
+def _side(kind: str) -> str:
     return "right" if kind in ("share", "int", "float") else "left"
 
 

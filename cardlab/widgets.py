@@ -86,6 +86,7 @@ class CardBrowser(widgets.VBox):  # type: ignore[misc]
         for name in NO_MATH:
             self.add_class(name)
         for control in (*controls, self.order):
+            control.style.description_width = "initial"  # so that none is cut
             control.observe(self._refresh, names="value")
         self.listed.observe(self._open, names="value")
         self._refresh()
@@ -188,7 +189,8 @@ def _card_html(card: dict[str, Any]) -> str:
         shown = "<em>no text in this corpus</em>"
     else:
         cut = f"\n… {len(body) - MAX_SHOWN:,} more characters" if len(body) > MAX_SHOWN else ""
-        style = "white-space: pre-wrap; max-height: 480px; overflow: auto; line-height: 1.35"
+        style = "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere"
+        style += "; max-height: 480px; overflow: auto; line-height: 1.35"
         shown = f'<pre style="{style}">{_escaped(body[:MAX_SHOWN], lines=True)}{cut}</pre>'
     return (
         f"<h3>{_escaped(str(card['id']))}</h3><p>{' &nbsp; '.join(facts)}</p>"

@@ -52,9 +52,9 @@ async () => {
     const items = [];
     const gather = (node, x, y) => {
       for (const item of node.items ?? []) {
-        const inner = node.marktype === "group";
-        if (inner) for (const part of item.items ?? []) gather(part, x + item.x, y + item.y);
-        else if (item.tooltip != null) items.push([item, x, y]);
+        if (node.marktype === "group") {
+          for (const part of item.items ?? []) gather(part, x + (item.x ?? 0), y + (item.y ?? 0));
+        } else if (item.tooltip != null) items.push([item, x, y]);
       }
     };
     gather(view.scenegraph().root, 0, 0);
@@ -65,7 +65,10 @@ async () => {
     const corner = canvas.getBoundingClientRect();
     const step = Math.ceil(items.length / 300);
     for (const [i, [item, x, y]] of items.entries()) {
-      const { x1, x2, y1, y2 } = item.bounds;
+      // the points of a line are found where they are, other marks anywhere
+      const onLine = ["line", "trail", "area"].includes(item.mark.marktype);
+      const { x1, x2, y1, y2 } = onLine
+        ? { x1: item.x, x2: item.x, y1: item.y, y2: item.y } : item.bounds;
       const at = {
         clientX: corner.left + handler._origin[0] + x + (x1 + x2) / 2,
         clientY: corner.top + handler._origin[1] + y + (y1 + y2) / 2,
@@ -154,7 +157,7 @@ def corpus(address: str, n: int = 400) -> pl.DataFrame:
     for i, row in enumerate(rows):
         one, two, three = (texts[(step * i + i // 7) % len(texts)] for step in (1, 3, 5))
         row["id"] = ids[i]
-        row["author"] = None
+        del row["author"]  # so that it is read from the id
         row["tags"] = [one, two, three, f"license:{one}", f"dataset:{two}", "transformers"]
         row["base_model"] = [ids[i // 2]] if i % 4 == 0 else [two]
         row["datasets"] = [three]
@@ -286,7 +289,7 @@ def settle(seen: Opened) -> None:
     """Wait until MathJax has been through all outputs and every chart is there."""
     seen.page.wait_for_selector(".control mjx-container", timeout=120_000)
     seen.page.wait_for_function(
-        "[...document.querySelectorAll(\"[data-mime-type^='application/vnd.vegalite']\")]"
+        "[...document.querySelectorAll('[class*=jp-RenderedVega]')]"
         ".every((place) => place.querySelector('canvas'))",
         timeout=120_000,
     )
@@ -300,7 +303,7 @@ def assert_harmless(seen: Opened, asked: list[str], *, n_charts: int) -> dict[st
     assert hovered["charts"] >= n_charts
     if n_charts:
         assert hovered["items"] > 10 * n_charts
-        assert hovered["shown"] > 0.9 * hovered["items"]
+        assert hovered["shown"] == hovered["items"]
     assert hovered["failed"] == []
     seen.page.wait_for_timeout(300)
     found = seen.page.evaluate(FOUND)

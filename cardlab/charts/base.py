@@ -46,6 +46,7 @@ def _theme() -> alt.theme.ThemeConfig:
         "labelFontSize": 11,
         "titleFontSize": 11,
         "labelLimit": 240,
+        "maxExtent": 280,  # beyond it a title would stand on the labels
     }
     legend = {"labelColor": INK, "titleColor": FAINT, "titleFontWeight": "normal"}
     title = {
