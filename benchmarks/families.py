@@ -1,154 +1,35 @@
 """Families of copied texts: cardlab beside what a user would write with datasketch.
 
 Every way gets the same parquet file of ids and texts: the synthetic corpus, with one or two words
-changed on half of the cards of its planted families. Each run is a process of its own, the ways
-take turns, and the time is from opening the file to the families, imports not counted. Memory is
-the peak of the process less its size after the imports. The exact way compares all pairs of the
-texts whose sets of shingles are of a like size; it says what is there to be found, and is run at
-the least size only. A way whose package is not installed is named and left out.
+changed on half of the cards of its planted families. The time is from opening the file to the
+families. Precision and recall are of the pairs of cards in one family. The exact way compares all
+pairs of the texts whose sets of shingles are of a like size; it says what is there to be found,
+and is run at the least size only.
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import itertools
-import json
 import re
-import subprocess
-import sys
-import tempfile
-import time
-from collections import defaultdict
-from collections.abc import Callable
-from importlib.util import find_spec
-from pathlib import Path
-from statistics import median
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .cooccurrence import peak
+import numpy as np
 
+from .apart import CARDS, Figures, Later, Options, Run, Task
+
+cl, pl, pq = Later("cardlab"), Later("polars"), Later("pyarrow.parquet")
+datasketch, sparse = Later("datasketch"), Later("scipy.sparse")
+
+SIZES, SUFFIX = "2000,20000,200000", CARDS
 THRESHOLD = 0.9
-
+#: The family of each card that has one.
 Labels = dict[str, Any]
 
 
-def with_cardlab(path: str) -> Labels:
-    import polars as pl
-
-    import cardlab as cl
-
-    found = cl.with_families(pl.scan_parquet(path), threshold=THRESHOLD).select("id", "family")
-    return dict(found.drop_nulls("family").collect(engine="streaming").iter_rows())
-
-
-def with_datasketch(path: str) -> Labels:
-    import pyarrow.parquet as pq
-    from datasketch import MinHash, MinHashLSH
-
-    lsh, signs = MinHashLSH(threshold=THRESHOLD, num_perm=128), {}
-    table = pq.read_table(path, columns=["id", "text"])
-    for card, text in zip(*(column.to_pylist() for column in table.columns), strict=True):
-        if shingles := _shingles(text):
-            signs[card] = MinHash(num_perm=128)
-            signs[card].update_batch(["\t".join(shingle).encode() for shingle in shingles])
-            lsh.insert(card, signs[card])
-    return _chained((card, other) for card, sign in signs.items() for other in lsh.query(sign))
-
-
-def all_pairs(path: str) -> Labels:
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(path, columns=["id", "text"])
-    cards = zip(*(column.to_pylist() for column in table.columns), strict=True)
-    sets = sorted(((len(s), card, s) for card, text in cards if (s := _shingles(text))))
-    return _chained(_alike(sets))
-
-
-def _alike(sets: list[tuple[int, str, set[Any]]]) -> Any:
-    for at, (size, card, own) in enumerate(sets):
-        for other_size, other, others in itertools.islice(sets, at + 1, None):
-            if size < THRESHOLD * other_size:
-                break  # too few to have that share in common
-            both = len(own & others)
-            if both >= THRESHOLD * (size + other_size - both):
-                yield card, other
-
-
-def _shingles(text: str | None) -> set[tuple[str, ...]]:
-    words = re.findall(r"\w+", text or "")
-    return {tuple(words[i : i + 3]) for i in range(max(len(words) - 2, 1))} if words else set()
-
-
-def _chained(pairs: Any) -> Labels:
-    """Put all that is connected into one family, however long the chain."""
-    root: dict[str, str] = {}
-
-    def find(card: str) -> str:
-        while root.setdefault(card, card) != card:
-            root[card] = root[root[card]]
-            card = root[card]
-        return card
-
-    for a, b in pairs:
-        root[find(a)] = find(b)
-    members = defaultdict(list)
-    for card in root:
-        members[find(card)].append(card)
-    families = [cards for cards in members.values() if len(cards) > 1]
-    return {card: at for at, cards in enumerate(families) for card in cards}
-
-
-WAYS: dict[str, tuple[Callable[[str], Labels], tuple[str, ...]]] = {
-    "cardlab": (with_cardlab, ("cardlab.families", "rensa", "polars")),
-    "datasketch, MinHashLSH": (with_datasketch, ("datasketch", "pyarrow.parquet")),
-    "all pairs": (all_pairs, ("pyarrow", "pyarrow.parquet")),
-}
-
-
-def run_here(way: str, path: str) -> dict[str, Any]:
-    """Run one way in this process: seconds, added peak memory in MB, and pairs right and wrong."""
-    function, modules = WAYS[way]
-    for module in modules:
-        importlib.import_module(module)
-    before = peak()
-    start = time.perf_counter()
-    labels = function(path)
-    seconds = time.perf_counter() - start
-    added = peak() - before
-    return {"seconds": seconds, "mb": added, **_agreement(path, labels)}
-
-
-def _agreement(path: str, labels: Labels) -> dict[str, float]:
-    """Compare the pairs of cards in one family with the planted ones."""
-    import polars as pl
-
-    truth = dict(pl.read_parquet(path, columns=["id", "planted"]).drop_nulls().iter_rows())
-    counts: list[dict[Any, int]] = [defaultdict(int) for _ in range(3)]
-    for card in labels.keys() | truth.keys():
-        keys = labels.get(card), truth.get(card), (labels.get(card), truth.get(card))
-        for count, key in zip(counts, keys, strict=True):
-            if key is not None and not (isinstance(key, tuple) and None in key):
-                count[key] += 1
-    found, there, both = (sum(n * (n - 1) // 2 for n in count.values()) for count in counts)
-    return {"precision": both / max(found, 1), "recall": both / max(there, 1)}
-
-
-def write_cards(folder: str, size: int) -> str:
-    """Write the corpus in a process of its own, whose memory is given back."""
-    path = str(Path(folder) / f"texts-{size}.parquet")
-    code = "import sys; from benchmarks.families import make; make(int(sys.argv[1]), sys.argv[2])"
-    subprocess.run([sys.executable, "-c", code, str(size), path], check=True)
-    return path
-
-
-def make(size: int, path: str) -> None:
+def write(path: str, size: int, options: Options) -> None:
     """Make cards, and change one or two words of half of those in planted families."""
-    import numpy as np
-    import polars as pl
-
-    import cardlab as cl
-
     cards = cl.make_cards(size, embedding_dim=0).select("id", "text", planted="family")
     rng = np.random.default_rng(0)
     texts = cards["text"].to_list()
@@ -162,46 +43,66 @@ def make(size: int, path: str) -> None:
     cards.with_columns(pl.Series("text", texts)).write_parquet(path, row_group_size=10_000)
 
 
-def table(*, sizes: list[int], runs: int, ways: list[str] | None = None) -> str:
-    """Run the ways at all sizes and give the medians as a Markdown table."""
-    absent = [name for name, (_, modules) in WAYS.items() if not find_spec(modules[0])]
-    lines = [
-        "| cards | way | s | x cardlab | added MB | pairs: precision | recall |",
-        "|---:|---|---:|---:|---:|---:|---:|",
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        for size in sizes:
-            path = write_cards(folder, size)
-            chosen = [
-                way
-                for way in ways or WAYS
-                if way not in absent and (way != "all pairs" or size == min(sizes))
-            ]
-            measured: dict[str, list[dict[str, Any]]] = {way: [] for way in chosen}
-            for _, way in itertools.product(range(runs), chosen):  # the ways take turns
-                code = [sys.executable, "-m", "benchmarks.families", way, path]
-                out = subprocess.run(code, capture_output=True, text=True, check=True)
-                measured[way].append(json.loads(out.stdout))
-                print(f"{size:>9,} {way:<28}{measured[way][-1]['seconds']:8.2f} s", file=sys.stderr)
-            medians = {
-                way: {key: median(run[key] for run in done) for key in done[0]}
-                for way, done in measured.items()
-            }
-            for way, found in medians.items():
-                ratio = found["seconds"] / medians.get("cardlab", found)["seconds"]
-                pairs = f"{found['precision']:.3f} | {found['recall']:.3f}"
-                lines.append(
-                    f"| {size:,} | {way} | {found['seconds']:.1f} | {ratio:.1f} "
-                    f"| {found['mb']:,.0f} | {pairs} |"
-                )
-    if absent:
-        lines += ["", f"not installed, left out: {', '.join(absent)}"]
-    return "\n".join(lines)
+def judge(run: Run) -> Figures:
+    """Compare the pairs of cards in one family with the planted ones."""
+    truth = dict(pl.read_parquet(run.path, columns=["id", "planted"]).drop_nulls().iter_rows())
+    both = {card: (run.found[card], truth[card]) for card in run.found.keys() & truth.keys()}
+    found, there, right = (
+        sum(n * (n - 1) // 2 for n in Counter(labels.values()).values())
+        for labels in (run.found, truth, both)
+    )
+    return {"precision": right / max(found, 1), "recall": right / max(there, 1)}
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("way", choices=list(WAYS))
-    parser.add_argument("path")
-    asked = parser.parse_args()
-    print(json.dumps(run_here(asked.way, asked.path)))
+FAMILIES = Task("Families of copied texts", judge=judge)
+TASKS = {"families": FAMILIES}
+
+
+@FAMILIES.way("cardlab", "cardlab.families", "rensa", "polars")
+def with_cardlab(path: str) -> Labels:
+    found = cl.with_families(pl.scan_parquet(path), threshold=THRESHOLD).select("id", "family")
+    return dict(found.drop_nulls("family").collect(engine="streaming").iter_rows())
+
+
+@FAMILIES.way("datasketch, MinHashLSH", "datasketch", "pyarrow.parquet", "scipy.sparse.csgraph")
+def with_datasketch(path: str) -> Labels:
+    lsh, signs = datasketch.MinHashLSH(threshold=THRESHOLD, num_perm=128), {}
+    for card, shingles in _shingled(path):
+        signs[card] = datasketch.MinHash(num_perm=128)
+        signs[card].update_batch(["\t".join(shingle).encode() for shingle in shingles])
+        lsh.insert(card, signs[card])
+    return _chained((card, other) for card, sign in signs.items() for other in lsh.query(sign))
+
+
+@FAMILIES.way("all pairs", "pyarrow.parquet", "scipy.sparse.csgraph", least_only=True)
+def all_pairs(path: str) -> Labels:
+    sets = sorted((len(shingles), card, shingles) for card, shingles in _shingled(path))
+    return _chained(_alike(sets))
+
+
+def _alike(sets: list[tuple[int, str, set[Any]]]) -> Iterator[tuple[str, str]]:
+    for at, (size, card, own) in enumerate(sets):
+        for other_size, other, others in itertools.islice(sets, at + 1, None):
+            if size < THRESHOLD * other_size:
+                break  # too few to have that share in common
+            both = len(own & others)
+            if both >= THRESHOLD * (size + other_size - both):
+                yield card, other
+
+
+def _shingled(path: str) -> Iterator[tuple[str, set[tuple[str, ...]]]]:
+    """Give the cards that have a word, with their sets of three words in a row."""
+    table = pq.read_table(path, columns=["id", "text"])
+    for card, text in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        if words := re.findall(r"\w+", text or ""):
+            yield card, {tuple(words[i : i + 3]) for i in range(max(len(words) - 2, 1))}
+
+
+def _chained(pairs: Iterable[tuple[str, str]]) -> Labels:
+    """Put all that is connected into one family, however long the chain."""
+    numbers: dict[str, int] = {}
+    coded = [[numbers.setdefault(card, len(numbers)) for card in pair] for pair in pairs]
+    a, b = np.array(coded, dtype=np.int64).reshape(-1, 2).T
+    graph = sparse.coo_array((np.ones(len(a)), (a, b)), shape=(len(numbers), len(numbers)))
+    labels = sparse.csgraph.connected_components(graph, directed=False)[1]
+    return dict(zip(numbers, labels.tolist(), strict=True))

@@ -1,152 +1,121 @@
 """What an analysis costs on a lazy frame, against a frame that has been read.
 
-Each analysis is run on ``scan_cards(file)`` and on the cards of ``read_cards(file)``; the ratio is
-that of the first to the second plus reading the columns that the analysis uses. Three files hold
-the same cards: as written by polars, with row groups of 5,000 rows (many small batches), and with
-the tags alone, so that licences, languages and base models have to be taken out of them.
+Each analysis is timed on the cards of ``read_cards(file)``, and then on ``scan_cards(file)``, after
+a run on the first cards; the ratio is that of the lazy seconds to the others plus those of reading
+the columns that the analysis uses. Both have to give the same. Three files hold the same cards: as
+written by polars, with row groups of 5,000 rows (many small batches), and with the tags alone, so
+that licences and base models have to be taken out of them.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from .cooccurrence import write_cards
+from .apart import CARDS, Figures, Later, Options, Run, Task, write_cards
 
-FILES = {"columns": "one file", "groups": "small row groups", "tags": "tags alone"}
+cl, pl = Later("cardlab"), Later("polars")
+SIZES, SUFFIX = "200000,1000000", CARDS
 _MADE = ("license", "languages", "base_model", "datasets", "arxiv", "metadata")
+#: The columns that each analysis reads.
+READ = {
+    "with_licenses": "license",
+    "with_languages": "languages",
+    "license_counts": "license",
+    "class_counts": "license",
+    "language_counts": "languages",
+    "license_problems": "license",
+    "language_problems": "languages",
+    "license_conflicts": "id tags license base_model metadata",
+    "crosstab": "license pipeline_tag",
+    "share_trends": "license created_at",
+    "compare": "id tags license languages pipeline_tag library_name",
+    "lineage": "id base_model tags",
+    "lineage_changes": "id base_model license",
+    "tag_counts": "tags",
+    "with_tag_kinds": "tags library_name pipeline_tag languages",
+    "problems": "id tags license languages metadata problems",
+}
+NOT_OF_TAGS = ("with_languages", "language_counts", "language_problems")
 
 
-def _analyses() -> dict[str, tuple[tuple[str, ...], Callable[[Any], Any]]]:
-    """Give each analysis with the columns that it reads."""
-    import polars as pl
-
-    import cardlab as cl
-
-    def held(cards: Any, *names: str) -> Any:
-        cards = cards.select(names)
-        return cards.collect(engine="streaming") if isinstance(cards, pl.LazyFrame) else cards
-
-    def by_task(cards: Any) -> Any:
-        return cl.crosstab(cl.with_licenses(cards), rows="pipeline_tag", columns="license_class")
-
-    def passed_on(cards: Any) -> Any:
-        return cl.lineage_changes(cl.with_licenses(cards))
-
-    def halves(cards: Any) -> Any:
-        first = pl.col("id").str.len_bytes() % 2 == 0
-        return cl.compare(cards.filter(first), cards.filter(~first), n_boot=20)
-
-    of_licenses = ("license_spdx", "license_class")
-    return {
-        "with_licenses": (("license",), lambda c: held(cl.with_licenses(c), *of_licenses)),
-        "with_languages": (("languages",), lambda c: held(cl.with_languages(c), "language_codes")),
-        "license_counts": (("license",), cl.license_counts),
-        "class_counts": (("license",), cl.class_counts),
-        "language_counts": (("languages",), cl.language_counts),
-        "license_problems": (("license",), cl.license_problems),
-        "language_problems": (("languages",), cl.language_problems),
-        "license_conflicts": (
-            ("id", "tags", "license", "base_model", "metadata"),
-            cl.license_conflicts,
-        ),
-        "crosstab": (("license", "pipeline_tag"), by_task),
-        "share_trends": (
-            ("license", "created_at"),
-            lambda c: cl.share_trends(cl.with_licenses(c), column="license_class"),
-        ),
-        "compare": (
-            ("id", "tags", "license", "languages", "pipeline_tag", "library_name"),
-            halves,
-        ),
-        "lineage": (("id", "base_model", "tags"), cl.lineage),
-        "lineage_changes": (("id", "base_model", "license"), passed_on),
-        "tag_counts": (("tags",), cl.tag_counts),
-        "with_tag_kinds": (
-            ("tags", "library_name", "pipeline_tag", "languages"),
-            lambda c: cl.with_tag_kinds(cl.tag_counts(c), cards=c),
-        ),
-        "problems": (("id", "tags", "license", "languages", "metadata", "problems"), cl.problems),
-    }
+def _held(cards: Any, *names: str) -> Any:
+    cards = cards.select(names)
+    return cards.collect(engine="streaming") if isinstance(cards, pl.LazyFrame) else cards
 
 
-def run_here(path: str, names: list[str] | None = None) -> dict[str, dict[str, float]]:
-    """Time the analyses on one file in this process, after a run on its first cards."""
-    import cardlab as cl
-
-    whole = cl.read_cards(path)
-    found = {}
-    for name, (columns, analysis) in _analyses().items():
-        if names and name not in names:
-            continue
-        try:
-            analysis(cl.scan_cards(path).head(1000))  # reads its tables and modules
-        except cl.MissingColumn:  # tags alone tell no languages
-            continue
-        used = [column for column in columns if column in whole.columns]
-        read, _ = _timed(lambda cards, used=used: cards.select(used).collect(), cl.scan_cards(path))
-        eager, expected = _timed(analysis, whole)
-        lazy, result = _timed(analysis, cl.scan_cards(path))
-        if not result.equals(expected):
-            raise SystemExit(f"{name}: the lazy frame gives another result")
-        found[name] = {"read": read, "eager": eager, "lazy": lazy}
-    return found
+def _halves(cards: Any) -> Any:
+    first = pl.col("id").str.len_bytes() % 2 == 0
+    return cl.compare(cards.filter(first), cards.filter(~first), n_boot=20)
 
 
-def _timed(analysis: Callable[[Any], Any], cards: Any) -> tuple[float, Any]:
+#: Analyses that are more than a call of the function of that name.
+MADE_UP: dict[str, Callable[[Any], Any]] = {
+    "with_licenses": lambda c: _held(cl.with_licenses(c), "license_spdx", "license_class"),
+    "with_languages": lambda c: _held(cl.with_languages(c), "language_codes"),
+    "crosstab": lambda c: cl.crosstab(
+        cl.with_licenses(c), rows="pipeline_tag", columns="license_class"
+    ),
+    "share_trends": lambda c: cl.share_trends(cl.with_licenses(c), column="license_class"),
+    "compare": _halves,
+    "lineage_changes": lambda c: cl.lineage_changes(cl.with_licenses(c)),
+    "with_tag_kinds": lambda c: cl.with_tag_kinds(cl.tag_counts(c), cards=c),
+}
+
+
+def write(path: str, size: int, options: Options) -> None:
+    write_cards(path, size, options)
+    cards = pl.scan_parquet(path)
+    cards.sink_parquet(_file(path, "groups"), row_group_size=5000)
+    cards.drop(_MADE).sink_parquet(_file(path, "tags"))
+
+
+def _file(path: str, kind: str) -> str:
+    return path if kind == "whole" else str(Path(path).with_suffix(f".{kind}{CARDS}"))
+
+
+def load(path: str, options: Options, *, kind: str) -> tuple[str, Any]:
+    file = _file(path, kind)
+    return file, cl.read_cards(file)
+
+
+def analyse(data: tuple[str, Any], *, analysis: str) -> Any:
+    return MADE_UP.get(analysis, getattr(cl, analysis))(data[1])
+
+
+def judge(run: Run) -> Figures:
+    """Time the reading of the columns and the analysis of the lazy frame."""
+    file, cards = run.data
+    used = [column for column in READ[run.way].split() if column in cards.columns]
     start = time.perf_counter()
-    result = analysis(cards)
-    return time.perf_counter() - start, result
+    cl.scan_cards(file).select(used).collect(engine="streaming")
+    middle = time.perf_counter()
+    found = analyse((file, cl.scan_cards(file)), analysis=run.way)
+    lazy, reading = time.perf_counter() - middle, middle - start
+    if not found.equals(run.found):
+        raise SystemExit("the lazy frame gives another result")
+    return {"reading, s": reading, "lazy, s": lazy, "ratio": lazy / (run.seconds + reading)}
 
 
-def run_apart(path: str, names: list[str] | None) -> dict[str, dict[str, float]]:
-    """Time the analyses in a fresh process."""
-    code = [sys.executable, "-m", "benchmarks.lazy", path, *(names or [])]
-    out = subprocess.run(code, capture_output=True, text=True, check=False)
-    if out.returncode:
-        raise SystemExit(out.stderr)
-    found: dict[str, dict[str, float]] = json.loads(out.stdout)
-    return found
+def _task(title: str, kind: str, *, without: tuple[str, ...] = ()) -> Task:
+    task = Task(
+        f"Analyses of {title}: seconds of a frame that has been read, of reading, and lazy",
+        load=partial(load, kind=kind),
+        warm=lambda data: (data[0], cl.scan_cards(data[0]).head(1000)),
+        judge=judge,
+        against=(),
+    )
+    for name in READ:
+        if name not in without:
+            task.way(name, "cardlab.cards", analysis=name)(analyse)
+    return task
 
 
-def table(*, sizes: list[int], runs: int, ways: list[str] | None = None) -> str:
-    """Run all analyses on all files and give the medians as a Markdown table."""
-    import polars as pl
-
-    lines = [
-        "Seconds on a frame that was read, to read its columns, and on a lazy frame; ratio: the "
-        "third to the sum of the others.",
-        "",
-        "| cards | file | analysis | eager, s | reading, s | lazy, s | ratio |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for size in sizes:
-        with tempfile.TemporaryDirectory() as folder:
-            paths = {"columns": write_cards(folder, size)}
-            cards = pl.scan_parquet(paths["columns"])
-            paths |= {kind: str(Path(folder) / f"{kind}.parquet") for kind in ("groups", "tags")}
-            cards.sink_parquet(paths["groups"], row_group_size=5000)
-            cards.drop(_MADE).sink_parquet(paths["tags"])
-            for kind, path in paths.items():
-                timed = [run_apart(path, ways) for _ in range(runs)]
-                for name in timed[0]:
-                    eager, read, lazy = (
-                        median(run[name][way] for run in timed) for way in ("eager", "read", "lazy")
-                    )
-                    lines.append(
-                        f"| {size:,} | {FILES[kind]} | {name} | {eager:.2f} | {read:.2f} | "
-                        f"{lazy:.2f} | {lazy / (eager + read):.2f} |"
-                    )
-                    print(lines[-1], file=sys.stderr)
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    print(json.dumps(run_here(sys.argv[1], sys.argv[2:] or None)))
+TASKS = {
+    "whole": _task("a file as polars writes it", "whole"),
+    "groups": _task("a file of small row groups", "groups"),
+    "tags": _task("tags alone, which tell no languages", "tags", without=NOT_OF_TAGS),
+}

@@ -32,3 +32,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run fast tests first: those with a browser or a kernel last."""
     slow = ("test_notebooks", "test_report", "test_curated_offline", "test_widgets_browser")
     items.sort(key=lambda item: any(name in item.nodeid for name in slow))
+
+
+def table_rows(markdown: str) -> list[dict[str, str]]:
+    """Read the Markdown tables that a benchmark prints: a row as its cells by column."""
+    rows, heads = [], None
+    for line in markdown.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("|"):
+            heads = None
+        elif heads is None:
+            heads = cells
+        elif set(line) - set("|-"):
+            rows.append(dict(zip(heads, cells, strict=True)))
+    return rows

@@ -5,19 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from conftest import ROOT
+from conftest import ROOT, table_rows
 
 
 def test_ways_are_in_the_table_with_their_recall():
     ways = "cardlab,sklearn.NearestNeighbors"
-    code = [sys.executable, "-m", "benchmarks.neighbors", "--sizes", "600", "--runs", "1"]
+    code = [sys.executable, "-m", "benchmarks", "neighbors", "--sizes", "600", "--runs", "1"]
     code += ["--dim", "80", "--ways", ways]
     out = subprocess.run(code, capture_output=True, text=True, cwd=ROOT, check=False)
     assert out.returncode == 0, out.stderr
-    rows = [line.strip("| ").split(" | ") for line in out.stdout.splitlines() if " / " in line]
-    assert [row[:2] for row in rows[1:]] == [
-        ["neighbours", "cardlab"],
-        ["neighbours", "sklearn.NearestNeighbors"],
-        ["near-duplicates", "cardlab"],
-    ]
-    assert all(" / 1.0000 / " in row[2] for row in rows[1:])
+    rows = table_rows(out.stdout)
+    assert [row["way"] for row in rows] == ["cardlab", "sklearn.NearestNeighbors", "cardlab"]
+    assert all(row["recall"] == "1.000" for row in rows)
+    assert rows[0]["x cardlab"] == "1.000" != rows[1]["x cardlab"]

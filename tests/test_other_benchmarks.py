@@ -1,12 +1,19 @@
-"""The benchmarks of families and maps run where only the package's own dependencies are there."""
+"""The harness of the benchmarks; and those of families, maps and lazy frames run.
+
+They do where only the package's own dependencies are there.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
+import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, table_rows
+
+from benchmarks import clustering
+from benchmarks.apart import Task, _table
 
 
 @pytest.mark.parametrize(
@@ -17,5 +24,70 @@ def test_ways_are_in_the_table(name, ways):
     code = [sys.executable, "-m", "benchmarks", name, "--sizes", "300", "--runs", "1"]
     out = subprocess.run(code, capture_output=True, text=True, cwd=ROOT, check=False)
     assert out.returncode == 0, out.stderr
-    rows = [line.split(" | ") for line in out.stdout.splitlines() if line.startswith("| 300 | ")]
-    assert ways <= {row[1] for row in rows}
+    rows = table_rows(out.stdout)
+    assert {row["cards"] for row in rows} == {"300"}
+    assert ways <= {row["way"] for row in rows}
+
+
+def test_lazy_frames_are_held_against_read_ones():
+    code = [sys.executable, "-m", "benchmarks", "lazy", "--sizes", "300", "--runs", "1"]
+    code += ["--ways", "license_counts"]
+    out = subprocess.run(code, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert out.returncode == 0, out.stderr
+    rows = table_rows(out.stdout)
+    assert [row["way"] for row in rows] == ["license_counts"] * 3
+    for row in rows:
+        whole = float(row["s"]) + float(row["reading, s"])
+        assert float(row["ratio"]) == pytest.approx(float(row["lazy, s"]) / whole, rel=0.5)
+
+
+@pytest.fixture
+def task():
+    task = Task("Sums", against=("cardlab", "plain"))
+    for name in ("cardlab", "plain"):
+        task.way(name, "math")(sum)
+    task.way("other", "math", compared=False)(sum)
+    return task
+
+
+def run(cards, way, seconds, result):
+    return {"cards": cards, "way": way, "s": seconds, "added MB": 1.0, "result": result}
+
+
+def test_medians_ratios_and_growth(task):
+    runs = [run(1000, "cardlab", s, "a") for s in (1.0, 9.0, 2.0)]
+    runs += [
+        run(1000, "plain", 8.0, "a"),
+        run(1000, "other", 1.0, "b"),
+        run(1000, "other", 1.0, "c"),
+    ]
+    runs += [run(4000, "cardlab", 8.0, "d"), run(4000, "plain", 128.0, "d")]
+    rows = table_rows(_table(task, runs))
+    assert [row["s"] for row in rows] == ["2.000", "8.000", "1.000", "8.000", "128.000"]
+    assert [row["x cardlab"] for row in rows] == ["1.000", "4.000", "0.500", "1.000", "16.000"]
+    assert [row["x plain"] for row in rows] == ["0.250", "1.000", "0.125", "0.062", "1.000"]
+    assert [row["growth"] for row in rows] == ["1.000", "2.000", "null", "1.000", "2.000"]
+    assert [row["result"] for row in rows] == ["a", "a", "differs", "d", "d"]
+
+
+@pytest.mark.parametrize("results", [("a", "b"), ("a", None)])
+def test_ways_that_do_not_agree_end_the_benchmark(task, results):
+    runs = [
+        run(10, way, 1.0, found) for way, found in zip(("cardlab", "plain"), results, strict=True)
+    ]
+    with pytest.raises(SystemExit, match="the ways do not agree"):
+        _table(task, runs)
+
+
+@pytest.mark.parametrize("way", ["cardlab", "KMeans.predict", clustering.PRODUCT])
+def test_what_assigns_is_still_there(way):
+    x = np.random.default_rng(0).normal(size=(120, clustering.DIM)).astype(np.float32)
+    found = clustering.assignment(x, way=way)()
+    assert len(found[0] if isinstance(found, tuple) else found) == len(x)
+
+
+def test_an_error_of_a_way_ends_the_benchmark_with_its_message():
+    code = [sys.executable, "-m", "benchmarks", "clustering", "--sizes", "10", "--runs", "1"]
+    out = subprocess.run(code, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert out.returncode == 1
+    assert out.stderr.splitlines()[-1] == "clustering needs at least 8,192 cards, not 10."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from conftest import ROOT
+from conftest import ROOT, table_rows
 
 
 def test_all_ways_agree_and_are_in_the_table():
@@ -23,9 +23,8 @@ def test_all_ways_agree_and_are_in_the_table():
     ]
     out = subprocess.run(code, capture_output=True, text=True, cwd=ROOT, check=False)
     assert out.returncode == 0, out.stderr
-    rows = [line.split(" | ") for line in out.stdout.splitlines() if line.startswith("| ")]
-    assert rows[0][0] == "| way"
-    assert {row[0].removeprefix("| ") for row in rows[1:]} == {
+    rows = table_rows(out.stdout)
+    assert {row["way"] for row in rows} == {
         "cardlab",
         "pandas self-merge",
         "Counter over combinations",
@@ -33,14 +32,18 @@ def test_all_ways_agree_and_are_in_the_table():
         "DuckDB self-join",
         "polars, counting only",
     }
-    assert all(len(row) == 4 for row in rows)
-    assert "the same pairs from all ways" in out.stdout
+    assert [row["cards"] for row in rows] == ["500"] * 6 + ["1,000"] * 6
+    found = [row["result"] for row in rows if row["way"] != "polars, counting only"]
+    assert len(set(found[:5])) == len(set(found[5:])) == 1
+    assert all(int(text.split(" pairs")[0].replace(",", "")) > 100 for text in found)
 
 
 def test_the_shares_of_licences_and_languages_agree_too():
     code = [sys.executable, "-m", "benchmarks", "distributions", "--sizes", "500", "--runs", "1"]
     out = subprocess.run(code, capture_output=True, text=True, cwd=ROOT, check=False)
     assert out.returncode == 0, out.stderr
-    rows = [line.split(" | ") for line in out.stdout.splitlines() if line.startswith("| ")]
-    assert len(rows) == 8
-    assert {"| cardlab", "| DuckDB", "| polars, reading only"} <= {row[0] for row in rows}
+    rows = table_rows(out.stdout)
+    assert len(rows) == 2 * 7
+    assert {"cardlab", "DuckDB", "polars, reading only"} <= {row["way"] for row in rows}
+    raw = ("cardlab, raw", "pandas, a card once", "DuckDB", "polars, explode + group_by")
+    assert len({row["result"] for row in rows if row["way"] in raw}) == 1
