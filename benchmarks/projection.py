@@ -16,38 +16,41 @@ import numpy as np
 from .apart import Figures, Later, Options, Run, Task, digest
 
 cl, openTSNE, pacmap, umap = map(Later, ("cardlab", "openTSNE", "pacmap", "umap"))
+spatial = Later("scipy.spatial")
 
 SIZES, SUFFIX = "20000,100000", ".npz"
-N_CLUSTERS, N_COLUMNS = 40, 100
+N_CLUSTERS = 40
 N_NEIGHBORS = 10
 N_JUDGED = 1_000
 
 
-def write(path: str, size: int, options: Options) -> None:
+def planted(n: int, d: int = 100) -> tuple[Any, Any]:
+    """Give vectors, and the cluster of each."""
     rng = np.random.default_rng(1)
-    families = rng.normal(size=(8, N_COLUMNS)) * 1.2
-    own = rng.normal(size=(N_CLUSTERS, N_COLUMNS)) * 0.6
-    centres = families[rng.integers(0, 8, N_CLUSTERS)] + own
-    topic = rng.choice(N_CLUSTERS, size, p=rng.dirichlet(np.full(N_CLUSTERS, 2.0)))
-    along = rng.normal(size=(N_CLUSTERS, 6, N_COLUMNS)) * 0.35
-    x = np.empty((size, N_COLUMNS), dtype=np.float32)
-    for start in range(0, size, 5_000):
+    families = rng.normal(size=(8, d)) * 1.2
+    centres = families[rng.integers(0, 8, N_CLUSTERS)] + rng.normal(size=(N_CLUSTERS, d)) * 0.6
+    topic = rng.choice(N_CLUSTERS, n, p=rng.dirichlet(np.full(N_CLUSTERS, 2.0)))
+    along = rng.normal(size=(N_CLUSTERS, 6, d)) * 0.35
+    x = np.empty((n, d), dtype=np.float32)
+    for start in range(0, n, 5_000):
         part = topic[start : start + 5_000]
         spread = np.einsum("nr,nrd->nd", rng.normal(size=(len(part), 6)), along[part])
-        noise = rng.normal(size=(len(part), N_COLUMNS)) * 0.35
+        noise = rng.normal(size=(len(part), d)) * 0.35
         x[start : start + 5_000] = centres[part] + spread + noise
+    return x, topic
+
+
+def write(path: str, size: int, options: Options) -> None:
+    x, topic = planted(size)
     np.savez(path, x=x, topic=topic)
 
 
-def judge(run: Run) -> Figures:
+def quality(x: Any, topic: Any, xy: Any) -> Figures:
     """Compare the neighbours on the map with those in truth, for some cards among all."""
-    from scipy.spatial import cKDTree
-
-    x, xy, topic = run.data, np.asarray(run.found, dtype=np.float32), np.load(run.path)["topic"]
     n, k = len(x), N_NEIGHBORS
     n_judged = min(N_JUDGED, n)
     judged = np.random.default_rng(0).choice(n, n_judged, replace=False)
-    shown = cKDTree(xy).query(xy[judged], k + 1)[1]
+    shown = spatial.cKDTree(xy).query(xy[judged], k + 1)[1]
     away = (x[judged] ** 2).sum(axis=1)[:, None] + (x**2).sum(axis=1) - 2 * x[judged] @ x.T
     away[np.arange(n_judged), judged] = np.inf
     penalty = kept = told = 0.0
@@ -57,14 +60,14 @@ def judge(run: Run) -> Figures:
         penalty += sum(max(0, rank - k) for rank in ranks)
         kept += sum(rank <= k for rank in ranks) / k
         told += np.bincount(topic[near]).argmax() == topic[card]
-    return {
-        "import, s": run.imports,
-        "peak MB": run.peak,
-        "trustworthiness": float(1 - 2 * penalty / (n_judged * k * (2 * n - 3 * k - 1))),
-        "kept": kept / n_judged,
-        "told": told / n_judged,
-        "result": digest(xy),
-    }
+    trust = float(1 - 2 * penalty / (n_judged * k * (2 * n - 3 * k - 1)))
+    return {"trustworthiness": trust, "kept": kept / n_judged, "told": told / n_judged}
+
+
+def judge(run: Run) -> Figures:
+    xy = np.asarray(run.found, dtype=np.float32)
+    found = {"import, s": run.imports, "peak MB": run.peak, "result": digest(xy)}
+    return found | quality(run.data, np.load(run.path)["topic"], xy)
 
 
 MAPS = Task(

@@ -156,9 +156,9 @@ def test_the_benchmark_judges_truth_and_chance():
     from benchmarks import projection as benchmark
 
     x, topic = benchmark.planted(1500, d=5)
-    perfect = benchmark.judge(x.astype(np.float64), topic, x)
-    assert perfect["trust"] == pytest.approx(1, abs=1e-6)
+    perfect = benchmark.quality(x.astype(np.float64), topic, x)
+    assert perfect["trustworthiness"] == pytest.approx(1, abs=1e-6)
     assert perfect["kept"] > 0.999
-    chance = benchmark.judge(x, topic, np.random.default_rng(0).normal(size=(1500, 2)))
-    assert chance["trust"] == pytest.approx(0.5, abs=0.05)
+    chance = benchmark.quality(x, topic, np.random.default_rng(0).normal(size=(1500, 2)))
+    assert chance["trustworthiness"] == pytest.approx(0.5, abs=0.05)
     assert chance["told"] < 0.2
