@@ -33,7 +33,7 @@ def every_chart(cards):
     return {
         "shares": cl.plot_share_trends(cl.share_trends(cards, column="license_class", every="1q")),
         "shares of lists": cl.plot_share_trends(cl.share_trends(cards, column="license", top=2)),
-        "doubling": cl.plot_doubling(cl.growth_fit(cards, start="2022-10-01", n_boot=50)),
+        "doubling": cl.plot_doubling(cl.growth_fit(cards, start="2024-03-01", n_boot=50)),
         "diversity": cl.plot_diversity(cl.diversity(cl.license_counts(cards), n_boot=50)),
         "diversity by": cl.plot_diversity(
             cl.diversity(by_task, by="pipeline_tag", n_boot=50), top=8
@@ -68,7 +68,7 @@ def test_the_date_floor_is_marked_and_counted_on_every_chart_with_time(every_cha
     spec = every_chart[name].to_dict()
     svg = vl_convert.vegalite_to_svg(spec, vl_version="6.4")
     assert ">date floor<" in svg
-    assert "23 cards at the Hub's date floor" in " ".join(spec["title"]["subtitle"])
+    assert "291 cards at the Hub's date floor" in " ".join(spec["title"]["subtitle"])
 
 
 def test_the_floor_is_counted_but_not_marked_where_the_corpus_is_younger():

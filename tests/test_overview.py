@@ -121,7 +121,9 @@ def test_growth_by_hand():
             "task": ["x", "y", "x", None, "x"],
         }
     )
-    rows = cl.growth(cards).rows()
+    grown = cl.growth(cards)
+    assert grown.select("n_implausible", "n_undated", "floors").unique().rows() == [(0, 1, [FLOOR])]
+    rows = grown.select("period", "n_new", "n_total", "at_floor").rows()
     month = [dt.datetime(2022, m, 1, tzinfo=dt.UTC) for m in (3, 4, 5)]
     assert rows == [(month[0], 3, 3, 2), (month[1], 0, 3, 0), (month[2], 1, 4, 0)]
     grouped = cl.growth(cards, by="task")
@@ -140,7 +142,8 @@ def test_growth_equals_plain_python(data):
             (p.year, p.month): n for p, n in grown.select("period", "n_new").rows() if n
         } == expected
         assert grown["n_total"].to_list()[-1] == len(known)
-        assert grown["at_floor"].sum() == known.count(FLOOR)
+        second = FLOOR + dt.timedelta(seconds=1)
+        assert grown["at_floor"].sum() == known.count(FLOOR) + known.count(second)
 
 
 def test_growth_refuses_what_it_cannot_do():

@@ -137,27 +137,30 @@ def test_variants_are_idempotent_and_keep_prefixes(tags):
 
 def test_trends_by_hand():
     floor = DATE_FLOOR
-    dates = [dt.datetime(2023, month, 5, tzinfo=dt.UTC) for month in (1, 2, 2, 4, 4, 4, 4)]
+    months = [1] * 10 + [2] * 20 + [4] * 10 + [5]
+    dates = [dt.datetime(2023, month, 5, tzinfo=dt.UTC) for month in months]
+    tags = [["a"]] * 10 + [["a", "b"], ["b"]] * 10 + [["b", "b"]] * 9 + [["a"]] * 2
     cards = frame(
-        tags=[["a"], ["a", "b"], ["b"], ["b"], ["b"], ["b", "b"], ["a"], ["a", "old"], ["b"]],
-        created_at=[*dates, floor, None],
+        tags=[*tags, ["a", "old"], ["b"], ["b"]],
+        created_at=[*dates, floor, None, dt.datetime(9999, 12, 31, tzinfo=dt.UTC)],
     )
     found = tag_trends(cards, every="1mo")
     assert found["tag"].unique(maintain_order=True).to_list() == ["b", "a"]
     b = found.filter(tag="b")
-    assert b["period"].dt.month().to_list() == [1, 2, 3, 4]
-    assert b["n_cards"].to_list() == [0, 2, 0, 3]
-    assert b["n_period"].to_list() == [1, 2, 0, 4]
-    assert b["card_share"].to_list() == [0, 1, None, 0.75]
+    assert b["period"].dt.month().to_list() == [1, 2, 3, 4, 5]
+    assert b["n_cards"].to_list() == [0, 20, 0, 9, 0]
+    assert b["n_period"].to_list() == [10, 20, 0, 10, 1]
+    assert b["card_share"].to_list() == [0, 1, None, 0.9, 0]
     assert b["share_low"].to_list()[2] is None
-    assert found.select("n_at_floor", "n_undated").unique().rows() == [(1, 1)]
-    assert b["first_seen"][0] == dates[1]
+    assert found.select("n_at_floor", "n_undated", "n_implausible").unique().rows() == [(1, 1, 1)]
+    assert b["first_seen"][0] == dates[10]
     assert found.filter(tag="a")["first_seen"][0] == floor
     low, slope, high = b.select("slope_low", "slope", "slope_high").row(0)
     assert low < slope < high
+    assert slope == slopes(np.array([[0, 20, 0, 9]]), np.array([10, 20, 0, 10]))[0][0]
     assert tag_trends(duckdb.sql("FROM cards"), every="1mo").equals(found)
-    with pytest.raises(cl.NoFigure, match="none of the 1 cards has a creation date after"):
-        tag_trends(cards[7:8])
+    with pytest.raises(cl.NoFigure, match="none of the 1 cards has a true creation date"):
+        tag_trends(cards[41:42])
     with pytest.raises(cl.CardlabError, match="every must be like"):
         tag_trends(cards, every="month")
     with pytest.raises(cl.MissingColumn, match="created_at"):

@@ -10,9 +10,10 @@ import polars as pl
 
 from ..schema import NoFigure
 from .base import ACCENT, INK, WARM, finish, need, values
-from .floor import floor_rule, floor_within, floor_words
+from .floor import floor_marks, floor_rule, floor_words
 
 _MOST = 2_000
+_LEFT_OUT = ("n_at_floor", "n_null", "n_implausible", "floors")
 
 
 def plot_doubling(fit: pl.DataFrame, *, title: str = "How fast the corpus doubles") -> Any:
@@ -28,14 +29,15 @@ def plot_doubling(fit: pl.DataFrame, *, title: str = "How fast the corpus double
     -------
     alt.LayerChart
         Points: cards before each cut-off, hollow where it is not in the fit; line and band: the
-        fit and the 95 % interval of its slope. A dashed rule marks the Hub's date floor.
+        fit and the 95 % interval of its slope. A dashed rule marks the Hub's date floor, whose
+        cards are left out.
 
     Raises
     ------
     NoFigure
         The frame has no rows.
     """
-    figures = ("rate", "doubling_weeks", "low", "high", "n_periods", "n_cards", "n_at_floor")
+    figures = ("doubling_weeks", "low", "high", "n_periods", "n_cards", *_LEFT_OUT)
     lines = ("fitted", "fitted_low", "fitted_high")
     need(fit, "cut_off", "n_total", "in_fit", *lines, *figures, made_by="growth_fit")
     if not fit.height:
@@ -77,19 +79,17 @@ def plot_doubling(fit: pl.DataFrame, *, title: str = "How fast the corpus double
         ),
         inside.mark_line(color=INK, strokeWidth=1.6).encode(y=alt.Y("fitted:Q", scale=log)),
     ]
-    n_at_floor = int(row["n_at_floor"])
-    if floor_within(fit["cut_off"].min(), fit["cut_off"].max(), n_at_floor):
-        layers.append(floor_rule(x, field="cut_off"))
+    if marks := floor_marks(fit, time="cut_off"):
+        layers.append(floor_rule(x, marks, field="cut_off"))
     upper = f"{row['high']:.1f}" if row["high"] is not None else "no growth"
     doubling = f"{row['doubling_weeks']:.1f} weeks (95 % interval {row['low']:.1f} to {upper})"
-    undated = int(row.get("n_null", 0))
     return finish(
         alt.layer(*layers).properties(height=320),
         title=title,
         subtitle=[
             f"Doubles every {doubling}; line through {row['n_periods']:,} cut-offs, "
             f"{row['n_cards']:,} cards",
-            f"{floor_words(n_at_floor, left_out=True)}; {undated:,} without a date left out",
+            floor_words(fit, row["n_at_floor"], left_out=True),
         ],
         description=(
             f"Cumulative number of cards on a log scale, with a straight line fitted to "

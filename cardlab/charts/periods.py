@@ -9,14 +9,15 @@ import polars as pl
 
 from ..schema import NoFigure, shorten
 from .base import ACCENT, FAINT, SOFT, clean, finish, need, percent, tooltips, values
-from .floor import floor_rule, floor_within, floor_words
+from .floor import floor_marks, floor_rule, floor_words
 
-#: New cards in a period below which its share is drawn hollow.
+#: New cards in a period below which its share is too unsure to be compared.
 FEW = 30
 
 _COLUMNS = 3
 _ENOUGH, _SMALL = f"{FEW} new cards or more", f"fewer than {FEW}"
 _FIGURES = ("n_cards", "n_period", "card_share", "share_low", "share_high")
+_LEFT_OUT = ("n_at_floor", "n_undated", "n_implausible", "floors")
 
 
 def plot_share_trends(trends: pl.DataFrame, *, title: str | None = None) -> Any:
@@ -32,16 +33,18 @@ def plot_share_trends(trends: pl.DataFrame, *, title: str | None = None) -> Any:
     Returns
     -------
     alt.VConcatChart
-        Line: share of the period's new cards; band: its 95 % interval; hollow points: periods with
-        fewer than 30 new cards. All panels have one scale. Below: new cards by period. A dashed
-        rule marks the Hub's date floor, whose cards are left out.
+        Line: share of the period's new cards; band: its 95 % interval; above it: the share in the
+        first and the last period of the line. Periods with fewer than 30 new cards are left out,
+        unless only one has more: then all are drawn hollow, and none is compared. All panels have
+        one scale. Below: new cards by period. A dashed rule marks the Hub's date floor, whose
+        cards are left out.
 
     Raises
     ------
     NoFigure
         The frame has no rows.
     """
-    need(trends, "value", "part", "period", "n_at_floor", *_FIGURES, made_by="share_trends")
+    need(trends, "value", "part", "period", *_LEFT_OUT, *_FIGURES, made_by="share_trends")
     if not trends.height:
         raise NoFigure("there are no rows to draw.")
     sums = pl.col("n_cards").sum().over("value", "part")
@@ -62,8 +65,7 @@ def plot_share_trends(trends: pl.DataFrame, *, title: str | None = None) -> Any:
     )
     order = shown["panel"].unique(maintain_order=True).to_list()
     first, last = shown["period"].min(), shown["period"].max()
-    n_at_floor, n_undated = (int(shown[name][0]) for name in ("n_at_floor", "n_undated"))
-    mark = floor_within(first, last, n_at_floor)
+    marks = floor_marks(trends, time="period")
     facet = alt.Facet(
         "panel:N",
         sort=order,
@@ -73,23 +75,28 @@ def plot_share_trends(trends: pl.DataFrame, *, title: str | None = None) -> Any:
             labelFontSize=11, labelLineHeight=14, labelPadding=4, labelLimit=260,
         ),
     )  # fmt: skip
-    drawn = shown.drop_nulls("card_share").select("panel", "shown", "period", "n", *_FIGURES)
-    panels = _panel(drawn, mark).facet(
-        facet=facet, columns=min(_COLUMNS, len(order)), spacing=16, data=values(drawn)
-    )
     per_period = shown.unique("period").sort("period")
     total, few = int(per_period["n_period"].sum()), per_period.filter(pl.col("n_period") < FEW)
+    compared = per_period.height - few.height > 1
+    drawn = shown.drop_nulls("card_share").select("panel", "shown", "period", "n", *_FIGURES)
+    drawn = drawn.filter(n=_ENOUGH) if compared else drawn
+    panels = _panel(drawn, marks).facet(
+        facet=facet, columns=min(_COLUMNS, len(order)), spacing=16, data=values(drawn)
+    )
     n_values = int(shown["n_values"][0])
     n_shown = shown.filter(part="value")["value"].n_unique()
     return finish(
-        alt.vconcat(panels, _bars(per_period, mark), spacing=10).resolve_scale(color="independent"),
+        alt.vconcat(panels, _bars(per_period, marks), spacing=10).resolve_scale(
+            color="independent"
+        ),
         title=title or "What new cards declare, by period",
         subtitle=[
             f"Share of the {total:,} new cards by period, with 95 % interval; the {n_shown} most "
             f"frequent of {n_values:,} values",
-            f"{floor_words(n_at_floor, left_out=True)}; {n_undated:,} without a date left out",
-            f"Hollow: periods with fewer than {FEW} new cards ({few.height} of "
-            f"{per_period.height}); the last period may not be over",
+            floor_words(trends, int(trends["n_at_floor"][0]), left_out=True),
+            f"{'Left out' if compared else 'Hollow'}: periods with fewer than {FEW} new cards "
+            f"({few.height} of {per_period.height}, {few['n_period'].sum():,} cards); the last "
+            "period may not be over",
         ],
         description=(
             f"{len(order)} panels by period, {str(first)[:7]} to {str(last)[:7]}, of "
@@ -114,7 +121,7 @@ def _time(drawn: pl.DataFrame, **axis: Any) -> alt.X:
     return alt.X("period:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(**style))
 
 
-def _panel(drawn: pl.DataFrame, mark: bool) -> Any:
+def _panel(drawn: pl.DataFrame, marks: list[str]) -> Any:
     x = _time(drawn)
     axis = alt.Axis(format="~%", tickCount=4, minExtent=38)
     names = {"shown": "value", "n_cards": "new cards with it", "n_period": "new cards"}
@@ -133,12 +140,12 @@ def _panel(drawn: pl.DataFrame, mark: bool) -> Any:
         tooltip=[date, *tooltips(drawn, names)],
     )
     layers = [band, line, points]
-    if mark:
-        layers.append(floor_rule(x, field="period"))
+    if marks:
+        layers.append(floor_rule(x, marks, field="period"))
     return alt.layer(*layers).properties(width=205, height=96)
 
 
-def _bars(per_period: pl.DataFrame, mark: bool) -> Any:
+def _bars(per_period: pl.DataFrame, marks: list[str]) -> Any:
     x = _time(per_period)
     tips = [
         alt.Tooltip("utcyearmonthdate(period):T", title="period from", format="%Y-%m-%d"),
@@ -155,6 +162,6 @@ def _bars(per_period: pl.DataFrame, mark: bool) -> Any:
     if per_period.height <= 12:
         numbers = base.mark_text(dy=-6, color=FAINT, fontSize=10)
         layers.append(numbers.encode(text=alt.Text("n_period:Q", format=",d")))
-    if mark:
-        layers.append(floor_rule(x, field="period"))
+    if marks:
+        layers.append(floor_rule(x, marks, field="period"))
     return alt.layer(*layers).properties(width=640, height=70)

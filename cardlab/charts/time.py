@@ -9,7 +9,9 @@ import polars as pl
 
 from ..schema import printable
 from .base import ACCENT, WARM, clean, finish, need, tooltips, values
-from .floor import floor_rule, floor_within, floor_words
+from .floor import floor_marks, floor_rule, floor_words
+
+_LEFT_OUT = ("n_undated", "n_implausible", "floors")
 
 
 def plot_growth(grown: pl.DataFrame, *, title: str = "Growth of the corpus") -> Any:
@@ -24,15 +26,16 @@ def plot_growth(grown: pl.DataFrame, *, title: str = "Growth of the corpus") -> 
     Returns
     -------
     alt.VConcatChart
-        Cards at the Hub's date floor stand in a colour of their own and a dashed rule marks the
-        floor: their true date is unknown.
+        Cards at a date floor (the Hub's, or another second that holds more cards than can have
+        been made in it) stand in a colour of their own and a dashed rule marks it: their true date
+        is unknown. The subtitle counts the cards that are left out.
 
     Raises
     ------
     NoFigure
         The frame has no rows.
     """
-    need(grown, "period", "n_new", "n_total", "at_floor", made_by="growth")
+    need(grown, "period", "n_new", "n_total", "at_floor", *_LEFT_OUT, made_by="growth")
     if "group" in grown.columns:
         return _by_group(grown, title)
     shown = grown.with_columns((pl.col("n_new") - pl.col("at_floor")).alias("dated"))
@@ -66,19 +69,20 @@ def plot_growth(grown: pl.DataFrame, *, title: str = "Growth of the corpus") -> 
     total, floor = int(shown["n_total"].max()), int(shown["at_floor"].sum())  # type: ignore[arg-type]
     first, last = shown["period"].min(), shown["period"].max()
     charts: list[Any] = [new, line]
-    if floor_within(first, last, floor):
-        charts = [alt.layer(chart, floor_rule(_time_axis(), field="period")) for chart in charts]
+    if marks := floor_marks(grown, time="period"):
+        rule = floor_rule(_time_axis(), marks, field="period")
+        charts = [alt.layer(chart, rule) for chart in charts]
     return finish(
         alt.vconcat(*(chart.properties(width=600) for chart in charts)),
         title=title,
         subtitle=[
             f"{total:,} cards with a creation date, by period",
-            floor_words(floor, left_out=False),
+            floor_words(grown, floor, left_out=False),
         ],
         description=(
             f"New cards a period and cumulative number, {str(first)[:7]} to {str(last)[:7]}: "
-            f"{total:,} cards with a creation date; {floor:,} at the Hub's date floor, whose true "
-            "date is unknown."
+            f"{total:,} cards with a creation date; {floor:,} at a date floor, whose true date is "
+            "unknown."
         ),
     )
 
@@ -105,8 +109,8 @@ def _by_group(grown: pl.DataFrame, title: str) -> Any:
     )
     n_at_floor = int(shown["at_floor"].sum())
     chart: Any = lines
-    if floor_within(shown["period"].min(), shown["period"].max(), n_at_floor):
-        chart = alt.layer(lines, floor_rule(_time_axis(), field="period"))
+    if marks := floor_marks(grown, time="period"):
+        chart = alt.layer(lines, floor_rule(_time_axis(), marks, field="period"))
     undeclared = int(grown.filter(pl.col("group").is_null())["n_new"].sum())
     return finish(
         chart,
@@ -114,7 +118,7 @@ def _by_group(grown: pl.DataFrame, title: str) -> Any:
         subtitle=[
             f"The {len(largest)} largest of {sums.height:,} groups; {undeclared:,} dated cards in "
             "none",
-            floor_words(n_at_floor, left_out=False),
+            floor_words(grown, n_at_floor, left_out=False),
         ],
         description=f"Cumulative cards of the groups {', '.join(largest)}.",
         width=560,

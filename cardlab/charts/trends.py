@@ -9,12 +9,14 @@ import altair as alt
 import polars as pl
 
 from ..schema import NoFigure, at_least, shorten
+from ..tags.trends import THIN
 from .base import ACCENT, FAINT, WARM, clean, finish, need, tooltips, values
-from .floor import floor_rule, floor_within, floor_words
+from .floor import floor_marks, floor_rule, floor_words
 
 _COLUMNS = 3
 _RISES, _FALLS, _UNCLEAR = "rises", "falls", "neither is clear"
 _FIGURES = ("n_cards", "n_period", "card_share", "share_low", "share_high")
+_LEFT_OUT = ("n_at_floor", "n_undated", "n_implausible", "floors")
 
 
 def plot_trends(trends: pl.DataFrame, *, top: int = 12) -> Any:
@@ -31,19 +33,23 @@ def plot_trends(trends: pl.DataFrame, *, top: int = 12) -> Any:
     -------
     alt.FacetChart
         Line: share of the period's new cards; band: its 95 % interval; dashed rule: the Hub's
-        date floor, whose cards are left out. Each panel has a scale of
-        its own: compare shapes, not heights. Blue rises and brown falls where the interval of
-        the slope leaves out zero.
+        date floor, whose cards are left out. Periods with fewer than 10 new cards are neither in
+        the slope nor drawn. Each panel has a scale of its own: compare shapes, not heights. Blue
+        rises and brown falls where the interval of the slope leaves out zero.
 
     Raises
     ------
     NoFigure
         The frame has no rows.
     """
-    need(trends, "tag", "period", "slope", "n_at_floor", *_FIGURES, made_by="tag_trends")
+    need(trends, "tag", "period", "slope", *_LEFT_OUT, *_FIGURES, made_by="tag_trends")
     at_least(top, 1, name="top")
     if not trends.height:
         raise NoFigure("there is no tag with cards in any period.")
+    per_period = trends.unique("period").select("period", "n_period")
+    thin = per_period.filter(pl.col("n_period") < THIN)
+    if thin.height == per_period.height:
+        raise NoFigure(f"none of the {thin.height} periods has {THIN} new cards or more.")
     sizes = trends.group_by("tag").agg(pl.col("n_cards").sum())
     kept = sizes.sort(["n_cards", "tag"], descending=[True, False]).head(top)["tag"].to_list()
     shown = clean(trends.filter(pl.col("tag").is_in(kept))).with_columns(_direction())
@@ -52,7 +58,7 @@ def plot_trends(trends: pl.DataFrame, *, top: int = 12) -> Any:
     }
     shown = shown.with_columns(pl.col("tag").replace_strict(heads).alias("panel"))
     order = shown["panel"].unique(maintain_order=True).to_list()
-    drawn = shown.drop_nulls("card_share").select(
+    drawn = shown.filter(pl.col("n_period") >= THIN).select(
         "panel", "tag", "period", *_FIGURES, "direction", "slope"
     )
     facet = alt.Facet(
@@ -64,10 +70,10 @@ def plot_trends(trends: pl.DataFrame, *, top: int = 12) -> Any:
             labelFontSize=11, labelLineHeight=14, labelPadding=4, labelLimit=260,
         ),
     )  # fmt: skip
-    total, left = int(_once(trends, "n_period")), int(trends["n_at_floor"][0])
-    undated = int(trends["n_undated"][0]) if "n_undated" in trends.columns else 0
+    total = int(per_period["n_period"].sum())
+    few = f"{thin.height} of {per_period.height}, {thin['n_period'].sum():,} cards"
     ends = shown["period"].min(), shown["period"].max()
-    panel = _panel(drawn, floor_within(*ends, left))
+    panel = _panel(drawn, floor_marks(trends, time="period"))
     chart = panel.facet(
         data=values(drawn), facet=facet, columns=min(_COLUMNS, len(order)), spacing=18
     )
@@ -78,8 +84,9 @@ def plot_trends(trends: pl.DataFrame, *, top: int = 12) -> Any:
         subtitle=[
             f"Share of the {total:,} new cards by period, with 95 % interval; the {len(order)} "
             f"most frequent of {sizes.height:,} tags, steepest rise first",
-            f"{floor_words(left, left_out=True)}; {undated:,} without a date left out",
-            "Scales differ between panels: compare shapes, not heights",
+            floor_words(trends, int(trends["n_at_floor"][0]), left_out=True),
+            f"Periods with fewer than {THIN} new cards ({few}) are left out of lines and slopes; "
+            "scales differ between panels",
         ],
         description=(
             f"{len(order)} panels of tags by period, {str(ends[0])[:7]} to {str(ends[1])[:7]}. "
@@ -88,7 +95,7 @@ def plot_trends(trends: pl.DataFrame, *, top: int = 12) -> Any:
     )
 
 
-def _panel(drawn: pl.DataFrame, mark: bool) -> Any:
+def _panel(drawn: pl.DataFrame, marks: list[str]) -> Any:
     """Draw band, line and points of all tags; the facets take them apart."""
     domain = [_RISES, _FALLS, _UNCLEAR]
     colour = alt.Color(
@@ -114,7 +121,7 @@ def _panel(drawn: pl.DataFrame, mark: bool) -> Any:
     line = base.mark_line(strokeWidth=1.8, point={"size": 14}).encode(
         y=alt.Y("card_share:Q", title=None, axis=axis), tooltip=[date, *tooltips(drawn, names)]
     )
-    layers = [band, line, *([floor_rule(x, field="period")] if mark else [])]
+    layers = [band, line, *([floor_rule(x, marks, field="period")] if marks else [])]
     return alt.layer(*layers).properties(width=205, height=96)
 
 
@@ -130,6 +137,8 @@ def _head(row: dict[str, Any]) -> str:
     name = shorten(str(row["tag"]).replace("\n", " "), 34)
     if row["slope"] is None:
         return f"{name}\ntoo few periods for a slope"
+    if row["slope_low"] is None:
+        return f"{name}\non all new cards, or on none"
     change, low, high = (_change(row[key]) for key in ("slope", "slope_low", "slope_high"))
     return f"{name}\nodds {change} a period ({low} to {high})"
 
@@ -137,8 +146,3 @@ def _head(row: dict[str, Any]) -> str:
 def _change(slope: float) -> str:
     percent = 100 * math.expm1(min(slope, 5.0))
     return f"{percent:+.0f} %" if percent < 1000 else f"x {math.exp(min(slope, 5.0)):.0f}"
-
-
-def _once(trends: pl.DataFrame, column: str) -> Any:
-    """Sum a column over the periods, which every tag repeats."""
-    return trends.unique("period")[column].sum()

@@ -1,12 +1,9 @@
 """What a corpus holds, what was wrong with it, how it grew, and who holds how much of it."""
 
 from .columns import profile
-from .dates import growth
 from .findings import problems
-from .fits import growth_fit
 from .inequality import concentration, lorenz
-from .periods import share_trends, with_period
-from .rates import doubling_time
+from .time import doubling_time, growth, growth_fit, share_trends, with_period
 
 __all__ = [
     "concentration",

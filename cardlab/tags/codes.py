@@ -14,7 +14,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
 
-from ..schema import INSTANT, STRINGS, CardlabError, collect, lazy, require
+from ..schema import STRINGS, CardlabError, collect, lazy, require
 from ..shares import family_key, first_of_families
 
 # names of our own, so that a column may have any name
@@ -148,9 +148,8 @@ def encode(
 
 
 def encode_dated(cards: Any, column: str, dates: str) -> tuple[Coded, pl.Series]:
-    """Read a column as codes, and the column of instants beside it."""
-    instants = pl.col(_DATE).cast(INSTANT)
-    coded, _, rows = _encode(cards, {_VALUE: column, _DATE: dates}, [instants])
+    """Read a column as codes, and the column of dates beside it."""
+    coded, _, rows = _encode(cards, {_VALUE: column, _DATE: dates}, [pl.col(_DATE)])
     return coded, rows[_DATE]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import NormalDist
@@ -12,13 +10,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..schema import DATE_FLOOR, INSTANT, CardlabError, NoFigure, at_least
+from ..overview.time import Dated, check_dates, check_every, judge
+from ..schema import INSTANT, NoFigure, at_least
 from ..shares import wilson
 from .codes import Coded, encode_dated
 from .counts import ranked
 from .kinds import checked_kinds, tag_kind
 
-_EVERY = re.compile(r"[1-9]\d*(?:d|w|mo|q|y)")
+#: New cards in a period below which it does not enter a slope.
+THIN = 10
+
 _STEPS = 100
 _Z = NormalDist().inv_cdf(0.975)
 
@@ -36,7 +37,8 @@ def tag_trends(
     Parameters
     ----------
     cards : frame
-        With `column` and ``created_at``; only these two are read.
+        With `column` and ``created_at`` (dates or instants; without a time zone in UTC); only
+        these two are read.
     column : str
         As in :func:`tag_counts`.
     kinds : sequence of str, optional
@@ -53,58 +55,56 @@ def tag_trends(
         (start, UTC), ``n_cards`` (new cards with the tag), ``n_period`` (new cards),
         ``card_share``, ``share_low``, ``share_high`` (0-1, Wilson, 95 %; null in a period without
         cards), then the same on all rows of a tag: ``slope``, ``slope_low``, ``slope_high`` (how
-        much the log-odds of the tag change a period, 95 %; null if cards are in fewer than three
-        periods), ``first_seen`` (earliest ``created_at`` of a card with it), and on all rows
-        ``n_at_floor`` and ``n_undated`` (cards left out, see below). Steepest rise first, then
-        by tag and period.
+        much the log-odds of the tag change a period, 95 %; null if fewer than three periods have
+        10 new cards or more; of a tag that is on all cards of these periods, or on none, the slope
+        is 0 without an interval), ``first_seen`` (earliest ``created_at`` of a card with it), and
+        on all rows ``n_at_floor``, ``n_undated``, ``n_implausible`` (cards left out, see below)
+        and ``floors`` (list of the instants of the cards at a floor). Steepest rise first, then by
+        tag and period.
 
     Raises
     ------
     MissingColumn, NoFigure
         There is no such column, or no card has a tag and a date that can be used.
     CardlabError
-        `every` is not a period, or an argument is out of range.
+        `every` is not a period, ``created_at`` holds no dates, or an argument is out of range.
 
     Notes
     -----
-    Left out are cards without a date and those created exactly at 2022-03-02T23:29:04Z, the
-    Hub's instant for everything older: their true period is unknown. ``first_seen`` does count
-    the latter, as "by then". The last period may not be over; shares stand that, numbers do not.
+    Left out are cards without a date, with one that cannot be, and those at a floor: their true
+    period is unknown (:func:`cardlab.with_period` says what these are). ``first_seen`` does count
+    the last, as "by then". The last period may not be over; shares stand that, numbers do not.
 
-    The slope is that of a logistic regression of the tag on the number of the period with
-    Firth's correction (finite even where a tag is only in the last period). Its interval is
-    widened where the shares scatter more than chance would have it (dispersion by Pearson's
-    chi-squared, never below 1). A straight line in log-odds is a summary: look at the shares.
+    The slope is that of a logistic regression of the tag on the number of the period, finite even
+    where a tag is only in the last one: Firth's correction, but drawn towards the mean of the
+    tag's shares instead of a half. (A half draws small periods more than large ones, so that a
+    rare tag falls, and one that nearly all cards have rises, as soon as periods differ in size.)
+    Its interval is widened where the shares scatter more than chance would have it (dispersion by
+    Pearson's chi-squared, never below 1). A straight line in log-odds is a summary: look at the
+    shares.
     """
     at_least(top, 1, name="top")
-    if not isinstance(every, str) or not _EVERY.fullmatch(every):
-        raise CardlabError(f"every must be like '1mo', '2w', '1d', '1q' or '1y', not {every!r}.")
+    check_every(every)
     kinds = checked_kinds(kinds)
     coded, created = encode_dated(cards, column, "created_at")
-    return _trends(coded, created, kinds, top, every)
+    check_dates(created.dtype, "created_at")
+    return _trends(coded, judge(created), kinds, top, every)
 
 
 def _trends(
-    coded: Coded, created: pl.Series, kinds: list[str] | None, top: int, every: str
+    coded: Coded, dated: Dated, kinds: list[str] | None, top: int, every: str
 ) -> pl.DataFrame:
-    floor = pl.Series([dt.datetime.fromisoformat(DATE_FLOOR)], dtype=INSTANT)
-    at_floor = (created == floor[0]).fill_null(False)
-    periods, of_card = _periods(created.set(at_floor, None), every)
+    periods, of_card = _periods(dated.true, every)
     if not periods.len():
-        raise NoFigure(
-            f"none of the {coded.n_cards:,} cards has a creation date after the Hub's date floor "
-            f"({DATE_FLOOR})."
-        )
+        raise dated.none_is_true()
     n_period = np.bincount(of_card[of_card >= 0], minlength=periods.len())
     tags, number = _chosen(coded, of_card, periods.len(), kinds, top)
     if not tags.height:
         raise NoFigure("no card with a usable creation date has a tag that was asked for.")
-    seen = _first_seen(coded, created, tags["code"].to_numpy())
+    seen = _first_seen(coded, dated.possible, tags["code"].to_numpy())
     found = _rows(tags["tag"], periods, number, n_period, seen)
-    return found.with_columns(
-        pl.lit(int(at_floor.sum()), dtype=pl.Int64).alias("n_at_floor"),
-        pl.lit(created.null_count(), dtype=pl.Int64).alias("n_undated"),
-    ).sort(["slope", "tag", "period"], descending=[True, False, False], nulls_last=True)
+    found = found.with_columns(dated.columns("n_at_floor", "n_undated", "n_implausible"))
+    return found.sort(["slope", "tag", "period"], descending=[True, False, False], nulls_last=True)
 
 
 def _periods(dated: pl.Series, every: str) -> tuple[pl.Series, Any]:
@@ -195,9 +195,10 @@ def slopes(number: Any, total: Any) -> tuple[Any, Any]:
     -------
     slope, error : array of shape (n_tags,)
         Change of the log-odds a period, and its standard error; NaN where fewer than three
-        periods have cards.
+        periods have :data:`THIN` cards. Of a row with none or with all cards of these periods the
+        slope is 0, and its error NaN.
     """
-    used = total > 0
+    used = total >= THIN
     if used.sum() < 3:
         return np.full(len(number), np.nan), np.full(len(number), np.nan)
     time = np.flatnonzero(used).astype(float)
@@ -205,13 +206,14 @@ def slopes(number: Any, total: Any) -> tuple[Any, Any]:
     centre, scale = np.average(time, weights=total), max(float(np.ptp(time)), 1.0)
     x = (time - centre) / scale
     start = (number.sum(axis=1) + 0.5) / (total.sum() + 1)
+    share = (number / total).mean(axis=1, keepdims=True)
     alpha, beta = np.log(start / (1 - start)), np.zeros(len(number))
     for _ in range(_STEPS):
         p, inverse = _fit_at(alpha, beta, x, total)
         weight = total * p * (1 - p)
-        # Firth: as if each card were counted a little as one with and a little as one without
+        # Firth's weights, but towards the mean share of a period instead of a half
         hat = weight * (inverse[0] + 2 * inverse[1] * x + inverse[2] * x**2)
-        score = number - total * p + hat * (0.5 - p)
+        score = number - total * p + hat * (share - p)
         first = score.sum(axis=1, keepdims=True)
         second = (score * x).sum(axis=1, keepdims=True)
         step = np.stack(
@@ -222,7 +224,9 @@ def slopes(number: Any, total: Any) -> tuple[Any, Any]:
         if np.abs(step).max(initial=0) < 1e-10:
             break
     p, inverse = _fit_at(alpha, beta, x, total)
-    return beta / scale, np.sqrt(inverse[2][:, 0] * _dispersion(number, total, p)) / scale
+    error = np.sqrt(inverse[2][:, 0] * _dispersion(number, total, p))
+    still = (share[:, 0] == 0) | (share[:, 0] == 1)
+    return np.where(still, 0.0, beta / scale), np.where(still, np.nan, error / scale)
 
 
 def _fit_at(alpha: Any, beta: Any, x: Any, total: Any) -> tuple[Any, Any]:

@@ -1,0 +1,748 @@
+"""Time: which dates are true, periods, growth, shares over time, and how fast a corpus doubles.
+
+What is no true date is decided here alone, by :func:`judge`, for every function and chart.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import polars as pl
+
+from ..schema import (
+    DATE_FLOOR,
+    INSTANT,
+    CardlabError,
+    NoFigure,
+    at_least,
+    collect,
+    lazy,
+    require,
+    to_lazy_polars,
+)
+from ..shares import count_values, one_row_per_item, wilson
+
+#: The instants that the Hub gave to every repository made before it recorded creation times.
+FLOORS = tuple(dt.datetime.fromisoformat(DATE_FLOOR) + dt.timedelta(seconds=n) for n in (0, 1))
+#: No card is older: Hugging Face was founded in 2016, the oldest model of its listing is of 2019.
+EARLIEST = dt.datetime(2016, 1, 1, tzinfo=dt.UTC)
+#: This was written in that year, so that a clock which says less is wrong.
+_WRITTEN = dt.date(2026, 12, 31)
+
+# From here on many cards in one second were not made in it: repositories are made one after
+# another, and of 60,000 dates of the Hub no second holds more than six. See :func:`_crowded`.
+_CROWD, _CROWD_SHARE = 20, 0.05
+
+#: What a row of shares is about: a value, all values beyond the largest, or cards without any.
+PARTS = ("value", "other values", "not declared")
+
+_EVERY = re.compile(r"[1-9]\d*(?:d|w|mo|q|y)")
+_DATE, _VALUE, _PERIOD = "__date", "__value", "__period"
+
+#: Cut-offs below which a line and its interval say nothing.
+MIN_PERIODS = 3
+_WEEK, _YEAR = dt.timedelta(weeks=1), dt.timedelta(days=365)
+
+
+def check_every(every: Any) -> None:
+    """Raise a CardlabError unless `every` is the length of a period."""
+    if not isinstance(every, str) or not _EVERY.fullmatch(every):
+        raise CardlabError(f"every must be like '1mo', '2w', '1d', '1q' or '1y', not {every!r}.")
+
+
+@dataclass(frozen=True)
+class Dated:
+    """Which dates of a corpus are true.
+
+    `true` has an instant for each card, null where there is no true one; `possible` those at a
+    floor too; `at_floor` says which these are, null where there is no possible date. `floors` are
+    the instants at which cards are that were not made then.
+    """
+
+    true: pl.Series
+    possible: pl.Series
+    at_floor: pl.Series
+    floors: list[dt.datetime]
+    n_undated: int
+    n_implausible: int
+
+    @property
+    def n_at_floor(self) -> int:
+        """Cards at a floor."""
+        return int(self.at_floor.sum())
+
+    def columns(self, *names: str) -> list[pl.Expr]:
+        """Give what is left out as columns, the same on all rows."""
+        return [
+            *(pl.lit(getattr(self, name), pl.Int64).alias(name) for name in names),
+            pl.lit(pl.Series([self.floors], dtype=pl.List(INSTANT))).first().alias("floors"),
+        ]
+
+    def none_is_true(self) -> NoFigure:
+        """Say that no date is true, and what there is."""
+        floors = ", ".join(f"{floor:%Y-%m-%dT%H:%M:%SZ}" for floor in self.floors)
+        return NoFigure(
+            f"none of the {self.true.len():,} cards has a true creation date: "
+            f"{self.n_undated:,} have none, {self.n_at_floor:,} have the Hub's floor or another "
+            f"instant that many cards share ({floors or DATE_FLOOR}), {self.n_implausible:,} have "
+            "one that cannot be."
+        )
+
+
+def implausible(dates: pl.Expr) -> pl.Expr:
+    """Say which instants cannot be those of a card: before 2016, or later than tomorrow."""
+    today = max(dt.datetime.now(dt.UTC).date(), _WRITTEN)
+    end = dt.datetime.combine(today, dt.time(), dt.UTC) + dt.timedelta(days=2)
+    return (dates < EARLIEST) | (dates >= end)
+
+
+def check_dates(dtype: Any, column: str) -> None:
+    """Raise a CardlabError unless a column holds dates."""
+    if not isinstance(dtype, (pl.Datetime, pl.Date, pl.Null)):
+        raise CardlabError(
+            f"column {column!r} must hold dates, not {dtype}. cardlab.scan_cards(source) reads the "
+            "dates of cards as such."
+        )
+
+
+def judge(values: pl.Series, *, crowds: bool = True) -> Dated:
+    """Decide which dates are true; those without a time zone are UTC.
+
+    Not true are the floors: the two instants of the Hub, and with `crowds` any other second that
+    is crowded (see :func:`_crowded`). Of dates without a time of day, the Hub's floor is its day
+    where that is crowded. What cannot be a date of a card at all (:func:`implausible`) is none.
+    """
+    date = pl.col("date")
+    frame = pl.DataFrame({"date": values.cast(INSTANT, strict=False)})
+    frame = frame.select(pl.when(~implausible(date)).then(date))
+    known = frame["date"].drop_nulls()
+    floors = [*FLOORS, *(_crowded(known) if crowds else [])]
+    second = date.dt.truncate("1s")
+    frame = frame.with_columns((date.is_in(floors) | second.is_in(floors[2:])).alias("floor"))
+    frame = frame.with_columns(pl.when(~pl.col("floor")).then(date).alias("true"))
+    held = frame.filter("floor")["date"].dt.truncate("1s").unique().sort().to_list()
+    n_undated = values.null_count()
+    return Dated(
+        true=frame["true"],
+        possible=frame["date"],
+        at_floor=frame["floor"],
+        floors=held,
+        n_undated=n_undated,
+        n_implausible=values.len() - n_undated - known.len(),
+    )
+
+
+def _crowded(known: pl.Series) -> list[dt.datetime]:
+    """Find the seconds that hold more cards than can have been made in them.
+
+    They hold at least 20 cards, 5 % of all dates, and more than the minute on either side of them
+    together: a script that makes hundreds of models goes on for minutes. Midnight is no second but
+    a date without a time. Where no date has a time, or none has seconds, many cards share a day or
+    a minute by right, and only that of the Hub's floor is looked at.
+    """
+    units = {
+        "1d": dt.timedelta(days=30),
+        "1m": dt.timedelta(hours=1),
+        "1s": dt.timedelta(minutes=1),
+    }
+    unit = next((unit for unit in units if (known == known.dt.truncate(unit)).all()), "1s")
+    sizes = known.dt.truncate(unit).alias("at").value_counts(name="n").sort("at")
+    least = max(_CROWD, math.ceil(_CROWD_SHARE * known.len()))
+    at = pl.col("at")
+    crowds = sizes.filter(pl.col("n") >= least).sort("n", "at", descending=[True, False])
+    if unit == "1s":
+        crowds = crowds.filter(at != at.dt.truncate("1d"))
+    else:
+        crowds = crowds.filter(at == pl.lit(FLOORS[0]).dt.truncate(unit))
+    found: list[dt.datetime] = []
+    for when, n in crowds.iter_rows():
+        near = at.is_between(when - units[unit], when + units[unit]) & ~at.is_in([when, *found])
+        if n > sizes.filter(near)["n"].sum():
+            found.append(when)
+    return found
+
+
+def with_period(cards: Any, *, every: str = "1y", column: str = "created_at") -> Any:
+    """Add the period of each card's date, so that counts can be made ``by="period"``.
+
+    Parameters
+    ----------
+    cards : frame
+        With `column`, dates or instants; those without a time zone are UTC.
+    every : str
+        Length of a period: a number and ``d``, ``w``, ``mo``, ``q`` or ``y``.
+    column : str
+        ``"created_at"`` or ``"last_modified"``, for example.
+
+    Returns
+    -------
+    pl.DataFrame or pl.LazyFrame
+        A lazy frame where `cards` is lazy, with these columns added:
+
+        - ``period`` (date): the first day of the period. Null where there is no date or one that
+          cannot be (before 2016, or later than tomorrow), and where the date is a floor, since the
+          true period is unknown;
+        - ``at_floor`` (bool): whether the date is a floor: one of the two instants that the Hub
+          gave to everything older, 2022-03-02T23:29:04Z and :05Z, or, of ``created_at``, another
+          second in which more cards are dated than can have been made (see Notes); null where
+          there is no date or one that cannot be.
+
+    Raises
+    ------
+    MissingColumn
+        The cards have no such column.
+    CardlabError
+        `every` is not a period, or `column` holds no dates.
+
+    Notes
+    -----
+    A second is a floor if at least 20 cards and 5 % of all dates lie in it, more than in the
+    minute before and after it together. On the Hub no other second holds more than six cards, and
+    a script that makes many models goes on for longer. Dates without a time of day are not
+    touched, unless the day of the Hub's floor holds more than the sixty days around it.
+
+    Examples
+    --------
+    ``class_counts(with_period(cards, every="1q"), by="period")``: its group null has the cards
+    that are left out of all periods; ``at_floor`` tells them apart.
+    """
+    check_every(every)
+    require(cards, column)
+    frame = cards if isinstance(cards, (pl.DataFrame, pl.LazyFrame)) else to_lazy_polars(cards)
+    check_dates(frame.lazy().collect_schema()[column], column)
+
+    def periods(values: pl.Series) -> pl.Series:
+        dated = judge(values, crowds=column == "created_at")
+        period = dated.true.dt.truncate(every).dt.date()
+        return pl.DataFrame({"period": period, "at_floor": dated.at_floor}).to_struct()
+
+    layout = pl.Struct({"period": pl.Date, "at_floor": pl.Boolean})
+    return frame.with_columns(
+        pl.col(column).map_batches(periods, return_dtype=layout).struct.unnest()
+    )
+
+
+def growth(cards: Any, *, every: str = "1mo", by: str | None = None) -> pl.DataFrame:
+    """Count new and all cards by period.
+
+    Parameters
+    ----------
+    cards : frame
+        With ``created_at``: dates or instants, without a time zone in UTC.
+    every : str
+        Length of a period: a number and ``d``, ``w``, ``mo``, ``q`` or ``y``.
+    by : str, optional
+        A column to group by. With a list column a card counts in each of its groups; without a
+        value it is in the group null.
+
+    Returns
+    -------
+    pl.DataFrame
+        With `by` first ``group`` (null: not declared), then ``period`` (start, UTC), ``n_new``,
+        ``n_total`` (cumulative), ``at_floor`` (cards of ``n_new`` at a floor, see
+        :func:`with_period`: not their true date), and the same on all rows ``n_implausible``,
+        ``n_undated`` (cards left out: their date cannot be, before 2016 or later than tomorrow; or
+        they have none) and ``floors`` (list of the instants of the cards at a floor). Every period
+        from the first to the last is there.
+
+    Raises
+    ------
+    MissingColumn, NoFigure
+        There is no ``created_at``, or none of its values is the date of a card.
+    CardlabError
+        `every` is not a period, or ``created_at`` holds no dates.
+    """
+    require(cards, "created_at", *([by] if by else []))
+    check_every(every)
+    columns = [nw.col("created_at").alias(_DATE), *([nw.col(by).alias(_VALUE)] if by else [])]
+    rows = collect(lazy(cards).select(*columns))
+    check_dates(rows.schema[_DATE], "created_at")
+    dated = judge(rows[_DATE])
+    if not dated.possible.count():
+        raise NoFigure(
+            f"none of the {rows.height:,} cards has a creation date: {dated.n_undated:,} have "
+            f"none, {dated.n_implausible:,} have one that cannot be."
+        )
+    period = dated.possible.dt.truncate(every).alias("period")
+    rows = rows.drop(_DATE).with_columns(period, dated.at_floor.alias("at_floor"))
+    rows = rows.drop_nulls("period")
+    names = ["group"] if by else []
+    if by:
+        rows = collect(one_row_per_item(lazy(rows), _VALUE))
+        rows = rows.with_columns(pl.col(_VALUE).cast(pl.String).alias("group"))
+    counted = rows.group_by(*names, "period").agg(
+        pl.len().cast(pl.Int64).alias("n_new"), pl.col("at_floor").sum().cast(pl.Int64)
+    )
+    ends = pl.col("period")
+    periods = counted.select(pl.datetime_range(ends.min(), ends.max(), every, time_unit="us"))
+    grid = counted.select("group").unique().join(periods, how="cross") if by else periods
+    grown = grid.join(counted, on=[*names, "period"], how="left", nulls_equal=True)
+    grown = grown.with_columns(pl.col("n_new", "at_floor").fill_null(0))
+    grown = grown.sort(*names, "period", nulls_last=True)
+    total = pl.col("n_new").cum_sum()
+    return grown.select(
+        *names,
+        "period",
+        "n_new",
+        (total.over("group") if by else total).alias("n_total"),
+        "at_floor",
+        *dated.columns("n_implausible", "n_undated"),
+    )
+
+
+def share_trends(cards: Any, *, column: str, every: str = "1y", top: int = 8) -> pl.DataFrame:
+    """Give the share of new cards with each value of a column, period by period.
+
+    Parameters
+    ----------
+    cards : frame
+        With ``created_at`` and `column`; only these two are read.
+    column : str
+        Strings or lists of strings: ``license_class`` (:func:`with_licenses`),
+        ``language_codes`` (:func:`with_languages`), ``pipeline_tag``. In a list column a card is
+        in each of its values, so that shares may add to more than 1.
+    every : str
+        Length of a period: a number and ``d``, ``w``, ``mo``, ``q`` or ``y``.
+    top : int
+        The values on most of the cards that are counted here; the others are put together.
+
+    Returns
+    -------
+    pl.DataFrame
+        A row for each value and period, from the first period to the last: ``value`` (str, null
+        for the last two of :data:`PARTS`), ``part`` (``value``; ``other values``: cards with any
+        value beyond the `top`; ``not declared``: cards without a value), ``period`` (date, its
+        first day), ``n_cards`` (new cards), ``n_period`` (all new cards of the period),
+        ``card_share`` (0-1, of ``n_period``; null in a period without cards), ``share_low``,
+        ``share_high`` (its 95 % Wilson interval), and the same on all rows: ``n_values`` (values
+        on any card), ``n_at_floor``, ``n_undated``, ``n_implausible`` (cards left out, see below)
+        and ``floors`` (list of the instants of the cards at a floor). Most cards first, then by
+        name, the other parts last; each by period.
+
+    Raises
+    ------
+    MissingColumn, NoFigure
+        The cards have no ``created_at`` or no such column, or no card has a true date.
+    CardlabError
+        `every` is not a period, or an argument is out of range.
+
+    Notes
+    -----
+    Left out are cards without a date, with one that cannot be, and those at a floor: their true
+    period is unknown (:func:`with_period` says what these are). The last period may not be over;
+    shares stand that, numbers do not.
+    """
+    at_least(top, 1, name="top")
+    check_every(every)
+    require(cards, "created_at", column)
+    columns = (nw.col("created_at").alias(_DATE), nw.col(column).alias(_VALUE))
+    rows = collect(lazy(cards).select(*columns))
+    check_dates(rows.schema[_DATE], "created_at")
+    dated = judge(rows[_DATE])
+    starts = dated.true.dt.truncate(every).dt.date().alias(_PERIOD)
+    if not starts.count():
+        raise dated.none_is_true()
+    true = rows.select(_VALUE, starts).drop_nulls(_PERIOD)
+    periods = true.group_by(_PERIOD).agg(pl.len().cast(pl.Int64).alias("n_period"))
+    values = count_values(true.lazy(), _VALUE)["value"]
+    return _rows(true.lazy(), periods, values, top, every).with_columns(
+        pl.lit(len(values), pl.Int64).alias("n_values"),
+        *dated.columns("n_at_floor", "n_undated", "n_implausible"),
+    )
+
+
+def _rows(
+    dated: pl.LazyFrame, periods: pl.DataFrame, values: pl.Series, top: int, every: str
+) -> pl.DataFrame:
+    """Count the largest values, the others together and the cards without any, by period."""
+    # a mark before each name, so that no name is taken for "all others"
+    shown = {name: f"={name}" for name in values.head(top)}
+    counts = count_values(dated, _VALUE, by=_PERIOD, rename=lambda name: shown.get(name, "others"))
+    kinds = [*shown.values(), *(["others"] if len(values) > top else []), "none"]
+    none = counts.unique(_PERIOD).select(_PERIOD, "n_declared")
+    ends = pl.col(_PERIOD)
+    spanned = periods.select(pl.date_range(ends.min(), ends.max(), every))
+    grid = spanned.join(periods, on=_PERIOD, how="left").join(none, on=_PERIOD, how="left")
+    grid = grid.with_columns(pl.col("n_period", "n_declared").fill_null(0))
+    kind = pl.DataFrame({"kind": kinds}).with_row_index("place")
+    cells = counts.select(_PERIOD, pl.col("value").alias("kind"), "n_cards")
+    table = (
+        kind.join(grid, how="cross")
+        .join(cells, on=[_PERIOD, "kind"], how="left")
+        .with_columns(
+            pl.when(pl.col("kind") == "none")
+            .then(pl.col("n_period") - pl.col("n_declared"))
+            .otherwise(pl.col("n_cards").fill_null(0))
+            .alias("n_cards")
+        )
+        .sort("place", _PERIOD)
+    )
+    low, high = wilson(table["n_cards"].to_numpy(), table["n_period"].to_numpy())
+    n_period = pl.when(pl.col("n_period") > 0).then("n_period")
+    part = {"others": PARTS[1], "none": PARTS[2]}
+    is_value = pl.col("kind").str.starts_with("=")
+    return table.select(
+        pl.when(is_value).then(pl.col("kind").str.slice(1)).alias("value"),
+        pl.when(is_value)
+        .then(pl.lit(PARTS[0]))
+        .otherwise(pl.col("kind").replace(part))
+        .alias("part"),
+        pl.col(_PERIOD).alias("period"),
+        "n_cards",
+        "n_period",
+        (pl.col("n_cards") / n_period).alias("card_share"),
+        pl.Series("share_low", np.asarray(low), dtype=pl.Float64).fill_nan(None),
+        pl.Series("share_high", np.asarray(high), dtype=pl.Float64).fill_nan(None),
+    )
+
+
+def doubling_time(
+    cards: Any,
+    *,
+    origin: str | dt.date | None = None,
+    start: str | dt.date | None = None,
+    end: str | dt.date | None = None,
+    every: str = "1w",
+    n_boot: int = 1000,
+    random_state: int = 0,
+) -> pl.DataFrame:
+    """Say how many weeks a corpus takes to double, from a straight line through its log count.
+
+    Parameters
+    ----------
+    cards : frame
+        With ``created_at``, of which only that column is read (dates or instants; without a time
+        zone in UTC). Polars, or any that narwhals knows.
+    origin : str, date or datetime, optional
+        The first cut-off; the others follow every `every`. Default: the start of the period of
+        the oldest card (weeks start on Monday). An instant without a time zone is in UTC.
+    start, end : str, date or datetime, optional
+        The first and the last cut-off that the line may be fitted to, both inclusive. The last
+        one is never later than the first cut-off after the newest card, which is the default:
+        the cards of a last, unfinished period count. Give `end` to leave that period out. `start`
+        is by default the first cut-off; of a corpus that begins in the four weeks after the Hub's
+        floor and goes on for two years or more, a year after the floor (see Notes).
+    every : str
+        Length of a period: a number and ``d``, ``w``, ``mo``, ``q`` or ``y``.
+    n_boot : int, default 1000
+        Bootstrap samples of the interval, at least 1.
+    random_state : int, default 0
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row: ``rate`` (growth of the natural log of the count per period; the count grows by
+        ``exp(rate) - 1`` a period), ``doubling_weeks`` (``ln 2 / rate`` periods, in weeks; a
+        period has its mean length over the fit), ``low``, ``high`` (95 % interval of
+        ``doubling_weeks``; ``high`` is null where no growth at all lies within it),
+        ``n_periods`` (cut-offs in the fit), ``n_cards`` (cards before the last of them),
+        ``n_at_floor`` (cards left out because their date is a floor, see :func:`with_period`),
+        ``n_null`` (left out without a date), ``n_implausible`` (left out with one that cannot be),
+        ``floors`` (list of the instants of the cards at a floor).
+
+    Raises
+    ------
+    MissingColumn, NoFigure
+        There is no ``created_at``; no card has a true date, or fewer than half have a date at all;
+        fewer than three cut-offs have cards before them; or the count does not double between
+        them, or not exponentially: the line misses it by more than a factor of 2 at some cut-off,
+        or the last doubling time brought less than a third or more than two thirds of the cards
+        (half, if it doubles so fast).
+    CardlabError
+        An argument is not what it must be.
+
+    Notes
+    -----
+    Least squares on the natural log of the cumulative count: the number of cards created strictly
+    before each cut-off. Cut-offs without any card before them are left out. This is the method of
+    W. Liang and others, "What's documented in AI? Systematic analysis of 32K AI model cards"
+    (arXiv 2402.05160), whose figure is
+    ``doubling_time(cards, origin="2018-11-01", start="2020-04-30", every="1w")``.
+
+    The interval is a circular block bootstrap of the residuals (blocks of the square root of the
+    number of cut-offs, rounded up; residuals scaled by ``sqrt(n / (n - 2))``), percentiles of the
+    rate, widened where needed to hold the estimate. Neighbouring points of a cumulative count
+    share almost all their cards, so resampling them one by one would give far too narrow an
+    interval. It is about the line through these cut-offs; bends that are longer than a block are
+    not in it.
+
+    On listings of today's Hub all cards older than the floor are left out, so that the count
+    starts near zero there and rises too steeply at first: hence the default of `start`.
+    """
+    fit = fit_growth(
+        cards,
+        origin=origin,
+        start=start,
+        end=end,
+        every=every,
+        n_boot=n_boot,
+        random_state=random_state,
+    )
+    return fit.table()
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The line through the log counts: figures of the result, all cut-offs, and the band."""
+
+    figures: dict[str, Any]
+    cuts: pl.Series
+    counts: Any
+    kept: Any
+    slopes: tuple[float, float, float]
+    dated: Dated
+
+    def table(self) -> pl.DataFrame:
+        """Give the figures as a frame of one row."""
+        found = pl.DataFrame(self.figures, schema_overrides={"high": pl.Float64})
+        return found.with_columns(self.dated.columns("n_implausible"))
+
+
+def fit_growth(
+    cards: Any,
+    *,
+    origin: str | dt.date | None,
+    start: str | dt.date | None,
+    end: str | dt.date | None,
+    every: str,
+    n_boot: int,
+    random_state: int,
+) -> Fit:
+    """Fit the line of :func:`doubling_time`."""
+    check_every(every)
+    at_least(n_boot, 1, name="n_boot")
+    at_least(random_state, 0, name="random_state")
+    bounds = {
+        name: None if value is None else _instant(value, name)
+        for name, value in (("origin", origin), ("start", start), ("end", end))
+    }
+    dated = _half_dated(cards)
+    dates = dated.true.drop_nulls().sort()
+    if bounds["start"] is None:
+        bounds["start"] = _after_floor(dates)
+    cuts = _cut_offs(dates, every, **bounds)
+    every_count = dates.search_sorted(cuts, side="left").to_numpy().astype(np.int64)
+    kept = every_count > 0
+    for bound, inside in ((bounds["start"], cuts.__ge__), (bounds["end"], cuts.__le__)):
+        if bound is not None:
+            kept &= inside(bound).to_numpy()
+    position = np.flatnonzero(kept)
+    counts = every_count[kept]
+    _check_growth(counts, cuts, dates)
+    length = (cuts[int(position[-1])] - cuts[int(position[0])]) / _WEEK
+    weeks = length / (position[-1] - position[0])
+    # of consecutive cut-offs only the first can be without cards, so that positions have no gaps
+    rate, low, high = _slope(np.log(counts), n_boot, random_state)
+    _check_exponential(counts, rate, weeks, cuts.filter(pl.Series(kept)))
+    figures = {
+        "rate": rate,
+        "doubling_weeks": math.log(2) / rate * weeks,
+        "low": math.log(2) / high * weeks,
+        "high": math.log(2) / low * weeks if low > 0 else None,
+        "n_periods": counts.size,
+        "n_cards": int(counts[-1]),
+        "n_at_floor": dated.n_at_floor,
+        "n_null": dated.n_undated,
+    }
+    return Fit(figures, cuts, every_count, kept, (rate, low, high), dated)
+
+
+def _instant(value: Any, name: str) -> dt.datetime:
+    """Give the instant of a date, a datetime or ISO 8601 text; without a zone it is in UTC."""
+    found = value
+    if isinstance(value, str):
+        try:
+            found = dt.datetime.fromisoformat(value)
+        except ValueError:
+            found = None
+    if isinstance(found, dt.date) and not isinstance(found, dt.datetime):
+        found = dt.datetime(found.year, found.month, found.day)
+    if not isinstance(found, dt.datetime):
+        raise CardlabError(
+            f"{name} must be a date, a datetime or text like '2020-04-30', not {value!r}."
+        )
+    return found.astimezone(dt.UTC) if found.tzinfo else found.replace(tzinfo=dt.UTC)
+
+
+def _half_dated(cards: Any) -> Dated:
+    """Judge the creation dates of cards of which at least half have one, and some a true one."""
+    require(cards, "created_at")
+    values = collect(lazy(cards).select("created_at"))["created_at"]
+    check_dates(values.dtype, "created_at")
+    dated = judge(values)
+    if not dated.true.count():
+        raise dated.none_is_true()
+    if 2 * dated.possible.count() < values.len():
+        raise NoFigure(
+            f"only {dated.possible.count():,} of the {values.len():,} cards have a creation date: "
+            "their growth need not be that of the corpus. Filter to cards that are dated, if they "
+            "are what you mean."
+        )
+    return dated
+
+
+def _after_floor(dates: pl.Series) -> dt.datetime | None:
+    """Give a start where the count begins near 0 at the floor, as all that is older is left out."""
+    begins_there = dt.timedelta(0) <= dates[0] - FLOORS[0] <= 4 * _WEEK
+    lasts = dates[-1] - FLOORS[0] >= 2 * _YEAR
+    return FLOORS[0] + _YEAR if begins_there and lasts else None
+
+
+def _cut_offs(
+    dates: pl.Series,
+    every: str,
+    *,
+    origin: dt.datetime | None,
+    start: dt.datetime | None,
+    end: dt.datetime | None,
+) -> pl.Series:
+    """Give the cut-offs from the origin to the first one after the newest card."""
+    if start and end and start > end:
+        raise CardlabError(f"start must not be later than end: {start:%Y-%m-%d}, {end:%Y-%m-%d}.")
+    newest = pl.lit(dates[-1], INSTANT)
+    first = pl.lit(origin, INSTANT) if origin else pl.lit(dates[0], INSTANT).dt.truncate(every)
+    # two periods, as months differ in length: the next cut-off can be more than one away
+    last = newest.dt.offset_by(every).dt.offset_by(every)
+    cuts = pl.select(pl.datetime_range(first, last, every, time_unit="us")).to_series()
+    return cuts.head(int(cuts.search_sorted(dates[-1], side="right")) + 1)
+
+
+def _check_growth(counts: np.ndarray, cuts: pl.Series, dates: pl.Series) -> None:
+    """Raise NoFigure where no line can be fitted, and say what there is."""
+    grid = (
+        f"cut-offs from {cuts[0]:%Y-%m-%d} to {cuts[-1]:%Y-%m-%d}" if cuts.len() else "no cut-off"
+    )
+    spread = f"{dates.len():,} dated cards, {dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}"
+    if counts.size < MIN_PERIODS:
+        raise NoFigure(
+            f"a doubling time needs at least {MIN_PERIODS} cut-offs with cards before them, and "
+            f"there are {counts.size} within start and end ({grid}; {spread}). Choose a shorter "
+            "period, an earlier origin or start, or a later end."
+        )
+    if counts[0] == counts[-1]:
+        raise NoFigure(
+            f"the corpus does not grow within start and end: it has {counts[0]:,} cards at each of "
+            f"{counts.size} cut-offs ({spread})."
+        )
+
+
+def _check_exponential(counts: np.ndarray, rate: float, weeks: float, cuts: pl.Series) -> None:
+    """Raise NoFigure where the count did not double, or not as the line through its log says."""
+    log, n = np.log(counts), counts.size
+    said = f"from {cuts[0]:%Y-%m-%d} to {cuts[-1]:%Y-%m-%d}"
+    if counts[-1] < 2 * counts[0]:
+        raise NoFigure(
+            f"the corpus did not double {said}: it grew from {counts[0]:,} to {counts[-1]:,} "
+            "cards. A doubling time would be a guess at the future."
+        )
+    doubling = math.log(2) / rate
+    said = (
+        f"the corpus did not grow exponentially {said}. A line through the log of its counts would "
+        f"have it double every {doubling * weeks:.1f} weeks, but "
+    )
+    advice = ". Give a start and an end between which its growth is steady."
+    before = np.interp(max(n - 1 - doubling, 0), np.arange(n), log)
+    recent = -math.expm1(before - log[-1])
+    if not 1 / 3 <= recent <= 2 / 3:
+        raise NoFigure(
+            f"{said}{recent:.0%} of the cards came in the last so many weeks, where half of them "
+            f"should have{advice}"
+        )
+    missed = log - log.mean() - rate * (np.arange(n) - (n - 1) / 2)
+    worst = int(np.abs(missed).argmax())
+    factor = math.exp(abs(missed[worst]))
+    if factor > 2:
+        raise NoFigure(
+            f"{said}at {cuts[worst]:%Y-%m-%d} the line is off by a factor of {factor:.1f}{advice}"
+        )
+
+
+def _slope(y: np.ndarray, n_boot: int, random_state: int) -> tuple[float, float, float]:
+    """Fit a line to equally spaced values: its slope, and the 95 % interval of the slope."""
+    n = y.size
+    x = np.arange(n) - (n - 1) / 2
+    weight = x / (x @ x)
+    centred = y - y.mean()
+    slope = float(weight @ centred)
+    residual = (centred - slope * x) * math.sqrt(n / (n - 2))
+    size = math.ceil(math.sqrt(n))
+    n_blocks = math.ceil(n / size)
+    # what the block of residuals that begins at s adds to the slope where it stands at place b
+    blocks = residual[(np.arange(n)[:, None] + np.arange(size)) % n]
+    places = np.pad(weight, (0, n_blocks * size - n)).reshape(n_blocks, size)
+    adds = places @ blocks.T
+    begins = np.random.default_rng(random_state).integers(n, size=(n_boot, n_blocks))
+    slopes = slope + adds[np.arange(n_blocks), begins].sum(axis=1)
+    low, high = np.quantile(slopes, [0.025, 0.975])
+    return slope, min(float(low), slope), max(float(high), slope)
+
+
+def growth_fit(
+    cards: Any,
+    *,
+    origin: str | dt.date | None = None,
+    start: str | dt.date | None = None,
+    end: str | dt.date | None = None,
+    every: str = "1w",
+    n_boot: int = 1000,
+    random_state: int = 0,
+) -> pl.DataFrame:
+    """Give the cumulative count at each cut-off beside the line that a doubling time comes from.
+
+    Parameters
+    ----------
+    cards, origin, start, end, every, n_boot, random_state
+        As in :func:`doubling_time`.
+
+    Returns
+    -------
+    pl.DataFrame
+        A row for each cut-off that has cards before it, in their order: ``cut_off`` (instant,
+        UTC), ``n_total`` (cards created strictly before it), ``in_fit`` (bool), ``fitted``,
+        ``fitted_low``, ``fitted_high`` (cards; the line, and the lines through the same centre
+        with the ends of the slope's 95 % interval; null outside the fit), then the columns of
+        :func:`doubling_time`, the same on all rows.
+
+    Raises
+    ------
+    MissingColumn, NoFigure, CardlabError
+        As in :func:`doubling_time`.
+
+    Notes
+    -----
+    The band is that of the rate, not of the height of the line: all its lines meet in the middle.
+    """
+    fit = fit_growth(
+        cards,
+        origin=origin,
+        start=start,
+        end=end,
+        every=every,
+        n_boot=n_boot,
+        random_state=random_state,
+    )
+    log = np.log(fit.counts[fit.kept])
+    x = np.arange(log.size) - (log.size - 1) / 2
+    lines = {"fitted": fit.slopes[0], "fitted_low": fit.slopes[1], "fitted_high": fit.slopes[2]}
+    columns: dict[str, Any] = {"cut_off": fit.cuts, "n_total": fit.counts, "in_fit": fit.kept}
+    for name, slope in lines.items():
+        height = np.full(fit.counts.size, np.nan)
+        height[fit.kept] = np.exp(log.mean() + slope * x)
+        columns[name] = height
+    # the steepest line is the lowest one before the middle
+    band = [pl.min_horizontal("fitted_low", "fitted_high").alias("fitted_low")]
+    band += [pl.max_horizontal("fitted_low", "fitted_high").alias("fitted_high")]
+    return (
+        pl.DataFrame(columns)
+        .with_columns(pl.col("fitted", "fitted_low", "fitted_high").fill_nan(None))
+        .with_columns(band)
+        .filter(pl.col("n_total") > 0)
+        .join(fit.table(), how="cross")
+    )
