@@ -41,7 +41,8 @@ TASKS = {"pairs": PAIRS}
 @PAIRS.way("cardlab", "cardlab.tags", "scipy.special", "narwhals.stable.v2")
 def with_cardlab(data: Data) -> Pairs:
     path, top = data
-    found = cl.cooccurrence(pl.scan_parquet(path), top=top, min_cards=MIN_CARDS)
+    scanned = pl.scan_parquet(path)
+    found = cl.cooccurrence(scanned, kinds=KINDS, top=top, min_cards=MIN_CARDS)
     return found.select("tag_a", "tag_b", "n_cards").iter_rows()
 
 

@@ -79,7 +79,7 @@ def test_real_counts_and_pairs_equal_plain_python(data, name):
     assert dict(found.select("tag", "n_cards").rows()) == counts
     top = {tag for tag, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:200]}
     expected = {pair: n for pair, n in plain_pairs(cards, top).items() if n >= 5}
-    together = cl.cooccurrence(cards)
+    together = cl.cooccurrence(cards, kinds=KINDS)
     assert {
         (a, b): n for a, b, n in together.select("tag_a", "tag_b", "n_cards").rows()
     } == expected
@@ -207,7 +207,8 @@ def test_all_pairs_of_the_real_cards_stay_below_4_gib(data):
     """One card has 4,045 tags; the peak is that of a process of its own."""
     code = (
         "import cardlab as cl, resource, sys;"
-        "found = cl.cooccurrence(cl.scan_cards(sys.argv[1]), top=None, min_cards=1);"
+        "found = cl.cooccurrence(cl.scan_cards(sys.argv[1]), kinds=cl.tags.KINDS, top=None,"
+        " min_cards=1);"
         "print(found.height, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     source = str(data / "model_cards.seed.parquet")

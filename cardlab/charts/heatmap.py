@@ -11,6 +11,7 @@ import polars as pl
 
 from ..schema import NoFigure, at_least, one_of, shorten
 from ..tags import KINDS, with_tag_kinds
+from ..tags.communities import findings
 from .base import DIVERGING, INK, clean, finish, need, tooltips, values
 
 _MEASURES = {"npmi": "NPMI", "lift": "lift", "jaccard": "Jaccard", "n_cards": "cards with both"}
@@ -48,7 +49,8 @@ def plot_cooccurrence(
     alt.Chart
         Two drop-downs: what the colour shows (NPMI, lift, Jaccard, cards with both), and of
         which kind the tags of the rows are. NPMI and lift are blue above and brown below chance.
-        Empty cells are pairs that `pairs` does not have: never, or on too few cards, together.
+        Empty cells are pairs that `pairs` does not have (never, or on too few cards, together),
+        and those that follow from one another by how tags are made.
 
     Raises
     ------
@@ -61,6 +63,7 @@ def plot_cooccurrence(
     one_of(measure, _MEASURES, name="measure")
     if communities is not None:
         need(communities, "tag", "community", "label", made_by="tag_communities")
+    n_pairs, pairs = pairs.height, findings(pairs)
     if not pairs.height:
         raise NoFigure("no two tags are together on enough cards.")
     sizes = _tag_sizes(pairs)
@@ -79,7 +82,8 @@ def plot_cooccurrence(
         subtitle=[
             f"{len(order)} most frequent of {sizes.height:,} tags in pairs; {inside.height:,} of "
             f"{len(order) * (len(order) - 1) // 2:,} pairs are on enough of {total:,} cards",
-            "Beneath: the measure that is shown, and the kind of the rows. Empty: too few cards",
+            "Beneath: the measure that is shown, and the kind of the rows. Empty: too few cards, "
+            f"or tags that follow from one another ({n_pairs - pairs.height:,} pairs)",
         ],
         description=(
             f"Heatmap of {len(order)} by {len(order)} tags, tags that go together side by side. "

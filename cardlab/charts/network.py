@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from ..schema import NoFigure, at_least
+from ..tags.communities import edges as beyond_chance
 from .base import CATEGORIES, FAINT, INK, clean, finish, need, tooltips, values
 
 _WIDTH, _HEIGHT = 760, 560
@@ -48,7 +49,8 @@ def plot_network(
     Returns
     -------
     alt.LayerChart
-        Size: number of cards; width of an edge: NPMI. Where a point stands is computed here,
+        Size: number of cards; width of an edge: NPMI; the legend has the numbers of the groups
+        as in `communities`. Where a point stands is computed here,
         once: it means no more than that joined tags are near each other. Labels that would
         cover another are left out, rarest tags first; every point names itself on hover.
 
@@ -63,11 +65,11 @@ def plot_network(
     if not communities.height:
         raise NoFigure("no two tags go together beyond chance, so there are no communities.")
     kept = communities.sort(["n_cards", "tag"], descending=[True, False]).head(top)
-    edges = pairs.filter(
-        pl.col("tag_a").is_in(kept["tag"].to_list()) & pl.col("tag_b").is_in(kept["tag"].to_list()),
-        pl.col("npmi") > 0,
-        pl.col("q_value") < q_value,
-    ).sort(["npmi", "tag_a", "tag_b"], descending=[True, False, False])
+    ends = kept["tag"].implode()
+    edges = pairs.join(beyond_chance(pairs, q_value=q_value), on=["tag_a", "tag_b"], how="semi")
+    edges = edges.filter(pl.col("tag_a").is_in(ends) & pl.col("tag_b").is_in(ends)).sort(
+        ["npmi", "tag_a", "tag_b"], descending=[True, False, False]
+    )
     n_edges, edges = edges.height, edges.head(_MAX_EDGES)
     nodes = _labelled(_placed(kept, edges, random_state))
     chart = alt.layer(*_layers(clean(nodes), clean(_ends(edges, nodes)))).resolve_scale(
@@ -76,19 +78,20 @@ def plot_network(
     total = round(pairs["n_cards"][0] / pairs["support"][0])
     cut = f"; the {edges.height:,} strongest edges" if n_edges > edges.height else ""
     first = nodes.row(0, named=True)
-    n_groups = communities["community"].n_unique()
+    shown, groups = (frame["community"].n_unique() for frame in (kept, communities))
+    n_groups = f"{groups:,} groups" if shown == groups else f"{shown:,} of {groups:,} groups"
     return finish(
         chart.properties(width=_WIDTH, height=_HEIGHT),
         title="Which tags go together, in groups",
         subtitle=[
-            f"{kept.height:,} most frequent of {communities.height:,} tags in {n_groups:,} groups; "
+            f"{kept.height:,} most frequent of {communities.height:,} tags, in {n_groups}; "
             f"{total:,} cards",
             f"Edge: {n_edges:,} of {kept.height * (kept.height - 1) // 2:,} pairs go together "
             f"beyond chance (q < {q_value:g}), wider by NPMI{cut}",
         ],
         description=(
-            f"Network of {kept.height} tags with {edges.height} edges, in "
-            f"{kept['community'].n_unique()} groups of tags that go together. Most frequent: "
+            f"Network of {kept.height} tags with {edges.height} edges, in {n_groups} of tags that "
+            "go together. Most frequent: "
             f"{first['tag']} on {first['n_cards']:,} cards, in the group {first['label']}."
         ),
     )
@@ -204,10 +207,8 @@ def _ends(edges: pl.DataFrame, nodes: pl.DataFrame) -> pl.DataFrame:
 
 
 def _layers(nodes: pl.DataFrame, ends: pl.DataFrame) -> list[Any]:
-    groups = nodes.unique("community").sort("community").head(_SHOWN_GROUPS)
-    named = [
-        f"{number + 1}  {label}" for number, label in groups.select("community", "label").rows()
-    ]
+    groups = nodes.unique("community", maintain_order=True).sort("community").head(_SHOWN_GROUPS)
+    named = [f"{number}  {label}" for number, label in groups.select("community", "label").rows()]
     of_group = dict(zip(groups["community"], named, strict=True))
     group = pl.col("community").replace_strict(of_group, default=_OTHERS, return_dtype=pl.String)
     nodes = nodes.with_columns(group.alias("group"))

@@ -29,8 +29,8 @@ def profile(cards: Any) -> pl.DataFrame:
         ``null_share`` (0-1 of all cards), ``n_unique`` (distinct values; of lists their distinct
         items; null for vectors and structs), ``length_min``, ``length_median``, ``length_max``
         (characters of strings, items of lists; null otherwise), ``examples`` (list of str: the
-        commonest values with their number of cards where there are few, else the first ones;
-        cut to 60 characters, control characters replaced).
+        commonest values with their number of cards where there are few, else the first different
+        ones; cut to 60 characters, control characters replaced).
 
     Notes
     -----

@@ -29,7 +29,7 @@ def tag_communities(
     ----------
     pairs : pl.DataFrame
         From :func:`cooccurrence`. Its pairs with a positive NPMI and a q-value below the bound
-        are the edges of a graph of tags.
+        are the edges of a graph of tags, but not those that are ``derived``.
     weight : {"npmi", "lift"}
         What an edge weighs. Lift gives pairs of rare tags more weight than NPMI does.
     q_value : float
@@ -134,13 +134,18 @@ def community_quality(
     return pl.DataFrame([row], schema_overrides=types)
 
 
+def findings(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Leave out the pairs that follow from one another by how tags are made."""
+    return pairs.filter(~pl.col("derived")) if "derived" in pairs.columns else pairs
+
+
 def edges(pairs: pl.DataFrame, *, weight: str = "npmi", q_value: float = 0.01) -> pl.DataFrame:
     """Give the pairs that are beyond chance: ``tag_a``, ``tag_b``, ``weight``; sorted by name."""
     require(pairs, "tag_a", "tag_b", "n_a", "n_b", "npmi", "lift", "q_value")
     one_of(weight, _WEIGHTS, name="weight")
     if not isinstance(q_value, (int, float)) or not 0 < q_value <= 1:
         raise CardlabError(f"q_value must be above 0 and at most 1, not {q_value!r}.")
-    beyond = pairs.filter((pl.col("npmi") > 0) & (pl.col("q_value") < q_value))
+    beyond = findings(pairs).filter((pl.col("npmi") > 0) & (pl.col("q_value") < q_value))
     return beyond.select("tag_a", "tag_b", pl.col(weight).alias("weight")).sort("tag_a", "tag_b")
 
 
@@ -175,4 +180,4 @@ def _runs(graph: Any, random_state: int, n_runs: int) -> list[tuple[float, list[
 def _sizes(pairs: pl.DataFrame) -> pl.DataFrame:
     """Give the cards of each tag in the pairs."""
     sides = [pairs.select(tag=f"tag_{side}", n_cards=f"n_{side}") for side in ("a", "b")]
-    return pl.concat(sides).unique("tag")
+    return pl.concat(sides).unique("tag", maintain_order=True)

@@ -28,6 +28,9 @@ KINDS = (
     "other prefix",
     "free",
 )
+#: What :func:`cooccurrence` leaves out unless it is asked for: the codes of one multilingual card
+#: make thousands of pairs, and what the Hub adds by itself is on nearly all cards.
+NOT_PAIRED = ("language", "hub", "region")
 _PREFIXES = ("license", "dataset", "arxiv", "base_model", "region")
 _NOT_PREFIXED = ("hub", "library", "task", "language", "free")
 
@@ -59,15 +62,18 @@ def tag_kind(tag: str) -> str:
         code of ISO 639) by the lists of ``data/tag_kinds.json``; ``other prefix`` for
         ``word:value``; else ``free``.
     """
-    prefix, colon, rest = tag.partition(":")
-    if colon and prefix in _PREFIXES:
+    prefix = tag.partition(":")[0]
+    if prefix in _PREFIXES and prefix != tag:
         return prefix
-    known = _known_tags().get(tag)
-    if known:
-        return known
-    if colon and rest and prefix.replace("_", "").replace("-", "").isalnum() and rest[:2] != "//":
-        return "other prefix"
-    return "free"
+    return _known_tags().get(tag) or ("other prefix" if parted(tag)[0] else "free")
+
+
+def parted(tag: str) -> tuple[str, str]:
+    """Part a tag into prefix and value: ``base_model:finetune:x`` is ``base_model`` and ``x``."""
+    prefix, _, rest = tag.partition(":")
+    if rest and prefix.replace("_", "").replace("-", "").isalnum() and rest[:2] != "//":
+        return prefix, rest.rpartition(":")[2]
+    return "", tag
 
 
 def with_tag_kinds(counts: pl.DataFrame, *, column: str = "tag", cards: Any = None) -> pl.DataFrame:

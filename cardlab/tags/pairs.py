@@ -11,13 +11,15 @@ import polars as pl
 from ..schema import CardlabError, at_least
 from .codes import Coded, encode
 from .counts import ranked
-from .kinds import checked_kinds, evidence, kinds_of
-from .variants import merged
+from .kinds import KINDS, NOT_PAIRED, checked_kinds, evidence, kinds_of, parted
+from .variants import folded, merged
 
 #: Pairs that one call counts or returns at most: beyond, memory is measured in tens of GiB.
 MAX_PAIRS_COUNTED = 500_000_000
 MAX_PAIRS_RETURNED = 20_000_000
 _CHUNK = 4_000_000
+#: Share of a tag's cards that have the other too, from which on it is said to follow from it.
+_FOLLOWS = 0.9
 
 
 def cooccurrence(
@@ -39,7 +41,10 @@ def cooccurrence(
     column : str
         As in :func:`tag_counts`.
     kinds : sequence of str, optional
-        Only tags of these kinds; see :func:`tag_kind`.
+        Only tags of these kinds; see :func:`tag_kind`. By default, of ``tags`` all but
+        ``language``, ``hub`` and ``region``: one multilingual card pairs hundreds of language
+        codes, and what the Hub adds by itself is on nearly all cards. All are ``KINDS`` of
+        ``cardlab.tags``.
     top : int or None
         Only the most frequent tags (ties by name); None takes all.
     min_cards : int
@@ -65,7 +70,9 @@ def cooccurrence(
           `min_cards` cards counted as p = 1;
         - with `families` also ``n_families``, ``family_share``, ``family_npmi`` and
           ``family_q_value``: the same where a family counts once, by its first card. Copies are
-          not independent, so these q-values are the ones to trust in a corpus with many copies.
+          not independent, so these q-values are the ones to trust in a corpus with many copies;
+        - ``derived`` (bool): the two follow from one another by how tags are made, so that their
+          meeting is no finding (see Notes). Communities, charts and the notebook leave them out.
 
         Highest NPMI first, then most cards, then names.
 
@@ -78,6 +85,11 @@ def cooccurrence(
 
     Notes
     -----
+    Derived are: tags with one prefix and one value (``base_model:x``, ``base_model:finetune:x``);
+    spellings of one word (``NeMo``, ``nemo``); and, where at least 90 % of the cards with one have
+    the other, a value with and without its prefix (``squad``, ``dataset:squad``) and a word with
+    what it is the prefix of (``diffusers``, ``diffusers:FluxPipeline``).
+
     A card with 4,000 tags has 8 million pairs and counts once for each, as any other card. Tags
     that are not among the `top`, or on fewer than `min_cards` cards, are dropped first: with
     ``top=200`` a card has 19,900 pairs at most. Pairs are counted in chunks of bounded size; if
@@ -86,6 +98,8 @@ def cooccurrence(
     at_least(min_cards, 1, name="min_cards")
     if top is not None:
         at_least(top, 2, name="top")
+    if kinds is None and column == "tags":
+        kinds = [kind for kind in KINDS if kind not in NOT_PAIRED]
     kinds = checked_kinds(kinds)
     cards = merged(cards, variants, column=column, families=families)
     beside = [] if kinds is None else evidence(cards, column)  # only kinds need it
@@ -108,10 +122,30 @@ def _table(coded: Coded, min_cards: int) -> pl.DataFrame:
     columns = _measures(key, n_both, coded.counts(), coded.n_cards)
     a, b = np.divmod(key, max(len(coded.names), 1))
     names = {"tag_a": coded.names.gather(a), "tag_b": coded.names.gather(b)}
-    found = pl.DataFrame(names | columns)
+    found = pl.DataFrame(names | columns | {"derived": _derived(names, columns)})
     if coded.is_first is not None:
-        found = found.with_columns(**_of_families(coded, key))
+        found = found.with_columns(**_of_families(coded, key)).select(
+            pl.exclude("derived"), "derived"
+        )
     return found.sort(["npmi", "n_cards", "tag_a", "tag_b"], descending=[True, True, False, False])
+
+
+def _derived(names: dict[str, pl.Series], columns: dict[str, Any]) -> Any:
+    """Mark the pairs whose tags follow from one another by how tags are made."""
+    tags = pl.concat(names.values()).unique().sort()
+    words: dict[str, int] = {"": -1}  # of separators only: like no other
+    rows = []
+    for tag in tags:
+        prefix, value = parted(tag)
+        rows.append([words.setdefault(folded(part), len(words)) for part in (prefix, value)])
+    prefix, value = np.array(rows, dtype=np.int64).reshape(-1, 2).T
+    a, b = (tags.search_sorted(side).to_numpy() for side in names.values())
+    same = (value[a] == value[b]) & (value[a] >= 0)
+    always = same & (prefix[a] == prefix[b])
+    one_prefix = (prefix[a] < 0) != (prefix[b] < 0)
+    head = ((prefix[a] < 0) & (value[a] == prefix[b])) | ((prefix[b] < 0) & (value[b] == prefix[a]))
+    follows = np.maximum(columns["confidence_ab"], columns["confidence_ba"]) >= _FOLLOWS
+    return always | (one_prefix & (same | head) & follows)
 
 
 def _of_families(coded: Coded, key: Any) -> dict[str, pl.Series]:
@@ -206,6 +240,7 @@ def _measures(key: Any, n_both: Any, counts: Any, total: int) -> dict[str, Any]:
         npmi = np.where(n_ab == total, 1.0, np.log(lift) / -np.log(support))
         npmi[n_ab == 0] = -1.0  # the limit: never together
         confidences = n_ab / n_a, n_ab / n_b
+        jaccard = n_ab / (n_a + n_b - n_ab)
     p_value = chdtrc(1, _g_statistic(n_ab, n_a, n_b, total))
     return {
         "n_cards": n_both,
@@ -216,7 +251,7 @@ def _measures(key: Any, n_both: Any, counts: Any, total: int) -> dict[str, Any]:
         "confidence_ba": confidences[1],
         "lift": lift,
         "leverage": support - (n_a / total) * (n_b / total),
-        "jaccard": n_ab / (n_a + n_b - n_ab),
+        "jaccard": jaccard,
         "npmi": np.clip(npmi, -1.0, 1.0),
         "p_value": p_value,
         "q_value": _benjamini_hochberg(p_value, len(counts) * (len(counts) - 1) // 2),
