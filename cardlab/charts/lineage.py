@@ -104,7 +104,8 @@ def _heatmap(compared: pl.DataFrame, changes: pl.DataFrame, title: str | None, t
         compared = compared.with_columns(pl.col(name).list.join(", ") for name in ends)
     words = _words(compared)
     is_class = words is _CLASS_WORDS
-    cells = clean(compared.group_by(*ends, "change").agg(pl.col("n_edges").sum()))
+    cells = compared.group_by(*ends, "change").agg(pl.col("n_edges").sum())
+    cells = clean(cells.sort(*ends, "change"))
     order = [_ranked(cells, name, is_class, top) for name in ends]
     n_row = pl.col("n_edges").sum().over("parent_value")
     cells = cells.with_columns(
@@ -171,7 +172,8 @@ def _bars(compared: pl.DataFrame, changes: pl.DataFrame, title: str | None) -> A
             "row"
         ),
     ).with_columns(pl.format("{} (of {})", "row", "n_declared").alias("row"))
-    order = shown.sort("n_declared", descending=True)["row"].unique(maintain_order=True).to_list()
+    order = shown.sort("n_declared", "row", descending=[True, False])["row"]
+    order = order.unique(maintain_order=True).to_list()
     words = _words(compared)
     found = set(shown["change"])
     changed = [words.get(change, change) for change in _COMPARED if change in found]

@@ -122,7 +122,7 @@ def _intervals(shown: pl.DataFrame) -> str:
 
 def _most_varied(shown: pl.DataFrame) -> str:
     """Name the most varied group that is more than one card."""
-    own = shown.filter(~pl.col("led")).sort("hill_1", descending=True)
+    own = shown.filter(~pl.col("led")).sort("hill_1", descending=True, maintain_order=True)
     n_led = shown.height - own.height
     led = f" Led by one card: {n_led:,} of {shown.height:,}." if n_led else ""
     if not own.height:

@@ -124,7 +124,10 @@ def _done(census: Census, standard: str, *, metadata: bool) -> pl.DataFrame:
     """Give ``card, section`` of what needs no mending."""
     states = states_of(census, standard)
     filled = states.filter(pl.col("state") == FILLED).select("card", "section")
-    return pl.concat([filled, stated_by(census, standard)]).unique() if metadata else filled
+    if not metadata:
+        return filled
+    # in an order, as sums of weights are rounded as they come
+    return pl.concat([filled, stated_by(census, standard)]).unique().sort("card", "section")
 
 
 def _rank(

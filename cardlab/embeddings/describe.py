@@ -174,7 +174,7 @@ def _label_texts(cards: Any, label: npt.NDArray[np.int32], have: list[str]) -> p
     except schema.NoFigure:
         # Cards without words can be described all the same.
         keywords = pl.DataFrame(schema=KEYWORDS)
-    strongest = keywords.sort("score", "cluster", descending=[True, False])
+    strongest = keywords.sort("score", "cluster", descending=[True, False], maintain_order=True)
     owner = dict(reversed([(_stem(word), c) for c, word, _ in strongest.iter_rows()]))
     for (cluster,), rows in keywords.group_by("cluster", maintain_order=True):
         own: dict[str, str] = {}

@@ -79,10 +79,16 @@ def _statistics(column: str, dtype: pl.DataType) -> dict[str, pl.Expr]:
         "length_min": none,
         "length_median": none,
         "length_max": none,
-        "first": values.drop_nulls().head(3).implode(),
     }
-    if isinstance(dtype, pl.List):
-        found["first"] = values.filter(values.list.len() > 0).head(3).implode()
+    some = values.filter(values.list.len() > 0) if isinstance(dtype, pl.List) else values
+    some = some.drop_nulls()
+    # of the longer kinds the first cards only, as their different values would fill the memory
+    some = some.head(1000) if dtype.is_nested() or dtype == pl.String else some
+    unlike = dtype in (pl.Struct, pl.Array, pl.Object)  # polars knows no different ones of these
+    first = some.head(3) if unlike else some.unique(maintain_order=True).head(3)
+    if isinstance(dtype, pl.Datetime):  # as text: Python has no year beyond 9999
+        first = first.dt.strftime("%Y-%m-%d %H:%M:%S" + ("%:z" if dtype.time_zone else ""))
+    found["first"] = first.implode()
     lengths = None
     if dtype == pl.String:
         lengths = values.str.len_chars()
@@ -132,4 +138,4 @@ def _first_ones(values: Any) -> list[str]:
         if isinstance(value, (list, tuple)):
             value = ", ".join(str(item) for item in value[:5]) + (", …" if len(value) > 5 else "")
         shown.append(shorten(printable(" ".join(str(value)[:200].split())), 60))
-    return shown
+    return list(dict.fromkeys(shown))

@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 
 from .. import frontmatter
-from ..schema import PROBLEMS, collect, printable, require, shorten, to_lazy_polars
+from ..schema import INSTANT, PROBLEMS, collect, printable, require, shorten, to_lazy_polars
+from .time import implausible
 
 _LICENSE_SHAPE = r"^[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}$"
 #: A code of ISO 639 with or without region and script, and the two words that the Hub lists.
@@ -22,7 +23,7 @@ def problems(cards: Any) -> pl.DataFrame:
     ----------
     cards : frame
         From :func:`cardlab.scan_cards`, whose ``problems`` column says what went wrong while
-        reading; any other frame is only checked for the last four kinds.
+        reading; any other frame is only checked for the last five kinds.
 
     Returns
     -------
@@ -34,6 +35,7 @@ def problems(cards: Any) -> pl.DataFrame:
           ``not_utf8``, ``unreadable``, ``lfs_pointer`` (the file itself was not fetched),
           ``passed_over`` (README files below a card, taken as parts of it);
         - values: ``bad_date``, ``bad_value``, ``no_id``;
+        - ``implausible_date``: a date before 2016 or later than tomorrow, which no figure counts;
         - ``duplicate_id``: an id on several cards (each of them is listed);
         - ``not_a_license``, ``not_a_language``: values that do not have the shape of an id;
         - ``tags_disagree``: the licences of the front matter and of the tags differ.
@@ -50,6 +52,7 @@ def problems(cards: Any) -> pl.DataFrame:
                 .select("id", pl.col("problems").struct.unnest())
             )
         )
+    found += [_impossible(frame, name) for name in ("created_at", "last_modified") if name in have]
     for column, kind, shape in (
         ("license", "not_a_license", _LICENSE_SHAPE),
         ("languages", "not_a_language", _LANGUAGE_SHAPE),
@@ -66,6 +69,18 @@ def _duplicates(frame: pl.LazyFrame) -> pl.DataFrame:
     ids = ids.select("id", "len", pl.int_ranges(pl.col("len")).alias("copy")).explode("copy")
     detail = pl.format("one of {} cards with this id", "len")
     return ids.select("id", *_labels("id", "duplicate_id", detail))
+
+
+def _impossible(frame: pl.LazyFrame, column: str) -> pl.DataFrame:
+    """List the dates that cannot be those of a card."""
+    dtype = frame.collect_schema()[column]
+    if not isinstance(dtype, (pl.Datetime, pl.Date)):
+        return pl.DataFrame(schema=_LAYOUT)
+    date = pl.col(column)
+    wrong = implausible(date.cast(INSTANT, strict=False)).fill_null(True) & date.is_not_null()
+    cards = collect(frame.select("id", column).filter(wrong))
+    detail = date.dt.strftime("%Y-%m-%dT%H:%M:%SZ" if isinstance(dtype, pl.Datetime) else "%F")
+    return cards.select("id", *_labels(column, "implausible_date", detail))
 
 
 def _misshapen(frame: pl.LazyFrame, column: str, kind: str, shape: str) -> pl.DataFrame:
