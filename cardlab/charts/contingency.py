@@ -88,8 +88,8 @@ def plot_crosstab(
         text=alt.Text("n_cards:Q", format=",d"),
         color=alt.condition("abs(datum.shade) > 7.5", alt.value("#ffffff"), alt.value(INK)),
     )
-    most = shown.sort("residual", descending=True, nulls_last=True, maintain_order=True)
-    most = most.row(0, named=True)
+    ranked = shown.sort("residual", descending=True, nulls_last=True, maintain_order=True)
+    most = ranked.row(0, named=True)
     return finish(
         alt.layer(heat, numbers),
         title=title or f"{rows.capitalize()} by {columns}",

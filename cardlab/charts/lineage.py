@@ -172,8 +172,8 @@ def _bars(compared: pl.DataFrame, changes: pl.DataFrame, title: str | None) -> A
             "row"
         ),
     ).with_columns(pl.format("{} (of {})", "row", "n_declared").alias("row"))
-    order = shown.sort("n_declared", "row", descending=[True, False])["row"]
-    order = order.unique(maintain_order=True).to_list()
+    ranked = shown.sort("n_declared", "row", descending=[True, False])["row"]
+    order = ranked.unique(maintain_order=True).to_list()
     words = _words(compared)
     found = set(shown["change"])
     changed = [words.get(change, change) for change in _COMPARED if change in found]

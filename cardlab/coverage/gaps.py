@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from ..overview.time import judge
 from ..schema import STRINGS, CardlabError, at_least, column_names, one_of
 from .bodies import FILLED
 from .census import KEPT, MIN_SHARED, Census, stated_by, states_of, take_census
@@ -35,9 +36,9 @@ def documentation_gaps(
         Only so many cards; None for all.
     rank_by : str, optional
         By what a gap weighs more: ``"downloads"``, ``"age"`` (days from ``created_at`` to the
-        newest ``created_at`` of these cards) or any numeric column. By default downloads; where no
-        card has any, age; where there is none either, ``"gaps"`` alone. What was taken is in
-        ``ranked_by``.
+        newest ``created_at`` of these cards; null where the date cannot be) or any numeric column.
+        By default downloads; where no card has any, age; where there is none either, ``"gaps"``
+        alone. What was taken is in ``ranked_by``.
     weights : mapping of str to number, optional
         Weights of sections in place of those of :func:`coverage_sections` (1 each); 0 leaves a
         section out.
@@ -109,7 +110,8 @@ def _values(cards: pl.DataFrame, rank_by: str | None) -> tuple[pl.Series, str]:
             )
         date = pl.col("made")
         days = (date.max() - date).dt.total_seconds().cast(pl.Float64) / _SECONDS_A_DAY
-        return made.to_frame("made").select(days.alias("days")).to_series(), "age"
+        possible = judge(made).possible.alias("made").to_frame()
+        return possible.select(days.alias("days")).to_series(), "age"
     value = cards[KEPT + rank_by]
     if not value.dtype.is_numeric():
         raise CardlabError(

@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from ..schema import CardlabError, NoFigure, collect, count
+from ..overview.time import judge
+from ..schema import INSTANT, CardlabError, NoFigure, collect, count
 from .lengths import measured
 
 #: Most points of one curve of :func:`length_ecdf`.
@@ -28,7 +29,8 @@ def length_summary(
     by : str, optional
         A column to group by: ``pipeline_tag``, ``library_name``, ``author``, ``license_class``
         (of :func:`with_licenses`), a date ... With a list column a card counts in each of its
-        groups.
+        groups. Cards whose ``created_at`` or ``last_modified`` is no true date, as
+        :func:`with_period` says, are in the group null.
     every : str
         The period, where `by` is a date (``"1mo"``, ``"1q"``, ``"1y"``).
 
@@ -184,6 +186,9 @@ def grouped(frame: pl.LazyFrame, by: str | None, every: str = "1y") -> pl.LazyFr
                 f"are {every!r} and {dtype}."
             )
         pattern = "%Y" if every.endswith("y") else "%Y-%m" if every[-1:] in "oq" else "%Y-%m-%d"
+        if by in ("created_at", "last_modified"):  # where no date is true, the group is null
+            crowds = by == "created_at"
+            group = group.map_batches(lambda s: judge(s, crowds=crowds).true, return_dtype=INSTANT)
         group = group.dt.truncate(every).dt.strftime(pattern)
     return frame.with_columns(group.cast(pl.String).alias("group"))
 
