@@ -17,7 +17,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from .overview import concentration, doubling_time
-from .schema import CardlabError, MissingColumn, NoFigure, collect, lazy, require, to_lazy_polars
+from .schema import CardlabError, NoFigure, collect, lazy, require, to_lazy_polars
 from .shares import check_by, wilson
 
 #: The published method of the growth figure: weekly cut-offs from `origin`, kept from `start`.
@@ -181,7 +181,7 @@ def replicate(cards: Any, *, n_boot: int = 1000, random_state: int = 0) -> pl.Da
             names[1]: (rates["n_with_card"], None, None),
             names[2]: (rates["card_rate"], rates["rate_low"], rates["rate_high"]),
         }
-    except MissingColumn as error:
+    except NoFigure as error:
         values[names[0]] = (collect(lazy(cards).select(nw.len())).item(), None, None)
         notes |= dict.fromkeys(names[1:3], str(error))
     try:

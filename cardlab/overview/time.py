@@ -42,7 +42,7 @@ _CROWD, _CROWD_SHARE = 20, 0.05
 #: What a row of shares is about: a value, all values beyond the largest, or cards without any.
 PARTS = ("value", "other values", "not declared")
 
-_EVERY = re.compile(r"[1-9]\d*(?:d|w|mo|q|y)")
+_EVERY = re.compile(r"[1-9]\d{0,3}(?:d|w|mo|q|y)")
 _DATE, _VALUE, _PERIOD = "__date", "__value", "__period"
 
 #: Cut-offs below which a line and its interval say nothing.
@@ -87,11 +87,16 @@ class Dated:
     def none_is_true(self) -> NoFigure:
         """Say that no date is true, and what there is."""
         floors = ", ".join(f"{floor:%Y-%m-%dT%H:%M:%SZ}" for floor in self.floors)
+        hub = "the Hub's floor" if set(self.floors) <= set(FLOORS) else "an instant that many share"
+        counts = {
+            "none": self.n_undated,
+            f"{hub} ({floors})": self.n_at_floor,
+            "an impossible one": self.n_implausible,
+        }
+        told = ", ".join(f"{n:,} have {what}" for what, n in counts.items() if n)
         return NoFigure(
-            f"none of the {self.true.len():,} cards has a true creation date: "
-            f"{self.n_undated:,} have none, {self.n_at_floor:,} have the Hub's floor or another "
-            f"instant that many cards share ({floors or DATE_FLOOR}), {self.n_implausible:,} have "
-            "one that cannot be."
+            f"none of the {self.true.len():,} cards has a true creation date"
+            f"{told and ': '}{told}."
         )
 
 
@@ -265,10 +270,7 @@ def growth(cards: Any, *, every: str = "1mo", by: str | None = None) -> pl.DataF
     check_dates(rows.schema[_DATE], "created_at")
     dated = judge(rows[_DATE])
     if not dated.possible.count():
-        raise NoFigure(
-            f"none of the {rows.height:,} cards has a creation date: {dated.n_undated:,} have "
-            f"none, {dated.n_implausible:,} have one that cannot be."
-        )
+        raise dated.none_is_true()
     period = dated.possible.dt.truncate(every).alias("period")
     rows = rows.drop(_DATE).with_columns(period, dated.at_floor.alias("at_floor"))
     rows = rows.drop_nulls("period")
@@ -652,7 +654,7 @@ def _check_exponential(counts: np.ndarray, rate: float, weeks: float, cuts: pl.S
     recent = -math.expm1(before - log[-1])
     if not 1 / 3 <= recent <= 2 / 3:
         raise NoFigure(
-            f"{said}{recent:.0%} of the cards came in the last so many weeks, where half of them "
+            f"{said}{100 * recent:.0f} % of the cards came in the last so many weeks, where half of them "
             f"should have{advice}"
         )
     missed = log - log.mean() - rate * (np.arange(n) - (n - 1) / 2)

@@ -134,9 +134,7 @@ def _derived(names: dict[str, pl.Series], columns: dict[str, Any]) -> Any:
     """Mark the pairs whose tags follow from one another by how tags are made."""
     tags = pl.concat(names.values()).unique().sort()
     words: dict[str, int] = {"": -1}  # of separators only: like no other
-    rows = []
-    for tag in tags:
-        rows.append([words.setdefault(folded(part), len(words)) for part in parted(tag)])
+    rows = [[words.setdefault(folded(part), len(words)) for part in parted(tag)] for tag in tags]
     prefix, value = np.array(rows, dtype=np.int64).reshape(-1, 2).T
     a, b = (tags.search_sorted(side).to_numpy() for side in names.values())
     same = (value[a] == value[b]) & (value[a] >= 0)
