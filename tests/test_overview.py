@@ -149,7 +149,9 @@ def test_growth_equals_plain_python(data):
 def test_growth_refuses_what_it_cannot_do():
     with pytest.raises(cl.CardlabError, match="every must be like '1mo'"):
         cl.growth(pl.DataFrame({"created_at": [FLOOR]}), every="month")
-    with pytest.raises(cl.NoFigure, match="none of the 1 cards has a true creation date: 1 have none"):
+    with pytest.raises(
+        cl.NoFigure, match="none of the 1 cards has a true creation date: 1 have none"
+    ):
         cl.growth(
             pl.DataFrame({"created_at": [None]}, schema={"created_at": pl.Datetime("us", "UTC")})
         )

@@ -47,7 +47,7 @@ _DATE, _VALUE, _PERIOD = "__date", "__value", "__period"
 
 #: Cut-offs below which a line and its interval say nothing.
 MIN_PERIODS = 3
-_WEEK, _YEAR = dt.timedelta(weeks=1), dt.timedelta(days=365)
+_WEEK = dt.timedelta(weeks=1)
 
 
 def check_every(every: Any) -> None:
@@ -95,8 +95,7 @@ class Dated:
         }
         told = ", ".join(f"{n:,} have {what}" for what, n in counts.items() if n)
         return NoFigure(
-            f"none of the {self.true.len():,} cards has a true creation date"
-            f"{told and ': '}{told}."
+            f"none of the {self.true.len():,} cards has a true creation date{told and ': '}{told}."
         )
 
 
@@ -428,8 +427,8 @@ def doubling_time(
         The first and the last cut-off that the line may be fitted to, both inclusive. The last
         one is never later than the first cut-off after the newest card, which is the default:
         the cards of a last, unfinished period count. Give `end` to leave that period out. `start`
-        is by default the first cut-off; of a corpus that begins in the four weeks after the Hub's
-        floor and goes on for two years or more, a year after the floor (see Notes).
+        is by default the first cut-off, or where growth from there is not exponential, the first
+        with an eighth of the cards (see Notes).
     every : str
         Length of a period: a number and ``d``, ``w``, ``mo``, ``q`` or ``y``.
     n_boot : int, default 1000
@@ -475,24 +474,17 @@ def doubling_time(
     interval. It is about the line through these cut-offs; bends that are longer than a block are
     not in it.
 
-    On listings of today's Hub all cards older than the floor are left out, so that the count
-    starts near zero there and rises too steeply at first: hence the default of `start`.
+    A count that starts near zero rises too steeply at first, as on listings of today's Hub, where
+    all that is older than the floor is left out. Hence the default of `start`: from an eighth of
+    the cards on, the line must miss the count by at most a factor of 1.2, the last doubling time
+    must have brought 40 to 60 % of the cards, and a third of the cut-offs must be left.
     """
-    fit = fit_growth(
-        cards,
-        origin=origin,
-        start=start,
-        end=end,
-        every=every,
-        n_boot=n_boot,
-        random_state=random_state,
-    )
-    return fit.table()
+    return _fit(cards, (origin, start, end), every, n_boot, random_state).table()
 
 
 @dataclass(frozen=True)
 class Fit:
-    """The line through the log counts: figures of the result, all cut-offs, and the band."""
+    """The line through the log counts: its figures, all cut-offs, and the slopes of the band."""
 
     figures: dict[str, Any]
     cuts: pl.Series
@@ -504,56 +496,62 @@ class Fit:
     def table(self) -> pl.DataFrame:
         """Give the figures as a frame of one row."""
         found = pl.DataFrame(self.figures, schema_overrides={"high": pl.Float64})
-        return found.with_columns(self.dated.columns("n_implausible"))
+        left_out = self.dated.columns("n_at_floor", "n_undated", "n_implausible")
+        return found.with_columns(left_out).rename({"n_undated": "n_null"})
 
 
-def fit_growth(
-    cards: Any,
-    *,
-    origin: str | dt.date | None,
-    start: str | dt.date | None,
-    end: str | dt.date | None,
-    every: str,
-    n_boot: int,
-    random_state: int,
-) -> Fit:
-    """Fit the line of :func:`doubling_time`."""
+def _fit(cards: Any, bounds: tuple[Any, ...], every: str, n_boot: int, random_state: int) -> Fit:
+    """Fit the line of :func:`doubling_time`; `bounds` are origin, start and end."""
     check_every(every)
     at_least(n_boot, 1, name="n_boot")
     at_least(random_state, 0, name="random_state")
-    bounds = {
-        name: None if value is None else _instant(value, name)
-        for name, value in (("origin", origin), ("start", start), ("end", end))
-    }
+    origin, start, end = (
+        None if value is None else _instant(value, name)
+        for name, value in zip(("origin", "start", "end"), bounds, strict=True)
+    )
     dated = _half_dated(cards)
     dates = dated.true.drop_nulls().sort()
-    if bounds["start"] is None:
-        bounds["start"] = _after_floor(dates)
-    cuts = _cut_offs(dates, every, **bounds)
+    cuts = _cut_offs(dates, every, origin=origin, start=start, end=end)
     every_count = dates.search_sorted(cuts, side="left").to_numpy().astype(np.int64)
     kept = every_count > 0
-    for bound, inside in ((bounds["start"], cuts.__ge__), (bounds["end"], cuts.__le__)):
-        if bound is not None:
-            kept &= inside(bound).to_numpy()
+    kept &= True if start is None else (cuts >= start).to_numpy()
+    kept &= True if end is None else (cuts <= end).to_numpy()
+    later = kept & (8 * every_count >= every_count[kept].max(initial=0))
+    attempts = [(kept, 2.0, 1 / 6), (later, 1.2, 0.1)]
+    if start is not None or 3 * later.sum() < kept.sum():
+        attempts.pop()
+    errors = []
+    for inside, factor, margin in attempts:
+        try:
+            _check_growth(every_count[inside], cuts, dates)
+            slopes, figures = _line(
+                every_count, inside, cuts, (n_boot, random_state), factor, margin
+            )
+            return Fit(figures, cuts, every_count, inside, slopes, dated)
+        except NoFigure as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _line(
+    every_count: Any, kept: Any, cuts: pl.Series, boot: tuple[int, int], most: float, margin: float
+) -> tuple[tuple[float, float, float], dict[str, Any]]:
+    """Fit the line to the cut-offs that are kept, and see whether growth is exponential."""
     position = np.flatnonzero(kept)
     counts = every_count[kept]
-    _check_growth(counts, cuts, dates)
     length = (cuts[int(position[-1])] - cuts[int(position[0])]) / _WEEK
     weeks = length / (position[-1] - position[0])
     # of consecutive cut-offs only the first can be without cards, so that positions have no gaps
-    rate, low, high = _slope(np.log(counts), n_boot, random_state)
-    _check_exponential(counts, rate, weeks, cuts.filter(pl.Series(kept)))
-    figures = {
+    rate, low, high = _slope(np.log(counts), *boot)
+    _check_exponential(counts, rate, weeks, cuts.filter(pl.Series(kept)), most, margin)
+    return (rate, low, high), {
         "rate": rate,
         "doubling_weeks": math.log(2) / rate * weeks,
         "low": math.log(2) / high * weeks,
         "high": math.log(2) / low * weeks if low > 0 else None,
         "n_periods": counts.size,
         "n_cards": int(counts[-1]),
-        "n_at_floor": dated.n_at_floor,
-        "n_null": dated.n_undated,
     }
-    return Fit(figures, cuts, every_count, kept, (rate, low, high), dated)
 
 
 def _instant(value: Any, name: str) -> dt.datetime:
@@ -588,13 +586,6 @@ def _half_dated(cards: Any) -> Dated:
             "are what you mean."
         )
     return dated
-
-
-def _after_floor(dates: pl.Series) -> dt.datetime | None:
-    """Give a start where the count begins near 0 at the floor, as all that is older is left out."""
-    begins_there = dt.timedelta(0) <= dates[0] - FLOORS[0] <= 4 * _WEEK
-    lasts = dates[-1] - FLOORS[0] >= 2 * _YEAR
-    return FLOORS[0] + _YEAR if begins_there and lasts else None
 
 
 def _cut_offs(
@@ -635,8 +626,14 @@ def _check_growth(counts: np.ndarray, cuts: pl.Series, dates: pl.Series) -> None
         )
 
 
-def _check_exponential(counts: np.ndarray, rate: float, weeks: float, cuts: pl.Series) -> None:
-    """Raise NoFigure where the count did not double, or not as the line through its log says."""
+def _check_exponential(
+    counts: np.ndarray, rate: float, weeks: float, cuts: pl.Series, most: float, margin: float
+) -> None:
+    """Raise NoFigure where the count did not double, or not as the line through its log says.
+
+    The line may miss it by a factor of `most`, and the share of the last doubling time in all
+    cards, which should be a half, by `margin`.
+    """
     log, n = np.log(counts), counts.size
     said = f"from {cuts[0]:%Y-%m-%d} to {cuts[-1]:%Y-%m-%d}"
     if counts[-1] < 2 * counts[0]:
@@ -652,15 +649,15 @@ def _check_exponential(counts: np.ndarray, rate: float, weeks: float, cuts: pl.S
     advice = ". Give a start and an end between which its growth is steady."
     before = np.interp(max(n - 1 - doubling, 0), np.arange(n), log)
     recent = -math.expm1(before - log[-1])
-    if not 1 / 3 <= recent <= 2 / 3:
+    if abs(recent - 0.5) > margin:
         raise NoFigure(
-            f"{said}{100 * recent:.0f} % of the cards came in the last so many weeks, where half of them "
-            f"should have{advice}"
+            f"{said}{100 * recent:.0f} % of the cards came in the last so many weeks, where half "
+            f"of them should have{advice}"
         )
     missed = log - log.mean() - rate * (np.arange(n) - (n - 1) / 2)
     worst = int(np.abs(missed).argmax())
     factor = math.exp(abs(missed[worst]))
-    if factor > 2:
+    if factor > most:
         raise NoFigure(
             f"{said}at {cuts[worst]:%Y-%m-%d} the line is off by a factor of {factor:.1f}{advice}"
         )
@@ -721,15 +718,7 @@ def growth_fit(
     -----
     The band is that of the rate, not of the height of the line: all its lines meet in the middle.
     """
-    fit = fit_growth(
-        cards,
-        origin=origin,
-        start=start,
-        end=end,
-        every=every,
-        n_boot=n_boot,
-        random_state=random_state,
-    )
+    fit = _fit(cards, (origin, start, end), every, n_boot, random_state)
     log = np.log(fit.counts[fit.kept])
     x = np.arange(log.size) - (log.size - 1) / 2
     lines = {"fitted": fit.slopes[0], "fitted_low": fit.slopes[1], "fitted_high": fit.slopes[2]}

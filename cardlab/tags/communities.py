@@ -58,16 +58,16 @@ def tag_communities(
     -----
     Louvain's method (Blondel and others 2008) as in networkx.
     """
-    graph = _graph(pairs, weight, q_value)
+    graph, tags = _graph(pairs, weight, q_value)
     at_least(n_runs, 1, name="n_runs")
     runs = _runs(graph, random_state, n_runs)
     best = max(runs, key=lambda run: run[0])[1] if runs else []
     sizes = dict(_sizes(pairs).rows())
     rows: list[tuple[str, int, int, float, str]] = []
-    for number, members in enumerate(sorted(best, key=lambda tags: (-len(tags), min(tags)))):
+    for number, members in enumerate(sorted(best, key=lambda group: (-len(group), min(group)))):
         inside = graph.subgraph(members).degree(weight="weight")
         total = sum(degree for _, degree in inside)
-        central = sorted(((-degree / total, tag) for tag, degree in inside))
+        central = sorted(((-degree / total, tags[place]) for place, degree in inside))
         label = ", ".join(tag for _, tag in central[:2])
         rows += [(tag, number, sizes[tag], -share, label) for share, tag in central]
     schema = {
@@ -111,18 +111,17 @@ def community_quality(
     """
     from sklearn.metrics import adjusted_rand_score
 
-    graph = _graph(pairs, weight, q_value)
+    graph, _ = _graph(pairs, weight, q_value)
     at_least(n_runs, 2, name="n_runs")
     runs = _runs(graph, random_state, n_runs)
-    tags = sorted(graph)
     labels = []
     for _, found in runs:
-        place = {tag: number for number, members in enumerate(found) for tag in members}
-        labels.append([place[tag] for tag in tags])
+        group = {tag: number for number, members in enumerate(found) for tag in members}
+        labels.append([group[tag] for tag in graph])
     agreement = [adjusted_rand_score(a, b) for a, b in itertools.combinations(labels, 2)]
     modularity, best = max(runs, key=lambda run: run[0]) if runs else (None, [])
     row = {
-        "n_tags": len(tags),
+        "n_tags": graph.number_of_nodes(),
         "n_edges": graph.number_of_edges(),
         "n_communities": len(best),
         "modularity": modularity,
@@ -149,7 +148,11 @@ def edges(pairs: pl.DataFrame, *, weight: str = "npmi", q_value: float = 0.01) -
     return beyond.select("tag_a", "tag_b", pl.col(weight).alias("weight")).sort("tag_a", "tag_b")
 
 
-def _graph(pairs: pl.DataFrame, weight: str, q_value: float) -> Any:
+def _graph(pairs: pl.DataFrame, weight: str, q_value: float) -> tuple[Any, pl.Series]:
+    """Give the graph of tags by their numbers, and the tags.
+
+    Numbers, as the order of a set of strings differs from run to run, and with it the rounding.
+    """
     import networkx as nx
 
     rows = edges(pairs, weight=weight, q_value=q_value)
@@ -158,13 +161,15 @@ def _graph(pairs: pl.DataFrame, weight: str, q_value: float) -> Any:
             f"{rows.height:,} pairs are beyond chance; at most {MAX_EDGES:,} are searched for "
             "communities. Set top= or min_cards= of cooccurrence to keep fewer pairs."
         )
+    tags = pl.concat([rows["tag_a"], rows["tag_b"]]).unique().sort()
+    ends = (tags.search_sorted(rows[name]).to_list() for name in ("tag_a", "tag_b"))
     graph = nx.Graph()
-    graph.add_nodes_from(pl.concat([rows["tag_a"], rows["tag_b"]]).unique().sort())
-    graph.add_weighted_edges_from(rows.rows())
-    return graph
+    graph.add_nodes_from(range(tags.len()))
+    graph.add_weighted_edges_from(zip(*ends, rows["weight"], strict=True))
+    return graph, tags
 
 
-def _runs(graph: Any, random_state: int, n_runs: int) -> list[tuple[float, list[set[str]]]]:
+def _runs(graph: Any, random_state: int, n_runs: int) -> list[tuple[float, list[set[int]]]]:
     """Search `n_runs` times: modularity and communities of each run."""
     from networkx.algorithms.community import louvain_communities, modularity
 
