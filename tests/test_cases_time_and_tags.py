@@ -577,7 +577,8 @@ pairs = cl.cooccurrence(cards, top=100)
 changes = [cl.lineage_changes(cards, order=ORDERED),
            cl.lineage_changes(cards, column="license_spdx"),
            cl.lineage_changes(cards, order=ORDERED, by="relation", pairs=False)]
-charts = [*map(cl.plot_lineage, changes), cl.plot_network(pairs, cl.tag_communities(pairs), top=20),
+groups = cl.tag_communities(pairs, n_runs=2)
+charts = [*map(cl.plot_lineage, changes), cl.plot_network(pairs, groups, top=20),
           cl.plot_cooccurrence(pairs, top=10), cl.plot_growth(cl.growth(cards, by="license_class")),
           cl.plot_trends(cl.tag_trends(cards)),
           cl.plot_share_trends(cl.share_trends(cards, column="license_class")),
