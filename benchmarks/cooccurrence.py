@@ -16,6 +16,7 @@ import numpy as np
 from .apart import CARDS, Figures, Later, Run, Task, digest, write_cards
 
 cl, duckdb, pd, pl = Later("cardlab"), Later("duckdb"), Later("pandas"), Later("polars")
+kinds = Later("cardlab.tags")
 pq, feature_extraction = Later("pyarrow.parquet"), Later("sklearn.feature_extraction.text")
 
 SIZES, SUFFIX, write = "100000,300000,1000000", CARDS, write_cards
@@ -41,8 +42,8 @@ TASKS = {"pairs": PAIRS}
 @PAIRS.way("cardlab", "cardlab.tags", "scipy.special", "narwhals.stable.v2")
 def with_cardlab(data: Data) -> Pairs:
     path, top = data
-    scanned = pl.scan_parquet(path)
-    found = cl.cooccurrence(scanned, kinds=KINDS, top=top, min_cards=MIN_CARDS)
+    cards = pl.scan_parquet(path)
+    found = cl.cooccurrence(cards, kinds=kinds.KINDS, top=top, min_cards=MIN_CARDS)
     return found.select("tag_a", "tag_b", "n_cards").iter_rows()
 
 
