@@ -278,7 +278,8 @@ def test_N05_one_card_makes_no_headline():
     table = cl.diversity(counts, by="task", n_boot=200)
     assert table["hill_1"].to_list() == pytest.approx(found["hill_1"].to_list())
     assert table["hill_1_low"].null_count() == 2
-    assert "no intervals" in " ".join(cl.plot_diversity(table).to_dict()["title"]["subtitle"])
+    subtitle = " ".join(cl.plot_diversity(table).to_dict()["title"]["subtitle"])
+    assert "no interval of counts of several values a card" in subtitle
 
 
 def test_N05_cards_are_drawn_whole_as_in_a_plain_loop():
@@ -318,6 +319,23 @@ def test_N05_no_group_of_real_cards_is_led_in_silence():
             p /= p.sum()
             assert without == pytest.approx(np.exp(-(p * np.log(p)).sum()))
     assert found["led_by_one"].any()
+
+
+def test_N05_nor_does_a_cell_of_one_card_or_a_corpus_of_one():
+    tasks = ["a"] * 60 + ["b"] * 60 + ["c"] * 2
+    classes = ["x"] * 45 + ["y"] * 15 + ["x"] * 15 + ["y"] * 45 + ["x", "z"]
+    cards = pl.DataFrame({"task": tasks, "class": classes})
+    table = cl.crosstab(cards, rows="task", columns="class")
+    worst = table.sort("residual", descending=True).row(0, named=True)
+    assert (worst["row"], worst["n_cards"]) == ("c", 1)
+    said = cl.plot_crosstab(table).to_dict()["description"]
+    assert "a with x, 45 of 60 cards" in said or "b with y, 45 of 60 cards" in said
+    few = cl.crosstab(cards.tail(2), rows="task", columns="class")
+    assert "No cell is beyond chance" in cl.plot_crosstab(few).to_dict()["description"]
+    lone = cl.diversity(cards.tail(1), column="class")
+    spec = cl.plot_diversity(lone).to_dict()
+    assert "no interval of one card" in spec["title"]["subtitle"][0]
+    assert "Most varied" not in spec["description"]
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,10 @@ from .base import (
     values,
 )
 
+#: What a cell needs to be named: cards of its own and of its row, and a residual, below which it
+#: may be chance.
+_TOLD = (pl.col("n_cards") >= 5) & (pl.col("n_row") >= 20) & (pl.col("residual") > 3)
+
 
 def plot_crosstab(
     table: pl.DataFrame, *, rows: str = "row", columns: str = "column", title: str | None = None
@@ -88,8 +92,6 @@ def plot_crosstab(
         text=alt.Text("n_cards:Q", format=",d"),
         color=alt.condition("abs(datum.shade) > 7.5", alt.value("#ffffff"), alt.value(INK)),
     )
-    ranked = shown.sort("residual", descending=True, nulls_last=True, maintain_order=True)
-    most = ranked.row(0, named=True)
     return finish(
         alt.layer(heat, numbers),
         title=title or f"{rows.capitalize()} by {columns}",
@@ -98,8 +100,17 @@ def plot_crosstab(
             f"{len(column_order)} most frequent values",
             "Number: cards; colour: more (blue) or fewer (brown) than by chance",
         ],
-        description=(
-            f"Table of {rows} by {columns}. Most above chance: {most['row']} with "
-            f"{most['column']}, {most['n_cards']:,} cards, {percent(most['row_share'])} of its row."
-        ),
+        description=f"Table of {rows} by {columns}. {_most_above(shown)}",
+    )
+
+
+def _most_above(shown: pl.DataFrame) -> str:
+    """Name the cell most above chance."""
+    told = shown.filter(_TOLD)
+    if not told.height:
+        return "No cell is beyond chance, or it is one of few cards."
+    most = told.sort("residual", descending=True, maintain_order=True).row(0, named=True)
+    return (
+        f"Most above chance: {most['row']} with {most['column']}, {most['n_cards']:,} of "
+        f"{most['n_row']:,} cards ({percent(most['row_share'])})."
     )

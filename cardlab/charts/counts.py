@@ -108,7 +108,7 @@ def plot_counts(
     )
     first = shown.row(0, named=True)
     cut = f"The first {shown.height:,} of {counts.height:,} {noun}. " if counts.height > top else ""
-    whole = f"of {total:,} cards" if total else ""
+    whole = f"of {total:,} card{'s' * (total != 1)}" if total else ""
     interval = "; thin lines: 95 % interval" if len(layers) > 2 else ""
     if by is not None and total:
         group = first[by]
@@ -119,7 +119,7 @@ def plot_counts(
         subtitle=f"{cut}Share {whole}; number of cards beside each bar{interval}",
         description=(
             f"Bars: {noun} by share {whole}. Most frequent: {first['shown']} on "
-            f"{first['n_cards']:,} cards ({percent(first['card_share'])})."
+            f"{first['n_cards']:,} ({percent(first['card_share'])})."
         ),
         width=520,
     )

@@ -34,6 +34,8 @@ _OTHERS = (
     "hill_1_without",
     "led_by_one",
 )
+#: Cards that a group needs to be named as the most varied.
+_TOLD = 20
 _TOP = {"top_1_share": "1", "top_10_share": "10", "top_100_share": "100"}
 
 
@@ -112,21 +114,21 @@ def plot_diversity(
 def _intervals(shown: pl.DataFrame) -> str:
     """Say what the rules are, or why there are none."""
     n_none = shown["hill_1_low"].null_count()
-    if n_none == shown.height:
-        return (
-            "no intervals: only the cards themselves can give them, where they have several values"
-        )
-    left_out = f"; none for {n_none:,} of them" if n_none else ""
-    return f"rules: 95 % interval{left_out}"
+    if n_none == 0:
+        return "rules: 95 % interval"
+    why = "of one card" if "led_by_one" in shown.columns else "of counts of several values a card"
+    return f"{'rules: 95 % interval; ' if n_none < shown.height else ''}no interval {why}"
 
 
 def _most_varied(shown: pl.DataFrame) -> str:
     """Name the most varied group that is more than one card."""
-    own = shown.filter(~pl.col("led")).sort("hill_1", descending=True, maintain_order=True)
-    n_led = shown.height - own.height
+    size = "n_declared" if "n_declared" in shown.columns else "n_total"
+    own = shown.filter(~pl.col("led") & (pl.col(size) >= _TOLD))
+    own = own.sort("hill_1", descending=True, maintain_order=True)
+    n_led = int(shown["led"].sum())
     led = f" Led by one card: {n_led:,} of {shown.height:,}." if n_led else ""
     if not own.height:
-        return led.strip()
+        return f"None of {_TOLD} cards or more.{led}"
     first = own.row(0, named=True)
     ends = (first["hill_1_low"], first["hill_1_high"])
     interval = "" if None in ends else f" ({ends[0]:.1f} to {ends[1]:.1f})"
