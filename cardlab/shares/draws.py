@@ -94,5 +94,6 @@ class Draws:
         )
         times = np.zeros((size, self._n_several))
         for row, n in enumerate(drawn[:, -2]):
-            times[row, self._generator.permutation(self._n_several)[:n]] = 1
+            chosen = self._generator.choice(self._n_several, size=n, replace=False, shuffle=False)
+            times[row, chosen] = 1
         return drawn[:, :-2] + times @ self._several
