@@ -198,7 +198,7 @@ def _figure(value: Any) -> dict[str, str]:
         return {"value": f"{n:,}", "note": f"of {total:,}{share}"}
     if isinstance(value, str):
         return {"value": printable(value), "note": ""}
-    text = f"{value:,}" if isinstance(value, int) else f"{value:,.3g}"
+    text = f"{value:,}" if isinstance(value, int) else _number(value, 3)
     return {"value": text, "note": ""}
 
 
@@ -243,9 +243,11 @@ def _html_table(table: dict[str, Any]) -> str:
     more = table["n_total"] - len(rows)
     cut = f". First {len(rows):,} of {table['n_total']:,} rows." if more else ""
     caption = html.escape(table["caption"] + cut)
+    # a narrow table would break it into many lines
+    style = f"text-align: left{'' if len(caption) > 100 else '; white-space: nowrap'}"
     return (
-        f'<table class="dataframe"><caption>{caption}</caption><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table>"
+        f'<table class="dataframe"><caption style="{style}">{caption}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 
@@ -261,12 +263,18 @@ def _td(value: Any, kind: str) -> str:
     elif kind == "int":
         text = f"{value:,}"
     elif kind == "float":
-        text = f"{value:,.4g}"
+        text = _number(value, 4)
     elif kind == "list":
         text = ", ".join("–" if item is None else str(item) for item in value)
     else:
         text = str(value)
     return f'<td style="{_style(kind)}">{html.escape(shorten(text, 120))}</td>'
+
+
+def _number(value: float, digits: int) -> str:
+    """Write so many digits, but all that stand before the point: no 7.497e+04."""
+    long = 10**digits - 0.5 <= abs(value) < 1e15
+    return f"{value:,.0f}" if long else f"{value:,.{digits}g}"
 
 
 def _style(kind: str) -> str:

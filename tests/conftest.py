@@ -30,7 +30,8 @@ def data() -> Path:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run fast tests first: those with a browser or a kernel last."""
-    slow = ("test_notebooks", "test_report", "test_curated_offline", "test_widgets_browser")
+    pages = ("test_report", "test_curated_offline", "test_widgets_browser", "test_jupyterlab")
+    slow = ("test_notebooks", *pages)
     items.sort(key=lambda item: any(name in item.nodeid for name in slow))
 
 

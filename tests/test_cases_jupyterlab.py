@@ -107,6 +107,24 @@ def test_S02_the_browser_is_kept_from_mathematics(text):
     assert text not in browser.found.value
 
 
+def test_S02_nor_does_a_page_of_nbconvert_typeset_them():
+    from nbconvert import HTMLExporter
+    from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+    shown = [cl.note("{x}", x=text) for text in TEXTS]
+    outputs = [new_output("display_data", note._repr_mimebundle_()) for note in shown]
+    notebook = new_notebook(cells=[new_code_cell("pass", outputs=outputs)])
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+    # its MathJax has the class that is left alone by default
+    assert "tex2jax" in page.lower()
+    assert not re.search(r"(ignore|process)(Html)?Class", page)
+    reader = Typeset("tex2jax_ignore")
+    reader.feed(page)
+    for text in TEXTS:
+        assert text in reader.shown
+        assert text not in reader.seen
+
+
 def test_S02_only_one_place_makes_html():
     """What a notebook may show is made by `display` and `widgets`, and by no other module."""
     made = [

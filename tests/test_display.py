@@ -63,6 +63,15 @@ def test_table():
     assert bundle(cl.show_table(frame, caption="x"))[TABLE]["data"][2] == [0.5, None]
 
 
+def test_numbers_are_written_out():
+    frame = pl.DataFrame({"x": [74_970.0, 9_999.5, -123_456_789.4, 0.031_07, 2e-9, 1e300]})
+    html = bundle(cl.show_table(frame, caption="x"))["text/html"]
+    shown = ["74,970", "10,000", "-123,456,789", "0.03107", "2e-09", "1e+300"]
+    assert all(f">{text}</td>" in html for text in shown)
+    facts = bundle(cl.key_figures({"a": 1234.5, "b": 22.31}))[FACTS]["facts"]
+    assert [fact["value"] for fact in facts] == ["1,234", "22.3"]
+
+
 def test_empty_table_is_no_figure():
     with pytest.raises(cl.NoFigure, match="would have no rows"):
         cl.show_table(pl.DataFrame({"a": []}), caption="nothing")
