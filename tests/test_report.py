@@ -31,6 +31,7 @@ from cardlab.report import notebooks as notebooks_module
 from cardlab.report.execute import kernel_environment
 from cardlab.report.notebooks import inject_parameters, literal, read_notebook
 from cardlab.report.source import prepared_source
+from cardlab.schema import CardlabError
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.4.1.json"
 SPEC: dict[str, Any] = {
@@ -269,11 +270,14 @@ def test_a_local_source_becomes_absolute_and_its_label_does_not(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cards").mkdir()
     (tmp_path / "cards" / "a.parquet").touch()
+    (tmp_path / "shards [v1]").mkdir()
+    (tmp_path / "shards [v1]" / "a.csv").touch()
     expected: list[tuple[Any, Any, str]] = [
         ("cards/a.parquet", str(tmp_path / "cards/a.parquet"), "a.parquet"),
         (Path("cards"), str(tmp_path / "cards"), "cards"),
         ("cards/*.parquet", str(tmp_path / "cards/*.parquet"), "cards/*.parquet"),
         (["cards", "cards/a.parquet"], None, "cards and 1 more"),
+        ("shards [v1]/*.csv", str(tmp_path / "shards [v1]/*.csv"), "shards [v1]/*.csv"),
         ("hf://datasets/org/name/a.parquet", "hf://datasets/org/name/a.parquet", "org/name"),
         ("https://u:p@h.example/d/a.csv?key=1", "https://u:p@h.example/d/a.csv?key=1", "a.csv"),
         (None, None, "bundled synthetic corpus"),
@@ -289,13 +293,13 @@ def test_frames_become_files_that_are_gone_afterwards(tmp_path: Path) -> None:
     others = []
     if importlib.util.find_spec("pyarrow") and importlib.util.find_spec("pandas"):
         others = [frame.to_arrow(), frame.to_pandas()]
-    for given in (frame, frame.lazy(), *others):
+    for given in (frame, frame.lazy(), frame.to_dicts(), iter(frame.to_dicts()), *others):
         with prepared_source(given, folder=tmp_path) as source:
             assert pl.read_parquet(str(source.value))["id"].to_list() == ["a/b", "c/d"]
             assert source.label == "a frame in memory (2 rows)"
         assert list(tmp_path.iterdir()) == []
     with (
-        pytest.raises(ReportError, match="this is a builtins int"),
+        pytest.raises(CardlabError, match="int is no source of cards"),
         prepared_source(3, folder=tmp_path),
     ):
         pass

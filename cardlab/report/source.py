@@ -40,13 +40,12 @@ def prepared_source(source: Any, *, folder: Path) -> Iterator[Source]:
         yield Source(None, BUNDLED)
     elif isinstance(source, (str, os.PathLike)):
         yield Source(_absolute(source), _label(source))
-    elif isinstance(source, (list, tuple)):
-        if not source:
-            raise MissingSourceError("The list of sources is empty.")
-        if not all(isinstance(item, (str, os.PathLike)) for item in source):
-            raise ReportError("A list of sources must hold paths, globs, folders or URLs only.")
-        paths = [_absolute(item) for item in source]
-        yield Source(paths, labelled(source))
+    elif isinstance(source, (list, tuple)) and not source:
+        raise MissingSourceError("The list of sources is empty.")
+    elif isinstance(source, (list, tuple)) and all(
+        isinstance(item, (str, os.PathLike)) for item in source
+    ):
+        yield Source([_absolute(item) for item in source], labelled(source))
     else:
         # A notebook may show the last parts of this path, which must not differ from run to run.
         path = folder / "in-memory" / "frame.parquet"
@@ -93,7 +92,9 @@ def _absolute(source: str | os.PathLike[str]) -> str:
     if os.path.exists(path):
         return path
     if glob.has_magic(path):
-        if next(glob.iglob(path, recursive=True), None) is not None:
+        from ..cards.sources import matches
+
+        if matches(Path(path)):
             return path
         raise MissingSourceError(f"No file matches {text!r} (looked for {path}). Nothing was run.")
     raise MissingSourceError(f"There is no file or folder {text!r} ({path}). Nothing was run.")
@@ -113,37 +114,14 @@ def _label(source: str | os.PathLike[str]) -> str:
     return path.name or "a folder"
 
 
-def _write_frame(frame: Any, path: Path) -> int:
-    """Write a frame of any common kind to parquet; return its number of rows."""
+def _write_frame(source: Any, path: Path) -> int:
+    """Write a frame, or whatever else holds cards, to parquet; return its number of rows."""
     import polars as pl
 
-    if isinstance(frame, pl.LazyFrame):
-        frame.sink_parquet(path)  # streams: the corpus may be larger than memory
-        return int(pl.scan_parquet(path).select(pl.len()).collect().item())
-    if not isinstance(frame, pl.DataFrame):
-        frame = _to_polars(frame)
-    frame.write_parquet(path)
-    return int(frame.height)
+    from ..cards import scan_cards
 
-
-def _to_polars(frame: Any) -> Any:
-    import polars as pl
-
-    kind = f"{type(frame).__module__.split('.')[0]} {type(frame).__name__}"
-    try:
-        if hasattr(frame, "to_polars"):
-            return frame.to_polars()
-        if type(frame).__module__.startswith("pandas"):
-            return pl.from_pandas(frame)
-        if hasattr(frame, "__arrow_c_stream__"):
-            return pl.DataFrame(frame)
-        if hasattr(frame, "to_arrow"):
-            return pl.from_arrow(frame.to_arrow())
-        if hasattr(frame, "toArrow"):  # Spark 4
-            return pl.from_arrow(frame.toArrow())
-    except Exception as error:
-        raise ReportError(f"The {kind} could not be turned into a polars frame: {error}") from error
-    raise ReportError(
-        f"A source must be a path, a glob, a folder, a URL, a list of these, or a frame; "
-        f"this is a {kind}."
-    )
+    for method in ("to_polars", "toArrow"):  # ibis and others; Spark 4
+        source = getattr(source, method)() if hasattr(source, method) else source
+    frame = source if isinstance(source, (pl.DataFrame, pl.LazyFrame)) else scan_cards(source)
+    frame.lazy().sink_parquet(path)  # streams: the corpus may be larger than memory
+    return int(pl.scan_parquet(path).select(pl.len()).collect().item())
