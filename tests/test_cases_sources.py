@@ -12,6 +12,7 @@ import os
 import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -271,6 +272,18 @@ def test_F12_other_encodings_are_read(tmp_path, ending, encoding):
     assert found(cards) == []
 
 
+def test_F12_cards_in_other_encodings(tmp_path):
+    text = "---\nlicense: mit\n---\n# café\n"
+    for encoding in ("utf-8-sig", "utf-16", "utf-16-le"):
+        write(tmp_path, {f"o/{encoding}/README.md": text.encode(encoding)})
+    cards = cl.read_cards(tmp_path)
+    assert cards["license"].to_list() == [["mit"]] * 3
+    assert set(cards["text"]) == {"# café\n"}
+    assert found(cards) == []
+    write(tmp_path, {"o/half/README.md": text.encode("utf-16")[:-1], "o/b/README.md": b"\0\xff"})
+    assert {*found(cl.read_cards(tmp_path))} >= {("o/half", "text", "not_utf8")}
+
+
 def test_F12_a_replacement_that_was_written_is_no_problem(tmp_path):
     write(tmp_path, {"x.csv": "id,text\no/a,caf\ufffd\n", "x.jsonl": '{"id":"a","text":"\ufffd"}'})
     for name in ("x.csv", "x.jsonl"):
@@ -509,11 +522,20 @@ class Stream:
 
     features = None
 
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self.rows = frame.to_dicts()
+
     def with_format(self, kind: str) -> Stream:
         return self
 
     def __iter__(self) -> Any:
-        yield from ({"id": "o/a", "tags": ["x"]}, {"id": "o/b", "tags": ["y"]})
+        yield from self.rows
+
+
+@dataclass(slots=True)
+class Slots:
+    id: str
+    tags: list[str]
 
 
 class Splits(dict):
@@ -532,8 +554,11 @@ BOTH = pl.concat([A, B])
     [
         lambda _: Splits(train=Split(A), test=Split(B)),
         lambda _: {"train": A, "test": B.lazy()},
+        lambda _: {"train": Stream(A), "test": Stream(B)},
+        lambda _: Stream(BOTH),
+        lambda _: BOTH.to_pandas().itertuples(),
+        lambda _: {"o/a": SimpleNamespace(id="o/a", tags=["x"]), 2: Slots("o/b", ["y"])},
         lambda _: Split(BOTH),
-        lambda _: Stream(),
         lambda _: BOTH.to_dict(as_series=False),
         lambda _: BOTH.to_dict(),
         lambda _: {"id": np.array(["o/a", "o/b"]), "tags": [["x"], ["y"]]},

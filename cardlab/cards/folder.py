@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from ..schema import PROBLEMS, printable, problem
-from .records import lazily, series
+from .records import encoding_of, lazily, series
 
 _BATCH = 500
 _REVISION = re.compile(r"[0-9a-f]{7,40}")
@@ -107,7 +107,8 @@ def _text(card: CardFile) -> tuple[str | None, list[dict[str, str]]]:
         detail = f"{card.path.name}: {error.strerror or error}"
         return None, [*found, problem("text", "unreadable", detail)]
     try:
-        return content.decode("utf-8"), found
+        encoding = encoding_of(content)
+        return content.decode("utf-8" if encoding.startswith("utf-8") else encoding), found
     except UnicodeDecodeError as error:
         detail = f"byte {error.start} is not UTF-8; such bytes became U+FFFD"
         return content.decode("utf-8", "replace"), [*found, problem("text", "not_utf8", detail)]

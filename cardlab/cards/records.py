@@ -10,7 +10,7 @@ import datetime as dt
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,17 @@ import polars as pl
 import pyarrow as pa
 from polars.io.plugins import register_io_source
 
-from ..schema import ALIASES, COLUMNS, PROBLEM, PROBLEMS, STRINGS, SourceError, problem, unreadable
+from ..schema import (
+    ALIASES,
+    COLUMNS,
+    KNOWN,
+    PROBLEM,
+    PROBLEMS,
+    STRINGS,
+    SourceError,
+    problem,
+    unreadable,
+)
 
 _BATCH = 10_000
 IDS = ("id", *ALIASES["id"])
@@ -225,13 +235,24 @@ def _parsed(line: Any, number: int) -> dict[str, Any]:
 
 
 def _row(value: Any, where: str) -> dict[str, Any]:
-    if isinstance(value, dict):
-        plain = all(isinstance(name, str) or name is _FOUND for name in value)
-        return value if plain else {str(name): item for name, item in value.items()}
-    if hasattr(value, "__dict__"):  # ModelInfo and DatasetInfo of huggingface_hub
-        return {name: item for name, item in vars(value).items() if not name.startswith("_")}
+    fields = fields_of(value)
+    if fields is not None:
+        plain = all(isinstance(name, str) or name is _FOUND for name in fields)
+        return fields if plain else {str(name): item for name, item in fields.items()}
     detail = f"{where} is not an object but {type(value).__name__}: {str(value)[:200]}"
     return {_FOUND: [problem("id", "bad_json", detail)]}
+
+
+def fields_of(value: Any) -> dict[Any, Any] | None:
+    """Give a record's fields: a mapping's, a named tuple's, an object's such as ``ModelInfo``."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, Mapping) or hasattr(value, "_asdict"):
+        return dict(value) if isinstance(value, Mapping) else value._asdict()
+    names = getattr(value, "__dict__", None) or getattr(value, "__dataclass_fields__", None)
+    if names is None or isinstance(value, (str, type)):
+        return None
+    return {name: getattr(value, name) for name in names if not name.startswith("_")}
 
 
 def _mended(row: Any) -> Any:
@@ -260,7 +281,7 @@ def _schema(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     kinds: dict[str, set[type]] = {}
     for row in rows:
         for name, value in row.items():
-            kinds.setdefault(name, set()).add(_kind(value))
+            kinds.setdefault(name, set()).add(type(value) if name in KNOWN else _kind(value))
     kinds.pop(_FOUND, None)
     schema = {name: _dtype(name, found - {type(None)}) for name, found in kinds.items()}
     return {**schema, "__problems": PROBLEMS}

@@ -18,6 +18,7 @@ from .files import check_arrow, check_parquet, open_csv, scan_arrow, scan_csv
 from .folder import find_cards, scan_folder
 from .records import (
     IDS,
+    fields_of,
     frame_of_records,
     is_packed,
     records_of,
@@ -273,9 +274,10 @@ _READ = {
 def listed(source: Any) -> Any:
     """Give iterators and other collections as a list, and the splits of a ``DatasetDict`` too."""
     if isinstance(source, Mapping):
-        source = dict(source)
-        parts = list(source.values())
-        return parts if parts and not {*IDS} & {*source} and all(map(_is_corpus, parts)) else source
+        source, parts = dict(source), list(source.values())
+        whole = all(_is_corpus(part) or hasattr(part, "with_format") for part in parts)
+        objects = all(is_record(part) and not isinstance(part, Mapping) for part in parts)
+        return parts if parts and not {*IDS} & {*source} and (whole or objects) else source
     if hasattr(source, "read"):
         raise SourceError(f"an open file ({type(source).__name__}) is no source. {ACCEPTED}")
     if isinstance(source, (str, bytes, os.PathLike, list)) or _is_corpus(source):
@@ -287,8 +289,7 @@ def listed(source: Any) -> Any:
 
 def is_record(item: Any) -> bool:
     """Tell one card's record: a dictionary, or an object with an id such as ``ModelInfo``."""
-    named = {*IDS} & {*getattr(item, "__dict__", ())}
-    return isinstance(item, Mapping) or bool(named and not isinstance(item, str))
+    return isinstance(item, Mapping) or bool({*IDS} & {*(fields_of(item) or ())})
 
 
 def _is_corpus(source: Any) -> bool:
