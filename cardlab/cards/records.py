@@ -42,8 +42,9 @@ _MANY = (list, tuple, set, frozenset)
 #: Key of what was found wrong with a row: no key of any JSON object.
 _FOUND: Any = object()
 NOT_UTF8 = "what is not UTF-8 here became U+FFFD"
-_PACKED = (".gz", ".zst", ".bz2", ".lz4")
+_PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".lz4": "lz4"}
 _HALF = re.compile("[\ud800-\udfff]")
+_ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 #: pyarrow makes lists from Python ten times as fast as polars does.
 _ARROW = {
     STRINGS: pa.large_list(pa.large_string()),
@@ -89,7 +90,7 @@ def series(name: str, values: list[Any], dtype: Any) -> pl.Series:
 
 def is_packed(name: str) -> bool:
     """Tell by a file's name whether it is compressed."""
-    return name.lower().endswith(_PACKED)
+    return Path(name.lower()).suffix in _PACKED
 
 
 def open_bytes(file: Any) -> Any:
@@ -98,7 +99,8 @@ def open_bytes(file: Any) -> Any:
         raise SourceError(f"{file}: JSON is read from local files; download it first.")
     if not is_packed(file.name):
         return file.open("rb", 1 << 20)
-    return io.BufferedReader(pa.input_stream(str(file), compression="detect"), 1 << 20)
+    packed = pa.input_stream(str(file), compression=_PACKED[file.suffix.lower()])
+    return io.BufferedReader(packed, 1 << 20)
 
 
 def _starts(file: Any) -> bytes:
@@ -196,9 +198,10 @@ def _listed(value: Any) -> Any:
 def _document(file: Any) -> list[Any]:
     with open_bytes(file) as content:
         whole = content.read()
-    text = whole.decode(encoding_of(whole), "surrogateescape")
+        text, broken = _decoded(whole, encoding_of(whole))
     try:
-        return [_mended(row) for row in records_of(json.loads(text))]
+        rows = records_of(json.loads(text))
+        return [_mended(row) for row in rows] if broken or _ESCAPED_HALF.search(text) else rows
     except RecursionError as error:
         raise ValueError("its values nest too deep") from error
     except json.JSONDecodeError as error:
@@ -206,6 +209,15 @@ def _document(file: Any) -> list[Any]:
         if any(set(IDS) & set(row) for row in rows):  # `datasets` writes lines under this name
             return rows
         raise
+
+
+def _decoded(content: bytes, encoding: str) -> tuple[str, bool]:
+    """Decode a text; bytes that are not UTF-8 become halves of characters, which is told."""
+    try:
+        return content.decode(encoding), False
+    except UnicodeDecodeError:
+        odd = "surrogateescape" if encoding.startswith("utf-8") else "surrogatepass"
+        return content.decode(encoding, odd), True
 
 
 def _lines(file: Any) -> Iterator[dict[str, Any]]:
@@ -220,18 +232,16 @@ def _lines(file: Any) -> Iterator[dict[str, Any]]:
 
 
 def _parsed(line: Any, number: int) -> dict[str, Any]:
-    text, broken = line, isinstance(line, str)
-    if isinstance(line, bytes):
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError:
-            text, broken = line.decode("utf-8", "surrogateescape"), True
+    marked = "utf-8-sig" if number == 1 else "utf-8"
+    text, broken = (line, True) if isinstance(line, str) else _decoded(line, marked)
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         detail = f"line {number} is not JSON: {error}: {whole(text.strip()[:200])}"
         return {_FOUND: [problem("id", "bad_json", detail)]}
-    return _row(_mended(value) if broken or "\\u" in text else value, f"line {number}")
+    if broken or _ESCAPED_HALF.search(text):
+        value = _mended(value)
+    return _row(value, f"line {number}")
 
 
 def _row(value: Any, where: str) -> dict[str, Any]:
