@@ -6,28 +6,41 @@ becomes None and a :class:`Problem` that says why.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import yaml
 
-from .schema import printable, shorten
+from .schema import folded, printable, shorten
+
+#: Keys of the front matter that become columns, and other spellings of them that occur.
+_SPELLINGS: dict[str, tuple[str, ...]] = {
+    "language": ("languages",),
+    "license": ("licenses", "licence", "licences"),
+    "tags": ("tag",),
+    "datasets": ("dataset",),
+    "base_model": ("base_models",),
+    "library_name": ("library",),
+    "pipeline_tag": ("pipeline_tags",),
+}
+_KEYS = {folded(name): key for key, also in _SPELLINGS.items() for name in (key, *also)}
 
 #: Keys whose values are names or codes: kept as the strings that were written, so that
 #: ``no`` stays Norwegian, ``3.10`` stays a version and ``2020-01-01`` stays a tag.
 AS_WRITTEN = frozenset(
-    (
-        *("language", "languages", "tags", "license", "license_name", "license_link", "datasets"),
-        *("base_model", "base_model_relation", "library_name", "pipeline_tag", "metrics"),
-    )
+    (*_SPELLINGS, "languages", "license_name", "license_link", "base_model_relation", "metrics")
 )
 
 #: libyaml's parser recurses on the C stack and dies there; real cards nest about ten deep.
 MAX_DEPTH = 100
 #: A few lines of aliases can stand for billions of values; the largest real block has 60,000.
 MAX_VALUES = 1_000_000
+#: Python refuses to write longer numbers than of 4,300 digits.
+_MAX_BITS = 14_000
 
 _FENCE = re.compile(r"---[ \t]*\r*(?:\n|\Z)")
 _CLOSING = re.compile(r"^---[ \t]*\r*(?:\n|\Z)", re.MULTILINE)
@@ -35,7 +48,19 @@ _BLANK = re.compile(r"\ufeff?\s*")
 _NESTING = re.compile(r"[\[\]{}]")
 _RUN_OF_INDICATORS = re.compile(rf"(?:[-?:][ \t]+){{{MAX_DEPTH}}}")
 _DEEP_INDENT = re.compile(rf"^[ \t]{{{2 * MAX_DEPTH}}}[ \t]*[^\s#]", re.MULTILINE)
-_ARXIV = re.compile(r"arxiv\.org/(?:abs|pdf)/(\d{4}\.\d{4,5})", re.IGNORECASE)
+_ARXIV = re.compile(r"\d{4}\.\d{4,5}(?!\d)")
+#: What stands before an id: links to arXiv and to the Hub's page of a paper, BibTeX's ``eprint``.
+_BEFORE_ARXIV = re.compile(
+    r"""(?:arxiv\.org/(?:abs|pdf|html)/|(?:huggingface\.co|hf\.co)/papers/
+    |\beprint\s{0,9}=\s{0,9}[{"]\s{0,9}(?:arxiv:)?)\Z""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_RULE = re.compile(r"^---[ \t]*\r*$", re.MULTILINE)
+#: A line that only front matter has: a key that the Hub knows, as the Hub writes it.
+_KEY_LINE = re.compile(
+    rf"""^["']?(?:{"|".join((*_SPELLINGS, "languages", "widget", "model-index"))})["']?[ \t]*:""",
+    re.MULTILINE,
+)
 
 
 class Problem(NamedTuple):
@@ -59,7 +84,21 @@ class Card(NamedTuple):
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """SafeLoader that leaves dates as the strings that were written (JSON has no dates)."""
+    """SafeLoader that leaves dates as the strings that were written (JSON has no dates).
+
+    Keys are strings as JSON's are: numbers as keys can be chosen so that all have one hash.
+    """
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
+        self.flatten_mapping(node)
+        mapping: dict[str, Any] = {}
+        for key, item in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key that is a list or a mapping", key.start_mark
+                )
+            mapping[key.value] = self.construct_object(item, deep=deep)
+        return mapping
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -107,21 +146,54 @@ def read_card(card: str) -> Card:
     -------
     Card
         ``(metadata, body, problems)``. Problems are of kind ``unterminated``, ``not_a_mapping``,
-        ``yaml_error`` or ``key_alias``; their details give the line of the card.
+        ``yaml_error``, ``repeated_key``, ``front_matter_in_text``, or of those that
+        :func:`fields` gives; their details give the line of the card.
 
     Notes
     -----
     YAML 1.1 as PyYAML reads it (libyaml where present), except that the values of
-    :data:`AS_WRITTEN` and all dates stay the strings that were written.
+    :data:`AS_WRITTEN` and all keys and dates stay the strings that were written. Front matter
+    that does not stand at the top is text, to the Hub as to us, and said to be there.
     """
     block, body, line = split_card(card)
     if block is None:
         if line:
             detail = f"line {line - 1}: the front matter begins but no closing --- follows"
             return Card(None, body, [Problem("metadata", "unterminated", detail)])
-        return Card({}, body, [])
+        return Card({}, body, front_matter_in(body))
     metadata, problems = read_block(block, line=line)
+    if split_card(body)[0] is not None:  # a second block right below the first
+        problems += front_matter_in(body, line=card.count("\n", 0, len(card) - len(body)) + 1)
     return Card(metadata, body, problems)
+
+
+def read_text(text: str) -> Card | None:
+    """Read a text that may still hold its front matter; None where it does not.
+
+    A text may begin with a rule. What stands between two of them is front matter only if a line
+    of it begins with a key of the Hub's and it can be read; what begins so and cannot be read
+    stays text, with a problem.
+    """
+    block, body, line = split_card(text)
+    if block is None or not _KEY_LINE.search(block):
+        return None
+    metadata, problems = read_block(block, line=line)
+    return Card(metadata, body if metadata is not None else text, problems)
+
+
+def front_matter_in(text: str, *, line: int = 1) -> list[Problem]:
+    """List what reads as front matter in a text, where the Hub does not look for it.
+
+    `line` is the number of the text's first line in its card.
+    """
+    rules = [rule.span() for rule in itertools.islice(_RULE.finditer(text), 20)]
+    for (start, end), (close, _) in itertools.pairwise(rules):
+        block = text[end + 1 : close]
+        if _KEY_LINE.search(block) and read_block(block)[0]:
+            number = line + text.count("\n", 0, start)
+            detail = f"line {number}: front matter that does not stand at the top is not read"
+            return [Problem("metadata", "front_matter_in_text", detail)]
+    return []
 
 
 def read_block(block: str, *, line: int = 1) -> tuple[dict[str, Any] | None, list[Problem]]:
@@ -129,9 +201,10 @@ def read_block(block: str, *, line: int = 1) -> tuple[dict[str, Any] | None, lis
     text = re.sub(r"\r+\n?", "\n", block.lstrip("\ufeff"))
     # libyaml refuses most controls; a stray one in a description is no reason to lose the rest
     text = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]", "\ufffd", text)
+    problems: list[Problem] = []
     try:
         _refuse_depth(text)
-        value = _construct(text)
+        value = _construct(text, line, problems)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {line + mark.line}: " if mark else ""
@@ -144,13 +217,7 @@ def read_block(block: str, *, line: int = 1) -> tuple[dict[str, Any] | None, lis
         kind = "a list" if isinstance(value, list) else f"one {type(value).__name__}"
         detail = f"line {line}: the front matter is {kind}, not `key: value` lines"
         return None, [Problem("metadata", "not_a_mapping", detail)]
-    problems = []
-    if "languages" in value and "language" not in value:
-        problems.append(
-            Problem(
-                "languages", "key_alias", "`languages:` read as `language:`, which the Hub knows"
-            )
-        )
+    fields(value, problems)
     return value, problems
 
 
@@ -162,65 +229,136 @@ def to_json(metadata: dict[str, Any]) -> str:
         return json.dumps(_finite(metadata), ensure_ascii=False)
 
 
-def strings(value: Any) -> list[str]:
-    """Give a field that may be a scalar, a list or missing as a list of strings.
+def read_values(value: Any) -> tuple[list[str], list[Any]]:
+    """Give a field that may be a scalar, a list or missing as strings, and what is none.
 
-    ``False`` is the Norwegian code ``no`` as YAML 1.1 reads it. Mappings inside are left out.
+    Returns
+    -------
+    values : list of str
+        Without blanks, in order. Lists inside lists are read as one. ``False`` is the Norwegian
+        code ``no`` as YAML 1.1 reads it; numbers that JSON lacks are no values.
+    others : list
+        The mappings, which name nothing for certain.
     """
-    if value is None or isinstance(value, dict):
-        return []
-    if isinstance(value, (list, tuple)):
-        return [text for item in value if not isinstance(item, list) for text in strings(item)]
-    if isinstance(value, bool):
-        return ["yes" if value else "no"]
-    text = str(value)
-    return [text] if text.strip() else []
+    if isinstance(value, str):  # by far the most
+        text = value.strip()
+        return [text] if text else [], []
+    values, others, left = [], [], [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, (list, tuple)):
+            left.extend(reversed(item))
+        elif isinstance(item, dict):
+            others += [item] if item else []
+        elif isinstance(item, bool):
+            values.append("yes" if item else "no")
+        elif item is not None and not (isinstance(item, float) and not math.isfinite(item)):
+            text = item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
+            text = text.strip()
+            values += [text] if text else []
+    return values, others
 
 
-def each_once(value: Any) -> list[str]:
-    """Give :func:`strings` of a value with repeated items left out."""
-    return list(dict.fromkeys(strings(value)))
+def strings(value: Any) -> list[str]:
+    """Give the values of :func:`read_values`."""
+    return read_values(value)[0]
 
 
-def fields(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Take the canonical columns out of front matter; None or empty for what is not said."""
+def fields(metadata: dict[str, Any], problems: list[Problem] | None = None) -> dict[str, Any]:
+    """Take the canonical columns out of front matter; None or empty for what is not said.
 
-    def first(key: str) -> str | None:
-        return next(iter(strings(metadata.get(key))), None)
-
+    Parameters
+    ----------
+    metadata : dict
+        The front matter. Other spellings of a key are read where the key itself says nothing.
+    problems : list of Problem, optional
+        Takes what was found: ``key_alias``, and ``bad_value`` for what could not be read.
+    """
+    said: list[Problem] = [] if problems is None else problems
+    keys: dict[str, list[str]] = {}
+    for key in metadata:
+        known = _known_key(key)
+        if known is not None:
+            keys.setdefault(known, []).append(key)
+    found: dict[str, list[str]] = {}
+    for key, spellings in keys.items():
+        found[key] = []
+        for name in sorted(spellings, key=lambda name: name != key):
+            values, others = read_values(metadata[name])
+            values = list(dict.fromkeys(values))
+            column = "languages" if key == "language" else key
+            if others:
+                said.append(Problem(column, "bad_value", not_a_name(others)))
+            if name != key and values and not set(values) <= set(found[key]):
+                how = "left out beside" if found[key] else "read as"
+                detail = f"`{printable(name)}:` {how} `{key}:`, which the Hub knows"
+                if found[key]:
+                    detail = _shown(f"{detail}: ", values)
+                said.append(Problem(column, "key_alias", detail))
+            found[key] = found[key] or values
+    said += [
+        Problem(key, "bad_value", not_one(found[key]))
+        for key in ("library_name", "pipeline_tag")
+        if len(found.get(key, ())) > 1
+    ]
     return {
-        "library_name": first("library_name"),
-        "pipeline_tag": first("pipeline_tag"),
-        "languages": each_once(metadata.get("language", metadata.get("languages"))),
-        "license": each_once(metadata.get("license")),
-        "base_model": each_once(metadata.get("base_model")),
-        "datasets": each_once(metadata.get("datasets")),
-        "free_tags": each_once(metadata.get("tags")),
+        "library_name": next(iter(found.get("library_name", ())), None),
+        "pipeline_tag": next(iter(found.get("pipeline_tag", ())), None),
+        "languages": found.get("language", []),
+        "license": found.get("license", []),
+        "base_model": found.get("base_model", []),
+        "datasets": found.get("datasets", []),
+        "free_tags": found.get("tags", []),
     }
 
 
+@lru_cache(maxsize=4096)
+def _known_key(key: str) -> str | None:
+    return _KEYS.get(folded(key))
+
+
+def not_a_name(others: list[Any]) -> str:
+    """Say that mappings stand where names are expected."""
+    return _shown("a mapping, not a name: ", others)
+
+
+def not_one(values: list[str]) -> str:
+    """Say that several values stand where one is expected."""
+    return _shown("several values, of which the first was taken: ", values)
+
+
+def _shown(prefix: str, values: Any) -> str:
+    return shorten(prefix + printable(json.dumps(values, ensure_ascii=False, default=str)), 300)
+
+
 def arxiv_ids(card: str) -> list[str]:
-    """Give the arXiv ids that a card links to (abs or pdf), in order, each once."""
-    return list(dict.fromkeys(_ARXIV.findall(card)))
+    """Give the arXiv ids that a card links to or names in BibTeX, in order, each once."""
+    ids = (
+        found[0]
+        for found in _ARXIV.finditer(card)
+        if _BEFORE_ARXIV.search(card, max(0, found.start() - 50), found.start())
+    )
+    return list(dict.fromkeys(ids))
 
 
 def hub_tags(known: dict[str, Any], arxiv: list[str]) -> list[str]:
     """Derive a card's tags as the Hub does: library, task, free tags, languages, prefixed ones.
 
-    What the Hub adds by itself (``region:us``, ``endpoints_compatible``) is not derived.
+    Licences are in lower case there. What the Hub adds by itself (``region:us``,
+    ``endpoints_compatible``) is not derived.
     """
     tags = [known["library_name"], known["pipeline_tag"], *known["free_tags"], *known["languages"]]
     for prefix, values in (
         ("dataset", known["datasets"]),
         ("arxiv", arxiv),
         ("base_model", known["base_model"]),
-        ("license", known["license"]),
+        ("license", [value.lower() for value in known["license"]]),
     ):
         tags += [f"{prefix}:{value}" for value in values]
     return list(dict.fromkeys(tag for tag in tags if tag))
 
 
-def _construct(text: str) -> Any:
+def _construct(text: str, line: int, problems: list[Problem]) -> Any:
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
@@ -228,8 +366,8 @@ def _construct(text: str) -> Any:
             return None
         if "*" in text and "&" in text:
             _refuse_size(node)
-        _keep_as_written(node)
-        return _plain_keys(loader.construct_document(node))
+        _keep_as_written(node, line, problems)
+        return plain(loader.construct_document(node))
     finally:
         loader.dispose()
 
@@ -267,23 +405,40 @@ def _refuse_size(node: yaml.Node) -> None:
     size(node)
 
 
-def _keep_as_written(node: yaml.Node) -> None:
+def _keep_as_written(node: yaml.Node, line: int, problems: list[Problem]) -> None:
     if not isinstance(node, yaml.MappingNode):
         return
+    first: dict[str, yaml.Node] = {}
     for key, value in node.value:
-        if isinstance(key, yaml.ScalarNode) and key.value in AS_WRITTEN:
-            for item in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+        if not isinstance(key, yaml.ScalarNode) or key.tag.endswith(":merge"):
+            continue
+        before = first.setdefault(key.value, value)
+        if before is not value and not (
+            isinstance(value.value, str) and before.value == value.value
+        ):
+            where = (
+                f"line {line + key.start_mark.line}: `{printable(key.value[:60])}:` stands twice"
+            )
+            problems.append(Problem("metadata", "repeated_key", f"{where}; the last one is read"))
+        if key.value in AS_WRITTEN or _known_key(key.value):
+            left = [value]
+            while left:
+                item = left.pop()
+                if isinstance(item, yaml.SequenceNode):
+                    left.extend(item.value)
                 # an empty value is null whether it is written ~, null or not at all
-                if isinstance(item, yaml.ScalarNode) and not item.tag.endswith(":null"):
+                elif isinstance(item, yaml.ScalarNode) and not item.tag.endswith(":null"):
                     item.tag = "tag:yaml.org,2002:str"
 
 
-def _plain_keys(value: Any) -> Any:
-    """Give what YAML built as what JSON knows: string keys, lists, numbers, strings."""
+def plain(value: Any) -> Any:
+    """Give what YAML built as what JSON knows: lists, numbers, strings."""
     if isinstance(value, dict):
-        return {str(key): _plain_keys(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set)):
-        return [_plain_keys(item) for item in value]
+        return [plain(item) for item in value]
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        return hex(value)  # Python writes no such number in decimals
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -57,23 +57,44 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "languages": ("language",),
     "license": ("licenses", "licence"),
     "metadata": ("cardData", "card_data", "meta", "front_matter"),
-    "card": ("readme", "README", "modelcard", "model_card"),
+    "text": ("content",),
+    "card": ("readme", "modelcard", "model_card"),
     "downloads": ("downloads_30d",),
     "embeddings": ("embedding",),
 }
 
+#: How the plan of a lazy frame calls what Python has to read out of each card's front matter.
+FRONT_MATTER = "__cardlab_front_matter_"
+
+#: Aliases of columns that may mean something else beside the column itself, and are then kept.
+STAND_INS = ("downloads_30d", "content")
+
+
+def folded(name: str) -> str:
+    """Fold the ways to write one name: case, and what stands between its words."""
+    return name[:1].lower() + re.sub(r"[ _-]", "", name[1:]).lower()
+
+
 #: Every column name that cardlab takes to mean something.
 KNOWN = {*COLUMNS, *ALIASES, *(alias for names in ALIASES.values() for alias in names)}
+
+_CANONICAL = {folded(alias): name for name, also in ALIASES.items() for alias in also}
+_CANONICAL |= {folded(name): name for name in (*COLUMNS, *ALIASES)}
+
+
+def canonical_name(name: str) -> str | None:
+    """Give the canonical column (or ``card``) that a column's name means, in any spelling."""
+    return _CANONICAL.get(folded(name))
+
 
 #: Type of the ``problems`` column that ``cards.py`` adds.
 PROBLEM = pl.Struct({"column": pl.String, "problem": pl.String, "detail": pl.String})
 PROBLEMS = pl.List(PROBLEM)
 
-#: Characters that a terminal or a browser may act on (C0 and C1 controls, bidi controls), and
-#: halves of characters, which cannot be written at all.
-_ACTIVE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
+#: Characters that a terminal or a browser may act on: C0 and C1 controls, bidi controls.
+CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+#: Halves of characters cannot be written at all.
+_ACTIVE = re.compile(f"[{CONTROLS}\ud800-\udfff]")
 
 
 class CardlabError(ValueError):

@@ -1,16 +1,16 @@
 """Raw columns of a source -> the canonical columns, as lazy polars expressions.
 
-Whatever needs Python for each card (front matter) sits in one column of structs that polars
-computes only when a column that follows from it is asked for.
+Whatever needs Python for each card (front matter) sits in columns of structs that polars computes
+only when a column that follows from them is asked for.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
-from collections.abc import Callable
 from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -18,15 +18,20 @@ from .. import frontmatter
 from ..schema import (
     ALIASES,
     COLUMNS,
+    FRONT_MATTER,
     INSTANT,
     PROBLEM,
     PROBLEMS,
+    STAND_INS,
     STRINGS,
     SourceError,
+    canonical_name,
+    collect,
+    folded,
     printable,
     shorten,
 )
-from .fronts import FRONT, bodies, json_problems, read_cards, read_metadata
+from . import fronts
 
 _LISTS = ("tags", "languages", "arxiv", "license", "base_model", "datasets")
 _PREFIX = {
@@ -37,6 +42,20 @@ _PREFIX = {
 }
 #: ``base_model:finetune:ORG/NAME`` says how; the parent itself is ORG/NAME.
 _RELATION = r"^(?:adapter|finetune|merge|quantized):"
+#: Texts that stand for nothing where a number, a date or front matter is expected.
+_NOTHING = ("", "null", "None", "none", "nan", "NaN", "NaT", "<NA>")
+#: Days since 1970 of the first and the last day that Python knows.
+_DAYS = (-719_162, 2_932_896)
+_PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000}
+#: Rows that are looked at before a column of a file is said to have no nulls.
+_LOOK_AT = 10_000
+
+#: Front matter is parsed for the nulls of one column only where it has such a key.
+_KEY = {"library_name": "librar", "pipeline_tag": "pipeline"}
+_RULE_FIRST = r"\A[\s\x{FEFF}]*---[ \t]*\r*\n"
+_RULE = r"(?m)^---[ \t]*\r*$"
+_KEY_LINE = rf"(?m)^[\"']?(?:{fronts.KEYS}|languages|widget|model-index)[\"']?[ \t]*:"
+
 _NUMBER = re.compile(r"\d+(?:\.\d*)?(?:e\+?\d+)?", re.IGNORECASE)
 #: ``2022-03-02 23:29:04 +0000``, ``... UTC``: what ISO 8601 writes without the space, or as Z.
 _ZONE = re.compile(r"\s*(?:UTC|GMT)$|\s+(?=[+-]\d\d:?\d\d$)")
@@ -47,6 +66,17 @@ _PER_SECOND = {
 #: The Hub's own, and those that polars, pandas and pyarrow write.
 _FORMS = tuple(f"%Y-%m-%dT%H:%M:%S%.f{zone}" for zone in ("Z", "%z", "Z", "", " UTC"))
 _WRITTEN_TOGETHER = {8: "%Y%m%d", 14: "%Y%m%d%H%M%S"}
+
+
+_FIELDS = {*fronts.FRONT.to_schema()} - {"problems"}
+
+
+class Finding(NamedTuple):
+    """What could not be taken as it was: column, kind, and the detail (null where all was well)."""
+
+    column: str
+    kind: str
+    detail: pl.Expr
 
 
 def to_canonical(raw: pl.LazyFrame, label: str) -> pl.LazyFrame:
@@ -64,109 +94,239 @@ def to_canonical(raw: pl.LazyFrame, label: str) -> pl.LazyFrame:
     SourceError
         There is no ``id`` and no alias of it.
     """
-    frame = _rename(raw, label)
-    have = frame.collect_schema()
-    wanted: dict[str, pl.Expr] = {}
-    found = [pl.col("__problems")] if "__problems" in have else []
-    for name in (name for name in COLUMNS if name in have):
-        wanted[name], problem = _typed(name, have[name])
-        if problem is not None:
-            found.append(problem)
-    found.append(_where(pl.col("id").is_null(), "id", "no_id", pl.lit("the card has no id")))
-    frame = _without_pointers(frame, have, found)
-    frame, front = _front_matter(frame, have)
-    wanted |= _derived(have, wanted, front)
-    if "card" in have:
-        found.append(pl.col("__front").struct.field("problems"))
-    elif "metadata" in wanted:
-        found += _metadata_problems(wanted["metadata"])
-    known = {name: wanted[name] for name in COLUMNS if name in wanted}
-    others = [n for n in have if n not in known and n not in ("card", "problems", "__problems")]
-    if "problems" in have:  # a frame that was canonical already keeps what was found then
-        found = [pl.col("problems")]
-    return frame.select(
-        *(expression.alias(name) for name, expression in known.items()),
+    raw = _set_aside(raw)
+    have = raw.collect_schema()
+    names = _names(have, label)
+    typed: dict[str, pl.Expr] = {}
+    found: list[Finding] = []
+    for name, columns in names.items():
+        typed[name], findings = _one_column(name, columns, have)
+        found += findings
+    used = {column for columns in names.values() for column in columns}
+    given = [name for name in ("__problems", "problems") if name in have]
+    others = [name for name in have if name not in used and name not in given]
+    # every expression sees the raw columns here, and what nobody asks for is never computed
+    frame = raw.select(
+        *(expression.alias(name) for name, expression in typed.items()),
         *others,
-        _join(found).alias("problems"),
+        *(_as_problems(name, have[name]).alias(f"__cardlab_{name}") for name in given),
+        *(finding.detail.alias(f"__cardlab_{n}") for n, finding in enumerate(found)),
+    )
+    found = [f._replace(detail=pl.col(f"__cardlab_{n}")) for n, f in enumerate(found)]
+    derived = _Derived(frame, set(typed), plan=raw.explain(optimized=False))
+    wanted = {name: derived.column(name) for name in COLUMNS}
+    lists = [pl.col(f"__cardlab_{name}") for name in given]
+    if "problems" in given:  # a frame that was canonical already keeps what was found then
+        found, lists = [], lists[-1:]
+    else:
+        lists += derived.problems()
+        found += derived.findings
+        found.append(_finding(pl.col("id").is_null(), "id", "no_id", pl.lit("the card has no id")))
+    return derived.frame.select(
+        *(column.alias(name) for name, column in wanted.items() if column is not None),
+        *others,
+        _joined(found, lists).alias("problems"),
     )
 
 
-def _rename(raw: pl.LazyFrame, label: str) -> pl.LazyFrame:
-    have = [name for name in raw.collect_schema().names() if name != "__problems"]
-    names = {}
-    for canonical, aliases in ALIASES.items():
-        alias = next((alias for alias in aliases if alias in have), None)
-        if canonical not in have and alias is not None:
-            names[alias] = canonical
-    if "id" not in have and "id" not in names.values():
+def _set_aside(raw: pl.LazyFrame) -> pl.LazyFrame:
+    """Keep a source's own column ``problems`` under another name."""
+    have = raw.collect_schema()
+    renamed: dict[str, str] = {}
+    for name in ("problems", "__problems"):
+        if name in have and not _are_problems(have[name]):
+            new = f"source_{name.strip('_')}"
+            while new in have or new in renamed.values():
+                new += "_"
+            renamed[name] = new
+    return raw.rename(renamed)
+
+
+def _are_problems(dtype: pl.DataType) -> bool:
+    if not isinstance(dtype, pl.List):
+        return dtype == pl.Null
+    if not isinstance(dtype.inner, pl.Struct):
+        return dtype.inner == pl.Null
+    fields = dtype.inner.to_schema()
+    return set(fields) == set(PROBLEM.to_schema()) and set(fields.values()) <= {pl.String, pl.Null}
+
+
+def _as_problems(name: str, dtype: pl.DataType) -> pl.Expr:
+    if dtype == PROBLEMS:
+        return pl.col(name)
+    if not isinstance(dtype, pl.List) or not isinstance(dtype.inner, pl.Struct):
+        return pl.lit([], PROBLEMS)
+    parts = (pl.element().struct.field(part) for part in PROBLEM.to_schema())
+    return pl.col(name).list.eval(pl.struct(*parts).cast(PROBLEM))
+
+
+def _names(have: pl.Schema, label: str) -> dict[str, list[str]]:
+    """Give the columns of the source that mean each canonical column, the surest first."""
+    names: dict[str, list[str]] = {}
+    for name in have:
+        canonical = canonical_name(name)
+        if canonical is not None:
+            names.setdefault(canonical, []).append(name)
+    for canonical, columns in names.items():
+        spellings = (canonical, *ALIASES.get(canonical, ()))
+        columns.sort(key=lambda name: spellings.index(name) if name in spellings else 99)
+        if canonical in ("id", "embeddings"):  # `ID` beside `id` may count rows
+            del columns[1 + sum(name in spellings for name in columns[1:]) :]
+        if canonical == "embeddings":
+            del columns[1:]
+        stand_ins = [name for name in columns if folded(name) in map(folded, STAND_INS)]
+        if len(stand_ins) < len(columns):
+            names[canonical] = [name for name in columns if name not in stand_ins]
+    if "id" not in names:
         raise SourceError(
             f"{label}: these are not cards: no column `id` and no alias of it "
             f"({', '.join(ALIASES['id'])}). Found: "
             f"{shorten(', '.join(printable(name) for name in have), 300) or 'no columns at all'}. "
             "Rename the column that holds `org/name` to `id`."
         )
-    return raw.rename(names)
+    return names
 
 
-def _typed(name: str, dtype: pl.DataType) -> tuple[pl.Expr, pl.Expr | None]:
-    """Give one known column in its canonical type, and what was lost on the way."""
-    column = pl.col(name)
-    if name == "embeddings":
-        return column, None
+def _one_column(name: str, columns: list[str], have: pl.Schema) -> tuple[pl.Expr, list[Finding]]:
+    """Give one canonical column, row by row from the first of its columns that says something."""
+    value, findings = _typed(name, pl.col(columns[0]), have[columns[0]])
+    for column in columns[1:]:
+        other, more = _typed(name, pl.col(column), have[column])
+        findings += more
+        differ = _alike(name, value) != _alike(name, other)
+        said = [
+            pl.format("`{}` says {}", pl.lit(n), _as_text(name, pl.when(differ).then(v)))
+            for n, v in ((columns[0], value), (column, other))
+        ]
+        detail = pl.format("{}, {}; the first was taken", *said)
+        findings.append(Finding(name, "columns_disagree", detail))
+        value = pl.coalesce(value, other)
+    return value, findings
+
+
+def _alike(name: str, value: pl.Expr) -> pl.Expr:
+    """Give what two columns must share to say the same."""
     if name in _LISTS:
-        return _as_list(column, dtype, separator=";" if name == "tags" else None), None
-    if name == "metadata" and isinstance(dtype, pl.Struct):
-        return column.struct.json_encode(), None
-    if COLUMNS[name] == INSTANT:
-        return _as_instant(column, dtype)
-    if COLUMNS[name] == pl.Int64:
-        if dtype.is_integer():
-            return column.cast(pl.Int64, strict=False), None
-        typed = column.cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
-        return typed, _lost(column, typed, name, "bad_value", "not a whole number: ")
-    return (column if dtype == pl.String else column.cast(pl.String)), None
+        return value.list.eval(pl.element().str.to_lowercase()).list.sort()
+    if COLUMNS.get(name) == INSTANT:
+        return value.dt.truncate("1s")
+    if name in ("library_name", "pipeline_tag"):
+        return value.str.to_lowercase().str.replace_all(r"[_ ]", "-")
+    return value
 
 
-def _as_list(column: pl.Expr, dtype: pl.DataType, *, separator: str | None) -> pl.Expr:
+def _as_text(name: str, value: pl.Expr) -> pl.Expr:
+    text = value.list.join(", ") if name in _LISTS else value.cast(pl.String)
+    return text.str.slice(0, 60)
+
+
+def _typed(name: str, column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, list[Finding]]:
+    """Give one known column in its canonical type, and what was lost on the way."""
+    if name == "embeddings":
+        return column, []
+    findings = []
+    if _is_odd(name, dtype):
+        output = fronts.LIST if name in _LISTS else fronts.TEXT
+        odd = _mapped(column, partial(fronts.read_odd, name=name, dtype=output), output)
+        column = odd.struct.field("value")
+        dtype = STRINGS if name in _LISTS else pl.String()
+        findings.append(Finding(name, "bad_value", odd.struct.field("detail")))
+    if name in _LISTS:
+        typed, detail = _as_list(column, dtype, separator=";" if name == "tags" else None)
+        findings += [] if detail is None else [Finding(name, "bad_value", detail)]
+        return typed, findings
+    if isinstance(dtype, pl.Struct):
+        return pl.when(column.is_not_null()).then(column.struct.json_encode()), findings
+    kind = COLUMNS.get(name, pl.String)
+    if kind == INSTANT and dtype in (pl.Datetime, pl.Date):
+        days = column.to_physical() / _PER_DAY.get(getattr(dtype, "time_unit", "days"), 1)
+        known = pl.when(days.is_between(*_DAYS) | pl.lit(getattr(dtype, "time_unit", "") == "ns"))
+        typed, _ = _as_instant(known.then(column), dtype)
+        return typed, [_lost(column.to_physical(), typed, name, "bad_date", "out of range: ")]
+    text = column if dtype == pl.String else column.cast(pl.String)
+    if kind == INSTANT:
+        if dtype.is_numeric():
+            typed, lost = _as_instant(column, dtype)
+        else:
+            typed, lost = _as_instant(_something(text), pl.String())
+        findings += [lost._replace(column=name)] if lost else []
+        return typed, findings
+    if kind == pl.Int64:
+        typed = _as_count(column, dtype)
+        before = _something(text)
+        if dtype.is_numeric():
+            before = column.fill_nan(None) if dtype.is_float() else column
+        lost = _lost(before, typed, name, "bad_value", "not a whole number of 0 or more: ")
+        return typed, [*findings, lost]
+    if name in ("text", "card"):
+        pointer = text.str.starts_with("version https://git-lfs.github.com/spec/")
+        detail = pl.lit("a Git LFS pointer, not the card: fetch it with `git lfs pull`")
+        findings.append(Finding("text", "lfs_pointer", pl.when(pointer).then(detail)))
+        return pl.when(~pointer).then(text), findings
+    if name == "metadata":
+        return _something(text), findings
+    stripped = text.str.strip_chars()
+    return pl.when(stripped != "").then(stripped), findings
+
+
+def _is_odd(name: str, dtype: pl.DataType) -> bool:
+    """Whether a column is of a type that only Python reads, value by value."""
     if isinstance(dtype, (pl.List, pl.Array)):
-        if isinstance(dtype, pl.Array):
-            column = column.arr.to_list()
-        # does the same as list.drop_nulls in a fraction of the time
-        return column.cast(STRINGS).list.filter(pl.element().is_not_null())
-    text = column.cast(pl.String)
-    if separator is None:
-        plain = pl.when(text == "").then(pl.lit([], STRINGS)).otherwise(pl.concat_list(text))
+        inner = dtype.inner
+        return name not in _LISTS or not (inner in _PLAIN or inner.is_integer())  # type: ignore[union-attr]
+    if isinstance(dtype, pl.Struct) and name == "metadata":
+        return bool(re.search("Binary|Object|Duration|Float|Decimal", str(dtype)))
+    if dtype.is_float():  # NaN is nothing, and 3.0 no name
+        return COLUMNS.get(name, pl.String) in (pl.String, STRINGS)
+    if name in _LISTS and (dtype == pl.Boolean or dtype.is_temporal()):
+        return True
+    return dtype in (pl.Struct, pl.Binary, pl.Object, pl.Duration)
+
+
+_PLAIN = (pl.String, pl.Null, pl.Categorical, pl.Enum)
+
+
+def _something(text: pl.Expr) -> pl.Expr:
+    """Strip a text; null where it stands for nothing."""
+    text = text.str.strip_chars()
+    nothing = pl.any_horizontal(*(text == word for word in _NOTHING))
+    return pl.when(~nothing).then(text)
+
+
+def _as_count(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Give whole numbers of 0 or more; null for all others."""
+    if dtype.is_integer():
+        return pl.when(column >= 0).then(column.cast(pl.Int64, strict=False))
+    text = column.cast(pl.String).str.strip_chars()
+    number = column if dtype.is_numeric() else text
+    number = number.cast(pl.Float64, strict=False)
+    whole = pl.when((number == number.floor()) & number.is_between(0, 2.0**63, closed="left"))
+    count = whole.then(number).cast(pl.Int64, strict=False)
+    if dtype.is_numeric():
+        return count
+    exact = text.cast(pl.Int64, strict=False)
+    return pl.coalesce(pl.when(exact >= 0).then(exact), count)
+
+
+def _as_list(
+    column: pl.Expr, dtype: pl.DataType, *, separator: str | None
+) -> tuple[pl.Expr, pl.Expr | None]:
+    """Give lists of strings without nulls and blanks, and what in them was no string."""
+    item = pl.element()
+    detail = None
+    if isinstance(dtype, (pl.List, pl.Array)):
+        lists = (column.arr.to_list() if isinstance(dtype, pl.Array) else column).cast(STRINGS)
     else:
-        parts = text.str.split(separator).list.eval(pl.element().filter(pl.element() != ""))
-        plain = parts
-    listed = text.map_batches(_written_lists, return_dtype=STRINGS, is_elementwise=True)
-    return (
-        pl.when(text.is_null())
-        .then(None)
-        .when(text.str.starts_with("["))
-        .then(listed)
-        .otherwise(plain)
-    )
+        text = column.cast(pl.String)
+        plain = pl.concat_list(text) if separator is None else text.str.split(separator)
+        read = pl.when(text.str.contains(r"^\s*[\[{]")).then(text)
+        written = _mapped(read, fronts.read_written, fronts.LIST)
+        lists = pl.coalesce(written.struct.field("value"), pl.when(text.is_not_null()).then(plain))
+        detail = written.struct.field("detail")
+    return lists.list.eval(item.str.strip_chars()).list.filter(item != ""), detail
 
 
-def _written_lists(texts: pl.Series) -> pl.Series:
-    """Read lists that a CSV or JSON file holds as text: JSON, or Python's own way to print them."""
-    if not texts.str.starts_with("[").any():
-        return pl.Series([None] * len(texts), dtype=STRINGS)
-    return pl.Series([_written_list(text) for text in texts], dtype=STRINGS)
-
-
-def _written_list(text: str | None) -> list[str] | None:
-    if text is None or not text.startswith("["):
-        return None
-    try:
-        return frontmatter.strings(json.loads(text))
-    except (ValueError, RecursionError):
-        block, _ = frontmatter.read_block(f"tags: {text}")  # YAML reads 'single quotes' too
-        return frontmatter.strings((block or {}).get("tags")) or [text]
-
-
-def _as_instant(column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, pl.Expr | None]:
+def _as_instant(column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, Finding | None]:
     if isinstance(dtype, pl.Datetime):
         if dtype.time_zone is None:
             return column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), None
@@ -219,108 +379,190 @@ def _since_1970(text: str) -> dt.datetime | None:
     return dt.datetime.fromtimestamp(0, dt.UTC) + dt.timedelta(seconds=number / _PER_SECOND[digits])
 
 
-def _without_pointers(frame: pl.LazyFrame, have: pl.Schema, found: list[pl.Expr]) -> pl.LazyFrame:
-    """Take the pointers that Git LFS leaves where a file was not fetched for no card's text."""
-    for name in (n for n in ("card", "text") if have.get(n) == pl.String):
-        pointer = pl.col(name).str.starts_with("version https://git-lfs.github.com/spec/")
-        detail = "a Git LFS pointer, not the card: fetch it with `git lfs pull`"
-        # before the text is taken away, so that the problem can be told
-        frame = frame.with_columns(pointer.fill_null(False).alias(f"__pointer_{name}"))
-        found.append(_where(pl.col(f"__pointer_{name}"), "text", "lfs_pointer", pl.lit(detail)))
-        frame = frame.with_columns(pl.when(~pl.col(f"__pointer_{name}")).then(name).alias(name))
-    return frame
+class _Way(NamedTuple):
+    """One way to a column: the column that it is taken from, for all rows, and for some of them."""
+
+    column: str
+    whole: pl.Expr
+    some: pl.Expr
 
 
-def _front_matter(
-    frame: pl.LazyFrame, have: pl.Schema
-) -> tuple[pl.LazyFrame, Callable[[str], pl.Expr] | None]:
-    """Add the struct of what the front matter says, and give the way to take a field of it."""
-    if "card" in have:
-        card = pl.col("card").cast(pl.String)
-        frame = frame.with_columns(
-            card.map_batches(read_cards, return_dtype=FRONT, is_elementwise=True).alias("__front"),
-            card.map_batches(bodies, return_dtype=pl.String, is_elementwise=True).alias("__body"),
+class _Derived:
+    """The canonical columns: as given, and where that is null, as follows from the others.
+
+    What a card's tags say of it stands before its front matter. Columns of large files that say
+    something in their first rows are taken as they are, lest counting them read the text of every
+    card; what the nulls among them leave out is in :attr:`findings`.
+    """
+
+    def __init__(self, frame: pl.LazyFrame, have: set[str], *, plan: str) -> None:
+        self.have = have
+        self.findings: list[Finding] = []
+        self._bare = pl.lit(True)  # where no front matter is given beside the text
+        if "metadata" in have:
+            self._bare = pl.col("metadata").fill_null("{}") == "{}"
+        self._in_text = _front_matter_in_texts(frame, have, self._bare, plan)
+        #: Columns that hold front matter, and what reads it.
+        self._sources: dict[str, tuple[pl.Expr, fronts.Remembered]] = {}
+        if "card" in have:
+            self._sources["card"] = pl.col("card"), fronts.read_cards
+        elif self._in_text:
+            read = fronts.read_texts if self._in_text == "most" else fronts.read_some_texts
+            self._sources["text"] = pl.when(self._bare).then(pl.col("text")), read
+        if "metadata" in have:
+            self._sources["metadata"] = pl.col("metadata"), fronts.read_metadata
+        self.frame = frame.with_columns(
+            _mapped(source, read, fronts.FRONT).alias(f"{FRONT_MATTER}{name}")
+            for name, (source, read) in self._sources.items()
         )
-    elif "metadata" in have:
-        metadata = _typed("metadata", have["metadata"])[0]
-        fronts = metadata.map_batches(read_metadata, return_dtype=FRONT, is_elementwise=True)
-        frame = frame.with_columns(fronts.alias("__front"))
-    else:
-        return frame, None
-    return frame, lambda name: pl.col("__front").struct.field(name)
+        several = [name for name in COLUMNS if name in have and len(self._ways(name)) > 1]
+        self._state = _look(frame, several, plan)
+
+    def column(self, name: str) -> pl.Expr | None:
+        """Give one canonical column; None where nothing gives it."""
+        ways = self._ways(name)
+        states = [self._state.get(way.column, "maybe null") for way in ways]
+        n_used = next((n for n, state in enumerate(states, start=1) if state != "maybe null"), 99)
+        if not ways:
+            return None
+        value = _parts(ways[:n_used], fronts.first_of, COLUMNS[name])
+        if "null later" in states[n_used - 1 : n_used] and ways[n_used:]:
+            detail = _parts([ways[n_used - 1], *ways[n_used:]], fronts.unread, pl.String)
+            self.findings.append(Finding(name, "unread_value", detail))
+        return value
+
+    def problems(self) -> list[pl.Expr]:
+        """Give lists of what is wrong with front matter, and of front matter in texts."""
+        lists = [pl.col(f"{FRONT_MATTER}{n}").struct.field("problems") for n in self._sources]
+        if "card" in self.have:
+            return lists[:1]
+        if "metadata" in self.have:
+            metadata = self.column("metadata")
+            assert metadata is not None  # it is among the columns
+            detail = "the source gives no front matter here: unreadable, or never collected"
+            null = _finding(metadata.is_null(), "metadata", "null_metadata", pl.lit(detail))
+            self.findings.append(null)
+            lists[-1] = _mapped(pl.col("metadata"), fronts.json_problems, PROBLEMS)
+        if "text" in self.have:
+            text = self.column("text")
+            assert text is not None
+            odd = text.str.contains(_RULE) & text.str.contains(_KEY_LINE)
+            odd &= self._bare | text.str.contains(_RULE_FIRST)
+            lists.append(_mapped(pl.when(odd).then(text), fronts.text_problems, PROBLEMS))
+        return lists
+
+    def _ways(self, name: str) -> list[_Way]:
+        """Give the ways to a column, the surest first."""
+        ways = []
+        if name in self.have:
+            own = self._own_text() if name == "text" and self._in_text else pl.col(name)
+            ways.append(_Way(name, own, own))
+        if name == "author":
+            first = pl.col("id").str.extract("^([^/]*)/")
+            ways.append(_Way("id", first, first))
+        if name in _PREFIX and "tags" in self.have:
+            prefixed = _after_prefix(pl.col("tags"), _PREFIX[name])
+            ways.append(_Way("tags", prefixed, prefixed))
+        for source, (texts, read) in self._sources.items():
+            if name == "text" and source == "card":
+                body = _mapped(texts, fronts.bodies, pl.String)
+                ways.append(_Way(source, body, body))
+            elif name in _FIELDS and (source != "metadata" or name not in ("arxiv", "metadata")):
+                whole = pl.col(f"{FRONT_MATTER}{source}").struct.field(name)
+                if name in _KEY:
+                    texts = pl.when(texts.str.contains(f"(?i){_KEY[name]}")).then(texts)
+                some = _mapped(texts, partial(read, field=name), COLUMNS[name])
+                ways.append(_Way("", whole, some))
+        return ways
+
+    def _own_text(self) -> pl.Expr:
+        """Give the texts without the front matter that they still hold."""
+        given = pl.lit(None, pl.String)
+        if "metadata" in self.have:
+            given = pl.when(~self._bare).then(pl.col("metadata"))
+        begins = pl.col("text").str.contains(_RULE_FIRST)
+        both = pl.when(begins).then(pl.struct("text", given.alias("given")))
+        return pl.coalesce(_mapped(both, fronts.bodies_of_texts, pl.String), pl.col("text"))
 
 
-def _metadata_problems(metadata: pl.Expr) -> list[pl.Expr]:
-    """Find front matter that is missing or no JSON object; Python only sees what looks wrong."""
-    reason = pl.lit("the source gives no front matter here: unreadable, or never collected")
-    whole = metadata.str.json_path_match("$")
-    suspect = metadata.is_not_null() & ~whole.str.starts_with("{").fill_null(False)
-    checked = pl.when(suspect).then(metadata)
-    return [
-        _where(metadata.is_null(), "metadata", "null_metadata", reason),
-        checked.map_batches(json_problems, return_dtype=PROBLEMS, is_elementwise=True),
-    ]
+def _parts(ways: list[_Way], function: Any, dtype: Any) -> pl.Expr:
+    """Give the first way for all rows, and hand the others to a function for its nulls."""
+    if len(ways) == 1:
+        return ways[0].whole
+    some = [way.some for way in ways[1:]]
+    names = sorted({name for way in some for name in way.meta.root_names()})
+    parts = pl.struct(ways[0].whole.alias(fronts.OWN), *names)
+    return _mapped(parts, partial(function, ways=some), dtype)
 
 
-def _derived(
-    have: pl.Schema, typed: dict[str, pl.Expr], front: Callable[[str], pl.Expr] | None
-) -> dict[str, pl.Expr]:
-    """Give the canonical columns that the source lacks but that follow from what it has."""
-    new: dict[str, pl.Expr] = {}
-    if "author" not in typed:
-        parts = pl.col("id").cast(pl.String).str.splitn("/", 2)
-        new["author"] = pl.when(parts.struct.field("field_1").is_not_null()).then(
-            parts.struct.field("field_0")
-        )
-    for name, prefix in _PREFIX.items():
-        if name not in typed and "tags" in typed:
-            new[name] = _after_prefix(typed["tags"], prefix)
-    if front is not None:
-        for name in (
-            "library_name",
-            "pipeline_tag",
-            "languages",
-            "license",
-            "base_model",
-            "datasets",
-        ):
-            if name not in typed and name not in new:
-                new[name] = front(name)
-    if front is not None and "tags" not in typed:
-        new["tags"] = front("tags")
-    if front is not None and "card" in have:
-        for name in ("arxiv", "metadata"):
-            if name not in typed and name not in new:
-                new[name] = front(name)
-        if "text" not in typed:
-            new["text"] = pl.col("__body")
-    return new
+def _front_matter_in_texts(
+    frame: pl.LazyFrame, have: set[str], bare: pl.Expr, plan: str
+) -> str | None:
+    """Say whether ``text`` still holds front matter: in most of the texts looked at, or some."""
+    if "text" not in have:
+        return None
+    text = pl.col("text")
+    if not plan.startswith("DF "):
+        frame = frame.head(_LOOK_AT // 10)
+    begins = pl.when(text.str.contains(_RULE_FIRST)).then(text)
+    holds = begins.str.contains(_KEY_LINE).fill_null(False)
+    counts = collect(frame.select(holds.sum().alias("held"), text.count().alias("all"))).row(0)
+    if not counts[0]:
+        return None
+    held = collect(frame.filter(holds).select(text, bare.alias("bare")).head(100))
+    if not any(card and card.metadata for card in map(frontmatter.read_text, held["text"])):
+        return None
+    if counts[0] * 2 > counts[1]:
+        return "most"
+    return "some" if held["bare"].any() else None
+
+
+def _look(frame: pl.LazyFrame, names: list[str], plan: str) -> dict[str, str]:
+    """Say which columns may be null, by the first rows of a source of which columns are read.
+
+    What is in memory or read line by line anyway may be null: to see that it is not costs nothing.
+    """
+    if not names or plan.startswith(("DF ", "PYTHON SCAN", "Csv SCAN", "CSV SCAN")):
+        return {}
+    rows = frame.head(_LOOK_AT + 1).select(
+        pl.len().alias("__cardlab_len"), pl.col(names).null_count()
+    )
+    counts = collect(rows).row(0, named=True)
+    n_rows = counts.pop("__cardlab_len")
+    state = {}
+    for name, n_null in counts.items():
+        if n_rows <= _LOOK_AT:
+            state[name] = "maybe null" if n_null else "never null"
+        else:
+            state[name] = "null later" if n_null < n_rows else "maybe null"
+    return state
+
+
+def _mapped(source: pl.Expr, function: fronts.Reader, dtype: Any) -> pl.Expr:
+    return source.map_batches(function, return_dtype=dtype, is_elementwise=True)
 
 
 def _after_prefix(tags: pl.Expr, prefix: str) -> pl.Expr:
     element = pl.element().filter(pl.element().str.starts_with(prefix)).str.strip_prefix(prefix)
     if prefix == "base_model:":
         element = element.str.replace(_RELATION, "")
-    return tags.list.eval(element.unique(maintain_order=True))
+    return tags.list.eval(element.filter(element != "").unique(maintain_order=True))
 
 
-def _where(condition: pl.Expr, column: str, kind: str, detail: pl.Expr) -> pl.Expr:
-    """Give a list of one problem where the condition holds, else an empty list."""
-    problem = pl.struct(
-        pl.lit(column).alias("column"), pl.lit(kind).alias("problem"), detail.alias("detail")
-    ).cast(PROBLEM)
-    return pl.when(condition).then(pl.concat_list(problem)).otherwise(pl.lit([], PROBLEMS))
+def _finding(condition: pl.Expr, column: str, kind: str, detail: pl.Expr) -> Finding:
+    return Finding(column, kind, pl.when(condition).then(detail))
 
 
-def _lost(before: pl.Expr, after: pl.Expr, column: str, kind: str, prefix: str) -> pl.Expr:
-    value = before.cast(pl.String).str.slice(0, 100)
-    return _where(
-        before.is_not_null() & after.is_null(),
-        column,
-        kind,
-        pl.format("{}{}", pl.lit(prefix), value),
-    )
+def _lost(before: pl.Expr, after: pl.Expr, column: str, kind: str, prefix: str) -> Finding:
+    # only what was lost is written out as text
+    lost = pl.when(before.is_not_null() & after.is_null()).then(before)
+    value = lost.cast(pl.String).str.slice(0, 100)
+    return Finding(column, kind, pl.format("{}{}", pl.lit(prefix), value))
 
 
-def _join(lists: list[pl.Expr]) -> pl.Expr:
-    return pl.concat_list([item.fill_null(pl.lit([], PROBLEMS)) for item in lists])
+def _joined(found: list[Finding], lists: list[pl.Expr]) -> pl.Expr:
+    """Give what was found as one list of problems a card."""
+    parts = [finding.detail.alias(f"detail_{n}") for n, finding in enumerate(found)]
+    parts += [part.alias(f"list_{n}") for n, part in enumerate(lists)]
+    labels = [(finding.column, finding.kind) for finding in found]
+    return _mapped(pl.struct(parts), partial(fronts.join_problems, labels=labels), PROBLEMS)

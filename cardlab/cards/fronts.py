@@ -1,14 +1,18 @@
-"""What front matter says, a batch of cards at a time: the part of loading that needs Python."""
+"""What front matter and odd values say, a batch of cards at a time: loading that needs Python."""
 
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from .. import frontmatter
-from ..schema import PROBLEMS, STRINGS, printable, shorten
+from ..schema import COLUMNS, CONTROLS, PROBLEM, PROBLEMS, STRINGS, printable, shorten
 
 FRONT = pl.Struct(
     {
@@ -24,12 +28,91 @@ FRONT = pl.Struct(
         "problems": PROBLEMS,
     }
 )
+#: A value of a list or text column, and what was lost when it was read.
+LIST = pl.Struct({"value": STRINGS, "detail": pl.String})
+TEXT = pl.Struct({"value": pl.String, "detail": pl.String})
+#: Name of the column whose nulls are filled.
+OWN = "__cardlab_own"
+Reader = Callable[[pl.Series], pl.Series]
 _UNREADABLE = dict.fromkeys(FRONT.to_schema())
+KEYS = "language|license|tags|datasets|base_model|library_name|pipeline_tag"
+#: In JSON: keys that are not as the Hub writes them (``dataset: {...}`` belongs to results), and
+#: keys that hold more than a string or a list of strings. What it finds is read by Python.
+_ODD_JSON = (
+    r'"(?:languages|licen[cs]es|licence|tag|[Bb]ase_models|library|pipeline_tags'
+    r'|[LTDBP][A-Za-z _-]*|(?:base|library|pipeline)[ -]?[A-Za-z]+)"\s*:|"dataset"\s*:\s*["\[]'
+    rf'|"(?:{KEYS})"\s*:\s*(?:\{{|\[[^\]]*[\[{{])|"(?:library_name|pipeline_tag)"\s*:\s*\['
+)
+#: What is remembered of front matter, in bytes: about that of 200,000 cards.
+_REMEMBERED = 2**28
 
 
-def read_cards(cards: pl.Series) -> pl.Series:
-    """Read the front matter of whole cards; null fields where a card is null or broken."""
-    return pl.Series([_front_of_card(card) for card in cards], dtype=FRONT)
+class Remembered:
+    """Reads each text once in a process, however often a lazy frame is collected.
+
+    Known are the hash of a text and what was read, in runs sorted by hash; a run is merged with
+    the one before it when it has grown as large, so that there are few. When they take more
+    than :data:`_REMEMBERED`, the oldest are forgotten. A changed file has another hash.
+    """
+
+    def __init__(self, read: Callable[[str | None], dict[str, Any]]) -> None:
+        self._read = read
+        self._seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+        self._runs: list[tuple[np.ndarray, pl.Series, float]] = []
+        self._lock = threading.Lock()
+
+    def __call__(self, texts: pl.Series, *, field: str | None = None) -> pl.Series:
+        """Give what is said by each text: structs of :data:`FRONT`, or one field of them."""
+
+        def part(fronts: pl.Series) -> pl.Series:
+            return fronts if field is None else fronts.struct.field(field)
+
+        nothing = part(pl.Series([_UNREADABLE], dtype=FRONT))
+        if texts.null_count() == len(texts):  # nothing was asked for
+            return nothing.new_from_index(0, len(texts))
+        hashes = texts.hash(self._seed).to_numpy()
+        place = np.where(texts.is_null().to_numpy(), 0, -1)
+        known, start = [nothing], 1
+        with self._lock:
+            runs = list(self._runs)
+        for keys, fronts, _ in runs:
+            open_ = np.flatnonzero(place < 0)
+            at = np.searchsorted(keys, hashes[open_]).clip(max=len(keys) - 1)
+            hit = keys[at] == hashes[open_]
+            known.append(part(fronts).gather(at[hit]))
+            place[open_[hit]] = np.arange(start, start + int(hit.sum()))
+            start += int(hit.sum())
+        if (place < 0).any():
+            keys, first, back = np.unique(hashes[place < 0], return_index=True, return_inverse=True)
+            new = texts.gather(np.flatnonzero(place < 0)[first])
+            read = pl.Series([self._read(text) for text in new], dtype=FRONT)
+            self._remember(keys, read)
+            known.append(part(read))
+            place[place < 0] = start + back
+        return pl.concat(known).gather(place)
+
+    def _remember(self, keys: np.ndarray, fronts: pl.Series) -> None:
+        with self._lock:
+            runs = self._runs
+            runs.append((keys, fronts, fronts.estimated_size()))
+            while len(runs) > 1 and len(runs[-2][0]) < 2 * len(runs[-1][0]):
+                (old, before, size), (keys, fronts, more) = runs[-2:]
+                keys, first = np.unique(np.concatenate([old, keys]), return_index=True)
+                fronts = pl.concat([before, fronts], rechunk=True).gather(first)
+                runs[-2:] = [(keys, fronts, size + more)]
+            while sum(size for _, _, size in runs) > _REMEMBERED:
+                del runs[0]
+
+
+def _known(metadata: dict[str, Any], arxiv: list[str], problems: Sequence[Any]) -> dict[str, Any]:
+    known = frontmatter.fields(metadata)
+    return {
+        **known,
+        "metadata": frontmatter.to_json(metadata),
+        "arxiv": arxiv,
+        "tags": frontmatter.hub_tags(known, arxiv),
+        "problems": [problem._asdict() for problem in problems],
+    }
 
 
 def _front_of_card(card: str | None) -> dict[str, Any]:
@@ -39,54 +122,218 @@ def _front_of_card(card: str | None) -> dict[str, Any]:
     arxiv = frontmatter.arxiv_ids(card)
     if metadata is None:
         return {**_UNREADABLE, "arxiv": arxiv, "problems": [p._asdict() for p in problems]}
-    known = frontmatter.fields(metadata)
-    return {
-        **known,
-        "metadata": frontmatter.to_json(metadata),
-        "arxiv": arxiv,
-        "tags": frontmatter.hub_tags(known, arxiv),
-        "problems": [p._asdict() for p in problems],
-    }
+    return _known(metadata, arxiv, problems)
 
 
-def read_metadata(metadata: pl.Series) -> pl.Series:
-    """Take the canonical columns out of front matter that a source gives as JSON."""
-    return pl.Series([_front_of_json(text) for text in metadata], dtype=FRONT)
+def _front_of_text(text: str | None, *, whole: bool) -> dict[str, Any]:
+    found = None if text is None else frontmatter.read_text(text)
+    if text is None or (found is None and not whole):
+        return _UNREADABLE
+    metadata, problems = ({}, []) if found is None else (found.metadata, found.problems)
+    if metadata is None:
+        return {**_UNREADABLE, "problems": [p._asdict() for p in problems]}
+    return _known(metadata, frontmatter.arxiv_ids(text), problems)
 
 
 def _front_of_json(text: str | None) -> dict[str, Any]:
+    value = _object(text)
+    if value is None:
+        return _UNREADABLE
+    return {**_known(value, [], []), "metadata": None, "arxiv": None}
+
+
+#: Read the front matter of whole cards; null fields where a card is null or broken.
+read_cards = Remembered(_front_of_card)
+#: Read the front matter that texts still hold; without any, nothing is declared, or known.
+read_texts = Remembered(partial(_front_of_text, whole=True))
+read_some_texts = Remembered(partial(_front_of_text, whole=False))
+#: Take the canonical columns out of front matter that a source gives as JSON.
+read_metadata = Remembered(_front_of_json)
+
+
+def _object(text: str | None) -> dict[str, Any] | None:
     try:
         value = None if text is None else json.loads(text)
     except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        return _UNREADABLE
-    known = frontmatter.fields(value)
-    return {**_UNREADABLE, **known, "tags": frontmatter.hub_tags(known, [])}
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def json_problems(metadata: pl.Series) -> pl.Series:
-    """List what is wrong with front matter that should be JSON; null where nothing is given."""
-    return pl.Series([_problems_of_json(text) for text in metadata], dtype=PROBLEMS)
+    """List what is wrong with front matter that should be JSON, where it is given."""
+    odd = metadata.str.contains(_ODD_JSON)
+    try:
+        metadata.str.json_decode(pl.Struct({"": pl.Null}))  # half the time of any other check
+    except pl.exceptions.ComputeError:  # some are no objects, or no JSON
+        odd |= ~metadata.str.json_path_match("$").str.starts_with("{").fill_null(False)
+    odd = odd.fill_null(False) & metadata.is_not_null()
+    found = [_problems_of_json(text) for text in metadata.filter(odd)]
+    return _lists_at(odd, pl.Series(found, dtype=PROBLEMS))
 
 
-def _problems_of_json(text: str | None) -> list[dict[str, str]] | None:
-    if text is None:
-        return None
+def _problems_of_json(text: str) -> list[dict[str, str]]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         return [_problem("bad_json", str(error))]
-    if isinstance(value, dict):
-        return []
-    detail = f"the front matter is JSON, but {type(value).__name__}, not an object"
-    return [_problem("not_a_mapping", detail)]
+    if not isinstance(value, dict):
+        detail = f"the front matter is JSON, but {type(value).__name__}, not an object"
+        return [_problem("not_a_mapping", detail)]
+    problems: list[frontmatter.Problem] = []
+    frontmatter.fields(value, problems)
+    return [problem._asdict() for problem in problems]
+
+
+def text_problems(texts: pl.Series) -> pl.Series:
+    """List front matter that texts hold and that is not read, where they are given."""
+    found = [frontmatter.front_matter_in(text) for text in texts.drop_nulls()]
+    lists = [[problem._asdict() for problem in problems] for problems in found]
+    return _lists_at(texts.is_not_null(), pl.Series(lists, dtype=PROBLEMS))
+
+
+def _lists_at(places: pl.Series, lists: pl.Series) -> pl.Series:
+    """Lay out the lists of a few rows as those of all; the others are empty."""
+    import pyarrow as pa
+
+    ends = np.zeros(len(places) + 1, dtype=np.int64)
+    ends[1:][places.to_numpy()] = lists.list.len().to_numpy()
+    values = lists.explode(empty_as_null=False, keep_nulls=False).to_arrow()
+    return pl.Series(pa.LargeListArray.from_arrays(ends.cumsum(), values)).cast(lists.dtype)
 
 
 def bodies(cards: pl.Series) -> pl.Series:
     """Give the bodies of whole cards, without parsing their front matter."""
     found = [None if card is None else frontmatter.split_card(card)[1] for card in cards]
     return pl.Series(found, dtype=pl.String)
+
+
+def bodies_of_texts(texts: pl.Series) -> pl.Series:
+    """Give texts without the front matter that they still hold; null where none is given.
+
+    `texts` are structs of ``text`` and ``given``, the front matter that a source gives as JSON:
+    what stands in the text and is not given was left there on purpose.
+    """
+    if texts.null_count() == len(texts):
+        return pl.Series([None], dtype=pl.String).new_from_index(0, len(texts))
+    return pl.Series([_body_of_text(both) for both in texts], dtype=pl.String)
+
+
+def _body_of_text(both: dict[str, str | None] | None) -> str | None:
+    if both is None or both["text"] is None:
+        return None
+    card = frontmatter.read_text(both["text"])
+    given = _object(both["given"])
+    if card is None or (given is not None and not set(card.metadata or ()) <= set(given)):
+        return both["text"]
+    return card.body
+
+
+def read_written(texts: pl.Series) -> pl.Series:
+    """Read lists that a CSV or JSON file holds as text: JSON, or Python's own way to print them."""
+    if texts.null_count() == len(texts):
+        return pl.Series([None], dtype=LIST).new_from_index(0, len(texts))
+    return pl.Series([_written(text) for text in texts], dtype=LIST)
+
+
+def _written(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    text = text.strip()
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        # YAML reads 'single quotes' too
+        value = (frontmatter.read_block(f"tags: {text}")[0] or {}).get("tags", text)
+    texts, others = frontmatter.read_values(value)
+    return {"value": texts, "detail": frontmatter.not_a_name(others) if others else None}
+
+
+def read_odd(values: pl.Series, *, name: str, dtype: pl.Struct) -> pl.Series:
+    """Read values of a type that a column should not have, and say what of them was lost."""
+    return pl.Series([_read_odd(value, name) for value in values.to_list()], dtype=dtype)
+
+
+def _read_odd(value: Any, name: str) -> dict[str, Any]:
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, (set, frozenset)):
+        value = sorted(value, key=str)
+    if name == "metadata" and isinstance(value, (dict, list)):
+        return {"value": frontmatter.to_json(frontmatter.plain(value)), "detail": None}
+    texts, others = frontmatter.read_values(_without_nulls(value))
+    detail = frontmatter.not_a_name(others) if others else None
+    if COLUMNS.get(name) == STRINGS:
+        return {"value": None if value is None else texts, "detail": detail}
+    if name in ("text", "card"):
+        whole = value.decode("utf-8", "replace") if isinstance(value, bytes) else "\n".join(texts)
+        return {"value": whole if texts else None, "detail": detail}
+    if len(texts) > 1:
+        detail = frontmatter.not_one(texts)
+    return {"value": texts[0] if texts else None, "detail": detail}
+
+
+def _without_nulls(value: Any) -> Any:
+    """Leave out what a struct of a table only has because another row has it."""
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if item is not None}
+    return value
+
+
+def first_of(parts: pl.Series, *, ways: list[pl.Expr]) -> pl.Series:
+    """Fill the nulls of the column :data:`OWN` by the first of several ways that gives a value."""
+    return _first_of(parts.struct.unnest(), [pl.col(OWN), *ways])
+
+
+def _first_of(rows: pl.DataFrame, ways: list[pl.Expr]) -> pl.Series:
+    value = rows.select(ways[0]).to_series()
+    if value.null_count() == 0 or len(ways) == 1:
+        return value
+    null = value.is_null()
+    place = np.arange(len(value))
+    place[null.to_numpy()] = len(value) + np.arange(value.null_count())
+    more = _first_of(rows.filter(null), ways[1:])
+    return pl.concat([value, more.cast(value.dtype)]).gather(place)
+
+
+def unread(parts: pl.Series, *, ways: list[pl.Expr]) -> pl.Series:
+    """Say what the ways would give where the column :data:`OWN` is null; null where nothing."""
+    rows = parts.struct.unnest()
+    null = rows[OWN].is_null()
+    details = pl.Series([None], dtype=pl.String).new_from_index(0, len(rows))
+    if not null.any():
+        return details
+    left = _first_of(rows.filter(null), ways)
+    text = left.list.join(", ") if left.dtype == STRINGS else left.cast(pl.String)
+    says = "null here, where the card's tags or front matter say " + text.str.slice(0, 200)
+    return details.scatter(null.arg_true(), says.set(text == "", None))
+
+
+def join_problems(parts: pl.Series, *, labels: list[tuple[str, str]]) -> pl.Series:
+    """Give details (one column for each of `labels`) and lists of problems as one list a card."""
+    frame = parts.struct.unnest()
+    details = [f"detail_{n}" for n in range(len(labels))]
+    lists = [name for name in frame.columns if name not in details]
+    found = [pl.col(name).is_not_null() for name in details]
+    found += [(pl.col(name).list.len() > 0).fill_null(False) for name in lists]
+    hit = frame.select(pl.any_horizontal(found)).to_series()
+    problems = [
+        pl.when(pl.col(name).is_not_null())
+        .then(pl.concat_list(_problem_of(column, kind, pl.col(name))))
+        .otherwise(pl.lit([], PROBLEMS))
+        for name, (column, kind) in zip(details, labels, strict=True)
+    ]
+    problems += [pl.col(name).fill_null(pl.lit([], PROBLEMS)) for name in lists]
+    some = frame.filter(hit).select(pl.concat_list(problems)).to_series()
+    return _lists_at(hit, some)
+
+
+def _problem_of(column: str, kind: str, detail: pl.Expr) -> pl.Expr:
+    text = detail.str.replace_all(f"[{CONTROLS}]", "\ufffd")
+    short = pl.when(text.str.len_chars() > 300).then(text.str.slice(0, 299) + "…").otherwise(text)
+    return pl.struct(
+        pl.lit(column).alias("column"), pl.lit(kind).alias("problem"), short.alias("detail")
+    ).cast(PROBLEM)
 
 
 def _problem(kind: str, detail: str) -> dict[str, str]:

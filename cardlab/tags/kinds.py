@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..schema import column_names, one_of, require
+from ..schema import FRONT_MATTER, column_names, one_of, require
 from .codes import Coded, encode
 
 #: Kinds of tags, in the order in which :func:`tag_kind` tries them.
@@ -124,7 +124,7 @@ def evidence(cards: Any, column: str) -> list[str]:
 
 
 def _by_python(cards: pl.LazyFrame, column: str) -> bool:
-    return "python_udf" in cards.select(column).explain()
+    return FRONT_MATTER in cards.select(column).explain()
 
 
 def kinds_of(coded: Coded, column: str) -> pl.Series:
