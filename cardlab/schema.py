@@ -174,8 +174,16 @@ def is_series(value: Any) -> bool:
 def as_frame(cards: Any) -> Any:
     """Give a frame as it is, and scan any other source of cards; see :func:`takes_sources`."""
     if cards is None or is_frame(cards):
-        return cards
+        return unindexed(cards)
     return import_module("cardlab.cards").scan_cards(cards)
+
+
+def unindexed(frame: Any) -> Any:
+    """Make the named index of a pandas frame a column, as that is where its ids often are."""
+    names = getattr(getattr(frame, "index", None), "names", None)
+    if not names or any(name is None or name in frame.columns for name in names):
+        return frame
+    return frame.reset_index()
 
 
 def takes_sources(function: Any, *, paths: bool = True) -> Any:

@@ -346,7 +346,7 @@ def test_worklist():
 
 
 def test_weights():
-    cards = frame("## Citation\n\nMe", downloads=[8])
+    cards = frame("## Citation\n\nMe, 2024", downloads=[8])
     found = cl.documentation_gaps(cards, standard="liang2024", weights={"Citation": 0})
     assert found["n_missing"].item() == 6 and found["missing_share"].item() == 1
     heavy = cl.documentation_gaps(cards, standard="liang2024", weights={"Citation": 6})

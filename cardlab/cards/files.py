@@ -124,11 +124,11 @@ def scan_arrow(files: list[Any]) -> pl.LazyFrame:
     """Scan Arrow files, or streams as `datasets` writes them; every batch is checked when read."""
     if not isinstance(files[0], Path):
         return pl.scan_ipc(files)
-    schema = dict(pl.DataFrame(_open_arrow(files[0])[0].schema.empty_table()).schema)
+    schema = dict(pl.DataFrame(open_arrow(files[0])[0].schema.empty_table()).schema)
 
     def batches(names: list[str]) -> Iterator[pl.DataFrame]:
         for file in files:
-            for batch in _batches(file, names):
+            for batch in arrow_batches(file, names):
                 batch.validate(full=True)
                 yield pl.DataFrame(batch).select(names)
 
@@ -176,7 +176,8 @@ def _blocks(whole: mmap.mmap) -> tuple[int, int, list[tuple[int, int]]]:
     return length, end, blocks
 
 
-def _open_arrow(file: Path, options: Any = None) -> tuple[Any, Any]:
+def open_arrow(file: Path, options: Any = None) -> tuple[Any, Any]:
+    """Open an Arrow file or stream; gives the reader and the content, which is mapped."""
     content = pa.memory_map(str(file))
     is_file = content.read(6) == b"ARROW1"
     content.seek(0)
@@ -184,10 +185,11 @@ def _open_arrow(file: Path, options: Any = None) -> tuple[Any, Any]:
     return opened(content, options=options), content
 
 
-def _batches(file: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
-    schema = _open_arrow(file)[0].schema
+def arrow_batches(file: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
+    """Give some columns of an Arrow file or stream, batch by batch."""
+    schema = open_arrow(file)[0].schema
     fields = [schema.get_field_index(name) for name in names]
-    reader, content = _open_arrow(file, pa.ipc.IpcReadOptions(included_fields=fields or [0]))
+    reader, content = open_arrow(file, pa.ipc.IpcReadOptions(included_fields=fields or [0]))
     if hasattr(reader, "get_batch"):
         yield from (reader.get_batch(number) for number in range(reader.num_record_batches))
         return

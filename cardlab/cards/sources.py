@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import polars as pl
 import pyarrow as pa
 
-from ..schema import SourceError, is_frame, is_series, printable, shorten
+from ..schema import SourceError, is_frame, is_series, printable, shorten, unindexed
 from .files import check_arrow, check_parquet, open_csv, scan_arrow, scan_csv
 from .folder import find_cards, scan_folder
 from .records import (
@@ -343,6 +343,7 @@ def _in_memory(source: Any) -> pl.LazyFrame:
     if isinstance(source, (list, dict)):
         return _of_records(source)
     name = f"{type(source).__module__}.{type(source).__name__}"
+    source = unindexed(source)
     if is_series(source):
         raise SourceError(f"{name}: one column is no corpus; give its whole frame. {ACCEPTED}")
     table = getattr(getattr(source, "data", None), "table", None)  # datasets.Dataset

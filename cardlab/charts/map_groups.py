@@ -34,6 +34,17 @@ _NO_CLUSTER = {
     None: ("no cluster", "circle"),
 }
 
+#: What the columns of cards are called.
+_HEADINGS = {
+    "pipeline_tag": "task",
+    "library_name": "library",
+    "license_class": "licence class",
+    "created_at": "year",
+}
+#: Columns that are coloured by where the caller names none, and the one group where none is there.
+USUAL = (CLUSTER, *_HEADINGS)
+ALL = "all"
+
 _MAX_LABEL = 60
 _DOUBT = " (unstable)"
 
@@ -58,6 +69,8 @@ class Groups:
     @property
     def heading(self) -> str:
         """The column's name in words."""
+        if self.column in _HEADINGS:
+            return _HEADINGS[self.column]
         return shorten(printable(self.column).replace("_", " "), 40)
 
 
@@ -114,8 +127,10 @@ def groups_of(
     )
 
 
-def columns_of(color: str | Sequence[str]) -> list[str]:
+def columns_of(color: str | Sequence[str] | None, have: Sequence[str]) -> list[str]:
     """Give the columns to colour by, each once."""
+    if color is None:
+        return [name for name in USUAL if name in have] or [ALL]
     columns = [color] if isinstance(color, str) else list(dict.fromkeys(color))
     if not columns or not all(isinstance(name, str) for name in columns):
         raise CardlabError(f"color must be a column's name or several of them, not {color!r}.")

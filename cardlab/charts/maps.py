@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 
 from ..embeddings.trust import TRUST_SAMPLE
-from ..schema import NoFigure, at_least, printable
+from ..schema import CardlabError, NoFigure, at_least, printable
 from .base import MAX_ROWS_SHOWN, need
 from .canvas import PointMap
 from .map_altair import scatter
-from .map_groups import CLUSTER, columns_of, groups_of
+from .map_groups import ALL, CLUSTER, columns_of, groups_of
 from .map_points import Placed
 
 #: Points of a map by default: with the ids of all of them it stays under 2 MB in a report.
@@ -21,9 +21,9 @@ _MAX_POINTS = 100_000
 
 
 def plot_map(
-    points: pl.DataFrame,
+    points: Any,
     *,
-    color: str | Sequence[str] = CLUSTER,
+    color: str | Sequence[str] | None = None,
     labels: pl.DataFrame | None = None,
     title: str = "Map of the cards",
     method: object = None,
@@ -36,14 +36,16 @@ def plot_map(
 
     Parameters
     ----------
-    points : pl.DataFrame
-        ``x``, ``y`` (from :func:`cardlab.project`), ``id`` and the columns to colour by: text,
-        numbers, dates (by year), lists (more than one item is "several"). Points without
-        coordinates are left out and counted. With ``is_stable`` (bool), here or in `labels`,
-        clusters that do not come back are marked "(unstable)".
-    color : str or sequence of str
+    points : pl.DataFrame, or array of shape (n, 2)
+        From :func:`cardlab.map_points`; or any frame with ``x``, ``y``, ``id`` and the columns to
+        colour by: text, numbers, dates (by year), lists (more than one item is "several"). Points
+        without coordinates are left out and counted. With ``is_stable`` (bool), here or in
+        `labels`, clusters that do not come back are marked "(unstable)". What
+        :func:`cardlab.project` gives is drawn without names and colours.
+    color : str or sequence of str, optional
         The column that gives colour and shape; of several the reader of the figure chooses one,
-        and sees the first to begin with. The column ``cluster`` holds numbers as
+        and sees the first to begin with. By default ``cluster``, task, library, licence class and
+        year, as far as they are there. The column ``cluster`` holds numbers as
         :func:`cardlab.cluster` gives them: -1 is "no usable vector", -2 "noise (HDBSCAN)".
     labels : pl.DataFrame, optional
         ``cluster``, ``label`` from :func:`cardlab.cluster_summary`. Where the points have a
@@ -51,10 +53,10 @@ def plot_map(
     title : str
     method : optional
         How the places were found, for the subtitle: the second value of
-        ``project(..., return_info=True)``, or a text.
+        ``project(..., return_info=True)``, or a text. By default the column ``method``.
     trust : optional
         How far the picture can be trusted, for the subtitle: :func:`cardlab.trustworthiness`
-        (0-1), or a text.
+        (0-1), or a text. By default the column ``trustworthiness``.
     top : int
         Groups of each column other than ``cluster``; all others are one group, "other".
         Of the clusters up to 60 are kept.
@@ -76,8 +78,15 @@ def plot_map(
     CardlabError
         A column is missing, or cannot give colours.
     """
-    columns = columns_of(color)
-    need(points, "x", "y", *columns, made_by="project, with the cards' ids and labels beside it")
+    points, method = _placed(points, method)
+    columns = columns_of(color, points.columns)
+    if columns == [ALL] and ALL not in points.columns:
+        points = points.with_columns(pl.lit("cards").alias(ALL))
+    need(points, "x", "y", *columns, made_by="map_points")
+    method, trust = (
+        _told(points, name) if value is None else value
+        for name, value in (("method", method), ("trustworthiness", trust))
+    )
     at_least(max_points, 1, name="max_points")
     at_least(top, 1, name="top")
     kept = points.filter(pl.col("x").is_finite() & pl.col("y").is_finite())
@@ -97,6 +106,29 @@ def plot_map(
     )
     shown = placed.sample(max_points, random_state)
     return scatter(shown) if len(shown.ids) <= MAX_ROWS_SHOWN else PointMap(shown, random_state)
+
+
+def _placed(points: Any, method: object) -> tuple[pl.DataFrame, object]:
+    """Give the points as a frame, of one or of places as ``project`` gives them."""
+    if isinstance(points, tuple) and len(points) == 2:
+        points, method = points[0], points[1] if method is None else method
+    if isinstance(points, pl.DataFrame):
+        need(points, "x", "y", made_by="map_points")
+        return points, method
+    xy = np.asarray(points) if isinstance(points, (np.ndarray, list)) else np.empty(0)
+    if xy.ndim != 2 or xy.shape[1] != 2 or xy.dtype.kind not in "fiu":
+        shape = f", of shape {xy.shape}" if isinstance(points, np.ndarray) else ""
+        raise CardlabError(
+            f"plot_map draws points, not {type(points).__name__}{shape}: give it "
+            "map_points(cards, x=x, labels=labels), or the places alone, project(x)."
+        )
+    return pl.DataFrame({"x": xy[:, 0], "y": xy[:, 1]}), method
+
+
+def _told(points: pl.DataFrame, column: str) -> object:
+    """Give what a column says in every row of a map's points."""
+    known = points[column].drop_nulls() if column in points.columns else None
+    return known[0] if known is not None and len(known) else None
 
 
 def _about(method: object, trust: object, n_points: int) -> str:

@@ -8,7 +8,17 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..text.outline import Section, sections
-from .bodies import ABSENT, BOILERPLATE, FILLED, PLACEHOLDER, Body, is_generated, judge, take_fields
+from .bodies import (
+    ABSENT,
+    BOILERPLATE,
+    FILLED,
+    PLACEHOLDER,
+    Body,
+    is_generated,
+    judge,
+    shown_by,
+    take_fields,
+)
 from .headings import Meaning, asked_for, meaning, phrase, under
 from .standards import definitions
 
@@ -34,6 +44,8 @@ class Block(NamedTuple):
         How the text was judged; None for a heading that only holds other headings.
     is_heading : bool
         False for a labelled field and for what precedes the first heading.
+    evidence : str or None
+        What of the text's own content answers it, where no heading says so.
     """
 
     heading: str
@@ -41,6 +53,7 @@ class Block(NamedTuple):
     reason: str | None
     body: Body | None
     is_heading: bool
+    evidence: str | None = None
 
 
 class _Place(NamedTuple):
@@ -75,6 +88,7 @@ def blocks(card_id: str | None, text: str) -> list[Block]:
     for at, part in enumerate(parts):
         if part.level == 0:
             found += _texts(part, ("summary",), None, generated, holds=False)
+            found += _shown(part, ("summary",), own_id)
             continue
         while above and above[-1].level >= part.level:
             above.pop()
@@ -84,7 +98,14 @@ def blocks(card_id: str | None, text: str) -> list[Block]:
         above.append(_Place(part.level, () if is_title else concepts, None if is_title else reason))
         holds = at + 1 < len(parts) and parts[at + 1].level > part.level
         found += _texts(part, concepts, reason, generated, holds=holds)
+        found += _shown(part, concepts, own_id)
     return found
+
+
+def _shown(part: Section, concepts: tuple[str, ...], card_id: str) -> Iterator[Block]:
+    """Give what a section's content answers by itself."""
+    for concept, name, n_words, key in shown_by(part.body, part.title, concepts, card_id):
+        yield Block(part.title, (concept,), None, Body(FILLED, n_words, key), False, name)
 
 
 def _texts(
@@ -92,8 +113,8 @@ def _texts(
 ) -> Iterator[Block]:
     """Give a section's own text, then its labelled fields."""
     rest, fields = take_fields(part.body, concepts)
-    judged = [judge(field.value, generated=generated) for field in fields]
-    own: Body | None = judge(rest, generated=generated)
+    judged = [judge(field.value, field.concepts, generated=generated) for field in fields]
+    own: Body | None = judge(rest, concepts, generated=generated)
     if own is not None and own.state != FILLED:
         # a section that is a list of fields says what they say
         best = max((body.state for body in judged), default=ABSENT)

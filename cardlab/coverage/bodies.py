@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Iterable
 from hashlib import blake2b
@@ -33,6 +34,17 @@ _LINK = re.compile(r"!?\[([^\[\]]{0,300})\]\([^()\s]{0,500}\)")
 _MARKUP = re.compile(r"[*_`#>|~\\]+|^[ \t]*[-+•=:][-+=:\s]*", re.MULTILINE)
 _WORD = re.compile(r"\w")
 _MARK = "\x00"
+_SENTENCE = re.compile(
+    r"[^.!?;…。！？；()（）\n\x00]+(?:[.!?;…。！？；]+(?![^\s。！？；])|[.!?;…][^.!?;…。！？；()（）\n\x00]+)*"
+)
+#: A text of four letters of scripts that set no blanks is more than one word.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]{4}"
+)
+#: What may stand before and after a promise in its sentence.
+_MAX_PROMISE = 90
+#: Places of one kind of evidence that are looked at.
+_MAX_SHOWN = 20
 _UNANSWERED = re.compile(rf"(?:^|\n)[^\n:\x00]{{1,60}}:[*_\s]*(?={_MARK})")
 
 _FENCE = r"^[ \t]{0,3}(?P<fence>```|~~~)(?s:.*?)(?:^[ \t]{0,3}(?P=fence)|\Z)"
@@ -54,13 +66,15 @@ class Body(NamedTuple):
     key: int
 
 
-def judge(body: str, *, generated: bool = False) -> Body:
+def judge(body: str, concepts: tuple[str, ...] = (), *, generated: bool = False) -> Body:
     """Judge a text by itself; whether other cards share it shows only when all were read.
 
     Parameters
     ----------
     body : str
         Markdown source.
+    concepts : tuple of str
+        What it answers: most of it takes more than one word.
     generated : bool
         Whether the card says that a machine wrote it: there "more information needed" without
         brackets is boilerplate.
@@ -83,14 +97,23 @@ def judge(body: str, *, generated: bool = False) -> Body:
         return Body(FILLED if shows else PLACEHOLDER if asks else EMPTY, 0, 0)
     words = bare.split()
     state = FILLED if len(bare) > _MAX_CHARS else _short(bare, generated)
+    if state == FILLED and not shows and len(words) < _MIN_COMMENT and not _says(words, concepts):
+        state = EMPTY
     return Body(state, len(words), _key(words) if state == FILLED else 0)
+
+
+def _says(words: list[str], concepts: tuple[str, ...]) -> bool:
+    """Say whether a few words answer what is asked: one does only where a name or number does."""
+    own = [word for word in words if _WORD.search(word)]
+    if len(own) > 1 or not concepts or not _one_word().isdisjoint(concepts):
+        return True
+    return "://" in own[0] or _UNSPACED.search(own[0]) is not None
 
 
 def _short(text: str, generated: bool) -> int:
     """Say what is left of a text without the phrases that say nothing."""
     folded = text.casefold()
-    tables = _patterns()
-    here = [[p for hint, p in table if hint in folded] for table in tables]
+    here = [[p for hint, p in table if hint in folded] for table in _patterns()]
     if not any(here) and len(text) > _MAX_VALUE:
         return FILLED
     if "](" in text:
@@ -103,6 +126,8 @@ def _short(text: str, generated: bool) -> int:
         rest, n = pattern.subn(" ", rest)
         n_phrases += n
     brackets = "[" in rest or "{" in rest
+    if here[2]:
+        rest, n_placeholders = _without_promises(rest, here[2])
     for pattern in here[0]:
         rest, n = pattern.subn(_MARK, rest)
         n_placeholders += n
@@ -114,12 +139,63 @@ def _short(text: str, generated: bool) -> int:
     return PLACEHOLDER if n_placeholders and not by_machine else BOILERPLATE
 
 
+def _without_promises(text: str, promises: list[re.Pattern[str]]) -> tuple[str, int]:
+    """Put a mark for each sentence that only promises what is not there."""
+    n = 0
+
+    def judged(sentence: re.Match[str]) -> str:
+        nonlocal n
+        for promise in promises:
+            found = promise.search(sentence[0])
+            if not found:
+                continue
+            before, after = sentence[0][: found.start()], sentence[0][found.end() :]
+            short = len(before) <= _MAX_PROMISE and len(after) <= _MAX_PROMISE
+            if short and not _says_more()[0].search(before) and not _says_more()[1].search(after):
+                n += 1
+                return _MARK
+        return sentence[0]
+
+    return _SENTENCE.sub(judged, text), n
+
+
 def _key(words: list[str]) -> int:
     """Hash a text without case and blanks, the same in each process; 0 where it is short."""
     if len(words) < definitions()["boilerplate"]["min_words"]:
         return 0
     plain = " ".join(words).casefold().encode("utf-8", "replace")
     return int.from_bytes(blake2b(plain, digest_size=8).digest()) or 1
+
+
+class Evidence(NamedTuple):
+    """Content that shows by itself that something is there."""
+
+    concept: str
+    name: str
+    n_words: int
+    key: int
+
+
+def shown_by(text: str, title: str, concepts: tuple[str, ...], card_id: str) -> list[Evidence]:
+    """Find what a text shows beside what it stands under, which is `concepts`."""
+    bare = _COMMENT.sub("", text) if "<!--" in text else text
+    folded = bare.casefold()
+    elsewhere = not set(definitions()["evidence"]["elsewhere"]).isdisjoint(concepts)
+    elsewhere &= "samples" not in meaning(title).concepts  # an example, whatever it stands in
+    found: dict[str, Evidence] = {}
+    for concept, name, word, pattern in _evidence():
+        if word not in folded or concept in found or concept in concepts:
+            continue
+        for match in itertools.islice(pattern.finditer(bare), _MAX_SHOWN):
+            start = bare.rfind("\n\n", 0, match.start()) + 1
+            end = bare.find("\n\n", match.end())
+            part = bare[start : end if end >= 0 else len(bare)]
+            if elsewhere and concept == "getting_started" and not (card_id and card_id in part):
+                continue
+            words = part.split()
+            found[concept] = Evidence(concept, name, len(words), _key(words))
+            break
+    return list(found.values())
 
 
 def is_generated(text: str) -> bool:
@@ -204,12 +280,30 @@ def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
 
 
 @functools.cache
-def _patterns() -> tuple[list[tuple[str, re.Pattern[str]]], list[tuple[str, re.Pattern[str]]]]:
-    """Give the placeholders and the boilerplate, each with a word that it must have."""
-    found = definitions()
-    tables = found["placeholders"]["anywhere"], found["boilerplate"]["phrases"]
-    first, second = ([(hint, _any_of([p])) for hint, p in table] for table in tables)
-    return first, second
+def _patterns() -> list[list[tuple[str, re.Pattern[str]]]]:
+    """Give placeholders, boilerplate and promises, each with a word that it must have."""
+    placeholders, boilerplate = definitions()["placeholders"], definitions()["boilerplate"]
+    tables = placeholders["anywhere"], boilerplate["phrases"], placeholders["announced"]
+    return [[(hint, _any_of([p])) for hint, p in table] for table in tables]
+
+
+@functools.cache
+def _says_more() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    placeholders = definitions()["placeholders"]
+    return re.compile(placeholders["says"]), re.compile(placeholders["goes_on"])
+
+
+@functools.cache
+def _one_word() -> frozenset[str]:
+    return frozenset(definitions()["filled"]["one_word"])
+
+
+@functools.cache
+def _evidence() -> list[tuple[str, str, str, re.Pattern[str]]]:
+    return [
+        (concept, name, word, re.compile(pattern, re.IGNORECASE | re.MULTILINE))
+        for concept, name, word, pattern in definitions()["evidence"]["shown"]
+    ]
 
 
 @functools.cache

@@ -45,6 +45,7 @@ _TEXT_ROW = {
     "state": pl.Int8,
     "n_words": pl.UInt32,
     "key": pl.UInt64,
+    "evidence": pl.String,
 }
 _FIELD_ROW = {"card": pl.UInt32, "field": pl.String}
 
@@ -60,7 +61,7 @@ class Census(NamedTuple):
     texts : pl.DataFrame
         ``card``, ``block`` (the text's place in the card), ``meaning``, ``heading``, ``state``
         (by itself, as a number of ``bodies.STATES``), ``n_words``, ``is_shared`` (whether other
-        cards have the same).
+        cards have the same), ``evidence`` (what shows that it answers, where no heading does).
     meanings : pl.DataFrame
         ``meaning``, ``concept``: what a text answers, a row for each concept.
     fields : pl.DataFrame
@@ -173,6 +174,7 @@ def _texts(
             rows["state"].append(block.body.state)
             rows["n_words"].append(block.body.n_words)
             rows["key"].append(block.body.key)
+            rows["evidence"].append(block.evidence)
     return pl.DataFrame(rows, schema=_TEXT_ROW)
 
 
@@ -241,8 +243,8 @@ def states_of(census: Census, standard: str) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        ``card``, ``section``, ``state`` (number), ``n_words`` (of the texts in that state) and
-        ``heading`` (of the first of them).
+        ``card``, ``section``, ``state`` (number), ``n_words`` (of the texts in that state),
+        ``heading`` (of the first of them), ``evidence`` (of the first, where all have any).
     """
     concepts = definitions()["concepts"]
     answers = pl.DataFrame(
@@ -277,6 +279,9 @@ def states_of(census: Census, standard: str) -> pl.DataFrame:
             pl.col("state").max(),
             pl.col("n_words").filter(best).sum().cast(pl.Int64),
             pl.col("heading").filter(best).first(),
+            pl.when(pl.col("evidence").filter(best).is_not_null().all()).then(
+                pl.col("evidence").filter(best).first()
+            ),
         )
         .collect()
     )

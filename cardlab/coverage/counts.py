@@ -57,18 +57,20 @@ def section_coverage(
         by the best state of what they have for it, which add up to ``n_cards``:
 
         - ``n_filled``: text of the card's own;
-        - ``n_placeholder``: nothing but "[More Information Needed]", "TODO", "coming soon" or
-          comments of a template;
+        - ``n_placeholder``: nothing but "[More Information Needed]", "TODO", promises ("will be
+          released later") or comments of a template;
         - ``n_boilerplate``: nothing but text shared by many cards, or written by a machine;
-        - ``n_empty``: a heading with nothing beneath it;
+        - ``n_empty``: a heading with nothing beneath it, or one word where a sentence is asked for;
         - ``n_absent``: no heading, no labelled field.
 
         ``filled_share`` (0-1), ``share_low``, ``share_high`` (95 % Wilson), ``n_cards`` (with a
         text, of the group; an empty text counts, a null does not), ``n_in_metadata`` (cards whose
-        front matter states it) and ``n_only_in_metadata`` (of these, those whose text is not
-        filled). With `families` also ``n_filled_families``, ``n_families`` (of the group) and
-        ``family_share`` (0-1, of the two). Standards as they were asked for, groups by size,
-        sections in the standard's own order.
+        front matter states it), ``n_only_in_metadata`` (of these, those whose text is not filled)
+        and ``n_by_evidence`` (of those filled, the cards where no heading or label says so but the
+        content shows it: a BibTeX entry, code that loads a model, a table of scores ...). With
+        `families` also ``n_filled_families``, ``n_families`` (of the group) and ``family_share``
+        (0-1, of the two). Standards as they were asked for, groups by size, sections in the
+        standard's own order.
 
     Raises
     ------
@@ -125,7 +127,7 @@ def _named(standard: str, n: int) -> pl.Series:
 
 def _count(census: Census, groups: pl.DataFrame, standard: str, by: str | None) -> pl.DataFrame:
     """Count the states of one standard's sections, by group."""
-    states = states_of(census, standard).select("card", "section", "state")
+    states = states_of(census, standard).select("card", "section", "state", "evidence")
     stated = stated_by(census, standard).with_columns(pl.lit(True).alias("stated"))
     both = states.join(stated, on=["card", "section"], how="full", coalesce=True).with_columns(
         pl.col("state").fill_null(0), pl.col("stated").fill_null(False)
@@ -142,6 +144,7 @@ def _count(census: Census, groups: pl.DataFrame, standard: str, by: str | None) 
             ),
             pl.col("stated").sum().cast(pl.Int64).alias("n_in_metadata"),
             (pl.col("stated") & ~filled).sum().cast(pl.Int64).alias("n_only_in_metadata"),
+            (filled & pl.col("evidence").is_not_null()).sum().cast(pl.Int64).alias("n_by_evidence"),
             (pl.col("stands") & filled).sum().cast(pl.Int64).alias("n_filled_families"),
         )
     )
@@ -177,7 +180,7 @@ def _complete(
     sizes = sizes.sort(["n_cards", "group"], descending=[True, False], nulls_last=True)
     own = pl.DataFrame({"section": sections}).with_row_index("order")
     counted = [f"n_{state}" for state in reversed(STATES[1:])]
-    further = ("n_in_metadata", "n_only_in_metadata", "n_filled_families")
+    further = ("n_in_metadata", "n_only_in_metadata", "n_by_evidence", "n_filled_families")
     whole = (
         sizes.with_row_index("rank")
         .join(own, how="cross")
@@ -220,9 +223,10 @@ def card_coverage(
     pl.DataFrame
         ``id``, ``section``, ``state`` (``filled``, ``boilerplate``, ``placeholder``, ``empty``,
         ``absent``), ``n_words`` (of the texts in that state, 0 where absent), ``heading`` (the
-        first of them; null where absent, ``""`` for what precedes the first heading),
-        ``in_metadata`` (whether the front matter states it). A row for each card with a text and
-        each section, in the order of the cards and of the standard.
+        first of them; null where absent, ``""`` for what precedes the first heading), ``evidence``
+        (what of the content shows that it is there, such as "a BibTeX entry"; null where a heading
+        or label says so), ``in_metadata`` (whether the front matter states it). A row for each
+        card with a text and each section, in the order of the cards and of the standard.
 
     Raises
     ------
@@ -252,6 +256,7 @@ def card_coverage(
             state.replace_strict(range(len(STATES)), STATES, return_dtype=pl.String),
             pl.col("n_words").fill_null(0),
             "heading",
+            "evidence",
             pl.col("in_metadata").fill_null(False),
         )
     )

@@ -11,6 +11,8 @@ from .standards import definitions
 
 #: Headings longer than this are prose; only so much of them is read.
 MAX_CHARS = 200
+#: A heading that names more is a list of what stands elsewhere ("Usage | Evaluation | License").
+MAX_CONCEPTS = 4
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7a3\uff66-\uff9f"
 _HAS_CJK = re.compile(f"[{_CJK}]")
@@ -133,10 +135,15 @@ def meaning(title: str) -> Meaning:
         return Meaning(words, tuple(sorted(exact)), False, True)
     if bare in known.weak:
         return Meaning(words, tuple(sorted(known.weak[bare])), True, True)
+    lead, colon, rest = title[:MAX_CHARS].partition(":")
+    if colon and fold(lead) in _leads() and (told := meaning(rest)).concepts:
+        return told._replace(words=words)
     found, faint, complete = _named(words.split(), known, known.anywhere)
     if not found and not faint:
         found, faint, complete = _named(words.split(), known, known.otherwise)
     named = found or faint or known.first.get(words.partition(" ")[0], frozenset())
+    if len(named) > MAX_CONCEPTS:
+        return Meaning(words, ("contents",), False, True)
     return Meaning(words, tuple(sorted(named)), not found and bool(faint), complete)
 
 
@@ -150,8 +157,8 @@ def _named(
     for part, used in _parts(tokens, _spend(tokens, known, anywhere, found)):
         text = " ".join(part)
         text = text.replace(" ", "") if _HAS_CJK.search(text) else text
-        if text in known.whole:
-            found |= known.whole[text]
+        if named := known.whole.get(text) or known.otherwise.get(text):
+            found |= named
         elif text in known.weak:
             faint |= known.weak[text]
         elif used < len(part):
@@ -202,6 +209,11 @@ def _run(tokens: list[str], start: int) -> tuple[str, list[int]]:
 @functools.cache
 def _joining() -> frozenset[str]:
     return frozenset(definitions()["words"]["joining"])
+
+
+@functools.cache
+def _leads() -> frozenset[str]:
+    return frozenset(map(fold, definitions()["words"]["leads"]))
 
 
 def _parts(tokens: list[str], spent: set[int]) -> list[tuple[list[str], int]]:

@@ -14,7 +14,7 @@ from .keywords import cluster_keywords
 from .making import embed
 from .matrix import usable, vectors
 from .nearest import neighbors
-from .projection import project
+from .projection import map_points, project
 from .quality import shared_vectors, vector_problems
 from .relations import between_clusters, cluster_agreement
 from .retrieval import search
@@ -31,6 +31,7 @@ __all__ = [
     "cluster_stability",
     "cluster_summary",
     "embed",
+    "map_points",
     "near_duplicates",
     "neighbors",
     "project",

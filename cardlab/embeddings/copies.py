@@ -36,7 +36,7 @@ def near_duplicates(
     ----------
     x : array-like of numbers, shape (n, d)
         The vectors of the cards; rows that are not usable are in no pair.
-    ids : sequence of str, length n
+    ids : sequence of str, length n, or frame with ``id``
         The ids of the cards.
     threshold : float, default 0.98
         The least cosine: above 0, at most 1.

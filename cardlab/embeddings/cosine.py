@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -84,8 +86,23 @@ class Directions:
 
 
 def checked_ids(ids: Any, n: int) -> pl.Series:
-    """Take the ids of the rows, as strings."""
-    values = ids if isinstance(ids, pl.Series) else pl.Series("id", list(ids), strict=False)
+    """Take the ids of the rows, as strings: a sequence, a column, or a frame with ``id``."""
+    if schema.is_frame(ids):
+        ids = schema.unindexed(ids)
+        schema.require(ids, "id")
+        values = schema.collect(schema.lazy(ids).select("id")).to_series()
+    elif schema.is_series(ids):
+        values = nw.from_native(ids, series_only=True).to_polars()
+    elif isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
+        values = pl.Series([ids], dtype=pl.Object)
+    else:
+        values = pl.Series(ids if hasattr(ids, "__arrow_c_array__") else list(ids), strict=False)
+    if values.dtype.is_nested() or values.dtype == pl.Object:
+        raise schema.CardlabError(
+            "ids must be the ids of the cards in the order of the vectors: a list of strings, a "
+            f"column such as cards['id'], or the cards themselves; not {type(ids).__name__}"
+            + (f" of {values.dtype}." if values.dtype.is_nested() else ".")
+        )
     same_size(len(values), n, name="ids", of="vectors")
     return values.cast(pl.String).alias("id")
 

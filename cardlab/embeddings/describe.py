@@ -21,6 +21,9 @@ from .words import free_tags, strings
 _CANDIDATES = 25
 _LABEL_WORDS = 3
 
+#: Columns whose values stand among the tags of a card, but are no subject.
+_DECLARED = ("library_name", "pipeline_tag", "languages")
+
 #: Languages of a cluster that are named.
 _LANGUAGES = 3
 
@@ -59,7 +62,8 @@ def cluster_summary(
         - ``label`` (str): up to three keywords, each in the label of one cluster only, the one
           where it scores highest; where none is left, the cluster's best keyword. Null where
           the cards have no words.
-        - ``top_tags`` (list of str): the tags without a prefix, not added by the Hub, with the
+        - ``top_tags`` (list of str): the free tags (no prefix, not added by the Hub, and neither
+          the library, the task nor a language, as :func:`tag_kind` or the card says) with the
           largest share of the cluster's cards *minus* share of the other cards in clusters. Like
           a lift it prefers what is special to the cluster, but what only a few of its cards
           have cannot win. Only differences above 0, and tags on two cards of the cluster
@@ -86,7 +90,7 @@ def cluster_summary(
     """
     whole_number(top, 1, name="top")
     have = schema.require(cards, "id")
-    names = [name for name in ("id", "tags", "license", "languages") if name in have]
+    names = [name for name in ("id", "tags", "license", *_DECLARED) if name in have]
     frame = schema.collect(schema.lazy(cards).select(*map(nw.col, names)))
     label = checked_labels(labels, frame.height, of="cards")
     cosine = None if x is None else _cosines(matrix(x), label)
@@ -195,7 +199,13 @@ def _top_tags(frame: pl.DataFrame, top: int) -> pl.DataFrame:
     if "tags" not in frame.columns:
         return pl.DataFrame(schema={"cluster": pl.Int32, "top_tags": schema.STRINGS})
     sizes = frame.group_by("cluster").agg(size=pl.len())
-    tags = frame.select("cluster", tag=free_tags(strings(frame, "tags", schema.STRINGS)))
+    free = free_tags(strings(frame, "tags", schema.STRINGS))
+    for name in _DECLARED:  # what the card declares is no subject, whether a list knows it or not
+        if name in frame.columns:
+            said = strings(frame, name, schema.STRINGS if name == "languages" else pl.String)
+            said = said if name == "languages" else pl.concat_list(said)
+            free = free.list.set_difference(said.fill_null(pl.lit([], schema.STRINGS)))
+    tags = frame.select("cluster", tag=free)
     counts = (
         tags.explode("tag")
         .drop_nulls()

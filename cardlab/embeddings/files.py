@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from .. import schema
+from ..cards.files import arrow_batches, check_arrow, check_parquet, open_arrow
 from .blocks import Block, Source, rows_of
 from .frames import check, in_one_piece
 
@@ -33,15 +36,32 @@ def open_vectors(path: str | os.PathLike[str]) -> Source:
     if not file.is_file():
         raise schema.SourceError(f"there is no file {schema.printable(str(file))!r} of vectors.")
     opened = {".npy": _npy, ".parquet": _parquet}.get(suffix, _arrow)
+    with _readable(file):
+        source = opened(file)
+
+    def blocks() -> Iterator[Block]:
+        with _readable(file):
+            yield from source.blocks()
+
+    def ids() -> pl.Series | None:
+        with _readable(file):
+            return source.ids()
+
+    return replace(source, blocks=blocks, ids=ids)
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """Turn whatever reading a damaged file raises into our own error."""
     try:
-        return opened(file)
-    except (OSError, ValueError, EOFError) as error:
-        if isinstance(error, schema.CardlabError):
-            raise
-        reason = schema.shorten(schema.printable(str(error)), 200)
+        yield
+    except schema.CardlabError:
+        raise
+    except (Exception, pl.exceptions.PanicException) as error:
+        reason = schema.shorten(schema.printable(" ".join(str(error).split())), 200)
         raise schema.SourceError(
-            f"{schema.printable(file.name)!r} could not be read as a {suffix} file of vectors: "
-            f"{reason}. It may be damaged or of another kind."
+            f"{schema.printable(file.name)!r} could not be read as a {file.suffix} file of "
+            f"vectors: {reason or type(error).__name__}. It may be damaged or of another kind."
         ) from error
 
 
@@ -95,6 +115,7 @@ def _npy(file: Path) -> Source:
 def _parquet(file: Path) -> Source:
     import pyarrow.parquet as pq
 
+    check_parquet(file)
     with pq.ParquetFile(file) as opened:
         fields, n_rows = opened.schema_arrow, opened.metadata.num_rows
     name = _column(fields.names, file)
@@ -109,31 +130,27 @@ def _parquet(file: Path) -> Source:
     def ids() -> pl.Series | None:
         if "id" not in fields.names:
             return None
-        return pl.read_parquet(file, columns=["id"]).to_series().cast(pl.String)
+        return pl.Series(pq.read_table(file, columns=["id"]).column(0)).cast(pl.String)
 
     return Source(n_rows, blocks, ids)
 
 
 def _arrow(file: Path) -> Source:
-    import pyarrow as pa
-
-    mapped = pa.memory_map(str(file))
-    try:
-        opened = pa.ipc.open_file(mapped)
-        table = [opened.get_batch(i) for i in range(opened.num_record_batches)]
-    except pa.ArrowInvalid:
-        mapped.seek(0)  # The streaming form, which Hugging Face's datasets keep.
-        opened = pa.ipc.open_stream(mapped)
-        table = list(opened)
-    name = _column(opened.schema.names, file)
+    check_arrow(file)
+    layout = open_arrow(file)[0].schema
+    name = _column(layout.names, file)
+    has_ids = "id" in layout.names
+    table = list(arrow_batches(file, [name, "id"] if has_ids else [name]))
+    for batch in table:
+        batch.validate(full=True)
 
     def column(batch: Any) -> pl.Series:
         return pl.Series(batch.column(name))
 
-    check(pl.from_arrow(opened.schema.empty_table().select([name])).to_series().dtype)  # type: ignore
+    check(pl.from_arrow(layout.empty_table().select([name])).to_series().dtype)  # type: ignore
 
     def ids() -> pl.Series | None:
-        if "id" not in opened.schema.names:
+        if not has_ids:
             return None
         parts = [pl.Series(batch.column("id")).cast(pl.String) for batch in table]
         return pl.concat(parts) if parts else pl.Series([], dtype=pl.String)

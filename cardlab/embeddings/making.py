@@ -40,8 +40,9 @@ def embed(
     cards : frame
         Cards with ``text``, ``tags`` or both. Where ``text`` is missing or null for all cards,
         the tags alone are used. Of one card the first 20,000 characters of the text are read,
-        and of its tags the free ones (no prefix such as ``license:``, not added by the Hub) up
-        to 2,000 characters, so that memory is bounded by the number of cards.
+        and of its tags the free ones (no prefix such as ``license:``, no task, library, language
+        or tag of the Hub) up to 2,000 characters, so that memory is bounded by the number of
+        cards.
     model : {"lsa"}, str, path or callable, default "lsa"
         - ``"lsa"``: TF-IDF of the words (sublinear counts; prose without code, HTML and
           addresses; words of three letters or more, in at least two cards unless the corpus is

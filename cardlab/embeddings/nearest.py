@@ -24,7 +24,7 @@ def neighbors(x: npt.ArrayLike, *, ids: Any, query: Any, top: int = 10) -> pl.Da
     ----------
     x : array-like of numbers, shape (n, d)
         The vectors of the cards.
-    ids : sequence of str, length n
+    ids : sequence of str, length n, or frame with ``id``
         The ids of the cards.
     query : str, list of str, or array-like of numbers
         The id of a card, or several; or a vector of d numbers, or a matrix of several.

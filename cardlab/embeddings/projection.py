@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from .. import schema
-from .matrix import Floats, matrix
+from ..overview.time import judge
+from .matrix import Floats, matrix, same_size
 from .placing import Axes, Distinct, Nearest, place
 from .points import one_thread, whole_number
+from .trust import trustworthiness
 
 _METHODS = ("auto", "pca", "tsne", "opentsne")
 
@@ -66,6 +70,90 @@ class Projection:
         if self.variance_share is not None:
             return f"{name}, found on {fitted}"
         return f"{name} of {fitted}, the others placed beside their nearest"
+
+
+#: What a map is coloured by, where the cards have it.
+_FACTS = ("pipeline_tag", "library_name", "license_class", "created_at")
+
+
+def map_points(
+    cards: Any,
+    *,
+    x: npt.ArrayLike,
+    labels: npt.ArrayLike | None = None,
+    columns: Sequence[str] | None = None,
+    method: str = "auto",
+    random_state: int = 0,
+) -> pl.DataFrame:
+    """Lay the cards out in the plane, with all that :func:`plot_map` draws.
+
+    Parameters
+    ----------
+    cards : frame
+        With ``id``.
+    x : array-like of numbers, shape (n_cards, d)
+        Their vectors, in the order of the cards.
+    labels : array-like of int, shape (n_cards,), optional
+        Their clusters, as :func:`cluster` gives them.
+    columns : sequence of str, optional
+        Columns of the cards to colour by. Default: ``pipeline_tag``, ``library_name``,
+        ``license_class`` (of :func:`with_licenses`) and ``created_at``, as far as they are there.
+    method, random_state
+        As in :func:`project`.
+
+    Returns
+    -------
+    pl.DataFrame
+        A row for each card, in their order: ``id``, ``x``, ``y`` (float; null where the vector is
+        not usable), ``cluster`` (int, with `labels`), the `columns`, and in every row ``method``
+        (str: how the places were found) and ``trustworthiness`` (float, 0-1, of
+        :func:`trustworthiness`; null where the cards are too few).
+
+    Raises
+    ------
+    MissingColumn
+        The cards lack ``id`` or one of `columns`.
+    NoFigure
+        Fewer than 3 vectors are usable.
+    CardlabError
+        `x` or `labels` have more or fewer rows than there are cards.
+
+    Examples
+    --------
+    >>> import cardlab as cl
+    >>> cards = cl.make_cards(200)
+    >>> x = cl.embed(cards)
+    >>> chart = cl.plot_map(cl.map_points(cards, x=x, labels=cl.cluster(x, n_clusters=4)))
+    """
+    have = schema.require(cards, "id", *(columns or ()))
+    chosen = [name for name in (_FACTS if columns is None else columns) if name in have]
+    frame = schema.collect(
+        schema.lazy(cards).select(*dict.fromkeys(["id", *(c for c in chosen if c != "cluster")]))
+    )
+    if "license_class" in frame.columns:  # as with any other column, null is "not declared"
+        frame = frame.with_columns(pl.col("license_class").replace({"undeclared": None}))
+    if isinstance(frame.schema.get("created_at"), pl.Datetime):  # of no year that cannot be
+        possible = judge(frame["created_at"], crowds=False).possible
+        frame = frame.with_columns(possible.alias("created_at"))
+    values = matrix(x)
+    same_size(len(values), frame.height, name="x", of="cards")
+    xy, info = project(values, method=method, random_state=random_state, return_info=True)
+    try:
+        trust: float | None = trustworthiness(values, xy, random_state=random_state)
+    except schema.NoFigure:
+        trust = None
+    own = {} if labels is None else {"cluster": np.asarray(labels)}
+    for given in own.values():
+        same_size(len(given), frame.height, name="labels", of="cards")
+    places = {name: pl.Series(xy[:, at], nan_to_null=True) for at, name in enumerate("xy")}
+    return frame.select(
+        "id",
+        **places,
+        **{name: pl.Series(given) for name, given in own.items()},
+        **{name: pl.col(name) for name in frame.columns if name != "id"},
+        method=pl.lit(str(info)),
+        trustworthiness=pl.lit(trust, pl.Float64),
+    )
 
 
 @overload

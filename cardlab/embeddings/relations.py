@@ -11,7 +11,8 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
-from .matrix import Floats, matrix, same_size
+from .cosine import checked_ids
+from .matrix import Floats, matrix
 from .parallel import in_blocks
 from .points import Ints, Points, checked_labels, whole_number
 
@@ -130,7 +131,7 @@ def between_clusters(
     x: npt.ArrayLike,
     *,
     labels: npt.ArrayLike,
-    ids: Iterable[str],
+    ids: Any,
     top: int = 20,
 ) -> pl.DataFrame:
     """List the cards that lie between two clusters.
@@ -141,7 +142,7 @@ def between_clusters(
         The vectors of the cards.
     labels : array-like of int, shape (n,)
         The cluster of each, negative for none.
-    ids : iterable of str, length n
+    ids : sequence of str, length n, or frame with ``id``
         Their names.
     top : int, default 20
         Cards at most.
@@ -171,8 +172,7 @@ def between_clusters(
     whole_number(top, 1, name="top")
     x = matrix(x)
     label = checked_labels(labels, len(x), of="vectors")
-    names = pl.Series("id", list(ids), dtype=pl.String)
-    same_size(len(names), len(x), name="ids", of="vectors")
+    names = checked_ids(ids, len(x))
     points = Points.of(x, 0)
     values = points.values
     found, centres = _centres(points, values, label)

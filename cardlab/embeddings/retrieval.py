@@ -57,9 +57,10 @@ def search(
         Cards at most.
     model : optional
         Without it, the words of the query are looked for: whole words, upper and lower case
-        alike, in id, text and free tags; of scripts without blanks between words (Chinese, Thai
-        ...) anywhere. With a model, as :func:`embed` takes it, cards whose vectors are nearest to
-        the query's: ``"lsa"`` is computed for this call; any other model needs `x`.
+        alike, in id, text and tags (but those with a prefix, or that the Hub added); of scripts
+        without blanks between words (Chinese, Thai ...) anywhere. With a model, as :func:`embed`
+        takes it, cards whose vectors are nearest to the query's: ``"lsa"`` is computed for this
+        call; any other model needs `x`.
     x : array-like of numbers, shape (n_cards, d), optional
         The vectors that ``embed(cards, model=model)`` gave.
     random_state : int, default 0
@@ -68,9 +69,10 @@ def search(
     Returns
     -------
     pl.DataFrame
-        The best first, ties by id: ``id`` (str); ``score`` (float: above 0, BM25, without an
-        upper end; with a model the cosine, -1 to 1); ``snippet`` (str, at most 240 characters of
-        the text where most of the query's words stand, or with a model of the passage nearest to
+        The best first, ties by id: ``id`` (str; null where the card has none); ``score`` (float:
+        above 0, BM25, without an upper end; with a model the cosine, -1 to 1); ``snippet`` (str,
+        at most 240 characters of the text where most of the query's words stand, or with a model
+        of the passage nearest to
         the query; white space is one blank, what a terminal could act on is U+FFFD, **not**
         escaped for HTML; ``""`` without text); ``hits`` (list of structs ``start``, ``end``: where
         words of the query stand in the snippet, in characters). No rows where no card has a word
@@ -130,7 +132,9 @@ def _by_words(
     if "text" in columns:
         said_here.append(strings(empty, "text", pl.String))
     if "tags" in columns:
-        said_here.append(free_tags(strings(empty, "tags", schema.STRINGS)).list.join(" "))
+        said_here.append(
+            free_tags(strings(empty, "tags", schema.STRINGS), but=["hub"]).list.join(" ")
+        )
     plain = pl.concat_str(said_here, separator=" ", ignore_nulls=True).str.to_lowercase()
     # Two blanks between words: each has its own on both sides, and can be counted as it is.
     words_only = plain.str.replace_all(r"[^\p{L}\p{M}\p{N}]+", "  ").str.strip_chars(" ")
@@ -243,5 +247,6 @@ def _result(
     made = []
     for row, value in zip(rows.tolist(), score.tolist(), strict=True):
         text, hits = part(str(there[row].get("text") or ""))
-        made.append((str(there[row]["id"]), value, text, hits))
+        name = there[row]["id"]
+        made.append((None if name is None else str(name), value, text, hits))
     return pl.DataFrame(made, schema=_RESULT, orient="row")

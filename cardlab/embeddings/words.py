@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
+from ..tags.kinds import known_tags
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -33,17 +34,8 @@ _WORD = r"[^\W\d_]{3,}"
 #: A tag of the kind ``license:mit``; these name other things than the subject of a card.
 _PREFIXED = r"^[A-Za-z_-]+:"
 
-#: Tags that the Hub adds by itself; they say how a model can be run, not what it is.
-HUB_TAGS = [
-    "autotrain_compatible",
-    "co2_eq_emissions",
-    "deploy_azure",
-    "endpoints_compatible",
-    "has_space",
-    "model-index",
-    "text-embeddings-inference",
-    "text-generation-inference",
-]
+#: Kinds of tags that name other things than the subject of a card.
+_NOT_FREE = ("hub", "library", "task", "language")
 
 #: What is taken out of Markdown before words are counted, in this order.
 _NOT_PROSE = (
@@ -118,10 +110,13 @@ def strings(frame: pl.DataFrame, name: str, dtype: Any) -> pl.Expr:
     return pl.col(name).cast(dtype)
 
 
-def free_tags(tags: pl.Expr) -> pl.Expr:
-    """Keep of each card's tags those without a prefix that the Hub did not add, each once."""
+def free_tags(tags: pl.Expr, *, but: Sequence[str] = _NOT_FREE) -> pl.Expr:
+    """Keep of each card's tags the free ones, each once: neither with a prefix nor of these kinds.
+
+    Which tag is of which kind says ``data/tag_kinds.json``, as for :func:`cardlab.tag_kind`.
+    """
     tag = pl.element()
-    own = ~tag.str.contains(_PREFIXED) & ~tag.is_in(HUB_TAGS)
+    own = ~tag.str.contains(_PREFIXED) & ~tag.is_in(known_tags(*but)) & tag.str.contains(r"\S")
     return tags.list.eval(tag.filter(own)).list.drop_nulls().list.unique(maintain_order=True)
 
 

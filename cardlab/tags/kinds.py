@@ -46,6 +46,11 @@ def _known_tags() -> dict[str, str]:
     return {tag: kind for kind in ("language", "task", "library", "hub") for tag in names[kind]}
 
 
+def known_tags(*kinds: str) -> list[str]:
+    """Give the tags of the list that are of these kinds: hub, library, task, language."""
+    return [tag for tag, kind in _known_tags().items() if kind in kinds]
+
+
 def tag_kind(tag: str) -> str:
     """Say of what kind a tag is.
 
