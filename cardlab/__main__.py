@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from . import __version__
 from .schema import CardlabError, printable, shorten
@@ -24,24 +26,65 @@ def main(argv: list[str] | None = None) -> int:
     -------
     int
         Exit status: 0 where all went well, 1 where something failed (said on standard error),
-        2 for arguments that cannot be understood, 130 after an interrupt.
+        2 for arguments that cannot be understood, 130 after an interrupt, 143 when terminated,
+        141 when nobody reads what is printed any more.
     """
+    for stream in (sys.stdout, sys.stderr):  # a terminal may lack the letters of a card
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            return _run(argv)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, where what goes wrong can be said
+    except BrokenPipeError:
+        _close_stdout()
+        return 141
+    except OSError as error:
+        _close_stdout()
+        return _say(str(error), 1)
+
+
+def _run(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
+    whole = "reports written so far are whole"
     try:
         return int(arguments.run(arguments))
+    except BrokenPipeError:
+        raise
     except CardlabError as error:
-        print(f"cardlab: {error}", file=sys.stderr)
-        return 1
+        return _say(str(error), 1)
     except OSError as error:
-        print(f"cardlab: {printable(str(error))}", file=sys.stderr)
-        return 1
+        place = f"{error.filename}: {error.strerror}" if error.strerror and error.filename else ""
+        return _say(place or str(error), 1)
+    except MemoryError:
+        return _say("there is not enough memory for this", 1)
     except KeyboardInterrupt:
-        print("cardlab: interrupted; reports written so far are whole", file=sys.stderr)
-        return 130
+        return _say(f"interrupted; {whole}", 130)
+    except SystemExit as end:  # a signal
+        return _say(f"terminated; {whole}", int(end.code or 0))
+
+
+def _say(message: str, status: int) -> int:
+    with suppress(OSError):
+        print(f"cardlab: {printable(message)}", file=sys.stderr, flush=True)
+    return status
+
+
+def _close_stdout() -> None:
+    """Send what is still to be printed nowhere, lest Python complain of it when it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cardlab", description="Study a corpus of model cards.")
+    parser = _Parser(prog="cardlab", description="Study a corpus of model cards.")
     parser.add_argument("--version", action="version", version=f"cardlab {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     source = "file, glob, folder or URL of cards; without it the bundled synthetic corpus"
@@ -77,10 +120,16 @@ def _parser() -> argparse.ArgumentParser:
 def _report(arguments: argparse.Namespace) -> int:
     from .cards import scan_cards
     from .report import export_reports
+    from .report.notebooks import parameter_kinds, read_notebook, selected_notebooks
 
-    parameters = dict(_assignment(text) for text in arguments.set)
-    if arguments.source is not None:
-        scan_cards(arguments.source)  # what is no corpus is refused once, not by every notebook
+    kinds: dict[str, set[type]] = {}
+    for path in selected_notebooks(arguments.notebook):
+        for name, found in parameter_kinds(read_notebook(path), name=path.stem).items():
+            kinds[name] = kinds.get(name, set()) | found
+    parameters = dict(_assignment(text, kinds) for text in arguments.set)
+    for corpus in (arguments.source, parameters.get("baseline")):
+        if isinstance(corpus, (str, list)):
+            scan_cards(corpus)  # what is no corpus is refused once, not by every notebook
     written = export_reports(
         arguments.source,
         arguments.out,
@@ -92,15 +141,17 @@ def _report(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _assignment(text: str) -> tuple[str, Any]:
-    """Read ``key=value``: a Python literal where it is one, else the text itself."""
+def _assignment(text: str, kinds: dict[str, set[type]]) -> tuple[str, Any]:
+    """Read ``key=value``: a Python literal where it is one that the parameter takes, else text."""
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise CardlabError(f"--set takes KEY=VALUE such as top=100, not {printable(text)!r}.")
     try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
+        found = ast.literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
         return name, value
+    takes = kinds.get(name, set())
+    return name, value if str in takes and type(found) not in takes else found
 
 
 def _notebooks(arguments: argparse.Namespace) -> int:
@@ -137,10 +188,19 @@ def _sample(arguments: argparse.Namespace) -> int:
     output = Path(arguments.output)
     if output.suffix != ".parquet":
         raise CardlabError(f"the output must end in .parquet, not {output.name!r}.")
-    cards = make_cards(arguments.cards, random_state=arguments.seed)
+    if output.is_dir() or not output.parent.is_dir():
+        reason = (
+            "it is a folder" if output.is_dir() else f"there is no folder {str(output.parent)!r}"
+        )
+        raise CardlabError(f"cards cannot be written to {str(output)!r}: {reason}.")
     part = output.with_suffix(".parquet.part")
-    cards.write_parquet(part)
-    part.replace(output)
+    try:
+        with part.open("wb") as file:  # before the cards are made; polars knows UTF-8 names only
+            cards = make_cards(arguments.cards, random_state=arguments.seed)
+            cards.write_parquet(file)
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
     print(f"{cards.height:,} cards, {len(cards.columns)} columns: {printable(str(output))}")
     return 0
 

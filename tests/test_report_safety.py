@@ -12,7 +12,7 @@ from cardlab.report import ReportError
 from cardlab.report.charts import RefusedChartError, checked_spec
 from cardlab.report.check import check_page
 from cardlab.report.outputs import Outputs, checked_table
-from cardlab.report.sanitize import clean_html, markdown, printed, visible
+from cardlab.report.sanitize import clean_html, escape, markdown, strip_ansi, visible
 
 SPEC: dict[str, Any] = {
     "$schema": "https://vega.github.io/schema/vega-lite/v6.4.1.json",
@@ -70,7 +70,8 @@ def test_our_own_classes_are_kept() -> None:
 
 def test_controls_are_made_visible() -> None:
     assert visible("a\u202eb\x00c\x9bd\u2066\te\n") == "a\ufffdb\ufffdc\ufffdd\ufffd\te\n"
-    assert printed("\x1b[31m<red>\x1b[0m\x1b]8;;http://x\x07link\x1b]8;;\x07") == "&lt;red&gt;link"
+    text = "\x1b[31m<red>\x1b[0m\x1b]8;;http://x\x07link\x1b]8;;\x07"
+    assert escape(strip_ansi(text)) == "&lt;red&gt;link"
     assert "\u202e" not in clean_html("a&#x202e;b")
     assert "\u202e" not in markdown("a&#x202e;b")
 

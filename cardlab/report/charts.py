@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from .sanitize import visible_values
+from .sanitize import visible, visible_values
 
 VEGALITE = "application/vnd.vegalite.v5+json"
 
 # The keys under which data stand: their rows may hold any key, also one called "url".
 _DATA_KEYS = {"datasets", "values"}
+# Under these stand formulas, which half a text would break.
+_FORMULAS = {
+    *("and", "calculate", "expr", "filter", "labelExpr", "not", "or", "signal", "test", "update"),
+}
 _BIND_INPUTS = {"range", "select", "radio", "checkbox", "text", "number", "date", "color"}
 _BIND_KEYS = {"input", "min", "max", "step", "options", "labels", "name", "debounce", "placeholder"}
 _SCHEMA = re.compile(r"https://vega\.github\.io/schema/vega-lite/v(\d+)(?:\.(\d+))?[\d.]*\.json")
@@ -23,8 +28,17 @@ class RefusedChartError(ValueError):
     """A spec that a page must not hold; the message says why."""
 
 
-def checked_spec(spec: Any) -> tuple[dict[str, Any], tuple[int, int]]:
+def checked_spec(
+    spec: Any, shown: Callable[[str], str] = visible
+) -> tuple[dict[str, Any], tuple[int, int]]:
     """Return a spec without anything that loads or overrides, and its Vega-Lite version.
+
+    Parameters
+    ----------
+    spec : dict
+        As altair gives it.
+    shown : callable
+        Applied to every text but formulas: makes it visible, and may cut it.
 
     Raises
     ------
@@ -38,30 +52,30 @@ def checked_spec(spec: Any) -> tuple[dict[str, Any], tuple[int, int]]:
         raise RefusedChartError("it is not a Vega-Lite specification")
     # usermeta can replace the loader and every other option that we set.
     kept = {key: value for key, value in spec.items() if key not in {"$schema", "usermeta"}}
-    clean = visible_values(_walk(kept))
-    assert isinstance(clean, dict)
-    return clean, (int(schema[1]), int(schema[2] or 0))
+    return _walk(kept, shown), (int(schema[1]), int(schema[2] or 0))
 
 
-def _walk(value: Any) -> Any:
+def _walk(value: Any, shown: Callable[[str], str], key: str = "") -> Any:
     """Copy a spec, refusing what would load and trimming what would set attributes."""
     if isinstance(value, list):
-        return [_walk(item) for item in value]
+        return [_walk(item, shown, key) for item in value]
     if not isinstance(value, dict):
-        return value
+        return visible_values(value, visible if key in _FORMULAS else shown)
     if "url" in value:
         raise RefusedChartError("it takes data or images from a URL, and a report asks for nothing")
     mark = value.get("mark")
     if "image" in (mark, mark.get("type") if isinstance(mark, dict) else None):
         raise RefusedChartError("it draws images, and a report asks for nothing")
     result: dict[str, Any] = {}
-    for key, item in value.items():
-        if key in _DATA_KEYS:
-            result[key] = item
-        elif key == "bind":
-            result[key] = _bind(item)
+    for name, item in value.items():
+        if name in _DATA_KEYS:
+            result[name] = visible_values(item, shown)
+        elif name == "bind" and isinstance(item, (dict, str)):
+            result[name] = visible_values(_bind(item), shown)
+        elif name == "bind":
+            continue  # a list would be searched for a field's input by its number
         else:
-            result[key] = _walk(item)
+            result[shown(str(name))] = _walk(item, shown, name)
     return result
 
 
@@ -75,7 +89,7 @@ def _bind(bind: Any) -> Any:
     if "input" not in bind:
         return {key: _bind(item) for key, item in bind.items() if isinstance(item, dict)}
     kept = {key: item for key, item in bind.items() if key in _BIND_KEYS}
-    if kept["input"] not in _BIND_INPUTS:
+    if not isinstance(kept["input"], str) or kept["input"] not in _BIND_INPUTS:
         kept["input"] = "text"
     return kept
 

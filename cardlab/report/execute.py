@@ -14,7 +14,9 @@ import site
 import sys
 import sysconfig
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,12 +53,14 @@ class Kernels:
             self.stopping = True
             managers = list(self._managers.values())
         for manager in managers:
-            pid = getattr(getattr(manager, "provisioner", None), "pid", None)
-            if pid:
-                try:
+            provisioner = getattr(manager, "provisioner", None)
+            group, pid = getattr(provisioner, "pgid", None), getattr(provisioner, "pid", None)
+            with suppress(ProcessLookupError):
+                if group and hasattr(os, "killpg"):
+                    # What it has started ends too; joblib's tracker stays, and removes its files.
+                    os.killpg(group, signal.SIGTERM)
+                if pid:
                     os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-                except ProcessLookupError:
-                    continue
 
 
 @dataclass
@@ -94,6 +98,27 @@ def kernel_environment(scratch: Path) -> dict[str, str]:
         rest = env.get("PYTHONPATH")
         env["PYTHONPATH"] = os.pathsep.join([str(package_parent), *([rest] if rest else [])])
     return env
+
+
+def _watching() -> list[str]:
+    """Return arguments that make a kernel call :func:`end_with_parent`.
+
+    ipykernel's own watch, which forgets the processes that the kernel has started, is left out.
+    """
+    line = f"__import__('{__name__}', fromlist=['_']).end_with_parent({os.getpid()})"
+    return ["--IPKernelApp.parent_handle=0", f"--IPKernelApp.exec_lines={line}"]
+
+
+def end_with_parent(parent: int) -> None:
+    """End this kernel, and the processes that it has started, once its parent has been killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.killpg(0, signal.SIGTERM)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _is_site_packages(folder: Path) -> bool:
@@ -235,6 +260,7 @@ def _client(
     client = Client(
         notebook,
         timeout=timeout,
+        extra_arguments=_watching() if hasattr(os, "killpg") else [],
         store_widget_state=False,
         record_timing=False,
         coalesce_streams=True,

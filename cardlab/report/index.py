@@ -28,7 +28,7 @@ def read_card(path: Path) -> dict[str, Any] | None:
     if not isinstance(card, dict) or card.get("name") != path.stem:
         return None
     texts = {key: visible(str(card.get(key, ""))) for key in ("title", "question", "corpus", "day")}
-    return {"name": path.stem, "facts": checked_facts(card)[:4], **texts}
+    return {"name": path.stem, "facts": checked_facts(card), **texts}
 
 
 def index_cards(

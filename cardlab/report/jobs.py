@@ -42,6 +42,7 @@ class Run:
 
     source: Source
     folder: Path
+    pages: Path
     timeout: int
     siblings: frozenset[str] = frozenset()
     kernels: Kernels = field(default_factory=Kernels)
@@ -138,19 +139,15 @@ def export_one(job: Job, run: Run, *, on_cell: Callable[[int, int], None] | None
             n_maps=outputs.n_maps,
         )
 
-    write_page(job.output, html, check=check)
+    write_page(job.output, html, folder=run.pages, check=check)
 
 
-def write_page(path: Path, html: str, *, check: Callable[[str], None]) -> None:
-    """Put a page in its place in one step, after reading it back and checking it."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        temporary.write_text(html, encoding="utf-8", newline="\n")
-        check(temporary.read_text(encoding="utf-8"))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def write_page(path: Path, html: str, *, folder: Path, check: Callable[[str], None]) -> None:
+    """Put a page in its place in one step, after writing it to ``folder`` and checking it there."""
+    temporary = folder / path.name
+    temporary.write_text(html, encoding="utf-8", newline="\n")
+    check(temporary.read_text(encoding="utf-8"))
+    os.replace(temporary, path)
 
 
 def today() -> str:

@@ -12,19 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from .sanitize import visible
+from .sanitize import MAX_TEXT, Cuts, visible
 
 MAP = "application/vnd.cardlab.map.v1+json"
 
 _MAX_POINTS = 2_000_000
 _MAX_COLUMNS = 16
 _MAX_NAMES = 1_000
-_MAX_TEXT = 2_000
 _SHAPES = {"circle", "square", "triangle-up", "diamond", "cross", "triangle-down"}
 _COLOR = re.compile(r"#[0-9a-f]{6}")
 
 
-def checked_map(found: Any) -> tuple[dict[str, Any], str, str]:
+def checked_map(found: Any, cuts: Cuts | None = None) -> tuple[dict[str, Any], str, str]:
     """Return what a page holds of a map, or raise ValueError.
 
     Returns
@@ -40,8 +39,9 @@ def checked_map(found: Any) -> tuple[dict[str, Any], str, str]:
     """
     if not isinstance(found, Mapping):
         raise ValueError("it is no map")
+    cuts = cuts or Cuts()
     n = _number(found.get("n_points"), 1, _MAX_POINTS, what="points")
-    columns = [_column(column) for column in _list(found.get("columns"), _MAX_COLUMNS)]
+    columns = [_column(column, cuts) for column in _list(found.get("columns"), _MAX_COLUMNS)]
     if not columns:
         raise ValueError("it has no column to colour by")
     data = _unpacked(found.get("points"), n * (4 + len(columns)))
@@ -51,37 +51,42 @@ def checked_map(found: Any) -> tuple[dict[str, Any], str, str]:
     for column, code in zip(columns, codes, strict=True):
         if int(code.max()) >= len(column["groups"]):
             raise ValueError(f"points are in groups that column {column['name']!r} lacks")
-    cards = visible(_unpacked(found.get("cards"), 4 * _MAX_TEXT * n).decode("utf-8")).split("\n")
+    cards = visible(_unpacked(found.get("cards"), 4 * MAX_TEXT * n).decode("utf-8")).split("\n")
+    cards = [card if len(card) <= MAX_TEXT else cuts(card) for card in cards]
     if len(cards) != n:
         raise ValueError(f"it has {len(cards):,} ids for {n:,} points")
     words = {
-        "title": _text(found.get("title")),
-        "subtitle": [_text(line) for line in _list(found.get("subtitle"), 20)],
+        "title": _text(found.get("title"), cuts),
+        "subtitle": [_text(line, cuts) for line in _list(found.get("subtitle"), 20)],
         "n_points": n,
         "columns": columns,
-        "names": [_name(name, n) for name in _list(found.get("names"), _MAX_NAMES)],
+        "names": [_name(name, n, cuts) for name in _list(found.get("names"), _MAX_NAMES)],
     }
     # Low and high bytes apart compress better.
     planes = np.frombuffer(data, np.uint8, count=4 * n).reshape(2, n, 2).transpose(0, 2, 1)
     return words, _packed(planes.tobytes() + data[4 * n :]), _packed(_front_coded(cards))
 
 
-def _column(column: Any) -> dict[str, Any]:
+def _column(column: Any, cuts: Cuts) -> dict[str, Any]:
     groups = [
         {
-            "label": _text(group["label"]),
+            "label": _text(group["label"], cuts),
             "n": _number(group["n"], 0, 2**53, what="cards of a group"),
             "color": _one_of(group["color"], _COLOR.fullmatch(str(group["color"])), "colour"),
             "shape": _one_of(group["shape"], group["shape"] in _SHAPES, "shape"),
         }
         for group in _list(column["groups"], 256)
     ]
-    return {"name": _text(column["name"]), "label": _text(column["label"]), "groups": groups}
-
-
-def _name(name: Any, n_points: int) -> dict[str, Any]:
     return {
-        "text": _text(name["text"]),
+        "name": _text(column["name"], cuts),
+        "label": _text(column["label"], cuts),
+        "groups": groups,
+    }
+
+
+def _name(name: Any, n_points: int, cuts: Cuts) -> dict[str, Any]:
+    return {
+        "text": _text(name["text"], cuts),
         "group": _number(name["group"], 0, 255, what="group of a name"),
         "point": _number(name["point"], 0, n_points - 1, what="point of a name"),
     }
@@ -105,10 +110,10 @@ def _list(value: Any, most: int) -> list[Any]:
     return value
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _MAX_TEXT:
-        raise ValueError(f"a text of at most {_MAX_TEXT:,} characters was expected")
-    return visible(value)
+def _text(value: Any, cuts: Cuts) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"a text was expected, not {type(value).__name__}")
+    return cuts(value)
 
 
 def _unpacked(value: Any, most: int) -> bytes:

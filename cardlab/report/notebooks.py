@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import math
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,15 @@ from .errors import ReportError
 
 PARAMETERS_TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
+
+_KINDS: dict[type, str] = {
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    list: "a list such as ['a', 'b']",
+    dict: "a mapping",
+}
 
 
 def notebooks_folder() -> Path:
@@ -49,6 +59,8 @@ def copy_notebooks(folder: str | Path) -> list[Path]:
         The notebooks in ``folder``, whether they were copied now or were there unchanged.
     """
     target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise ReportError(f"{str(target)!r} is a file, and notebooks are copied into a folder.")
     pairs = [(path, target / path.name) for path in curated_notebooks()]
     changed = [
         new.name for old, new in pairs if new.exists() and new.read_bytes() != old.read_bytes()
@@ -65,8 +77,10 @@ def copy_notebooks(folder: str | Path) -> list[Path]:
     return [new for _, new in pairs]
 
 
-def find_notebook(name: str | Path) -> Path:
+def find_notebook(name: str | os.PathLike[str]) -> Path:
     """Return the notebook called ``name``: a path, a curated notebook's name, or its number."""
+    if not isinstance(name, (str, os.PathLike)):
+        raise ReportError(f"A notebook is named by text or a path, not {name!r}.")
     path = Path(name)
     if path.suffix == ".ipynb" and path.is_file():
         return path.resolve()
@@ -83,14 +97,29 @@ def find_notebook(name: str | Path) -> Path:
     )
 
 
+def selected_notebooks(names: Any = None) -> list[Path]:
+    """Return the notebooks of one name or several; all curated ones for None."""
+    if names is None:
+        return curated_notebooks()
+    if isinstance(names, (str, os.PathLike)):
+        return [find_notebook(names)]
+    found = [find_notebook(name) for name in names] if isinstance(names, Iterable) else []
+    if not found:
+        raise ReportError(f"notebooks names at least one notebook, such as '06', not {names!r}.")
+    return found
+
+
 def read_notebook(path: Path) -> Any:
     """Read a notebook file, without the outputs somebody may have saved in it."""
     import nbformat
 
     try:
         notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError, nbformat.ValidationError) as error:
-        raise ReportError(f"{path.name} cannot be read as a notebook: {error}") from error
+        for cell in notebook.cells:
+            tags(cell), cell.source.strip(), cell.cell_type.strip()
+    except Exception as error:  # of odd JSON nbformat makes a KeyError or an AttributeError
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise ReportError(f"{path.name} cannot be read as a notebook: {reason}") from error
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = []
@@ -108,6 +137,12 @@ def known_parameters(notebook: Any, *, name: str) -> dict[str, str] | None:
 
     None when the notebook has no cell tagged ``parameters``.
     """
+    found = _assignments(notebook, name=name)
+    return None if found is None else {key: ast.unparse(value) for key, (value, _) in found.items()}
+
+
+def _assignments(notebook: Any, *, name: str) -> dict[str, tuple[ast.expr, ast.expr | None]] | None:
+    """Return what the cell tagged ``parameters`` assigns: default and annotation of each name."""
     cells = [cell for cell in notebook.cells if PARAMETERS_TAG in tags(cell)]
     if not cells:
         return None
@@ -117,18 +152,67 @@ def known_parameters(notebook: Any, *, name: str) -> dict[str, str] | None:
         tree = ast.parse(cells[0].source)
     except SyntaxError as error:
         raise ReportError(f"The parameters cell of {name} is not valid Python: {error}") from error
-    found: dict[str, str] = {}
+    found: dict[str, tuple[ast.expr, ast.expr | None]] = {}
+    pairs: list[tuple[ast.expr, ast.expr | None]]
     for statement in tree.body:
-        targets: list[ast.expr] = []
-        value: ast.expr | None = None
         if isinstance(statement, ast.Assign):
-            targets, value = statement.targets, statement.value
-        elif isinstance(statement, ast.AnnAssign):
-            targets, value = [statement.target], statement.value
-        for target in targets:
-            if isinstance(target, ast.Name) and value is not None:
-                found[target.id] = ast.unparse(value)
+            pairs = [(target, None) for target in statement.targets]
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            pairs = [(statement.target, statement.annotation)]
+        else:
+            continue
+        found |= {
+            target.id: (statement.value, annotation)
+            for target, annotation in pairs
+            if isinstance(target, ast.Name)
+        }
     return found
+
+
+def parameter_kinds(notebook: Any, *, name: str) -> dict[str, set[type]]:
+    """Return the kinds of value that each parameter takes; none where anything may be meant.
+
+    They are those of its annotation (``n: int | str = "auto"``), else that of its default. A
+    default of None, or one made by a call, says nothing; None also stands for no text.
+    """
+    kinds: dict[str, set[type]] = {}
+    for key, (value, annotation) in (_assignments(notebook, name=name) or {}).items():
+        if annotation is None:
+            words = {type(_plain(value)).__name__}
+        else:
+            words = {word.split("[")[0].strip() for word in ast.unparse(annotation).split("|")}
+        known = {kind for kind in _KINDS if kind.__name__ in words}
+        more: dict[type, type] = {float: int, str: type(None)}
+        kinds[key] = known | {more[kind] for kind in known & more.keys()}
+        if kinds[key] and "None" in words:
+            kinds[key].add(type(None))
+    return kinds
+
+
+def _plain(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+def refuse_other_kinds(notebook: Any, values: Mapping[str, object], *, name: str) -> None:
+    """Raise a ReportError when a value is of a kind that its parameter does not take."""
+    defaults = _assignments(notebook, name=name) or {}
+    for key, kinds in parameter_kinds(notebook, name=name).items():
+        if key not in values or not kinds:
+            continue
+        given, default = values[key], _plain(defaults[key][0])
+        fits = type(given) in kinds
+        if fits and isinstance(given, list) and isinstance(default, list) and default:
+            fits = {type(item) for item in given} <= {type(item) for item in default}
+        if fits:
+            continue
+        wanted = " or ".join(words for kind, words in _KINDS.items() if kind in kinds)
+        raise ReportError(
+            f"The parameter {key!r} of {name} takes {wanted}, by default "
+            f"{ast.unparse(defaults[key][0])}; it was given {given!r}. Nothing was run."
+        )
 
 
 def literal(value: object, *, name: str = "value") -> str:

@@ -14,20 +14,24 @@ from typing import Any
 from .charts import VEGALITE, RefusedChartError, checked_spec
 from .maps import MAP, checked_map
 from .sanitize import (
+    MAX_PRINTED,
+    MAX_TEXT,
+    Cuts,
     clean_html,
     escape,
     json_block,
     markdown,
     packed,
-    printed,
     strip_ansi,
-    visible,
     visible_values,
 )
 
 TABLE = "application/vnd.cardlab.table.v1+json"
 FACTS = "application/vnd.cardlab.facts.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+
+#: Characters that the outputs of one page take at most, and the data of one table or chart.
+PAGE_ROOM, FIGURE_ROOM = 12_000_000, 4_000_000
 
 _KINDS = {"text", "int", "float", "share", "list", "date"}
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
@@ -59,9 +63,30 @@ class Outputs:
     n_maps: int = 0
     version: tuple[int, int] = (0, 0)
     facts: list[dict[str, str]] | None = None
+    room: int = PAGE_ROOM
+    cuts: Cuts = field(default_factory=Cuts)
 
     def render(self, output: Any) -> str:
-        """Return the HTML of one output; empty when there is nothing to show."""
+        """Return the HTML of one output; empty when there is nothing to show.
+
+        What makes no sense, or has no room in the page, leaves a line that says so.
+        """
+        self.cuts.n = 0
+        counts = (self.n_charts, self.n_tables, self.n_maps)
+        try:
+            html = self._output(output)
+        except Exception as error:  # of the notebook's making: one bad figure must not end a page
+            html = _refused("An output", f"it is malformed ({type(error).__name__}: {error})")
+        if self.cuts.n and html:
+            texts = f"{self.cuts.n:,} text{'s' if self.cuts.n > 1 else ''}"
+            html += f'<p class="cut">{texts} too long for a page: cut, and marked [cut].</p>'
+        if len(html) > self.room:
+            self.n_charts, self.n_tables, self.n_maps = counts
+            return _refused("An output", f"of its {len(html):,} characters the page has no room")
+        self.room -= len(html)
+        return html
+
+    def _output(self, output: Any) -> str:
         if output.output_type == "stream":
             return self._stream(str(output.text), is_error=output.name == "stderr")
         if output.output_type == "error":
@@ -82,19 +107,22 @@ class Outputs:
         if note:  # the rest of such a bundle is only the widget's repr
             return note
         if "text/html" in data:
-            return f'<div class="html">{clean_html(_text(data["text/html"]))}</div>'
+            content = self.cuts.markup(clean_html(_text(data["text/html"])))
+            return f'<div class="html">{content}</div>'
         if "text/markdown" in data:
             content = markdown(_text(data["text/markdown"]), siblings=self.siblings)
-            return f'<div class="prose">{content}</div>'
+            return f'<div class="prose">{self.cuts.markup(content)}</div>'
         return _image(data) or self._plain(data)
 
     def _chart(self, data: Mapping[str, Any]) -> str:
-        description = visible(_text(data.get("text/plain", ""))).strip() or "A chart."
+        description = self._words(data, "A chart.")
         try:
-            spec, version = checked_spec(data[VEGALITE])
+            spec, version = checked_spec(data[VEGALITE], self.cuts)
             block = json_block(spec)
-        except (RefusedChartError, ValueError) as error:
-            return f'<p class="refused">A chart was left out: {escape(str(error))}.</p>'
+            if len(block) > min(FIGURE_ROOM, self.room):
+                raise RefusedChartError(f"of its {len(block):,} characters the page has no room")
+        except (RefusedChartError, TypeError, ValueError, RecursionError) as error:
+            return _refused("A chart", str(error)) + _image(data)
         self.n_charts += 1
         self.version = max(self.version, version)
         number = self.n_charts
@@ -110,28 +138,43 @@ class Outputs:
 
     def _table(self, data: Mapping[str, Any]) -> str:
         try:
-            table = checked_table(data[TABLE])
-        except (KeyError, TypeError, ValueError) as error:
-            return f'<p class="refused">A table was left out: {escape(str(error))}.</p>'
+            table = checked_table(data[TABLE], self.cuts)
+            n_rows = len(table["data"][0])
+            content = self._fitting(table)
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            return _refused("A table", str(error))
         self.n_tables += 1
         number = self.n_tables
         caption = escape(table["caption"])
-        n_rows = len(table["data"][0]) if table["data"] else 0
+        n_here = len(table["data"][0])
+        cut = f"The first {n_here:,} of {n_rows:,} rows: a page has no room for more."
         return (
             f'<section class="table" id="table-{number}" aria-label="{caption or "Table"}">'
             f'<p class="caption" dir="auto">{caption}</p>'
-            f"<noscript><p>This table of {n_rows:,} rows is shown by a script.</p></noscript>"
-            '<script type="application/octet-stream" class="packed">'
-            f"{packed(json.dumps(table, ensure_ascii=False, separators=(',', ':')))}"
-            "</script></section>"
+            f"<noscript><p>This table of {n_here:,} rows is shown by a script.</p></noscript>"
+            f'<script type="application/octet-stream" class="packed">{content}</script></section>'
+            + (f'<p class="cut">{cut}</p>' if n_here < n_rows else "")
         )
 
+    def _fitting(self, table: dict[str, Any]) -> str:
+        """Pack a table, without its last rows where a page has no room for them."""
+        while True:
+            text = json.dumps(table, ensure_ascii=False, separators=(",", ":"))
+            content = packed(text)
+            fits = min(FIGURE_ROOM / len(text), (self.room - 10_000) / len(content))
+            if fits >= 1:
+                return content
+            n_rows = int(len(table["data"][0]) * max(fits, 0) * 0.9)
+            if not n_rows:
+                raise ValueError(f"of its {len(text):,} characters the page has no room")
+            table["data"] = [values[:n_rows] for values in table["data"]]
+
     def _map(self, data: Mapping[str, Any]) -> str:
-        description = visible(_text(data.get("text/plain", ""))).strip() or "A map of points."
+        description = self._words(data, "A map of points.")
         try:
-            words, points, cards = checked_map(data[MAP])
+            words, points, cards = checked_map(data[MAP], self.cuts)
         except (KeyError, TypeError, ValueError) as error:
-            return f'<p class="refused">A map was left out: {escape(str(error))}.</p>'
+            return _refused("A map", str(error))
         self.n_maps += 1
         octets = '<script type="application/octet-stream" class="{}">{}</script>'
         return (
@@ -143,13 +186,13 @@ class Outputs:
         )
 
     def _facts(self, data: Mapping[str, Any]) -> str:
-        facts = checked_facts(data[FACTS])
+        facts = checked_facts(data[FACTS], self.cuts)
         if self.facts is None:
             self.facts = facts
         return facts_html(facts)
 
     def _stream(self, text: str, *, is_error: bool) -> str:
-        text = self.scrub(text).strip("\n")
+        text = self.cuts(self.scrub(strip_ansi(text)).strip("\n"), MAX_PRINTED)
         if not text.strip():
             return ""
         n_lines = text.count("\n") + 1
@@ -157,20 +200,24 @@ class Outputs:
         lines = f"{n_lines:,} line{'s' if n_lines > 1 else ''}"
         return (
             f'<details class="stream"><summary>{word} ({lines})</summary>'
-            f"<pre>{printed(text)}</pre></details>"
+            f"<pre>{escape(text)}</pre></details>"
         )
 
     def _error(self, output: Any) -> str:
-        head = escape(strip_ansi(self.scrub(f"{output.ename}: {output.evalue}")))
-        trace = printed(self.scrub("\n".join(output.traceback)))
+        head = escape(self.cuts(strip_ansi(self.scrub(f"{output.ename}: {output.evalue}"))))
+        trace = escape(self.cuts(strip_ansi(self.scrub("\n".join(output.traceback))), MAX_PRINTED))
         return (
             f'<div class="error" role="note"><p><strong>{head}</strong></p>'
             f"<details><summary>Traceback</summary><pre>{trace}</pre></details></div>"
         )
 
     def _plain(self, data: Mapping[str, Any]) -> str:
-        text = self.scrub(_text(data.get("text/plain", "")))
-        return f'<pre class="plain">{printed(text)}</pre>' if text.strip() else ""
+        text = self.cuts(strip_ansi(self.scrub(_text(data.get("text/plain", "")))), MAX_PRINTED)
+        return f'<pre class="plain">{escape(text)}</pre>' if text.strip() else ""
+
+    def _words(self, data: Mapping[str, Any], otherwise: str) -> str:
+        """Return what a figure says of itself in words."""
+        return self.cuts(_text(data.get("text/plain", "")).strip()) or otherwise
 
     def scrub(self, text: str) -> str:
         """Take out of printed text what differs from run to run or tells of this machine."""
@@ -192,17 +239,22 @@ def hidden_paths(source: Any, *, label: str, scratch: Path) -> dict[str, str]:
     return dict(sorted(paths.items(), key=lambda item: -len(item[0])))
 
 
-def checked_table(table: Any) -> dict[str, Any]:
-    """Return a table's data with every text made visible, or raise ValueError."""
+def checked_table(table: Any, cuts: Cuts | None = None) -> dict[str, Any]:
+    """Return a table's data with every text made visible and cut, or raise ValueError."""
+    cuts = cuts or Cuts()
     columns = [
         {
-            "name": visible(str(column["name"])),
-            "label": visible(str(column.get("label") or column["name"])),
-            "kind": column.get("kind") if column.get("kind") in _KINDS else "text",
+            "name": cuts(str(column["name"])),
+            "label": cuts(str(column.get("label") or column["name"])),
+            "kind": kind
+            if isinstance(kind := column.get("kind"), str) and kind in _KINDS
+            else "text",
         }
         for column in table["columns"]
     ]
-    data = visible_values(list(table["data"]))
+    if not all(isinstance(values, (list, tuple)) for values in table["data"]):
+        raise ValueError("each of its columns must be a list")
+    data = [[cuts.items(visible_values(v, cuts)) for v in values] for values in table["data"]]
     if not columns or len(columns) != len(data):
         raise ValueError(f"it names {len(columns)} columns and holds {len(data)}")
     lengths = {len(values) for values in data}
@@ -210,19 +262,24 @@ def checked_table(table: Any) -> dict[str, Any]:
         raise ValueError("its columns differ in length")
     n_rows = lengths.pop()
     n_total = max(n_rows, int(table.get("n_total") or 0))
-    caption = visible(str(table.get("caption") or ""))
+    caption = cuts(str(table.get("caption") or ""))
     return {"caption": caption, "columns": columns, "data": data, "n_total": n_total}
 
 
-def checked_facts(facts: Any) -> list[dict[str, str]]:
-    """Return key figures as text; what is no list of them gives none."""
+def checked_facts(facts: Any, cuts: Cuts | None = None) -> list[dict[str, str]]:
+    """Return key figures as short text; what is no list of them gives none."""
+    cuts = cuts or Cuts()
     items = facts.get("facts", []) if isinstance(facts, Mapping) else []
     names = ("label", "value", "note")
     return [
-        {name: visible(str(item.get(name) or "")) for name in names}
+        {name: cuts(str(item.get(name) or ""), 200) for name in names}
         for item in items
         if isinstance(item, Mapping)
     ]
+
+
+def _refused(what: str, why: str) -> str:
+    return f'<p class="refused">{what} was left out: {escape(why[:MAX_TEXT])}.</p>'
 
 
 def facts_html(facts: list[dict[str, str]]) -> str:
@@ -243,7 +300,7 @@ def _text(value: Any) -> str:
 
 
 def _image(data: Mapping[str, Any]) -> str:
-    alt = escape(_text(data.get("text/plain", "")).strip() or "Image")
+    alt = escape(_text(data.get("text/plain", "")).strip()[:MAX_TEXT] or "Image")
     for mime in ("image/png", "image/jpeg"):
         content = _text(data.get(mime, "")).strip()
         if content and _BASE64.fullmatch(content):

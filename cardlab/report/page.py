@@ -57,7 +57,7 @@ class Page:
             "question": self.question,
             "corpus": self.corpus,
             "day": self.day,
-            "facts": self.outputs.facts or [],
+            "facts": (self.outputs.facts or [])[:4],  # read again from the page's first characters
         }
 
 

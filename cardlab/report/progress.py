@@ -6,6 +6,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+
+from .sanitize import visible
 
 # Between two lines about cells of one notebook, where lines cannot be overwritten.
 _SECONDS_BETWEEN = 10.0
@@ -29,7 +32,7 @@ class Progress:
         self._lock = threading.Lock()
         self._last: dict[str, float] = {}
         self._open_line = False
-        self._overwrites = say is None and sys.stderr.isatty()
+        self._overwrites = say is None and sys.stderr is not None and sys.stderr.isatty()
 
     def started(self, number: int, name: str) -> None:
         """Say that a notebook has started."""
@@ -58,6 +61,7 @@ class Progress:
         return f"[{number}/{self._total}] {name}"
 
     def _line(self, text: str, *, passing: bool = False) -> None:
+        text = visible(text)
         with self._lock:
             if self._say is not None:
                 self._say(text)
@@ -65,5 +69,7 @@ class Progress:
             start = "\r\x1b[K" if self._open_line else ""
             self._open_line = passing and self._overwrites
             end = "" if self._open_line else "\n"
-            sys.stderr.write(f"{start}{text}{end}")
-            sys.stderr.flush()
+            # Nobody may read on: that is no reason to end the run.
+            with suppress(OSError, ValueError, AttributeError):
+                sys.stderr.write(f"{start}{text}{end}")
+                sys.stderr.flush()

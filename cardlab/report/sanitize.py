@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import html
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any
+
+#: Characters of one text (a cell, an id, a caption), of one list, and of one run of printed text
+#: that a page keeps.
+MAX_TEXT, MAX_LIST, MAX_PRINTED = 2_000, 100_000, 100_000
 
 # C0 and C1 controls but tab and newline, the bidirectional controls, and lone surrogates (which
 # cannot be written as UTF-8 at all).
@@ -24,6 +30,8 @@ _ANSI = re.compile(
     r"|\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
     r"|\x1b[@-_]"
 )
+_LONG_RUN = re.compile(rf'<(?:[^<>"]|"[^"]*")*>|[^<]{{{MAX_PRINTED + 1},}}')
+_HALF_ENTITY = re.compile(r"&[#\w]{0,32}\Z")
 _DATA_IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]+")
 _LINK = re.compile(r"(?:https?://|mailto:|#)[^\x00-\x20]*", re.IGNORECASE)
 _NOTEBOOK_LINK = re.compile(r"(?:\./)?([\w-]+)\.ipynb(#[\w-]*)?")
@@ -59,6 +67,45 @@ def visible(text: str) -> str:
     return _ACTING.sub("\ufffd", text.replace("\r\n", "\n"))
 
 
+@dataclass
+class Cuts:
+    """Makes texts visible and short, and counts those that it cut."""
+
+    n: int = 0
+
+    def __call__(self, text: str, most: int = MAX_TEXT) -> str:
+        """Give a text of about ``most`` characters; a hash tells apart what begins alike."""
+        if len(text) <= most:
+            return visible(text)
+        self.n += 1
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        return visible(f"{text[:most]}… [cut: {len(text):,} characters, {digest}]")
+
+    def items(self, value: Any) -> Any:
+        """Give a list whose items have ``MAX_LIST`` characters at most, a mapping as short text."""
+        if not isinstance(value, (list, dict)) or len(json.dumps(value)) <= MAX_LIST:
+            return value
+        if isinstance(value, dict):
+            return self(json.dumps(value, ensure_ascii=False))
+        room, kept = MAX_LIST, 0
+        while (room := room - len(json.dumps(value[kept]))) > 0:
+            kept += 1
+        self.n += 1
+        return [*value[:kept], f"… [cut: {len(value):,} items]"]
+
+    def markup(self, fragment: str) -> str:
+        """Cut the long texts of cleaned HTML, whose tags stay whole."""
+
+        def short(match: re.Match[str]) -> str:
+            if match[0].startswith("<"):
+                return match[0]
+            self.n += 1
+            kept = _HALF_ENTITY.sub("", match[0][:MAX_PRINTED])
+            return f"{kept}… [cut: {len(match[0]):,} characters]"
+
+        return _LONG_RUN.sub(short, fragment)
+
+
 def strip_ansi(text: str) -> str:
     """Remove terminal colours and the other escape sequences."""
     return _ANSI.sub("", text)
@@ -67,11 +114,6 @@ def strip_ansi(text: str) -> str:
 def escape(text: str) -> str:
     """Return text as HTML that shows it, controls made visible."""
     return html.escape(visible(text))
-
-
-def printed(text: str) -> str:
-    """Return what a program printed, as HTML."""
-    return escape(strip_ansi(text))
 
 
 def clean_html(fragment: str) -> str:
@@ -114,7 +156,7 @@ def _clean(fragment: str, *, siblings: Collection[str]) -> str:
             return value if _LINK.fullmatch(value) else None
         if attribute == "class":
             return " ".join(filter(_ALLOWED_CLASS.fullmatch, value.split())) or None
-        return value
+        return value if len(value) <= MAX_TEXT else f"{value[:MAX_TEXT]}…"
 
     return visible(
         nh3.clean(
@@ -134,14 +176,14 @@ def text_of(fragment: str) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]*>", "", fragment)).split())
 
 
-def visible_values(value: Any) -> Any:
-    """Apply :func:`visible` to every string and key of a JSON value; NaN becomes None."""
+def visible_values(value: Any, shown: Callable[[str], str] = visible) -> Any:
+    """Apply ``shown`` to every string and key of a JSON value; NaN becomes None."""
     if isinstance(value, str):
-        return visible(value)
+        return shown(value)
     if isinstance(value, dict):
-        return {visible(str(key)): visible_values(item) for key, item in value.items()}
+        return {shown(str(key)): visible_values(item, shown) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [visible_values(item) for item in value]
+        return [visible_values(item, shown) for item in value]
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
     return value

@@ -7,6 +7,7 @@ from numbers import Integral
 import numpy as np
 import polars as pl
 
+from ..schema import CardlabError
 from . import _columns
 from ._columns import DATE_FLOOR, DOUBLING_WEEKS, LAST_DATE, Plan
 from ._hostile import n_hostile, with_hostile
@@ -146,7 +147,7 @@ def _checked(name: str, value: int, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an int of {least} or more, not {value!r}")
     if value < least:
-        raise ValueError(f"{name} must be {least} or more, not {value}")
+        raise CardlabError(f"{name} must be {least} or more, not {value}")
     return int(value)
 
 

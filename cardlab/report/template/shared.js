@@ -12,17 +12,23 @@ const cardlab = (() => {
   const inflate = async (base64) => (await unzip(base64)).text();
   const inflateBytes = async (base64) => new Uint8Array(await (await unzip(base64)).arrayBuffer());
 
-  // A spreadsheet runs a cell that begins like a formula; an apostrophe makes it text.
+  // A spreadsheet runs a cell that begins like a formula, also after blanks and what has no width;
+  // an apostrophe makes it text. NFKC turns full-width and small forms into the plain ones.
   const isNumber = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+  const unseen = /^[\s\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800\ufffd]+/u;
+  const isFormula = (text) =>
+    /^[\t\r\n]/.test(text) || /^[=+\-@\u2212]/.test(text.replace(unseen, "").normalize("NFKC"));
+  // Each item of a list is judged by itself: a spreadsheet may be told to split at the semicolon.
+  const csvText = (value) => {
+    if (value === null || value === undefined) return "";
+    if (Array.isArray(value)) return value.map(csvText).join("; ");
+    const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+    return isFormula(text) && !isNumber.test(text) ? "'" + text : text;
+  };
   const csvCell = (value) => {
     if (value === null || value === undefined) return "";
     if (typeof value === "number" || typeof value === "boolean") return String(value);
-    let text = value;
-    if (Array.isArray(value)) text = value.join("; ");
-    else if (typeof value === "object") text = JSON.stringify(value);
-    text = String(text);
-    if (/^[=+\-@\t\r\n＝＋－＠]/.test(text) && !isNumber.test(text)) text = "'" + text;
-    return /[",\r\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text;
+    return '"' + csvText(value).replace(/"/g, '""') + '"';
   };
   const toCsv = (header, rows) =>
     [header, ...rows].map((row) => row.map(csvCell).join(",")).join("\r\n") + "\r\n";
