@@ -239,9 +239,9 @@ def _parsed(line: Any, number: int) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         detail = f"line {number} is not JSON: {error}: {whole(text.strip()[:200])}"
         return {_FOUND: [problem("id", "bad_json", detail)]}
-    if broken or _ESCAPED_HALF.search(text):
+    if broken or ("\\u" in text and _ESCAPED_HALF.search(text)):
         value = _mended(value)
-    return _row(value, f"line {number}")
+    return value if isinstance(value, dict) else _row(value, f"line {number}")
 
 
 def _row(value: Any, where: str) -> dict[str, Any]:
