@@ -46,12 +46,14 @@ _RELATION = r"^(?:adapter|finetune|merge|quantized):"
 _NOTHING = ("", "null", "None", "none", "nan", "NaN", "NaT", "<NA>")
 #: Days since 1970 of the first and the last day that Python knows.
 _DAYS = (-719_162, 2_932_896)
-_PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000}
+_PER_DAY = {"days": 1, "ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
 #: Rows that are looked at before a column of a file is said to have no nulls.
 _LOOK_AT = 10_000
 
 #: Front matter is parsed for the nulls of one column only where it has such a key.
 _KEY = {"library_name": "librar", "pipeline_tag": "pipeline"}
+#: A list or mapping that is written as text.
+_WRITTEN = r"^\s*[\[{]"
 _RULE_FIRST = r"\A[\s\x{FEFF}]*---[ \t]*\r*\n"
 _RULE = r"(?m)^---[ \t]*\r*$"
 _KEY_LINE = rf"(?m)^[\"']?(?:{fronts.KEYS}|languages|widget|model-index)[\"']?[ \t]*:"
@@ -225,6 +227,14 @@ def _typed(name: str, column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, lis
     if name == "embeddings":
         return column, []
     findings = []
+    kind = COLUMNS.get(name, pl.String)
+    if dtype in (pl.Datetime, pl.Date):
+        days = column.to_physical() / _PER_DAY[getattr(dtype, "time_unit", "days")]
+        known = pl.when(days.is_between(*_DAYS)).then(column)
+        problem = "bad_date" if kind == INSTANT else "bad_value"
+        # beyond these years polars panics and Python raises, even to write the date
+        findings.append(_lost(column.to_physical(), known, name, problem, "no date: "))
+        column = known
     if _is_odd(name, dtype):
         output = fronts.LIST if name in _LISTS else fronts.TEXT
         odd = _mapped(column, partial(fronts.read_odd, name=name, dtype=output), output)
@@ -237,15 +247,9 @@ def _typed(name: str, column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, lis
         return typed, findings
     if isinstance(dtype, pl.Struct):
         return pl.when(column.is_not_null()).then(column.struct.json_encode()), findings
-    kind = COLUMNS.get(name, pl.String)
-    if kind == INSTANT and dtype in (pl.Datetime, pl.Date):
-        days = column.to_physical() / _PER_DAY.get(getattr(dtype, "time_unit", "days"), 1)
-        known = pl.when(days.is_between(*_DAYS) | pl.lit(getattr(dtype, "time_unit", "") == "ns"))
-        typed, _ = _as_instant(known.then(column), dtype)
-        return typed, [_lost(column.to_physical(), typed, name, "bad_date", "out of range: ")]
     text = column if dtype == pl.String else column.cast(pl.String)
     if kind == INSTANT:
-        if dtype.is_numeric():
+        if dtype.is_numeric() or dtype.is_temporal():
             typed, lost = _as_instant(column, dtype)
         else:
             typed, lost = _as_instant(_something(text), pl.String())
@@ -265,8 +269,12 @@ def _typed(name: str, column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, lis
         return pl.when(~pointer).then(text), findings
     if name == "metadata":
         return _something(text), findings
-    stripped = text.str.strip_chars()
-    return pl.when(stripped != "").then(stripped), findings
+    text = text.str.strip_chars()
+    read = pl.when(text.str.contains(_WRITTEN)).then(text)
+    written = _mapped(read, fronts.read_written_one, fronts.TEXT)
+    findings.append(Finding(name, "bad_value", written.struct.field("detail")))
+    value = pl.coalesce(written.struct.field("value"), pl.when(read.is_null()).then(text))
+    return pl.when(value != "").then(value), findings
 
 
 def _is_odd(name: str, dtype: pl.DataType) -> bool:
@@ -319,7 +327,7 @@ def _as_list(
     else:
         text = column.cast(pl.String)
         plain = pl.concat_list(text) if separator is None else text.str.split(separator)
-        read = pl.when(text.str.contains(r"^\s*[\[{]")).then(text)
+        read = pl.when(text.str.contains(_WRITTEN)).then(text)
         written = _mapped(read, fronts.read_written, fronts.LIST)
         lists = pl.coalesce(written.struct.field("value"), pl.when(text.is_not_null()).then(plain))
         detail = written.struct.field("detail")

@@ -13,6 +13,7 @@ import polars as pl
 
 from .. import frontmatter
 from ..schema import COLUMNS, CONTROLS, PROBLEM, PROBLEMS, STRINGS, printable, shorten
+from .records import NOT_UTF8
 
 FRONT = pl.Struct(
     {
@@ -230,27 +231,38 @@ def _body_of_text(both: dict[str, str | None] | None) -> str | None:
 
 def read_written(texts: pl.Series) -> pl.Series:
     """Read lists that a CSV or JSON file holds as text: JSON, or Python's own way to print them."""
+    return _read_written(texts, LIST, "languages")
+
+
+def read_written_one(texts: pl.Series) -> pl.Series:
+    """Read the first value of lists that a file holds as text where one is expected."""
+    return _read_written(texts, TEXT, "library_name")
+
+
+def _read_written(texts: pl.Series, dtype: pl.Struct, name: str) -> pl.Series:
     if texts.null_count() == len(texts):
-        return pl.Series([None], dtype=LIST).new_from_index(0, len(texts))
-    return pl.Series([_written(text) for text in texts], dtype=LIST)
+        return pl.Series([None], dtype=dtype).new_from_index(0, len(texts))
+    read = [None if text is None else _read_odd(_written(text.strip()), name) for text in texts]
+    return pl.Series(read, dtype=dtype)
 
 
-def _written(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    text = text.strip()
+def _written(text: str) -> Any:
     try:
-        value = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
         # YAML reads 'single quotes' too
-        value = (frontmatter.read_block(f"tags: {text}")[0] or {}).get("tags", text)
-    texts, others = frontmatter.read_values(value)
-    return {"value": texts, "detail": frontmatter.not_a_name(others) if others else None}
+        return (frontmatter.read_block(f"tags: {text}")[0] or {}).get("tags", text)
 
 
 def read_odd(values: pl.Series, *, name: str, dtype: pl.Struct) -> pl.Series:
     """Read values of a type that a column should not have, and say what of them was lost."""
-    return pl.Series([_read_odd(value, name) for value in values.to_list()], dtype=dtype)
+    read: list[dict[str, Any] | None]
+    try:
+        read = [_read_odd(value, name) for value in values.to_list()]
+    except (OverflowError, pl.exceptions.PanicException) as error:  # dates in lists of any year
+        lost = {"value": None, "detail": f"values of {values.dtype} cannot be read: {error}"}
+        read = [None if null else lost for null in values.is_null()]
+    return pl.Series(read, dtype=dtype)
 
 
 def _read_odd(value: Any, name: str) -> dict[str, Any]:
@@ -261,6 +273,9 @@ def _read_odd(value: Any, name: str) -> dict[str, Any]:
         return {"value": frontmatter.to_json(frontmatter.plain(value)), "detail": None}
     texts, others = frontmatter.read_values(_without_nulls(value))
     detail = frontmatter.not_a_name(others) if others else None
+    raw = b"".join(v for v in (value if isinstance(value, list) else [value]) if type(v) is bytes)
+    if raw.decode("utf-8", "ignore").encode() != raw:
+        detail = NOT_UTF8
     if COLUMNS.get(name) == STRINGS:
         return {"value": None if value is None else texts, "detail": detail}
     if name in ("text", "card"):
