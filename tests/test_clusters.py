@@ -362,7 +362,7 @@ def test_cards_between_clusters_come_first() -> None:
     x = np.array([[1, 0], [1.1, 0], [0.9, 0], [9, 0], [9.1, 0], [5.2, 0.1], [4.8, 0.1]])
     x = np.vstack([x, [[np.nan, 0]]]).astype(np.float32)
     labels = [0, 0, 0, 1, 1, 1, 0, -1]
-    table = cl.between_clusters(x, labels=labels, ids="abcdefgh")
+    table = cl.between_clusters(x, labels=labels, ids=list("abcdefgh"))
     assert table.columns == ["id", "cluster", "second", "margin"]
     assert set(table["id"].head(2)) == {"f", "g"}
     assert table.height == 7
@@ -372,10 +372,10 @@ def test_cards_between_clusters_come_first() -> None:
     row = table.filter(id="g").row(0)
     assert row[:3] == ("g", 0, 1)
     assert row[3] == pytest.approx((far - near) / max(near, far), abs=1e-5)
-    wrong = cl.between_clusters(x, labels=[1, 0, 0, 1, 1, 1, 0, -1], ids="abcdefgh", top=1)
+    wrong = cl.between_clusters(x, labels=[1, 0, 0, 1, 1, 1, 0, -1], ids=list("abcdefgh"), top=1)
     assert wrong["id"].to_list() == ["a"]
     assert wrong["margin"][0] < 0
     with pytest.raises(NoFigure, match=r"only one cluster"):
-        cl.between_clusters(x, labels=[0] * 8, ids="abcdefgh")
+        cl.between_clusters(x, labels=[0] * 8, ids=list("abcdefgh"))
     with pytest.raises(CardlabError, match=r"ids.*8 vectors.*7"):
-        cl.between_clusters(x, labels=labels, ids="abcdefg")
+        cl.between_clusters(x, labels=labels, ids=list("abcdefg"))

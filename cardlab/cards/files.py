@@ -185,11 +185,14 @@ def open_arrow(file: Path, options: Any = None) -> tuple[Any, Any]:
     return opened(content, options=options), content
 
 
-def arrow_batches(file: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
-    """Give some columns of an Arrow file or stream, batch by batch."""
-    schema = open_arrow(file)[0].schema
-    fields = [schema.get_field_index(name) for name in names]
-    reader, content = open_arrow(file, pa.ipc.IpcReadOptions(included_fields=fields or [0]))
+def arrow_batches(file: Path, names: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Give some columns of an Arrow file or stream, copied, or all of them where they lie."""
+    options = None
+    if names is not None:
+        schema = open_arrow(file)[0].schema
+        fields = [schema.get_field_index(name) for name in names]
+        options = pa.ipc.IpcReadOptions(included_fields=fields or [0])
+    reader, content = open_arrow(file, options)
     if hasattr(reader, "get_batch"):
         yield from (reader.get_batch(number) for number in range(reader.num_record_batches))
         return

@@ -140,7 +140,7 @@ def _arrow(file: Path) -> Source:
     layout = open_arrow(file)[0].schema
     name = _column(layout.names, file)
     has_ids = "id" in layout.names
-    table = list(arrow_batches(file, [name, "id"] if has_ids else [name]))
+    table = list(arrow_batches(file))
     for batch in table:
         batch.validate(full=True)
 

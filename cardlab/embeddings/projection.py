@@ -97,7 +97,8 @@ def map_points(
         Their clusters, as :func:`cluster` gives them.
     columns : sequence of str, optional
         Columns of the cards to colour by. Default: ``pipeline_tag``, ``library_name``,
-        ``license_class`` (of :func:`with_licenses`) and ``created_at``, as far as they are there.
+        ``license_class`` (of :func:`with_licenses`; null where undeclared) and ``created_at``
+        (null where it can be no date of a card), as far as they are there.
     method, random_state
         As in :func:`project`.
 
