@@ -73,8 +73,8 @@ def test_every_chart_draws(every_chart):
 
 def test_renderer_gives_a_mime_type_that_needs_no_network(every_chart):
     assert alt.renderers.active == "cardlab"
-    bundle = every_chart["tags"]._repr_mimebundle_(None, None)
-    assert set(bundle) == {"application/vnd.vegalite.v5+json", "text/plain"}
+    bundle, _ = every_chart["tags"]._repr_mimebundle_(None, None)
+    assert set(bundle) == {"application/vnd.vegalite.v5+json", "text/plain", "image/png"}
     assert bundle["text/plain"] == every_chart["tags"].to_dict()["description"]
 
 

@@ -264,8 +264,8 @@ def test_large_map_holds_every_point_once(found):
 
 
 def test_large_map_brings_a_sample_that_jupyterlab_draws(large, monkeypatch):
-    bundle = large._repr_mimebundle_()
-    assert set(bundle) == {MIME, "application/vnd.vegalite.v5+json", "text/plain"}
+    bundle, _ = large._repr_mimebundle_()
+    assert set(bundle) == {MIME, "application/vnd.vegalite.v5+json", "text/plain", "image/png"}
     spec = bundle["application/vnd.vegalite.v5+json"]
     assert len(spec["datasets"]["points"]) == 10_000
     assert "an even sample of 10,000 of 10,500 cards" in spec["title"]["subtitle"][0]
@@ -274,7 +274,7 @@ def test_large_map_brings_a_sample_that_jupyterlab_draws(large, monkeypatch):
     monkeypatch.setattr("cardlab.charts.canvas.MAX_ROWS_SHOWN", 500)
     few = PointMap(large._placed)
     # altair finds nothing wrong with it
-    spec = few._repr_mimebundle_()["application/vnd.vegalite.v5+json"]
+    spec = few._repr_mimebundle_()[0]["application/vnd.vegalite.v5+json"]
     assert distinct(few.chart.to_dict()) == spec
 
 

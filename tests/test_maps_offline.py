@@ -32,7 +32,7 @@ def frame():
 @pytest.fixture(scope="module")
 def page_path(frame, tmp_path_factory) -> Path:
     made = cl.plot_map(frame, color=COLORS, labels=NAMES, title=HOSTILE, trust=0.9)
-    bundle = json.loads(json.dumps({**made._repr_mimebundle_()}))
+    bundle = json.loads(json.dumps(made._repr_mimebundle_()[0]))
     cells = [
         new_markdown_cell("# A map\n\nWhere are the cards?"),
         new_code_cell("m", outputs=[new_output("display_data", data=bundle)]),

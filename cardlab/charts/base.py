@@ -11,6 +11,7 @@ import polars as pl
 
 from ..headings import is_share
 from ..schema import CardlabError, NoFigure, printable
+from .picture import picture
 
 WIDTH = 640
 MAX_ROWS_SHOWN = 10_000
@@ -98,12 +99,20 @@ def distinct(spec: Any) -> Any:
     return f"{spec}\u200b" if isinstance(spec, str) and spec in _INHERITED else spec
 
 
-def _render(spec: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Give a chart as the MIME type that JupyterLab draws by itself, and its words as text.
+def shown(spec: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give a chart in the forms that front ends ask for, and what they must know of its picture.
 
-    No HTML beside it: JupyterLab would prefer that, and altair's own asks for a network.
+    The MIME type that JupyterLab draws by itself, its words as text, and a picture for whoever
+    draws nothing. No HTML: JupyterLab would prefer that, and altair's own asks for a network.
     """
-    return {_MIME: distinct(spec), "text/plain": str(spec.get("description", "A chart."))}
+    words = str(spec.get("description", "A chart."))
+    drawn = distinct(spec)
+    content, about = picture(drawn)
+    return {_MIME: drawn, "text/plain": words, **content}, about
+
+
+def _render(spec: dict[str, Any], **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    return shown(spec)
 
 
 alt.renderers.register("cardlab", _render)

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from .base import MAX_ROWS_SHOWN, distinct
+from .base import MAX_ROWS_SHOWN, shown
 from .map_altair import scatter
 from .map_names import middles
 from .map_points import Placed
 
 MIME = "application/vnd.cardlab.map.v1+json"
-_VEGALITE = "application/vnd.vegalite.v5+json"
 
 #: Steps of an axis: a point takes two bytes for each of its coordinates.
 _STEPS = 2**16 - 1
@@ -87,13 +86,10 @@ class PointMap:
         codes = [group.codes.tobytes() for group in self._placed.groups]
         return b"".join([steps[:, 0].tobytes(), steps[:, 1].tobytes(), *codes])
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return {
-            MIME: self.to_dict(),
-            # Checked by the tests; checking 10,000 rows takes altair seconds.
-            _VEGALITE: distinct(self.chart.to_dict(validate=False)),
-            "text/plain": self._placed.description,
-        }
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        # Checked by the tests; checking 10,000 rows takes altair seconds.
+        bundle, about = shown(self.chart.to_dict(validate=False))
+        return {MIME: self.to_dict(), **bundle, "text/plain": self._placed.description}, about
 
     def __repr__(self) -> str:
         return f"PointMap: {self._placed.description}"

@@ -1,10 +1,11 @@
-"""A chart as a small picture, for readers who see no interactive one: nbconvert, GitHub, nbviewer."""
+"""A chart as a small picture, where none is drawn: nbconvert, GitHub, nbviewer."""
 
 from __future__ import annotations
 
 import base64
 import os
 import zlib
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,12 @@ SWITCH = "CARDLAB_PICTURES"
 #: Bytes of a picture at most; where a chart needs more, it gets fewer pixels.
 MOST_BYTES = 100_000
 _SCALES = (2, 1.5, 1, 0.7)
+_LARGE = 500_000  # characters of SVG: thousands of marks, too many bytes in any case
+_PNG = "image/png"
 
 
-def picture(spec: dict[str, Any]) -> str | None:
-    """Draw a Vega-Lite chart as PNG in base64, without a network.
+def picture(spec: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Draw a Vega-Lite chart as PNG, without a network.
 
     Parameters
     ----------
@@ -26,25 +29,26 @@ def picture(spec: dict[str, Any]) -> str | None:
 
     Returns
     -------
-    str or None
-        None for a chart that takes data or images from elsewhere or cannot be drawn, and where
-        the environment variable ``CARDLAB_PICTURES`` is ``0``.
+    content : dict
+        ``image/png`` in base64; nothing for a chart that takes data or images from elsewhere or
+        cannot be drawn, and where the environment variable ``CARDLAB_PICTURES`` is ``0``.
+    about : dict
+        Its width in the page, as nbconvert reads it.
     """
     if os.environ.get(SWITCH) == "0":
-        return None
+        return {}, {}
     import vl_convert
 
-    try:
+    # What Vega refuses, the one who draws the chart will say.
+    with suppress(ValueError):
         svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
-        if "<image" in svg:  # the second step would fetch it
-            return None
-        for scale in _SCALES:
+        scales = _SCALES[2:] if len(svg) > _LARGE else _SCALES
+        for scale in scales if "<image" not in svg else ():  # the next step would fetch it
             png = _smaller(vl_convert.svg_to_png(svg, scale=scale))
             if len(png) <= MOST_BYTES:
-                return base64.b64encode(png).decode("ascii")
-    except ValueError:  # what Vega refuses; whoever draws the chart itself says why
-        return None
-    return None
+                width = int(int.from_bytes(png[16:20], "big") / scale)
+                return {_PNG: base64.b64encode(png).decode()}, {_PNG: {"width": width}}
+    return {}, {}
 
 
 def _smaller(png: bytes) -> bytes:
@@ -65,11 +69,8 @@ def _smaller(png: bytes) -> bytes:
     if rows.shape[1] != 1 + 4 * width or (rows[:, 0] != 1).any():
         return png  # not as resvg writes: red, green, blue, alpha, each less the one to its left
     pixels = np.cumsum(rows[:, 1:].reshape(height, width, 4), axis=1, dtype=np.uint8)
-    found, codes, counts = np.unique(
-        pixels[..., :3].astype(np.int32) @ [1 << 16, 1 << 8, 1],
-        return_inverse=True,
-        return_counts=True,
-    )
+    whole = pixels[..., :3].astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
+    found, codes, counts = np.unique(whole, return_inverse=True, return_counts=True)
     colors = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1)
     kept = colors[np.argsort(-counts, kind="stable")[:256]]
     nearest = [((kept - color) ** 2).sum(axis=1).argmin() for color in colors]

@@ -92,6 +92,7 @@ def kernel_environment(scratch: Path) -> dict[str, str]:
         folder = scratch / name.lower()
         folder.mkdir(parents=True, exist_ok=True)
         env[name] = str(folder)
+    env["CARDLAB_PICTURES"] = "0"  # a page draws its charts itself
     env.setdefault("PYTHONHASHSEED", "0")  # the order of a set of strings must not vary
     package_parent = Path(__file__).resolve().parents[2]
     if not _is_site_packages(package_parent):

@@ -212,9 +212,7 @@ def _check_values(work: list[Job], *, strict: bool) -> None:
             refuse_other_kinds(job.notebook, job.values, name=job.name)
         return
     everywhere = {name for names in known.values() for name in names or {}}
-    refuse_unknown(
-        work[0].values if work else {}, known=sorted(everywhere), name="This run"
-    )
+    refuse_unknown(work[0].values if work else {}, known=sorted(everywhere), name="This run")
     for job in work:
         if "source" in job.values and "source" not in (known[job.name] or {}):
             raise ReportError(f"{job.name} has no parameter 'source'; it cannot take a corpus.")
