@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import polars as pl
 
-from .. import frontmatter
 from ..schema import INSTANT, PROBLEMS, collect, printable, require, shorten, to_lazy_polars
 from .time import implausible
 
@@ -38,7 +36,8 @@ def problems(cards: Any) -> pl.DataFrame:
         - ``implausible_date``: a date before 2016 or later than tomorrow, which no figure counts;
         - ``duplicate_id``: an id on several cards (each of them is listed);
         - ``not_a_license``, ``not_a_language``: values that do not have the shape of an id;
-        - ``tags_disagree``: the licences of the front matter and of the tags differ.
+        - ``tags_disagree``: front matter and tags both name licences, and not the same ones, as in
+          :func:`cardlab.license_conflicts`.
     """
     have = require(cards, "id")
     frame = to_lazy_polars(cards)
@@ -86,8 +85,11 @@ def _impossible(frame: pl.LazyFrame, column: str) -> pl.DataFrame:
 def _misshapen(frame: pl.LazyFrame, column: str, kind: str, shape: str) -> pl.DataFrame:
     """List the cards that have a value which cannot be an id of its kind."""
     wrong = pl.element().filter(~pl.element().str.contains(shape))
+    value = pl.col(column)
+    if not isinstance(frame.collect_schema()[column], pl.List):
+        value = pl.when(value.is_not_null()).then(pl.concat_list(value.cast(pl.String)))
     cards = collect(
-        frame.select("id", pl.col(column).list.eval(wrong).alias("wrong")).filter(
+        frame.select("id", value.list.eval(wrong).alias("wrong")).filter(
             pl.col("wrong").list.len() > 0
         )
     )
@@ -99,35 +101,15 @@ def _misshapen(frame: pl.LazyFrame, column: str, kind: str, shape: str) -> pl.Da
 
 
 def _disagreeing(frame: pl.LazyFrame) -> pl.DataFrame:
-    declared = pl.col("metadata").str.json_path_match("$.license")
-    cards = collect(
-        frame.filter(pl.col("metadata").is_not_null() & pl.col("tags").is_not_null()).select(
-            "id",
-            declared.alias("declared"),
-            pl.col("tags")
-            .list.eval(pl.element().filter(pl.element().str.starts_with("license:")))
-            .alias("tagged"),
-        )
-    )
-    rows = []
-    for card, text, tags in cards.iter_rows():
-        front = {value.lower() for value in _json_strings(text)}
-        tagged = {tag.removeprefix("license:").lower() for tag in tags or []}
-        if front != tagged:
-            said = [", ".join(sorted(values)) or "none" for values in (front, tagged)]
-            detail = shorten(printable(f"front matter: {said[0]}; tags: {said[1]}"), 300)
-            rows.append((card, "license", "tags_disagree", detail))
-    return pl.DataFrame(rows, schema=_LAYOUT, orient="row")
+    """List the cards whose front matter and tags name different licences, as conflicts have it."""
+    # what licences are is told by a topic that stands after this one
+    from ..conflicts import license_conflicts
 
-
-def _json_strings(text: str | None) -> list[str]:
-    """Give the licences that JSON's path gave: a string as it is, a list as JSON."""
-    if text is None:
-        return []
-    try:
-        return frontmatter.strings(json.loads(text) if text.startswith("[") else text)
-    except ValueError:
-        return [text]
+    found = license_conflicts(frame.select("id", "metadata", "tags")).filter(kind="tags_disagree")
+    front, tags = (pl.col(name).list.sort().list.join(", ") for name in ("declared", "tagged"))
+    said = pl.format("front matter: {}; tags: {}", front, tags)
+    detail = said.map_elements(lambda text: shorten(printable(text), 300), return_dtype=pl.String)
+    return found.select("id", *_labels("license", "tags_disagree", detail))
 
 
 _LAYOUT = {"id": pl.String, "column": pl.String, "problem": pl.String, "detail": pl.String}
