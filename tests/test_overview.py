@@ -89,7 +89,6 @@ def test_problems_of_values():
         ("a", "license", "not_a_license"),
         ("c", "metadata", "not_a_mapping"),
         ("a", "license", "tags_disagree"),
-        ("b", "license", "tags_disagree"),
     ]
 
 
