@@ -593,6 +593,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "cluster_summary": {"labels": np.arange(80) % 2},
     "compare_values": {"column": "tags"},
     "crosstab": {"rows": "license", "columns": "pipeline_tag"},
+    "map_points": {"x": np.random.default_rng(0).normal(size=(80, 4))},
     "search": {"query": "speech"},
     "share_trends": {"column": "license"},
 }

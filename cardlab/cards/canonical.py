@@ -229,7 +229,7 @@ def _typed(name: str, column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, lis
     findings = []
     kind = COLUMNS.get(name, pl.String)
     if dtype in (pl.Datetime, pl.Date):
-        days = column.to_physical() / _PER_DAY[getattr(dtype, "time_unit", "days")]
+        days = column.to_physical() // _PER_DAY[getattr(dtype, "time_unit", "days")]
         known = pl.when(days.is_between(*_DAYS)).then(column)
         problem = "bad_date" if kind == INSTANT else "bad_value"
         # beyond these years polars panics and Python raises, even to write the date
