@@ -90,7 +90,8 @@ def test_adversarial_markdown_ends(unit):
     ],
 )
 def test_real_cards_equal_python(data, name):
-    cards = cl.read_cards(data / name, columns=["id", "text"])
+    # a pointer of Git LFS in the place of a card has no text: ten of the data sets
+    cards = cl.read_cards(data / name, columns=["id", "text"]).drop_nulls("text")
     found = cl.with_text_lengths(cards)
     texts = cards["text"].to_list()
     assert found["n_chars"].to_list() == [len(t) for t in texts]
