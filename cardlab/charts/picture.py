@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import zlib
 from contextlib import suppress
@@ -35,7 +36,8 @@ def picture(spec: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
     about : dict
         Its width in the page, as nbconvert reads it.
     """
-    if os.environ.get(SWITCH) == "0":
+    # data from an address would be missing, and the picture empty
+    if os.environ.get(SWITCH) == "0" or '"url": ' in json.dumps(spec, default=str):
         return {}, {}
     import vl_convert
 

@@ -23,6 +23,7 @@ from .sanitize import (
     markdown,
     packed,
     strip_ansi,
+    text_of,
     visible_values,
 )
 
@@ -32,10 +33,13 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 #: Characters that the outputs of one page take at most, and the data of one table or chart.
 PAGE_ROOM, FIGURE_ROOM = 12_000_000, 4_000_000
+#: Characters of markup that are cleaned; of more only the text is kept. Cleaning takes the square.
+MAX_MARKUP = 2_000_000
 
 _KINDS = {"text", "int", "float", "share", "list", "date"}
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
-_KERNEL_FILE = re.compile(r"\S*ipykernel_\d+[/\\]\d+\.py")
+# from the start of a word on: a search from each of its letters would take a long word's square
+_KERNEL_FILE = re.compile(r"(?<!\S)\S*?ipykernel_\d+[/\\]\d+\.py")
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
 WIDGET_NOTE = (
     '<p class="widget-note">An interactive widget stands here when the notebook is open in '
@@ -106,6 +110,9 @@ class Outputs:
                 return render(data) + note
         if note:  # the rest of such a bundle is only the widget's repr
             return note
+        written = next((m for m in ("text/html", "text/markdown") if m in data), "")
+        if written and len(text := _text(data[written])) > MAX_MARKUP:
+            return f'<pre class="plain">{escape(self.cuts(text_of(text), MAX_PRINTED))}</pre>'
         if "text/html" in data:
             content = self.cuts.markup(clean_html(_text(data["text/html"])))
             return f'<div class="html">{content}</div>'

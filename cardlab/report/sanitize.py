@@ -30,7 +30,7 @@ _ANSI = re.compile(
     r"|\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
     r"|\x1b[@-_]"
 )
-_LONG_RUN = re.compile(rf'<(?:[^<>"]|"[^"]*")*>|[^<]{{{MAX_PRINTED + 1},}}')
+_TAG_OR_TEXT = re.compile(r'<(?:[^<>"]|"[^"]*")*>|[^<]+')
 _HALF_ENTITY = re.compile(r"&[#\w]{0,32}\Z")
 _DATA_IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]+")
 _LINK = re.compile(r"(?:https?://|mailto:|#)[^\x00-\x20]*", re.IGNORECASE)
@@ -97,13 +97,13 @@ class Cuts:
         """Cut the long texts of cleaned HTML, whose tags stay whole."""
 
         def short(match: re.Match[str]) -> str:
-            if match[0].startswith("<"):
+            if match[0].startswith("<") or len(match[0]) <= MAX_PRINTED:
                 return match[0]
             self.n += 1
             kept = _HALF_ENTITY.sub("", match[0][:MAX_PRINTED])
             return f"{kept}… [cut: {len(match[0]):,} characters]"
 
-        return _LONG_RUN.sub(short, fragment)
+        return _TAG_OR_TEXT.sub(short, fragment)
 
 
 def strip_ansi(text: str) -> str:
@@ -149,6 +149,8 @@ def _clean(fragment: str, *, siblings: Collection[str]) -> str:
     def keep(tag: str, attribute: str, value: str) -> str | None:
         if attribute == "src":
             return value if _DATA_IMAGE.fullmatch(value) else None
+        if attribute == "href" and len(value) > MAX_TEXT:
+            return None
         if attribute == "href":
             link = _NOTEBOOK_LINK.fullmatch(value)
             if link and link[1] in siblings:
@@ -173,7 +175,7 @@ def _clean(fragment: str, *, siblings: Collection[str]) -> str:
 
 def text_of(fragment: str) -> str:
     """Return the text of cleaned HTML on one line."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", "", fragment)).split())
+    return " ".join(html.unescape(re.sub(r"<[^<>]*>", "", fragment)).split())
 
 
 def visible_values(value: Any, shown: Callable[[str], str] = visible) -> Any:
