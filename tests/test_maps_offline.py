@@ -107,7 +107,7 @@ def test_the_card_under_the_pointer_is_the_right_one(page_path, frame):
             tip = tip_of(page)
             assert tip["card"] == ids[i]
             assert tip["cluster"].split()[0] == str(about[ids[i]]["cluster"])
-            assert tip["created at"] == str(about[ids[i]]["created_at"].year)
+            assert tip["year"] == str(about[ids[i]]["created_at"].year)
         assert (seen.requests, seen.errors, seen.dialogs) == ([], [], [])
 
 

@@ -317,7 +317,7 @@ def test_nothing_of_a_hostile_card_runs(tmp_path: Path) -> None:
         code = HOSTILE.replace("TEXTS", repr(texts)).replace("ADDRESS", repr(address))
         body: list[str | tuple[str, ...]] = [
             f"# {texts[0]} {texts[3]}\n\n{texts[4]} {texts[6]}",
-            ("x = 1", "parameters"),
+            ('x = ["a text"]', "parameters"),
             (SETUP, "remove-input"),
             "\n\n".join(f"## {text}\n\n{text}\n\n- {text}\n" for text in texts),
             (f"# {texts[0]}\n" + code,),
