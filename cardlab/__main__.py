@@ -119,8 +119,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _report(arguments: argparse.Namespace) -> int:
     from .cards import scan_cards
-    from .report import export_reports
     from .report.notebooks import parameter_kinds, read_notebook, selected_notebooks
+    from .report.run import export_reports
 
     kinds: dict[str, set[type]] = {}
     for path in selected_notebooks(arguments.notebook):
@@ -164,7 +164,8 @@ def _notebooks(arguments: argparse.Namespace) -> int:
 
 def _profile(arguments: argparse.Namespace) -> int:
     from .cards import scan_cards
-    from .overview import problems, profile
+    from .overview.problems import problems
+    from .overview.profile import profile
     from .sample import make_cards
 
     cards = scan_cards(make_cards() if arguments.source is None else arguments.source)

@@ -16,9 +16,10 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from .overview import concentration, doubling_time
+from .overview.concentration import concentration
+from .overview.time import doubling_time
 from .schema import CardlabError, NoFigure, collect, lazy, require, to_lazy_polars
-from .shares import check_by, wilson
+from .shares.counting import check_by, wilson
 
 #: The published method of the growth figure: weekly cut-offs from `origin`, kept from `start`.
 GROWTH = {"origin": "2018-11-01", "start": "2020-04-30", "every": "1w"}

@@ -5,13 +5,10 @@ Every other module may import this one; this one imports none of them.
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Iterable
-from functools import wraps
+from dataclasses import dataclass
 from importlib import import_module
-from inspect import isfunction, signature
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -172,7 +169,7 @@ def is_series(value: Any) -> bool:
 
 
 def as_frame(cards: Any) -> Any:
-    """Give a frame as it is, and scan any other source of cards; see :func:`takes_sources`."""
+    """Give a frame as it is, and scan any other source of cards."""
     if cards is None or is_frame(cards):
         return unindexed(cards)
     return import_module("cardlab.cards").scan_cards(cards)
@@ -184,41 +181,6 @@ def unindexed(frame: Any) -> Any:
     if not names or any(name is None or name in frame.columns for name in names):
         return frame
     return frame.reset_index()
-
-
-def takes_sources(function: Any, *, paths: bool = True) -> Any:
-    """Let a public function take whatever ``scan_cards`` takes where it takes a frame of cards.
-
-    Parameters
-    ----------
-    function : callable
-        With parameters ``cards``, or ``a`` and ``b``; any other is given back as it is.
-    paths : bool, default True
-        False leaves paths to the function itself.
-    """
-    names = list(signature(function).parameters) if isfunction(function) else []
-    frames = {"cards", "a", "b"} & {*names}
-    if not frames:
-        return function
-
-    def given(name: str, value: Any) -> Any:
-        own = name not in frames or (not paths and isinstance(value, (str, os.PathLike)))
-        try:
-            return value if own else as_frame(value)
-        except SourceError as error:
-            if name == "cards":
-                raise
-            which = "first" if name == "a" else "second"
-            raise SourceError(f"the {which} corpus ({name}): {error}") from error
-
-    @wraps(function)
-    def taking(*args: Any, **kwargs: Any) -> Any:
-        placed = [given(name, value) for name, value in zip(names, args, strict=False)]
-        named = {name: given(name, value) for name, value in kwargs.items()}
-        return function(*placed, *args[len(names) :], **named)
-
-    setattr(sys.modules[function.__module__], function.__name__, taking)  # so that it pickles
-    return taking
 
 
 def not_a_frame(cards: Any) -> CardlabError:
@@ -331,3 +293,37 @@ def at_least(value: Any, minimum: int, *, name: str) -> None:
     """Raise a CardlabError unless `value` is a whole number of at least `minimum`."""
     if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
         raise CardlabError(f"{name} must be a whole number of at least {minimum}, not {value!r}.")
+
+
+# ---- The errors a report can end with.
+
+
+class ReportError(CardlabError):
+    """A report could not be made; the message says which one and why."""
+
+
+class MissingSourceError(ReportError, FileNotFoundError):
+    """The corpus to report on does not exist; nothing was run."""
+
+
+@dataclass(frozen=True)
+class NotebookFailure:
+    """Where one notebook stopped."""
+
+    name: str
+    cell: int | None
+    first_line: str
+    error: str
+
+    def __str__(self) -> str:
+        place = f"cell {self.cell}" if self.cell else "no cell"
+        source = f"\n    {self.first_line}" if self.first_line else ""
+        return f"{self.name}, {place}: {self.error}{source}"
+
+
+class NotebookFailedError(ReportError):
+    """One notebook stopped with an error; ``failure`` holds the details."""
+
+    def __init__(self, failure: NotebookFailure) -> None:
+        super().__init__(str(failure))
+        self.failure = failure

@@ -11,7 +11,7 @@ from typing import Any
 import ipywidgets as widgets
 import polars as pl
 
-from .display import NO_MATH
+from .notebook import NO_MATH
 from .schema import as_frame, collect, printable, require, to_lazy_polars
 
 #: Cards listed at a time, and characters of a body shown.

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import cardlab as cl
 from cardlab import schema
-from cardlab.cards.fingerprint import corpus_hash
 from cardlab.cards.folder import find_cards
+from cardlab.cards.sources import corpus_hash
 
 UTC = dt.UTC
 

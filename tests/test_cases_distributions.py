@@ -15,12 +15,11 @@ from conftest import ROOT, real_file
 
 import cardlab as cl
 from cardlab.charts.base import tooltips
-from cardlab.headings import HEADINGS, is_share
-from cardlab.language_checks import language_problems
-from cardlab.languages import SUSPICIOUS, language_codes
-from cardlab.licenses import find_license, license_problems
-from cardlab.licenses.reading import read_license
-from cardlab.licenses.tables import rows_of
+from cardlab.labels import HEADINGS, is_share
+from cardlab.languages import SUSPICIOUS, language_codes, language_problems
+from cardlab.licenses.counts import find_license
+from cardlab.licenses.problems import license_problems
+from cardlab.licenses.reading import read_license, rows_of
 
 #: Numbers of 0 to 1 that are an index or a probability, no share of anything.
 INDICES = {

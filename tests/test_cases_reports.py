@@ -31,13 +31,12 @@ from wheels import pinned
 
 import cardlab as cl
 from cardlab.__main__ import main
-from cardlab.charts.picture import MOST_BYTES, picture
-from cardlab.report import ReportError, export_report, export_reports
+from cardlab.charts.base import MOST_BYTES, picture
 from cardlab.report.check import check_page
-from cardlab.report.exporter import ReportExporter
 from cardlab.report.outputs import FIGURE_ROOM, PAGE_ROOM, Outputs
-from cardlab.report.progress import Progress
-from cardlab.report.scratch import scratch_folder
+from cardlab.report.page import ReportExporter
+from cardlab.report.run import Progress, export_report, export_reports, scratch_folder
+from cardlab.schema import ReportError
 
 VEGALITE = "application/vnd.vegalite.v5+json"
 TABLE = "application/vnd.cardlab.table.v1+json"
@@ -464,7 +463,7 @@ def test_S10_controls_in_names_reach_no_terminal(tmp_path, capsys):
 
 @pytest.fixture
 def nothing_runs(monkeypatch):
-    monkeypatch.setattr("cardlab.report.jobs.execute", lambda *a, **k: pytest.fail("a kernel ran"))
+    monkeypatch.setattr("cardlab.report.run.execute", lambda *a, **k: pytest.fail("a kernel ran"))
 
 
 @pytest.mark.usefixtures("nothing_runs")

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 import cardlab as cl
 from cardlab import schema
 from cardlab.cards import records
-from cardlab.cards.fingerprint import corpus_hash
+from cardlab.cards.sources import corpus_hash
 
 UTC = dt.UTC
 HUB_FLOOR = dt.datetime(2022, 3, 2, 23, 29, 4, tzinfo=UTC)

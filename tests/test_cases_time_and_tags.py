@@ -20,7 +20,7 @@ from conftest import ROOT, real_file
 import cardlab as cl
 from cardlab.overview import time
 from cardlab.replication import GROWTH
-from cardlab.tags import KINDS
+from cardlab.tags.kinds import KINDS
 from cardlab.tags.trends import slopes
 
 FLOOR = dt.datetime(2022, 3, 2, 23, 29, 4, tzinfo=dt.UTC)

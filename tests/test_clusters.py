@@ -19,7 +19,8 @@ from sklearn.metrics import (
 )
 
 import cardlab as cl
-from cardlab.embeddings import kmeans, parallel
+from cardlab.embeddings import kmeans
+from cardlab.embeddings import points as parallel
 from cardlab.embeddings.points import Points
 from cardlab.schema import CardlabError, MissingColumn, NoFigure
 
@@ -236,7 +237,7 @@ def test_hdbscan_finds_dense_regions_and_tells_noise_from_unusable() -> None:
 
 
 def test_hdbscan_of_many_cards_places_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cardlab.embeddings import density
+    from cardlab.embeddings import kmeans as density
 
     monkeypatch.setattr(density, "_MANY", 400)
     x, topic = plant(1200, 6, k=3, noise=0.05)

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab.conflicts import ORDERED, license_conflicts
-from cardlab.licenses import CLASSES, find_license
+from cardlab.licenses.counts import find_license
+from cardlab.licenses.problems import ORDERED, license_conflicts
+from cardlab.licenses.reading import CLASSES
 from cardlab.schema import CardlabError, MissingColumn
 
 SCHEMA = {

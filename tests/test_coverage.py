@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab.coverage import STANDARDS, census
+from cardlab.coverage import census
+from cardlab.coverage.headings import STANDARDS
 from cardlab.schema import CardlabError, MissingColumn, NoFigure
 
 COUNTS = ["n_filled", "n_placeholder", "n_boilerplate", "n_empty", "n_absent"]

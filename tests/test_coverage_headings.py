@@ -9,10 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab.coverage import STANDARDS
-from cardlab.coverage.bodies import judge
-from cardlab.coverage.headings import asked_for, fold, meaning, phrase
-from cardlab.coverage.standards import definitions
+from cardlab.coverage.blocks import judge
+from cardlab.coverage.headings import STANDARDS, asked_for, definitions, fold, meaning, phrase
 
 CONCEPTS = definitions()["concepts"]
 KINDS = ("whole", "anywhere", "weak", "otherwise", "first", "under")

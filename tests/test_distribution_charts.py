@@ -11,7 +11,7 @@ import vl_convert
 from conftest import real_file
 
 import cardlab as cl
-from cardlab.conflicts import ORDERED
+from cardlab.licenses.problems import ORDERED
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[2J\u202e\n" + "w" * 400
 FLOOR = dt.datetime(2022, 3, 2, 23, 29, 4, tzinfo=dt.UTC)

@@ -60,7 +60,7 @@ def test_other_engines_and_seeds():
 
 def test_the_interval_does_not_depend_on_how_much_is_drawn_at_once(monkeypatch):
     expected = cl.diversity(counted([9, 4, 4, 1]), n_boot=25)
-    monkeypatch.setattr("cardlab.variety._AT_ONCE", 8)
+    monkeypatch.setattr("cardlab.overview.diversity._AT_ONCE", 8)
     assert cl.diversity(counted([9, 4, 4, 1]), n_boot=25).equals(expected)
 
 

@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from cardlab import embeddings as em
+import cardlab as em
+from cardlab.embeddings.cluster import silhouette
+from cardlab.embeddings.lsa import MAX_TEXT, prose
 from cardlab.embeddings.points import Points
-from cardlab.embeddings.stability import silhouette
-from cardlab.embeddings.words import MAX_TEXT, prose
 from cardlab.schema import CardlabError, MissingColumn, NoFigure
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -18,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab import embeddings as em
-from cardlab import make_cards
-from cardlab.embeddings import blocks, frames
-from cardlab.embeddings.encoders import Encoder
+import cardlab as em
+from cardlab.embeddings import vectors as blocks
+from cardlab.embeddings import vectors as frames
+from cardlab.embeddings.embed import Encoder
+from cardlab.sample import make_cards
 from cardlab.schema import CardlabError, MissingColumn, NoFigure, SourceError
 
 LIST = pl.List(pl.Float32)

@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab.families.shingles import read_shingles
-from cardlab.families.signatures import SIZE, rows_per_band
+from cardlab.families import SIZE, read_shingles, rows_per_band
 
 COLUMNS = [
     *("family", "name", "kind", "n_cards", "card_share", "n_texts", "n_exact", "shared_share"),

@@ -9,8 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab.language_checks import COUNTRIES, SPECIAL, SUSPICIOUS, language_problems
-from cardlab.languages import language_code, language_counts
+from cardlab.languages import (
+    COUNTRIES,
+    SPECIAL,
+    SUSPICIOUS,
+    language_code,
+    language_counts,
+    language_problems,
+)
 from cardlab.schema import MissingColumn
 
 values = st.one_of(

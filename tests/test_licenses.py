@@ -14,13 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardlab.cards import scan_cards
-from cardlab.licenses import (
-    CLASSES,
-    class_counts,
-    find_license,
-    license_counts,
-    with_licenses,
-)
+from cardlab.licenses.counts import class_counts, find_license, license_counts, with_licenses
+from cardlab.licenses.reading import CLASSES
 from cardlab.schema import CardlabError, MissingColumn
 
 TABLE = list(
@@ -69,7 +64,7 @@ def test_the_table_has_the_hubs_keywords_each_with_class_and_reason():
 
 
 def test_the_table_agrees_with_licensedb_where_it_has_the_licence():
-    from cardlab.licenses.tables import spdx_ids
+    from cardlab.licenses.reading import spdx_ids
 
     differ = {
         row["keyword"]

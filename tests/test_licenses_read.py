@@ -10,9 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab.licenses import CLASSES, find_license, license_problems, with_license_names
-from cardlab.licenses.reading import LONGEST, read_license
-from cardlab.licenses.tables import keywords, patterns, reasons, rows_of, spdx_ids, squeeze
+from cardlab.licenses.counts import find_license, with_license_names
+from cardlab.licenses.problems import license_problems
+from cardlab.licenses.reading import (
+    CLASSES,
+    LONGEST,
+    keywords,
+    patterns,
+    read_license,
+    reasons,
+    rows_of,
+    spdx_ids,
+    squeeze,
+)
 from cardlab.schema import CardlabError, MissingColumn
 
 TABLES = ("license_spellings", "license_urls", "license_families")

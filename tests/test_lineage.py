@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab.ancestry import lineage, lineage_families, lineage_summary
+from cardlab._lineage import lineage, lineage_families, lineage_summary
 from cardlab.schema import CardlabError, MissingColumn
 
 SCHEMA = {"id": pl.String, "base_model": pl.List(pl.String)}

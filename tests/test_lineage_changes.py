@@ -10,9 +10,9 @@ import pytest
 from conftest import real_file
 
 import cardlab as cl
-from cardlab.ancestry import CHANGES
-from cardlab.conflicts import ORDERED
-from cardlab.shares import wilson
+from cardlab._lineage import CHANGES
+from cardlab.licenses.problems import ORDERED
+from cardlab.shares.counting import wilson
 
 CARDS = pl.DataFrame(
     {

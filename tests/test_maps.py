@@ -20,13 +20,12 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 import cardlab as cl
 from cardlab.charts.base import distinct
-from cardlab.charts.canvas import MIME, PointMap
-from cardlab.charts.map_groups import MAX_CLUSTERS, groups_of
-from cardlab.charts.map_names import middles, place
+from cardlab.charts.map import MIME, PointMap
+from cardlab.charts.scatter import MAX_CLUSTERS, groups_of, middles, place
 from cardlab.report.check import check_page
-from cardlab.report.errors import ReportError
-from cardlab.report.exporter import ReportExporter
-from cardlab.report.maps import checked_map
+from cardlab.report.outputs import checked_map
+from cardlab.report.page import ReportExporter
+from cardlab.schema import ReportError
 
 HOSTILE = "</script><img src=x onerror=window.__pwned=1>\x1b[2J\u202e\n"
 NAMES = pl.DataFrame(
@@ -271,7 +270,7 @@ def test_large_map_brings_a_sample_that_jupyterlab_draws(large, monkeypatch):
     assert "an even sample of 10,000 of 10,500 cards" in spec["title"]["subtitle"][0]
     assert "a report made of this notebook draws 10,500" in spec["title"]["subtitle"]
     assert repr(large).startswith("PointMap: Scatter of 10,500 cards")
-    monkeypatch.setattr("cardlab.charts.canvas.MAX_ROWS_SHOWN", 500)
+    monkeypatch.setattr("cardlab.charts.map.MAX_ROWS_SHOWN", 500)
     few = PointMap(large._placed)
     # altair finds nothing wrong with it
     spec = few._repr_mimebundle_()[0]["application/vnd.vegalite.v5+json"]

@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from test_maps import COLORS, HOSTILE, NAMES, cards
 
 import cardlab as cl
-from cardlab.report.exporter import ReportExporter
+from cardlab.report.page import ReportExporter
 
 pytestmark = pytest.mark.browser
 

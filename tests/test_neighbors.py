@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardlab import embeddings as em
-from cardlab.embeddings import copies
+import cardlab as em
+from cardlab.embeddings import neighbors as copies
 from cardlab.schema import CardlabError, NoFigure
 
 Matrix = npt.NDArray[np.float32]

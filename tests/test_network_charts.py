@@ -12,10 +12,11 @@ import vl_convert
 from browser import browser_or_skip, opened_report, refresh, write_notebook
 
 import cardlab as cl
-from cardlab.charts.heatmap import plot_cooccurrence
+from cardlab.charts.cooccurrence import plot_cooccurrence
 from cardlab.charts.network import _is_free, _labelled, _placed, plot_network
 from cardlab.charts.trends import plot_trends
-from cardlab.tags import tag_communities, tag_trends
+from cardlab.tags.communities import tag_communities
+from cardlab.tags.trends import tag_trends
 
 KINDS = ["free", "library", "task", "license"]
 CARDS = cl.make_cards(2000, text=False, embedding_dim=0)

@@ -12,7 +12,7 @@ import pytest
 from conftest import real_file
 
 import cardlab as cl
-from cardlab.shares import gini
+from cardlab.shares.counting import gini
 
 FLOOR = dt.datetime(2022, 3, 2, 23, 29, 4, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)

@@ -13,8 +13,9 @@ from sklearn.metrics import silhouette_score
 from sklearn.neighbors import KNeighborsClassifier
 
 import cardlab as cl
-from cardlab.embeddings import projection, trust
-from cardlab.embeddings.placing import Nearest, place
+from cardlab.embeddings import project as projection
+from cardlab.embeddings import project as trust
+from cardlab.embeddings.project import Nearest, place
 
 
 def planted(n: int, d: int = 20, k: int = 6, *, noise: float = 0.15, seed: int = 0):
@@ -73,7 +74,7 @@ def test_places_do_not_depend_on_the_order_of_the_cards(quick, method):
 
 
 def test_a_file_larger_than_memory_is_read_block_by_block(quick, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("cardlab.embeddings.placing.BLOCK", 128)
+    monkeypatch.setattr("cardlab.embeddings.project.BLOCK", 128)
     x, _ = planted(600)
     np.save(tmp_path / "x.npy", x)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
@@ -116,7 +117,7 @@ def test_what_is_said_of_principal_components():
 
 
 def test_nearest_are_those_of_brute_force(monkeypatch):
-    monkeypatch.setattr("cardlab.embeddings.placing._CELLS", 2**10)
+    monkeypatch.setattr("cardlab.embeddings.project._CELLS", 2**10)
     x, _ = planted(400)
     found, away = Nearest(x[:300]).find(x[300:], 4)
     exact = np.linalg.norm(x[300:, None].astype(float) - x[None, :300], axis=2)

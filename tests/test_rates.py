@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import cardlab as cl
 from cardlab.overview.time import _cut_offs
 from cardlab.schema import DATE_FLOOR
-from cardlab.shares import gini
+from cardlab.shares.counting import gini
 
 FLOOR = dt.datetime.fromisoformat(DATE_FLOOR)
 MONDAY = dt.datetime(2023, 1, 2, tzinfo=dt.UTC)

@@ -20,18 +20,17 @@ import polars as pl
 import pytest
 from browser import write_notebook
 
-from cardlab.report import (
-    MissingSourceError,
-    ReportError,
-    copy_notebooks,
-    export_report,
-    export_reports,
-)
 from cardlab.report import notebooks as notebooks_module
 from cardlab.report.execute import kernel_environment
-from cardlab.report.notebooks import inject_parameters, literal, read_notebook
-from cardlab.report.source import prepared_source
-from cardlab.schema import CardlabError
+from cardlab.report.notebooks import (
+    copy_notebooks,
+    inject_parameters,
+    literal,
+    prepared_source,
+    read_notebook,
+)
+from cardlab.report.run import export_report, export_reports
+from cardlab.schema import CardlabError, MissingSourceError, ReportError
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.4.1.json"
 SPEC: dict[str, Any] = {

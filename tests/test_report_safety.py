@@ -8,11 +8,10 @@ from typing import Any
 import nbformat
 import pytest
 
-from cardlab.report import ReportError
-from cardlab.report.charts import RefusedChartError, checked_spec
 from cardlab.report.check import check_page
-from cardlab.report.outputs import Outputs, checked_table
+from cardlab.report.outputs import Outputs, RefusedChartError, checked_spec, checked_table
 from cardlab.report.sanitize import clean_html, escape, markdown, strip_ansi, visible
+from cardlab.schema import ReportError
 
 SPEC: dict[str, Any] = {
     "$schema": "https://vega.github.io/schema/vega-lite/v6.4.1.json",

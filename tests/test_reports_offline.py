@@ -20,7 +20,8 @@ from browser import (
     write_notebook,
 )
 
-from cardlab.report import ReportError, export_report, export_reports
+from cardlab.report.run import export_report, export_reports
+from cardlab.schema import ReportError
 
 pytestmark = pytest.mark.browser
 

@@ -21,9 +21,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import normalize
 
-from cardlab.sample import DATE_FLOOR, DOUBLING_WEEKS, LAST_DATE, PLANTED_PAIRS, make_cards
-from cardlab.sample._draw import Ragged, word_series
-from cardlab.sample._topics import WRITTEN_TOPICS, topics
+from cardlab.sample import make_cards
+from cardlab.sample._columns import DATE_FLOOR, DOUBLING_WEEKS, LAST_DATE
+from cardlab.sample._draw import WRITTEN_TOPICS, Ragged, topics, word_series
+from cardlab.sample._tags import PLANTED_PAIRS
 
 STRINGS = pl.List(pl.String)
 WHEN = pl.Datetime("us", "UTC")

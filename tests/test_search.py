@@ -13,8 +13,8 @@ from conftest import real_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardlab import embeddings as em
-from cardlab.embeddings.snippets import query_words, snippet
+import cardlab as em
+from cardlab.embeddings.search import query_words, snippet
 from cardlab.schema import CardlabError, MissingColumn
 
 CARDS = pl.DataFrame(

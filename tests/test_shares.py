@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardlab.schema import CardlabError, MissingColumn
-from cardlab.shares import as_lists, count_values, map_items, wilson, with_share
+from cardlab.shares.counting import count_values, wilson, with_share
+from cardlab.shares.frames import as_lists, map_items
 
 CARDS = pl.DataFrame(
     {

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab.tags import KINDS, pairs
+from cardlab.tags import cooccurrence as pairs
+from cardlab.tags.kinds import KINDS
 
 
 def plain_counts(cards: pl.DataFrame, column: str = "tags") -> Counter[str]:
@@ -140,7 +141,7 @@ def test_independent_tags_raise_few_alarms():
 
 
 def test_planted_pairs_are_the_strongest():
-    from cardlab.sample import PLANTED_PAIRS
+    from cardlab.sample._tags import PLANTED_PAIRS
 
     found = cl.cooccurrence(cl.make_cards(2000), kinds=["free"], top=None).head(len(PLANTED_PAIRS))
     planted = {tuple(sorted(pair)) for pair in PLANTED_PAIRS}

@@ -9,12 +9,9 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 import cardlab as cl
-from cardlab.sample import PLANTED_PAIRS
-from cardlab.sample._topics import topics
-from cardlab.tags import (
-    community_quality,
-    tag_communities,
-)
+from cardlab.sample._draw import topics
+from cardlab.sample._tags import PLANTED_PAIRS
+from cardlab.tags.communities import community_quality, tag_communities
 
 
 def frame(**columns):

@@ -14,15 +14,10 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 import cardlab as cl
-from cardlab.sample import DATE_FLOOR
-from cardlab.sample._topics import topics
-from cardlab.tags import (
-    apply_variants,
-    tag_trends,
-    tag_variants,
-)
-from cardlab.tags.trends import slopes
-from cardlab.tags.variants import folded
+from cardlab.sample._columns import DATE_FLOOR
+from cardlab.sample._draw import topics
+from cardlab.tags.trends import slopes, tag_trends
+from cardlab.tags.variants import apply_variants, folded, tag_variants
 
 CARDS = cl.make_cards(2000, text=False, embedding_dim=0)
 

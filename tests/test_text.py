@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab.text import MAX_POINTS, MEASURES
+from cardlab.text.lengths import MAX_POINTS, MEASURES
 
 
 def lengths(text: str) -> dict[str, int]:

@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab.text import plain
-from cardlab.text.tokens import estimated_tokens
+from cardlab.text import sections as plain
+from cardlab.text.passages import estimated_tokens
 
 CARD = """Before <b>it</b>, see [a link](https://a.b/c) or https://d.e/f.
 

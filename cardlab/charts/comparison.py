@@ -10,20 +10,8 @@ import numpy as np
 import polars as pl
 
 from ..schema import CardlabError, NoFigure, at_least, shorten
-from ..shares import wilson
-from .base import (
-    ACCENT,
-    GRID,
-    INK,
-    WARM,
-    clean,
-    finish,
-    need,
-    number,
-    percent,
-    tooltips,
-    values,
-)
+from ..shares.counting import wilson
+from .base import ACCENT, GRID, INK, WARM, clean, finish, need, number, percent, tooltips, values
 
 _TOPICS = {
     "tags": "tags",

@@ -9,7 +9,7 @@ import altair as alt
 import polars as pl
 
 from ..schema import CardlabError, printable
-from ..text import MEASURES
+from ..text.lengths import MEASURES
 from .base import (
     ACCENT,
     CATEGORIES,

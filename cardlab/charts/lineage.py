@@ -7,8 +7,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from ..ancestry import CHANGES
-from ..licenses import CLASSES
+from .._lineage import CHANGES
+from ..licenses.reading import CLASSES
 from ..schema import NoFigure
 from .base import (
     ACCENT,

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from ..schema import COLUMNS, CardlabError, collect
-from .sides import columns_of, narrowed, require_of
+from .compare import columns_of, narrowed, require_of
 
 #: Columns that follow from ``id``, or that no reader compares.
 _LEFT_OUT = ("id", "author", "embeddings")

@@ -12,9 +12,8 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from ..schema import NoFigure, SourceError, collect, count, lazy, printable, require, shorten
-from .blocks import blocks
-from .bodies import BOILERPLATE
-from .standards import definitions, fields_of, find_standard
+from .blocks import BOILERPLATE, blocks
+from .headings import definitions, fields_of, find_standard
 
 #: Cards that are held at a time; no result depends on it.
 BATCH = 2_000

@@ -9,9 +9,9 @@ import polars as pl
 
 from ..overview.time import judge
 from ..schema import STRINGS, CardlabError, at_least, column_names, one_of
-from .bodies import FILLED
+from .blocks import FILLED
 from .census import KEPT, MIN_SHARED, Census, stated_by, states_of, take_census
-from .standards import STANDARDS, weights_of
+from .headings import STANDARDS, weights_of
 
 _SECONDS_A_DAY = 86_400
 

@@ -9,9 +9,8 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from .matrix import Floats
-from .parallel import in_blocks, on_all_cores, one_thread
-from .points import Indices, Points, Sample
+from .points import Indices, Ints, Points, Sample, in_blocks, on_all_cores, one_thread
+from .vectors import Floats
 
 #: Rows on which k-means is fitted at most: centres of clusters of any size worth naming do not
 #: move when more are looked at, and all other rows only need to be assigned.
@@ -151,3 +150,59 @@ def ward_centres(tree: npt.NDArray[np.float64] | None, sample: Sample, k: int) -
     sums = np.zeros((k, sample.values.shape[1]))
     np.add.at(sums, labels, sample.values * sample.copies[:, None])
     return (sums / np.bincount(labels, weights=sample.copies)[:, None]).astype(np.float32)
+
+
+# ---- Clusters as dense regions, with what lies in none of them left out.
+
+#: Label of a usable vector in no cluster; -1 is a vector that is not usable.
+NOISE = -2
+
+#: Distinct vectors that are clustered; the time grows with their square.
+_MANY = 10_000
+
+#: In more dimensions all distances are alike, and nothing is denser than anything else.
+_COMPONENTS = 15
+
+#: Neighbours that say how dense it is around a vector.
+_NEIGHBORS = 5
+
+
+def dense(points: Points, seed: int, min_cluster_size: int) -> Ints:
+    """Give each point the number of its dense region, or `NOISE`."""
+    from sklearn.cluster import HDBSCAN
+
+    n = len(points.copies)
+    drawn = np.arange(n)
+    if n > _MANY:
+        drawn = np.sort(np.random.default_rng(seed).choice(n, _MANY, replace=False))
+    values = np.ascontiguousarray(points.take(drawn)[:, :_COMPONENTS])
+    if len(values) < max(min_cluster_size, _NEIGHBORS + 1):
+        return np.full(n, NOISE, dtype=np.int32)
+    model = HDBSCAN(min_cluster_size=min_cluster_size, min_samples=_NEIGHBORS, copy=True)
+    with one_thread():
+        found = model.fit_predict(values.astype(np.float64))
+    labels = np.where(found >= 0, found, NOISE).astype(np.int32)
+    if len(drawn) == n:
+        return labels
+    result = np.empty(n, dtype=np.int32)
+    result[drawn] = labels
+    rest = np.setdiff1d(np.arange(n), drawn)
+    result[rest] = _of_nearest(points, rest, values, labels)
+    return result
+
+
+def _of_nearest(points: Points, rest: npt.NDArray[np.int64], values: Floats, labels: Ints) -> Ints:
+    """Give other points the label of the nearest drawn one, if they are near enough to it."""
+    from sklearn.neighbors import NearestNeighbors
+
+    with one_thread():
+        tree = NearestNeighbors(n_neighbors=_NEIGHBORS + 1).fit(values)
+        reach = tree.kneighbors(values)[0][:, -1]
+
+        def of_block(block: slice) -> Ints:
+            others = points.take(rest[block])[:, :_COMPONENTS]
+            distance, nearest = tree.kneighbors(others, n_neighbors=1)
+            near = distance[:, 0] <= reach[nearest[:, 0]]
+            return np.where(near, labels[nearest[:, 0]], NOISE).astype(np.int32)
+
+        return np.concatenate(in_blocks(of_block, len(rest)))

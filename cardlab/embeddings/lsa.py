@@ -2,19 +2,185 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from .matrix import Floats, blanked, usable
+from .. import schema
+from ..tags.kinds import known_tags
 from .points import one_thread
-from .words import word_counts
+from .vectors import Floats, blanked, usable
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
+
+# ---- What a card says, as words: its prose without markup, code and addresses, and its free
+# tags.
+
+#: Characters of one card that are looked at, and characters of its tags: a card can hold
+#: half a megabyte of results or thousands of tags, and would take the memory of all others.
+MAX_TEXT = 20_000
+MAX_TAGS = 2_000
+
+#: Words that are kept, the commonest first.
+MAX_WORDS = 50_000
+
+#: Fewer cards than this are a tiny corpus, where a word may occur in a single card.
+_TINY = 20
+_BATCH = 1_000
+
+#: A word is a run of letters of any script, three or more; digits and underscores separate.
+_WORD = r"[^\W\d_]{3,}"
+
+#: A tag of the kind ``license:mit``; these name other things than the subject of a card.
+_PREFIXED = r"^[A-Za-z_-]+:"
+
+#: Kinds of tags that name other things than the subject of a card.
+_NOT_FREE = ("hub", "library", "task", "language")
+
+#: What is taken out of Markdown before words are counted, in this order.
+_NOT_PROSE = (
+    r"(?s)<!--.*?(?:-->|\z)",
+    r"(?ms)^[ \t]*(?:```.*?(?:^[ \t]*```|\z)|~~~.*?(?:^[ \t]*~~~|\z))",
+    r"`[^`\n]*`",
+    r"(?is)<(?:style|script|svg)\b.*?(?:</(?:style|script|svg)>|\z)",
+    r"(?i)\b(?:https?|ftp)://[^\s<>\"')\]]+|\bwww\.[^\s<>\"')\]]+",
+    r"(?i)\bdata:[a-z]+/[^\s<>\"')\]]+",
+    r"\]\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)",
+    r"</?[A-Za-z][^<>]*>",
+    r"(?ms)^[ \t]*@[A-Za-z]+\{.*?(?:^[ \t]*\}|\n[ \t]*\n|\}[ \t]*$|\z)",
+    r"&[A-Za-z]+;",
+    # Paths, file names, addresses, hashes, encoded images, rulers.
+    r"[\w.-]+@[\w-]+\.[\w.-]+|[A-Za-z0-9_~.-]+/[A-Za-z0-9_~./-]+",
+    r"\b[\w-]+\.(?:py|json|txt|md|png|jpe?g|gif|svg|csv|bin|pt|pth|html|sh|ya?ml|com|org)\b",
+    r"[A-Za-z0-9+/=_.%-]{50,}",
+)
+
+#: Words of HTML, of citations, of code, and those that model cards say whatever they are about,
+#: beside scikit-learn's English stop words.
+_FURNITURE = frozenset(
+    word
+    for line in (
+        "align alt amp arxiv badge bibtex blockquote bold border center class color com div doi",
+        "gif head height href html http https img jpeg jpg lang left link links margin nbsp org",
+        "padding png rel right shields small span src srcset strong style sub sup svg table",
+        "target tbody thead title toc width www xmlns",
+        "archiveprefix article author booktitle citation cite editor eprint eprinttype",
+        "inproceedings journal misc month pages primaryclass publisher url volume year",
+        "args assert class def elif else env eval false func import int json lambda len list",
+        "none null pip print python range return self str true tuple var void yaml",
+        "card cards face github hub hugging huggingface markdown model models readme repo",
+        "repository disclaimer introduced mentioned released releasing team written",
+        "fine finetune finetuned finetuning pre pretrained train trained training tuned tuning",
+        "based use used uses using advise available details different example examples",
+        "following intended latest like new note please primary provide provided section",
+        "aren couldn didn doesn don hadn hasn haven isn let needn shouldn wasn weren won wouldn",
+    )
+    for word in line.split()
+)
+
+
+def card_texts(cards: Any) -> pl.DataFrame:
+    """Collect what the cards say: `text` (capped) and `tags` (the free ones, blank-separated).
+
+    One row per card; both are strings, empty where a card has nothing.
+    """
+    have = [name for name in ("text", "tags") if name in schema.column_names(cards)]
+    if not have:
+        schema.require(cards, "text", "tags")
+    wanted = [nw.col(name) for name in have]
+    if "text" in have and schema.lazy(cards).collect_schema()["text"] == nw.String:
+        wanted[0] = nw.col("text").str.head(MAX_TEXT)
+    frame = schema.collect(schema.lazy(cards).select(*wanted))
+    text = strings(frame, "text", pl.String) if "text" in have else pl.lit(None, pl.String)
+    tags = free_tags(strings(frame, "tags", schema.STRINGS)) if "tags" in have else pl.lit("")
+    return frame.select(
+        text=text.fill_null(""),
+        tags=tags.list.join(" ").str.head(MAX_TAGS).fill_null("") if "tags" in have else tags,
+    )
+
+
+def strings(frame: pl.DataFrame, name: str, dtype: Any) -> pl.Expr:
+    """Give a column that must be of a canonical type; an all-null column is of any type."""
+    actual = frame.schema[name]
+    if actual not in (dtype, pl.Null, pl.List(pl.Null)):
+        raise schema.CardlabError(
+            f"column {name!r} must be {dtype}, not {actual}: give the cards that "
+            "cardlab.scan_cards(source) makes of a source."
+        )
+    return pl.col(name).cast(dtype)
+
+
+def free_tags(tags: pl.Expr, *, but: Sequence[str] = _NOT_FREE) -> pl.Expr:
+    """Keep of each card's tags the free ones, each once: neither with a prefix nor of these kinds.
+
+    Which tag is of which kind says ``data/tag_kinds.json``, as for :func:`cardlab.tag_kind`.
+    """
+    tag = pl.element()
+    own = ~tag.str.contains(_PREFIXED) & ~tag.is_in(known_tags(*but)) & tag.str.contains(r"\S")
+    return tags.list.eval(tag.filter(own)).list.drop_nulls().list.unique(maintain_order=True)
+
+
+def prose(text: pl.Expr) -> pl.Expr:
+    """Strip comments, code, HTML, addresses and file names from Markdown."""
+    for pattern in _NOT_PROSE:
+        text = text.str.replace_all(pattern, " ")
+    return text
+
+
+def word_counts(
+    texts: pl.DataFrame, *, vocabulary: npt.NDArray[np.str_] | None = None
+) -> tuple[csr_matrix, npt.NDArray[np.str_]]:
+    """Count the words of each card in its prose and its free tags.
+
+    A word must occur in two cards, or in one where the corpus is tiny. English stop words and
+    the words of markup are left out. With a `vocabulary` its words are counted, and no others.
+
+    Returns
+    -------
+    counts : csr_matrix of int, shape (n_cards, n_words)
+    words : np.ndarray of str, shape (n_words,)
+        Sorted; at most 50,000, the commonest.
+    """
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
+
+    if vocabulary is not None:
+        counter = CountVectorizer(token_pattern=_WORD, vocabulary=vocabulary, dtype=np.int32)
+        return counter.transform(_documents(texts)), vocabulary
+    stop = sorted(ENGLISH_STOP_WORDS.union(_FURNITURE))
+    counter = CountVectorizer(token_pattern=_WORD, stop_words=stop, dtype=np.int32)
+    try:
+        counts = counter.fit_transform(_documents(texts))
+    except ValueError as error:
+        # The only way for it to fail on strings: no word at all in any of them.
+        raise schema.NoFigure(
+            f"none of the {texts.height:,} cards has a word of three letters or more in its text "
+            "or free tags, apart from stop words, code and markup."
+        ) from error
+    counts.sort_indices()
+    n_cards = np.bincount(counts.indices, minlength=counts.shape[1])
+    kept = np.flatnonzero(n_cards >= 2)
+    if counts.shape[0] < _TINY or not len(kept):
+        kept = np.arange(counts.shape[1])
+    if len(kept) > MAX_WORDS:
+        total = np.asarray(counts.sum(axis=0)).ravel()[kept]
+        kept = np.sort(kept[np.argsort(-total, kind="stable")[:MAX_WORDS]])
+    return counts[:, kept], counter.get_feature_names_out()[kept]
+
+
+def _documents(texts: pl.DataFrame) -> Iterator[str]:
+    """Give the words of one card at a time, so that no second copy of all text is held."""
+    both = pl.concat_str(prose(pl.col("text")), pl.col("tags"), separator=" ")
+    for batch in texts.iter_slices(_BATCH):
+        yield from batch.select(both).to_series()
+
+
+# ---- Vectors without any model: latent semantic analysis of the cards themselves.
 
 #: Directions that carry less than this share of the strongest one are rounding errors.
 _NEGLIGIBLE = 1e-5

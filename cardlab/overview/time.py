@@ -26,7 +26,7 @@ from ..schema import (
     require,
     to_lazy_polars,
 )
-from ..shares import count_values, one_row_per_item, wilson
+from ..shares.counting import count_values, one_row_per_item, wilson
 
 #: The instants that the Hub gave to every repository made before it recorded creation times.
 FLOORS = tuple(dt.datetime.fromisoformat(DATE_FLOOR) + dt.timedelta(seconds=n) for n in (0, 1))

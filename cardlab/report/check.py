@@ -6,7 +6,7 @@ import json
 import re
 from html.parser import HTMLParser
 
-from .errors import ReportError
+from ..schema import ReportError
 
 _LOADING_TAGS = {"iframe", "object", "embed", "link", "base", "frame", "video", "audio", "source"}
 _LOADING_ATTRIBUTES = {"src", "srcset", "data", "poster", "background", "action", "formaction"}

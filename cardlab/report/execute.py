@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import NotebookFailedError, NotebookFailure, ReportError
+from ..schema import NotebookFailedError, NotebookFailure, ReportError
 from .notebooks import INJECTED_TAG, tags
 from .sanitize import strip_ansi, visible
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import base64
+import binascii
+import gzip
 import json
 import os
 import re
+import threading
+import zlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .charts import VEGALITE, RefusedChartError, checked_spec
-from .maps import MAP, checked_map
+import numpy as np
+
 from .sanitize import (
     MAX_PRINTED,
     MAX_TEXT,
@@ -24,8 +29,258 @@ from .sanitize import (
     packed,
     strip_ansi,
     text_of,
+    visible,
     visible_values,
 )
+
+# ---- A Vega-Lite spec as a page may hold it, and the one copy of Vega that draws all of them.
+
+VEGALITE = "application/vnd.vegalite.v5+json"
+
+# The keys under which data stand: their rows may hold any key, also one called "url".
+_DATA_KEYS = {"datasets", "values"}
+# Under these stand formulas, which half a text would break.
+_FORMULAS = {
+    *("and", "calculate", "expr", "filter", "labelExpr", "not", "or", "signal", "test", "update"),
+}
+_BIND_INPUTS = {"range", "select", "radio", "checkbox", "text", "number", "date", "color"}
+_BIND_KEYS = {"input", "min", "max", "step", "options", "labels", "name", "debounce", "placeholder"}
+_SCHEMA = re.compile(r"https://vega\.github\.io/schema/vega-lite/v(\d+)(?:\.(\d+))?[\d.]*\.json")
+_bundle_lock = threading.Lock()
+
+
+class RefusedChartError(ValueError):
+    """A spec that a page must not hold; the message says why."""
+
+
+def checked_spec(
+    spec: Any, shown: Callable[[str], str] = visible
+) -> tuple[dict[str, Any], tuple[int, int]]:
+    """Return a spec without anything that loads or overrides, and its Vega-Lite version.
+
+    Parameters
+    ----------
+    spec : dict
+        As altair gives it.
+    shown : callable
+        Applied to every text but formulas: makes it visible, and may cut it.
+
+    Raises
+    ------
+    RefusedChartError
+        When the spec wants data from a URL, draws images, or is not Vega-Lite.
+    """
+    if not isinstance(spec, dict):
+        raise RefusedChartError("it is not a Vega-Lite specification")
+    schema = _SCHEMA.fullmatch(str(spec.get("$schema", "")))
+    if schema is None:
+        raise RefusedChartError("it is not a Vega-Lite specification")
+    # usermeta can replace the loader and every other option that we set.
+    kept = {key: value for key, value in spec.items() if key not in {"$schema", "usermeta"}}
+    return _walk(kept, shown), (int(schema[1]), int(schema[2] or 0))
+
+
+def _walk(value: Any, shown: Callable[[str], str], key: str = "") -> Any:
+    """Copy a spec, refusing what would load and trimming what would set attributes."""
+    if isinstance(value, list):
+        return [_walk(item, shown, key) for item in value]
+    if not isinstance(value, dict):
+        return visible_values(value, visible if key in _FORMULAS else shown)
+    if "url" in value:
+        raise RefusedChartError("it takes data or images from a URL, and a report asks for nothing")
+    mark = value.get("mark")
+    if "image" in (mark, mark.get("type") if isinstance(mark, dict) else None):
+        raise RefusedChartError("it draws images, and a report asks for nothing")
+    result: dict[str, Any] = {}
+    for name, item in value.items():
+        if name in _DATA_KEYS:
+            result[name] = visible_values(item, shown)
+        elif name == "bind" and isinstance(item, (dict, str)):
+            result[name] = visible_values(_bind(item), shown)
+        elif name == "bind":
+            continue  # a list would be searched for a field's input by its number
+        else:
+            result[shown(str(name))] = _walk(item, shown, name)
+    return result
+
+
+def _bind(bind: Any) -> Any:
+    """Keep of an input element's attributes those that only say what it asks for.
+
+    Vega sets every other key as an attribute: ``onfocus`` is one, and so is ``src``.
+    """
+    if not isinstance(bind, dict):
+        return bind
+    if "input" not in bind:
+        return {key: _bind(item) for key, item in bind.items() if isinstance(item, dict)}
+    kept = {key: item for key, item in bind.items() if key in _BIND_KEYS}
+    if not isinstance(kept["input"], str) or kept["input"] not in _BIND_INPUTS:
+        kept["input"] = "text"
+    return kept
+
+
+def vega_script(version: tuple[int, int]) -> str:
+    """Return Vega, Vega-Lite and vega-embed as one script, for specs up to ``version``."""
+    with _bundle_lock:
+        return _vega_script(version)
+
+
+@lru_cache(maxsize=4)
+def _vega_script(version: tuple[int, int]) -> str:
+    import vl_convert
+
+    shipped = {
+        (int(major), int(minor)): name
+        for name in vl_convert.get_vegalite_versions()
+        for major, minor in [name.lstrip("v").replace("_", ".").split(".")[:2]]
+    }
+    # Never older than the spec: an older Vega-Lite ignores what it does not know.
+    fitting = [known for known in sorted(shipped) if known[0] == version[0] and known >= version]
+    chosen = shipped[fitting[0] if fitting else max(shipped)]
+    bundle = vl_convert.javascript_bundle(vl_version=chosen)  # type: ignore[call-arg]
+    # Its top level declares names such as n and t, which must not become the page's.
+    return f"(()=>{{{bundle}\n}})();"
+
+
+# ---- A map of many points as a page may hold it: checked, and packed into few bytes.
+
+MAP = "application/vnd.cardlab.map.v1+json"
+
+_MAX_POINTS = 2_000_000
+_MAX_COLUMNS = 16
+_MAX_NAMES = 1_000
+_SHAPES = {"circle", "square", "triangle-up", "diamond", "cross", "triangle-down"}
+_COLOR = re.compile(r"#[0-9a-f]{6}")
+
+
+def checked_map(found: Any, cuts: Cuts | None = None) -> tuple[dict[str, Any], str, str]:
+    """Return what a page holds of a map, or raise ValueError.
+
+    Returns
+    -------
+    words : dict
+        Title, subtitle, columns with their groups, names, ``n_points``; every text visible.
+    points : str
+        Gzipped in base64: the low bytes of all x, the high bytes of all x, the same of y, then
+        for each column the group of each point.
+    cards : str
+        Gzipped in base64: for each id how many letters it has in common with the one before
+        (a byte), then the rest of each, a line each, as UTF-8.
+    """
+    if not isinstance(found, Mapping):
+        raise ValueError("it is no map")
+    cuts = cuts or Cuts()
+    n = _number(found.get("n_points"), 1, _MAX_POINTS, what="points")
+    columns = [_column(column, cuts) for column in _list(found.get("columns"), _MAX_COLUMNS)]
+    if not columns:
+        raise ValueError("it has no column to colour by")
+    data = _unpacked(found.get("points"), n * (4 + len(columns)))
+    if len(data) != n * (4 + len(columns)):
+        raise ValueError(f"its data are not those of {n:,} points and {len(columns)} columns")
+    codes = np.frombuffer(data, np.uint8, offset=4 * n).reshape(len(columns), n)
+    for column, code in zip(columns, codes, strict=True):
+        if int(code.max()) >= len(column["groups"]):
+            raise ValueError(f"points are in groups that column {column['name']!r} lacks")
+    cards = visible(_unpacked(found.get("cards"), 4 * MAX_TEXT * n).decode("utf-8")).split("\n")
+    cards = [card if len(card) <= MAX_TEXT else cuts(card) for card in cards]
+    if len(cards) != n:
+        raise ValueError(f"it has {len(cards):,} ids for {n:,} points")
+    words = {
+        "title": _text_maps(found.get("title"), cuts),
+        "subtitle": [_text_maps(line, cuts) for line in _list(found.get("subtitle"), 20)],
+        "n_points": n,
+        "columns": columns,
+        "names": [_name(name, n, cuts) for name in _list(found.get("names"), _MAX_NAMES)],
+    }
+    # Low and high bytes apart compress better.
+    planes = np.frombuffer(data, np.uint8, count=4 * n).reshape(2, n, 2).transpose(0, 2, 1)
+    return words, _packed(planes.tobytes() + data[4 * n :]), _packed(_front_coded(cards))
+
+
+def _column(column: Any, cuts: Cuts) -> dict[str, Any]:
+    groups = [
+        {
+            "label": _text_maps(group["label"], cuts),
+            "n": _number(group["n"], 0, 2**53, what="cards of a group"),
+            "color": _one_of(group["color"], _COLOR.fullmatch(str(group["color"])), "colour"),
+            "shape": _one_of(group["shape"], group["shape"] in _SHAPES, "shape"),
+        }
+        for group in _list(column["groups"], 256)
+    ]
+    return {
+        "name": _text_maps(column["name"], cuts),
+        "label": _text_maps(column["label"], cuts),
+        "groups": groups,
+    }
+
+
+def _name(name: Any, n_points: int, cuts: Cuts) -> dict[str, Any]:
+    return {
+        "text": _text_maps(name["text"], cuts),
+        "group": _number(name["group"], 0, 255, what="group of a name"),
+        "point": _number(name["point"], 0, n_points - 1, what="point of a name"),
+    }
+
+
+def _number(value: Any, low: int, high: int, *, what: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{what}: {visible(str(value))[:40]!r} is not from {low:,} to {high:,}")
+    return value
+
+
+def _one_of(value: Any, known: object, what: str) -> str:
+    if not known:
+        raise ValueError(f"{visible(str(value))[:40]!r} is no {what} of a map")
+    return str(value)
+
+
+def _list(value: Any, most: int) -> list[Any]:
+    if not isinstance(value, list) or len(value) > most:
+        raise ValueError(f"a list of at most {most} was expected")
+    return value
+
+
+def _text_maps(value: Any, cuts: Cuts) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"a text was expected, not {type(value).__name__}")
+    return cuts(value)
+
+
+def _unpacked(value: Any, most: int) -> bytes:
+    """Unpack, but no more than there may be: a few bytes can hold gigabytes of zeros."""
+    text = "".join(value) if isinstance(value, list) else value
+    if not isinstance(text, str):
+        raise ValueError("its data are missing")
+    try:
+        unzip = zlib.decompressobj(wbits=31)
+        data = unzip.decompress(base64.b64decode(text, validate=True), most + 1)
+    except (binascii.Error, zlib.error) as error:
+        raise ValueError(f"its data are damaged ({error})") from error
+    if len(data) > most or not unzip.eof:
+        raise ValueError("its data are damaged or too long")
+    return data
+
+
+def _front_coded(cards: list[str]) -> bytes:
+    """Leave out of each id what it has in common with the one before."""
+    shared, rests, before = bytearray(), [], ""
+    for card in cards:
+        most = min(len(card), len(before), 255)
+        same = 0
+        # A letter beyond the basic plane is two units in the page's script.
+        while same < most and card[same] == before[same] and card[same] <= "\uffff":
+            same += 1
+        shared.append(same)
+        rests.append(card[same:])
+        before = card
+    return bytes(shared) + "\n".join(rests).encode()
+
+
+def _packed(data: bytes) -> str:
+    return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode("ascii")
+
+
+# ---- One output of a code cell to HTML, by the richest representation that is safe to keep.
 
 TABLE = "application/vnd.cardlab.table.v1+json"
 FACTS = "application/vnd.cardlab.facts.v1+json"

@@ -2,31 +2,342 @@
 
 from __future__ import annotations
 
+import datetime
+import os
+import secrets
+import shutil
+import signal
+import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from ..schema import at_least
-from .errors import NotebookFailure, ReportError
-from .index import index_cards
-from .jobs import Job, Run, export_all, export_one, today, wait_for, write_page
+from ..schema import NotebookFailedError, NotebookFailure, ReportError, at_least
+from .execute import Kernels, execute
 from .notebooks import (
+    Source,
     find_notebook,
     inject_parameters,
     known_parameters,
+    labelled,
     literal,
+    prepared_source,
     read_notebook,
     refuse_other_kinds,
     refuse_unknown,
+    resolved,
     selected_notebooks,
+    shown_parameters,
 )
-from .page import introduction
-from .progress import Progress
-from .scratch import ended_by_signals, scratch_folder
-from .source import Source, prepared_source, resolved
+from .outputs import Outputs, hidden_paths
+from .page import index_cards, introduction
+from .sanitize import visible
+
+# ---- What a run says while it runs.
+
+# Between two lines about cells of one notebook, where lines cannot be overwritten.
+_SECONDS_BETWEEN = 10.0
+
+
+class Progress:
+    """Lines such as ``[3/6] 02-tag-cooccurrence  cell 7/12``.
+
+    Parameters
+    ----------
+    total : int
+        Number of notebooks.
+    say : callable, optional
+        Gets each line. By default lines go to stderr, where on a terminal the lines about cells
+        overwrite one another.
+    """
+
+    def __init__(self, total: int, say: Callable[[str], None] | None = None) -> None:
+        self._total = total
+        self._say = say
+        self._lock = threading.Lock()
+        self._last: dict[str, float] = {}
+        self._open_line = False
+        self._overwrites = say is None and sys.stderr is not None and sys.stderr.isatty()
+
+    def started(self, number: int, name: str) -> None:
+        """Say that a notebook has started."""
+        self._last[name] = time.monotonic()
+        self._line(f"{self._prefix(number, name)}  started")
+
+    def cell(self, number: int, name: str, *, done: int, total: int) -> None:
+        """Say how many cells are done, unless that was said a moment ago."""
+        now = time.monotonic()
+        if not self._overwrites and now - self._last.get(name, 0.0) < _SECONDS_BETWEEN:
+            return
+        self._last[name] = now
+        self._line(f"{self._prefix(number, name)}  cell {done}/{total}", passing=True)
+
+    def finished(self, number: int, name: str, *, seconds: float, n_bytes: int) -> None:
+        """Say that a report is written."""
+        size = f"{n_bytes / 1000:,.0f} kB"
+        self._line(f"{self._prefix(number, name)}  finished in {seconds:.1f} s, {size}")
+
+    def failed(self, number: int, name: str, *, reason: str) -> None:
+        """Say that a notebook failed."""
+        first_line = next(iter(reason.splitlines()), "")
+        self._line(f"{self._prefix(number, name)}  FAILED: {first_line}")
+
+    def _prefix(self, number: int, name: str) -> str:
+        return f"[{number}/{self._total}] {name}"
+
+    def _line(self, text: str, *, passing: bool = False) -> None:
+        text = visible(text)
+        with self._lock:
+            if self._say is not None:
+                self._say(text)
+                return
+            start = "\r\x1b[K" if self._open_line else ""
+            self._open_line = passing and self._overwrites
+            end = "" if self._open_line else "\n"
+            # Nobody may read on: that is no reason to end the run.
+            with suppress(OSError, ValueError, AttributeError):
+                sys.stderr.write(f"{start}{text}{end}")
+                sys.stderr.flush()
+
+
+# ---- Notebooks at work: each in a kernel and a thread of its own, each page written when whole.
+
+
+@dataclass
+class Job:
+    """One notebook of a run."""
+
+    path: Path
+    notebook: Any
+    output: Path
+    values: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The notebook's name, and its page's."""
+        return self.path.stem
+
+
+@dataclass
+class Run:
+    """What the notebooks of one run share."""
+
+    source: Source
+    folder: Path
+    pages: Path
+    timeout: int
+    siblings: frozenset[str] = frozenset()
+    kernels: Kernels = field(default_factory=Kernels)
+
+
+def export_all(
+    work: list[Job], run: Run, *, jobs: int, progress: Progress
+) -> dict[str, NotebookFailure]:
+    """Export every notebook; return those that failed."""
+    failures: dict[str, NotebookFailure] = {}
+    lock = threading.Lock()
+
+    def one(number: int, job: Job) -> None:
+        start = time.monotonic()
+        progress.started(number, job.name)
+
+        def on_cell(done: int, total: int) -> None:
+            progress.cell(number, job.name, done=done, total=total)
+
+        try:
+            export_one(job, run, on_cell=on_cell)
+        except (ReportError, OSError) as error:
+            failure = (
+                error.failure
+                if isinstance(error, NotebookFailedError)
+                else NotebookFailure(job.name, None, "", str(error))
+            )
+            with lock:
+                failures[job.name] = failure
+            progress.failed(number, job.name, reason=f"{failure.cell or '-'}: {failure.error}")
+            return
+        seconds = time.monotonic() - start
+        progress.finished(number, job.name, seconds=seconds, n_bytes=job.output.stat().st_size)
+
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        futures = [pool.submit(one, number, job) for number, job in enumerate(work, 1)]
+        for future in wait_for(futures, run.kernels):
+            future.result()
+    return failures
+
+
+def wait_for(futures: list[Future[Any]], kernels: Kernels) -> list[Future[Any]]:
+    """Wait for all; when the user interrupts, end the kernels first."""
+    try:
+        # In short steps: an endless wait is not interrupted on every platform.
+        while wait(futures, timeout=0.25).not_done:
+            pass
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        kernels.stop()
+        raise
+    return futures
+
+
+def export_one(job: Job, run: Run, *, on_cell: Callable[[int, int], None] | None = None) -> None:
+    """Run one notebook and write its page, or raise and leave the old page as it is."""
+    from .check import check_page
+    from .page import ReportExporter
+
+    scratch = run.folder / f"k{secrets.token_hex(4)}"
+    scratch.mkdir()
+    executed = execute(
+        inject_parameters(job.notebook, job.values, name=job.name),
+        name=job.name,
+        scratch=scratch,
+        kernels=run.kernels,
+        timeout=run.timeout,
+        on_cell=on_cell,
+    )
+    hidden = hidden_paths(run.source.value, label=run.source.label, scratch=scratch)
+    given = {key: value for key, value in job.values.items() if key != "source"}
+    if given.get("baseline") is not None:
+        label = labelled(given["baseline"])
+        hidden |= hidden_paths(given["baseline"], label=label, scratch=scratch)
+        given["baseline"] = label
+    outputs = Outputs(hidden=hidden, siblings=run.siblings)
+    about = {
+        "name": job.name,
+        "corpus": run.source.label,
+        "day": today(),
+        "parameters": shown_parameters(job.notebook, given, name=job.name),
+        "outputs": outputs,
+    }
+    exporter = ReportExporter()  # type: ignore[no-untyped-call]
+    html, _ = exporter.from_notebook_node(executed, {"cardlab": about})
+
+    def check(text: str) -> None:
+        check_page(
+            text,
+            name=job.name,
+            n_charts=outputs.n_charts,
+            n_tables=outputs.n_tables,
+            n_maps=outputs.n_maps,
+        )
+
+    write_page(job.output, html, folder=run.pages, check=check)
+
+
+def write_page(path: Path, html: str, *, folder: Path, check: Callable[[str], None]) -> None:
+    """Put a page in its place in one step, after writing it to ``folder`` and checking it there."""
+    temporary = folder / path.name
+    temporary.write_text(html, encoding="utf-8", newline="\n")
+    check(temporary.read_text(encoding="utf-8"))
+    os.replace(temporary, path)
+
+
+def today() -> str:
+    """Return the day, from SOURCE_DATE_EPOCH where a build is to be repeatable."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "").strip()
+    if epoch.isdigit():
+        return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).date().isoformat()
+    return datetime.date.today().isoformat()
+
+
+# ---- Folders that are gone when a run has ended, however it ended.
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+# The system frees a lock when the process that holds it ends, also one that was killed. A number
+# of a process could belong to another one by then, or to another container.
+_LOCK = "in-use"
+
+
+@contextmanager
+def scratch_folder(parent: Path, *, prefix: str = "cardlab-") -> Iterator[Path]:
+    """Yield a new folder that is gone afterwards; those that killed runs have left go too.
+
+    Raises
+    ------
+    OSError
+        Nothing can be written to ``parent``.
+    """
+    for left in parent.glob(f"{prefix}*"):
+        _remove_where_dead(left)
+    folder, lock = _claimed(parent, prefix)
+    try:
+        yield folder
+    finally:
+        lock.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _claimed(parent: Path, prefix: str) -> tuple[Path, IO[bytes]]:
+    """Make a folder and take its lock, before another run takes it for a dead one's."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent)).resolve()
+        lock = (folder / _LOCK).open("wb")
+        try:
+            _hold(lock)
+        except (BlockingIOError, PermissionError):
+            lock.close()
+            continue
+        except OSError:  # a file system without locks: nobody else can take this one either
+            return folder, lock
+        if (folder / _LOCK).exists():
+            return folder, lock
+        lock.close()
+
+
+def _remove_where_dead(folder: Path) -> None:
+    """Remove a folder of ours whose lock nobody holds."""
+    with suppress(OSError):  # gone meanwhile, of another user, or in use
+        if folder.is_symlink() or (sys.platform != "win32" and folder.stat().st_uid != os.getuid()):
+            return
+        with (folder / _LOCK).open("r+b") as lock:
+            _hold(lock)
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)  # Windows keeps a file that is open
+
+
+def _hold(lock: IO[bytes]) -> None:
+    """Take a lock at once, or raise OSError."""
+    if sys.platform == "win32":
+        msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block as an interrupt does: with SystemExit, 128 + its number.
+
+    Where the program sees to a signal by itself, or the block does not run in the main thread,
+    nothing changes.
+    """
+
+    def end(number: int, _: Any) -> None:
+        signal.signal(number, signal.SIG_IGN)  # what follows is cleaning up
+        raise SystemExit(128 + number)
+
+    found = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+    main = threading.current_thread() is threading.main_thread()
+    ours = [n for n in found if main and n is not None and signal.getsignal(n) == signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+# ---- Notebooks in, offline HTML pages out.
 
 
 def export_report(
@@ -238,7 +549,7 @@ def _write_index(
     pages: Path,
 ) -> Path:
     from .check import check_page
-    from .exporter import render_index
+    from .page import render_index
 
     cards = index_cards(folder, failures=failures, introductions=introductions)
     path = folder / "index.html"

@@ -10,10 +10,9 @@ import polars as pl
 from ..schema import CardlabError
 from . import _columns
 from ._columns import DATE_FLOOR, DOUBLING_WEEKS, LAST_DATE, Plan
-from ._hostile import n_hostile, with_hostile
-from ._prose import texts, with_passages
+from ._draw import topics
+from ._prose import n_hostile, texts, with_hostile, with_passages
 from ._tags import PLANTED_PAIRS, free_tags, hub_tags, lineage, metadata
-from ._topics import topics
 
 __all__ = ["DATE_FLOOR", "DOUBLING_WEEKS", "LAST_DATE", "PLANTED_PAIRS", "make_cards"]
 

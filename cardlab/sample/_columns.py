@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import polars as pl
 
-from ._draw import Bools, Ints, Ragged, draw, word_series, zipf_shares
-from ._topics import WORDS, Topic
+from ._draw import WORDS, Bools, Ints, Ragged, Topic, draw, word_series, zipf_shares
 
 # The Hub began to record creation dates here; every older model has this instant.
 DATE_FLOOR = datetime(2022, 3, 2, 23, 29, 4, tzinfo=UTC)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 
-from ._topics import WORDS, Topic
+from ._draw import WORDS, Topic
 
 T = TypeVar("T")
 _BLANK_SHARE = 0.01
@@ -285,3 +286,49 @@ def _packed(texts: list[str], lengths: list[int]) -> list[str]:
         passages[-1] += text
         room -= length
     return passages
+
+
+# ---- Cards whose strings would do harm, if anything of a card were run or obeyed.
+
+AUTHOR = "mallory"
+_KINDS: list[dict[str, Any]] = WORDS["hostile"]
+
+
+def n_hostile(n_cards: int) -> int:
+    """Count the hostile of `n_cards`: one in fifty, at most one of each kind."""
+    return min(len(_KINDS), n_cards // 50)
+
+
+def with_hostile(cards: pl.DataFrame) -> pl.DataFrame:
+    """Make the last cards of the corpus hostile; `cards` need not have `text`."""
+    count = n_hostile(cards.height)
+    if not count:
+        return cards
+    rows = zip(cards.tail(count).to_dicts(), _KINDS, strict=False)
+    changed = [row | _hostile(wanted, row["pipeline_tag"]) for row, wanted in rows]
+    return pl.concat([cards.head(-count), pl.from_dicts(changed, schema=cards.schema)])
+
+
+def _hostile(wanted: dict[str, Any], task: str | None) -> dict[str, Any]:
+    """Return the values of a card that says what is wanted, and nothing else but a licence."""
+    license, own = wanted.get("license", "mit"), wanted.get("tags", [])
+    front: dict[str, Any] = {"license": license}
+    tags = [*own, *([task] if task else []), "license:mit", "region:us"]
+    if own:
+        front["tags"] = own
+    if "license" in wanted:
+        tags = [tag for tag in tags if tag != "license:mit"] + [f"license:{license}"]
+    if "n_tags" in wanted:
+        tags = [f"bulk-label-{number:03d}" for number in range(wanted["n_tags"])]
+        front = {"tags": tags}
+    return {
+        "id": f"{AUTHOR}/{wanted.get('name', wanted['kind'])}",
+        "author": AUTHOR,
+        "family": None,
+        "tags": tags,
+        "license": [license],
+        **{name: [] for name in ("languages", "arxiv", "datasets", "base_model")},
+        "library_name": None,
+        "metadata": json.dumps(front),
+        "text": wanted["text"],
+    }

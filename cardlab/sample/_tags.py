@@ -9,8 +9,7 @@ import numpy as np
 import polars as pl
 
 from ._columns import Plan
-from ._draw import Bools, Ragged, draw, word_series, zipf_shares
-from ._topics import WORDS
+from ._draw import WORDS, Bools, Ragged, draw, word_series, zipf_shares
 
 PLANTED_PAIRS: tuple[tuple[str, str], ...] = tuple((a, b) for a, b in WORDS["planted_pairs"])
 _PAIR_SHARE = 0.012

@@ -4,17 +4,98 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import narwhals.stable.v2 as nw
+import numpy as np
 import polars as pl
 import polars.selectors as cs
 
 from ..schema import CardlabError, collect, lazy, require
 from .coded import Rename, count_codes
-from .families import family_key, first_of_families
-from .intervals import wilson
-from .lists import map_items
+from .frames import family_key, first_of_families, map_items
+
+# ---- How sure a share is, and how unequal numbers are.
+
+
+def wilson(n: Any, total: Any, *, confidence: float = 0.95) -> tuple[Any, Any]:
+    """Give the Wilson score interval of a share, n of total.
+
+    Parameters
+    ----------
+    n, total : number or array of numbers
+        Cards with the value, and all cards; 0 <= n <= total.
+    confidence : float
+        How often such intervals hold the true share: above 0, below 1.
+
+    Returns
+    -------
+    low, high : float or array of float
+        0-1, with low <= n / total <= high; NaN where `total` is 0 or a number is missing.
+
+    Raises
+    ------
+    CardlabError
+        `confidence` is not between 0 and 1, or a count is not between 0 and its total.
+
+    Notes
+    -----
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
+    Journal of the American Statistical Association 22 (1927), 209-212; without correction for
+    continuity. It treats the cards as a random sample of cards that could have been written; for
+    the whole Hub at one moment the share itself is exact.
+    """
+    if not 0 < confidence < 1:
+        raise CardlabError(f"confidence must be above 0 and below 1, not {confidence!r}.")
+    n, total = np.asarray(n, dtype=float), np.asarray(total, dtype=float)
+    if np.any(n < 0) or np.any(n > total):
+        raise CardlabError("a share needs counts between 0 and their total: 0 <= n <= total.")
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = n / total
+        scale = 1 + z**2 / total
+        middle = (share + z**2 / (2 * total)) / scale
+        half = z / scale * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
+    # rounding may put an end an ulp beyond the share, or beyond 0 and 1
+    low = np.clip(middle - half, 0, share)
+    high = np.clip(middle + half, share, 1)
+    return low[()], high[()]
+
+
+def gini(values: Any, *, zeros: bool = True) -> Any:
+    """Give the Gini coefficient of the last axis of an array.
+
+    Parameters
+    ----------
+    values : array of numbers
+        0 or more each, in any order.
+    zeros : bool
+        Whether a 0 is a member with nothing; else it is no member.
+
+    Returns
+    -------
+    float or array of float
+        0 (all equal) to below 1 (one has all): ``2 * sum(i * x_i) / (n * sum(x)) - (n + 1) / n``
+        over the members in ascending order, i from 1 to n. NaN where the sum is 0.
+
+    Notes
+    -----
+    C. Gini, "Variabilita e mutabilita" (1912). Without correction for small n: of n members of
+    which one has all it is 1 - 1 / n.
+    """
+    ordered = np.sort(np.asarray(values, dtype=float), axis=-1)
+    length = ordered.shape[-1]
+    n = length if zeros else np.count_nonzero(ordered, axis=-1)
+    total = ordered.sum(axis=-1)
+    ranked = ordered @ np.arange(1.0, length + 1) - (length - n) * total
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = 2 * ranked / (n * total) - (n + 1) / np.asarray(n, dtype=float)
+    return np.clip(found, 0, 1)[()]  # rounding may put it an ulp below 0
+
+
+# ---- On how many cards each value of a column is, and which shares follow.
 
 # names of our own for the columns that are read, so that `by` may be any column, even the counted
 _VALUE, _GROUP, _WEIGHT, _FAMILY, _ID = "__value", "__group", "__weight", "__family", "__id"
@@ -288,3 +369,97 @@ def _table(
         "n_cards",
         *(name for name in order if name in values.columns),
     )
+
+
+# ---- Random draws of whole cards: the values of a card stay together.
+
+
+@dataclass(frozen=True)
+class Side:
+    """The values of a column in one corpus, as numbers of a list of names.
+
+    `single` counts the cards with one value, value by value; cards with several are in `code`,
+    one card after another, with `lengths`. The other cards of `n_cards` have none.
+    """
+
+    n_cards: int
+    single: Any
+    code: Any
+    lengths: Any
+
+    @property
+    def n_values(self) -> int:
+        """Different values that there are names for."""
+        return len(self.single)
+
+    @property
+    def n_declared(self) -> int:
+        """Cards with any value."""
+        return int(self.single.sum()) + len(self.lengths)
+
+    @property
+    def counts(self) -> Any:
+        """Cards of each value."""
+        return self.single + np.bincount(self.code, minlength=len(self.single))
+
+    @property
+    def weights(self) -> Any:
+        """Cards of each value, one with several being shared equally among them."""
+        each = np.repeat(1 / self.lengths, self.lengths)
+        found: Any = self.single + np.bincount(self.code, weights=each, minlength=len(self.single))
+        return found
+
+
+def side_of(lengths: Any, code: Any, n_values: int) -> Side:
+    """Tell cards with one value from those with several: `lengths` of cards, and their values."""
+    lengths = lengths.astype(np.int64)
+    alone = np.repeat(lengths == 1, lengths)
+    single = np.bincount(code[alone], minlength=n_values)
+    return Side(len(lengths), single, code[~alone], lengths[lengths > 1])
+
+
+class Draws:
+    """Random draws of whole cards of one corpus, and the values on them.
+
+    A card with several values counts in each of them, or with `shared` is shared equally among
+    them.
+    """
+
+    def __init__(self, side: Side, generator: np.random.Generator, *, shared: bool = True) -> None:
+        from scipy.sparse import csr_array
+
+        self._side, self._generator = side, generator
+        self._n_several = len(side.lengths)
+        # cards with the same single value, or with none, are alike: only their number is drawn
+        self._kinds = np.append(side.single, [self._n_several, side.n_cards - side.n_declared])
+        ends = np.append(0, np.cumsum(side.lengths))
+        each = np.repeat(1 / side.lengths if shared else np.ones(self._n_several), side.lengths)
+        shape = (self._n_several, len(side.single))
+        self._several = csr_array((each, side.code, ends), shape=shape)
+
+    @property
+    def n_numbers(self) -> int:
+        """Numbers that are held for each draw."""
+        return self._n_several + len(self._kinds)
+
+    def resamples(self, size: int) -> Any:
+        """Draw as many cards as there are, with replacement, `size` times."""
+        n_cards = self._side.n_cards
+        drawn = self._generator.multinomial(n_cards, self._kinds / n_cards, size=size)
+        times = np.zeros((size, self._n_several))
+        for row, n in enumerate(drawn[:, -2]):
+            if n:
+                cards = self._generator.integers(self._n_several, size=n)
+                times[row] = np.bincount(cards, minlength=self._n_several)
+        return drawn[:, :-2] + times @ self._several
+
+    def parts(self, n_cards: int, size: int) -> Any:
+        """Draw some of the cards without replacement, `size` times."""
+        drawn = self._generator.multivariate_hypergeometric(
+            self._kinds, n_cards, size=size, method="marginals"
+        )
+        times = np.zeros((size, self._n_several))
+        for row, n in enumerate(drawn[:, -2]):
+            chosen = self._generator.choice(self._n_several, size=n, replace=False, shuffle=False)
+            times[row, chosen] = 1
+        return drawn[:, :-2] + times @ self._several

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from ..schema import STRINGS, CardlabError, collect, lazy, require
-from ..shares import family_key, first_of_families
+from ..shares.frames import family_key, first_of_families
 
 # names of our own, so that a column may have any name
 _VALUE, _FAMILY, _ID, _DATE, _BESIDE = "__value", "__family", "__id", "__date", "__beside_"

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from ..schema import at_least
-from ..shares import wilson
+from ..shares.counting import wilson
 from .codes import Coded, encode
 from .kinds import checked_kinds, evidence, kinds_of
 from .variants import merged

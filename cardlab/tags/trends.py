@@ -12,7 +12,7 @@ import polars as pl
 
 from ..overview.time import Dated, check_dates, check_every, judge
 from ..schema import INSTANT, NoFigure, at_least
-from ..shares import wilson
+from ..shares.counting import wilson
 from .codes import Coded, encode_dated
 from .counts import ranked
 from .kinds import checked_kinds, tag_kind

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
 
 import polars as pl
 
-from ..schema import CardlabError, collect, lazy, one_of, require, to_lazy_polars
-from .batches import with_batches
-from .outline import bounded
-from .tokens import TOKEN_ESTIMATE
+from ..overview.time import judge
+from ..schema import (
+    INSTANT,
+    CardlabError,
+    NoFigure,
+    at_least,
+    collect,
+    count,
+    lazy,
+    one_of,
+    require,
+    to_lazy_polars,
+)
+from .columns import with_batches
+from .passages import TOKEN_ESTIMATE
+from .sections import bounded
 
 #: What :func:`with_text_lengths` counts, with its meaning for captions.
 MEASURES = {
@@ -217,3 +231,383 @@ def text_problems(cards: Any, *, jobs: int | None = None) -> pl.DataFrame:
 def _cuts(batch: pl.DataFrame) -> pl.DataFrame:
     found = [countable(text)[1] if text else [] for text in batch["text"]]
     return pl.DataFrame({"detail": pl.Series(found, dtype=pl.List(pl.String))})
+
+
+# ---- Lengths of many cards: summaries, curves and histograms, in all or by group.
+
+#: Most points of one curve of :func:`length_ecdf`.
+MAX_POINTS = 200
+
+
+def length_summary(
+    cards: Any, *, measure: str = "n_words", by: str | None = None, every: str = "1y"
+) -> pl.DataFrame:
+    """Summarise a length of the cards, in all or by group.
+
+    Parameters
+    ----------
+    cards : frame
+        With ``text``, or with the column `measure`.
+    measure : str
+        One of :data:`MEASURES`, or any numeric column of the cards.
+    by : str, optional
+        A column to group by: ``pipeline_tag``, ``library_name``, ``author``, ``license_class``
+        (of :func:`with_licenses`), a date ... With a list column a card counts in each of its
+        groups. Cards whose ``created_at`` or ``last_modified`` is no true date, as
+        :func:`with_period` says, are in the group null.
+    every : str
+        The period, where `by` is a date (``"1mo"``, ``"1q"``, ``"1y"``).
+
+    Returns
+    -------
+    pl.DataFrame
+        ``group`` (null: not declared; ``"all"`` without `by`), ``n_cards`` (cards with a value),
+        ``mean``, ``p05``, ``p25``, ``p50``, ``p75``, ``p95``, ``p99`` (linear interpolation),
+        ``max``, ``median_low``, ``median_high`` (95 % bootstrap interval of the median). Most
+        cards first.
+
+    Raises
+    ------
+    MissingColumn
+        There is neither the measure nor ``text``, or no column `by`.
+
+    Notes
+    -----
+    The interval is the percentile interval of infinitely many resamples, so it needs no random
+    numbers: a resample's median is at most the k-th of n values where at least half of its draws
+    are, which a binomial distribution gives (Efron 1979, "Bootstrap methods: another look at the
+    jackknife", section 3).
+    """
+    values = _values(cards, measure, by, every)
+    value = pl.col("value")
+    values = values.join(_ranks(values), on="group", nulls_equal=True)
+    levels = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "p99": 0.99}
+    return (
+        values.group_by("group")
+        .agg(
+            pl.len().cast(pl.Int64).alias("n_cards"),
+            value.mean().alias("mean"),
+            *(value.quantile(q, "linear").alias(name) for name, q in levels.items()),
+            value.max().alias("max"),
+            value.sort().get(pl.col("low").first()).alias("median_low"),
+            value.sort().get(pl.col("high").first()).alias("median_high"),
+        )
+        .sort(["n_cards", "group"], descending=[True, False], nulls_last=True)
+    )
+
+
+def length_ecdf(
+    cards: Any, *, measure: str = "n_words", by: str | None = None, every: str = "1y"
+) -> pl.DataFrame:
+    """Give the share of cards that are at most so long, in all or by group.
+
+    Parameters
+    ----------
+    cards, measure, by, every
+        As in :func:`length_summary`.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``group``, ``value``, ``cumulative_share`` (0-1, exact at that value), ``n_cards`` (of the
+        group). At most 200 points a group, evenly spaced in rank, first and last included.
+
+    Raises
+    ------
+    MissingColumn
+        As in :func:`length_summary`.
+    """
+    values = _values(cards, measure, by, every)
+    steps = (
+        values.group_by("group", "value")
+        .agg(pl.len().alias("n"))
+        .sort("group", "value", nulls_last=True)
+        .with_columns(
+            pl.col("n").cum_sum().over("group").alias("below"),
+            pl.col("n").sum().over("group").cast(pl.Int64).alias("n_cards"),
+            pl.int_range(pl.len()).over("group").alias("rank"),
+            pl.len().over("group").alias("n_values"),
+        )
+    )
+    # a point is kept where it is the first to reach the next of evenly spaced shares
+    slot = (pl.col("below") * (MAX_POINTS - 2) / pl.col("n_cards")).floor()
+    kept = (
+        (pl.col("n_values") <= MAX_POINTS)
+        | (pl.col("rank") == 0)
+        | (slot != slot.shift(1).over("group"))
+    )
+    return steps.filter(kept.fill_null(True)).select(
+        "group",
+        "value",
+        (pl.col("below") / pl.col("n_cards")).alias("cumulative_share"),
+        "n_cards",
+    )
+
+
+def length_histogram(
+    cards: Any, *, measure: str = "n_words", by: str | None = None, every: str = "1y"
+) -> pl.DataFrame:
+    """Count cards in bins that widen with length.
+
+    Parameters
+    ----------
+    cards, measure, by, every
+        As in :func:`length_summary`.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``group``, ``low`` (included), ``high`` (excluded), ``n_cards``. The bins are 0, 1 and
+        then a third of a power of ten wide (2, 5, 10, 20, 50 ...); empty ones are left out.
+
+    Raises
+    ------
+    MissingColumn
+        As in :func:`length_summary`.
+    """
+    values = _values(cards, measure, by, every)
+    edges = [0, *(step * 10**power for power in range(12) for step in (1, 2, 5))]
+    bins = pl.DataFrame({"low": edges[:-1], "high": edges[1:]}).with_columns(
+        pl.col("low").cast(pl.Float64).alias("value")
+    )
+    return (
+        values.with_columns(pl.col("value").cast(pl.Float64))
+        .sort("value")
+        .join_asof(bins, on="value")
+        .group_by("group", "low", "high")
+        .agg(pl.len().cast(pl.Int64).alias("n_cards"))
+        .sort("group", "low", nulls_last=True)
+    )
+
+
+def _values(cards: Any, measure: str, by: str | None, every: str) -> pl.DataFrame:
+    """Give one row a card and group: ``group, value``, without null values."""
+    frame = measured(cards, measure, [by] if by else [])
+    values = collect(
+        grouped(frame, by, every).select("group", "value").filter(pl.col("value").is_not_null())
+    )
+    if not values.height:
+        raise NoFigure(f"none of the {count(cards):,} cards has a value for {measure!r}.")
+    return values
+
+
+def grouped(frame: pl.LazyFrame, by: str | None, every: str = "1y") -> pl.LazyFrame:
+    """Add ``group``, the text of column `by` or its period; a row for each item of a list."""
+    if by is None:
+        return frame.with_columns(pl.lit("all").alias("group"))
+    dtype = frame.collect_schema()[by]
+    group = pl.col(by)
+    if isinstance(dtype, pl.List):
+        frame = frame.with_columns(group.list.unique()).explode(by)
+    elif dtype.is_temporal():
+        try:
+            start = pl.Series([dt.datetime(2024, 1, 1)]).dt.truncate(every)
+        except (pl.exceptions.PolarsError, TypeError):
+            start = None
+        if start is None or dtype == pl.Time or isinstance(dtype, pl.Duration):
+            raise CardlabError(
+                f"every must be a period such as '1mo', '1q' or '1y', and by={by!r} a date; they "
+                f"are {every!r} and {dtype}."
+            )
+        pattern = "%Y" if every.endswith("y") else "%Y-%m" if every[-1:] in "oq" else "%Y-%m-%d"
+        if by in ("created_at", "last_modified"):  # where no date is true, the group is null
+            crowds = by == "created_at"
+            group = group.map_batches(lambda s: judge(s, crowds=crowds).true, return_dtype=INSTANT)
+        group = group.dt.truncate(every).dt.strftime(pattern)
+    return frame.with_columns(group.cast(pl.String).alias("group"))
+
+
+def _ranks(values: pl.DataFrame) -> pl.DataFrame:
+    """Give which of each group's sorted values bound its median: ``group, low, high`` from 0."""
+    sizes = values.group_by("group").agg(pl.len().alias("n"))
+    low, high = median_ranks(sizes["n"].to_numpy())
+    return sizes.select("group", pl.Series("low", low), pl.Series("high", high))
+
+
+def median_ranks(n: Any) -> tuple[Any, Any]:
+    """Give the ranks, from 0, of the 95 % bootstrap interval of the median of `n` values.
+
+    P(median of a resample <= k-th value) = P(Binomial(n, k/n) >= n/2), an incomplete beta
+    function, which is inverted here. Of an even number the lower of the two middle values counts
+    for the lower bound, the higher for the upper one.
+    """
+    import numpy as np
+    from scipy.special import betaincinv
+
+    n = np.asarray(n, dtype=float)
+    at_low, at_high = np.ceil(n / 2), np.floor(n / 2) + 1
+    low = np.ceil(n * betaincinv(at_low, n - at_low + 1, 0.025))
+    high = np.ceil(n * betaincinv(at_high, n - at_high + 1, 0.975))
+    ranks = (np.clip(rank, 1, n).astype(np.int64) - 1 for rank in (low, high))
+    return tuple(ranks)  # type: ignore[return-value]
+
+
+# ---- Which cards are unlike the others in length, and what length goes with.
+
+#: Fewest cards of a group in which a card is called far from the others.
+MIN_GROUP = 20
+#: Fewest cards that a rank correlation is given for.
+MIN_CARDS = 10
+
+
+def length_outliers(
+    cards: Any,
+    *,
+    measure: str = "n_words",
+    by: str | None = None,
+    side: str = "long",
+    top: int = 20,
+    min_cards: int = MIN_GROUP,
+) -> pl.DataFrame:
+    """List the cards that are longest, or shortest, beside the others of their group.
+
+    Parameters
+    ----------
+    cards : frame
+        With ``id``, and ``text`` or the column `measure`.
+    measure, by
+        As in :func:`length_summary`.
+    side : str
+        ``"long"`` or ``"short"``.
+    top : int
+        Most rows.
+    min_cards : int
+        Groups of fewer cards say too little of what is usual, and are left out.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``id``, ``group`` (``"all"`` without `by`), ``value``, ``group_median``, ``ratio`` (of the
+        two; null where the median is 0), ``robust_z`` (distance from the median of the logarithm
+        of the value and 1, in 1.4826 median absolute deviations; beyond 3.5 Iglewicz and Hoaglin
+        1993 speak of an outlier. Where more than half of the group are of one length, in 1.2533
+        mean absolute deviations). Farthest first by ``robust_z``, ties by id and group. A group
+        of one length has no rows.
+
+    Raises
+    ------
+    MissingColumn
+        There is no ``id``, or neither the measure nor ``text``.
+    NoFigure
+        No card has a value.
+    """
+    one_of(side, ("long", "short"), name="side")
+    at_least(top, 1, name="top")
+    at_least(min_cards, 1, name="min_cards")
+    columns = list(dict.fromkeys(["id", *([by] if by else [])]))
+    frame = grouped(measured(cards, measure, columns), by)
+    rows = collect(frame.select("id", "group", "value").filter(pl.col("value").is_not_null()))
+    if not rows.height:
+        raise NoFigure(f"none of the {count(cards):,} cards has a value for {measure!r}.")
+    size = (pl.col("value").cast(pl.Float64).clip(0) + 1).log()
+    away = size - size.median().over("group")
+    spread = away.abs().median().over("group") / 0.6745
+    # half of a group or more at its median: the mean deviation, as Iglewicz and Hoaglin have it
+    unit = pl.when(spread > 0).then(spread).otherwise(away.abs().mean().over("group") * 1.2533)
+    median = pl.col("value").median().over("group")
+    return (
+        rows.with_columns(
+            median.alias("group_median"),
+            away.alias("away"),
+            (away / unit).alias("robust_z"),
+            pl.len().over("group").alias("n"),
+        )
+        .filter(pl.col("n") >= min_cards)
+        .filter(pl.col("away") > 0 if side == "long" else pl.col("away") < 0)
+        .sort(pl.col("robust_z").abs(), "id", "group", descending=[True, False, False])
+        .head(top)
+        .select(
+            "id",
+            "group",
+            "value",
+            "group_median",
+            pl.when(pl.col("group_median") != 0)
+            .then(pl.col("value") / pl.col("group_median"))
+            .alias("ratio"),
+            "robust_z",
+        )
+    )
+
+
+def length_relation(
+    cards: Any, *, measure: str = "n_words", to: str = "downloads", bins: int = 10
+) -> pl.DataFrame:
+    """Say whether longer cards have more downloads, or likes.
+
+    Parameters
+    ----------
+    cards : frame
+        With `to`, and ``text`` or the column `measure`.
+    measure : str
+        As in :func:`length_summary`.
+    to : str
+        A column of numbers: ``downloads``, ``likes``.
+    bins : int
+        Parts of about as many cards each, by length; equal lengths stay together.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``bin`` (from 1, shortest first), ``low``, ``high`` (shortest and longest of the bin),
+        ``n_cards``, ``median``, ``median_low``, ``median_high`` (of `to`, with a 95 % bootstrap
+        interval), and in every row ``spearman`` (-1 to 1, mean ranks for ties), ``spearman_low``,
+        ``spearman_high`` (95 %; Bonett and Wright 2000), ``n_total`` (cards that have both),
+        ``to``.
+
+    Raises
+    ------
+    MissingColumn
+        A column is not there.
+    NoFigure
+        Fewer than 10 cards have both, or all have the same.
+    """
+    at_least(bins, 2, name="bins")
+    frame = measured(cards, measure, [to])
+    if not frame.collect_schema()[to].is_numeric():
+        raise CardlabError(
+            f"to must name a column of numbers, such as 'downloads' or 'likes'; {to!r} holds "
+            f"{frame.collect_schema()[to]}."
+        )
+    rows = collect(frame.select("value", pl.col(to).alias("other")).drop_nulls())
+    n = rows.height
+    if n < MIN_CARDS or rows["value"].n_unique() < 2 or rows["other"].n_unique() < 2:
+        raise NoFigure(
+            f"{n:,} of {count(cards):,} cards have both {measure!r} and {to!r}, with "
+            f"{rows['value'].n_unique():,} and {rows['other'].n_unique():,} different values; a "
+            f"rank correlation needs {MIN_CARDS} cards that differ."
+        )
+    rank = {name: pl.col(name).rank("average") for name in ("value", "other")}
+    rho = float(rows.select(pl.corr(rank["value"], rank["other"])).item())
+    low, high = _spearman_interval(rho, n)
+    part = ((pl.col("value").rank("min") - 1) * bins / n).floor().cast(pl.Int64)
+    medians = (
+        rows.with_columns(part.alias("bin"))
+        .group_by("bin")
+        .agg(
+            pl.col("value").min().alias("low"),
+            pl.col("value").max().alias("high"),
+            pl.len().cast(pl.Int64).alias("n_cards"),
+            pl.col("other").median().alias("median"),
+            pl.col("other").sort().alias("sorted"),
+        )
+        .sort("bin")
+    )
+    first, last = median_ranks(medians["n_cards"].to_numpy())
+    return medians.with_columns(pl.Series("first", first), pl.Series("last", last)).select(
+        pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("bin"),
+        *("low", "high", "n_cards", "median"),
+        pl.col("sorted").list.get(pl.col("first")).alias("median_low"),
+        pl.col("sorted").list.get(pl.col("last")).alias("median_high"),
+        pl.lit(rho).alias("spearman"),
+        pl.lit(low).alias("spearman_low"),
+        pl.lit(high).alias("spearman_high"),
+        pl.lit(n, dtype=pl.Int64).alias("n_total"),
+        pl.lit(to).alias("to"),
+    )
+
+
+def _spearman_interval(rho: float, n: int) -> tuple[float, float]:
+    if abs(rho) >= 1 - 1e-12:
+        return rho, rho
+    half = 1.959964 * math.sqrt((1 + rho * rho / 2) / (n - 3))
+    return math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half)

@@ -1,0 +1,551 @@
+"""What the cards of a cluster have in common: label, tags, licence, languages, examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from .. import schema
+from .cluster import marked
+from .lsa import card_texts, free_tags, strings, word_counts
+from .neighbors import checked_ids
+from .points import Ints, Points, checked_labels, in_blocks, whole_number
+from .vectors import Floats, matrix, same_size, usable
+
+# ---- The words that tell clusters apart.
+
+#: In a cluster with fewer cards a word or tag need only occur in one of them.
+TINY_CLUSTER = 4
+
+KEYWORDS = {"cluster": pl.Int32, "keyword": pl.String, "score": pl.Float64}
+
+
+def cluster_keywords(
+    cards: Any,
+    *,
+    labels: npt.ArrayLike,
+    top: int = 8,
+    stability: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Find the words that tell each cluster from the others.
+
+    Parameters
+    ----------
+    cards : frame
+        Cards with ``text``, ``tags`` or both: the first 20,000 characters of the text without
+        code, HTML and addresses, and the free tags, are read as words of three letters or more.
+        Stop words are the English ones and those of markup. Scripts that put no blanks between
+        words (Chinese, Thai ...) give whole runs of letters.
+    labels : array-like of int, shape (n_cards,)
+        The cluster of each card, in the order of the cards; negative for none.
+    top : int, default 8
+        Keywords of each cluster at most.
+    stability : pl.DataFrame, optional
+        ``cluster`` and ``is_stable`` from :func:`cluster_jaccard`; adds ``is_stable`` (bool).
+
+    Returns
+    -------
+    pl.DataFrame
+        ``cluster`` (int), ``keyword`` (str), ``score`` (float, above 0): the c-TF-IDF, the share
+        of the word among the words of the cluster times log(1 + A / f), where f is how often
+        it occurs in all clusters and A the mean number of words of a cluster. Within one card a
+        word counts as 1 + log(occurrences), so that one card cannot speak for its cluster. A
+        keyword occurs in two cards of its cluster, or in one where the cluster has fewer than
+        four. By cluster, then falling score, then keyword; a cluster whose cards share no word
+        has no rows.
+
+    Raises
+    ------
+    MissingColumn
+        The cards have neither ``text`` nor ``tags``.
+    NoFigure
+        No card is in a cluster, or none has a word.
+    CardlabError
+        There are more or fewer labels than cards, or they are not whole numbers.
+
+    Notes
+    -----
+    Grootendorst (2022), BERTopic: neural topic modeling with a class-based TF-IDF procedure.
+    """
+    whole_number(top, 1, name="top")
+    label = checked_labels(labels, schema.count(cards), of="cards")
+    counts, words = word_counts(card_texts(cards).filter(pl.Series(label >= 0)))
+    clusters, member = np.unique(label[label >= 0], return_inverse=True)
+    sizes = np.bincount(member)
+    counts.data = 1 + np.log(counts.data.astype(np.float64))
+    groups = [counts[member == i] for i in range(len(clusters))]
+    total = np.asarray(counts.sum(axis=0)).ravel()
+    weight = np.log1p(total.sum() / len(clusters) / np.maximum(total, 1e-300))
+    frames = []
+    for i, group in enumerate(groups):
+        n_cards = np.bincount(group.indices, minlength=len(words))
+        score = np.asarray(group.sum(axis=0)).ravel() / max(group.sum(), 1) * weight
+        kept = np.flatnonzero(n_cards >= (2 if sizes[i] >= TINY_CLUSTER else 1))
+        best = kept[np.lexsort((words[kept], -score[kept]))][:top]
+        rows = {"cluster": int(clusters[i]), "keyword": words[best], "score": score[best]}
+        frames.append(pl.DataFrame(rows, schema=KEYWORDS))
+    keywords = pl.concat(frames)
+    return keywords if stability is None else marked(keywords, stability).drop("jaccard")
+
+
+# ---- What the cards of a cluster have in common: label, tags, licence, languages, examples.
+
+#: Keywords of a cluster among which its label is sought, and words in a label.
+_CANDIDATES = 25
+_LABEL_WORDS = 3
+
+#: Columns whose values stand among the tags of a card, but are no subject.
+_DECLARED = ("library_name", "pipeline_tag", "languages")
+
+#: Languages of a cluster that are named.
+_LANGUAGES = 3
+
+
+def cluster_summary(
+    cards: Any,
+    *,
+    labels: npt.ArrayLike,
+    x: npt.ArrayLike | None = None,
+    top: int = 5,
+    stability: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Describe each cluster in one row.
+
+    Parameters
+    ----------
+    cards : frame
+        Cards with ``id``; ``text``, ``tags``, ``license`` and ``languages`` are used where they
+        are there.
+    labels : array-like of int, shape (n_cards,)
+        The cluster of each card, in the order of the cards; negative for none.
+    x : array-like of numbers, shape (n_cards, d), optional
+        The vectors of the cards, for the examples and the cohesion.
+    top : int, default 5
+        Tags and examples of each cluster at most.
+    stability : pl.DataFrame, optional
+        From :func:`cluster_jaccard`, of the same labels: adds ``jaccard`` and ``is_stable``, and
+        "(unstable)" to the label of a cluster that is not stable.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row for each cluster, by its number; cards without a cluster are not listed.
+
+        - ``cluster`` (int), ``n_cards`` (int), ``card_share`` (float, 0-1, of the clustered).
+        - ``label`` (str): up to three keywords, each in the label of one cluster only, the one
+          where it scores highest; where none is left, the cluster's best keyword. Null where
+          the cards have no words.
+        - ``top_tags`` (list of str): the free tags (no prefix, not added by the Hub, and neither
+          the library, the task nor a language, as :func:`tag_kind` or the card says) with the
+          largest share of the cluster's cards *minus* share of the other cards in clusters. Like
+          a lift it prefers what is special to the cluster, but what only a few of its cards
+          have cannot win. Only differences above 0, and tags on two cards of the cluster
+          (one where it has fewer than four). Ties by name. Empty where there are none.
+        - ``top_license`` (str): what most of its cards declare, from ``license``, else from the
+          ``license:`` tags; of equals the first by name. Null where none is declared.
+        - ``top_languages`` (list of str): the three that most of its cards declare, as they are
+          written there; ties by name.
+        - ``example_ids`` (list of str): the cards whose direction is nearest the cluster's
+          centre, ties by id; without `x` the first by id.
+        - ``cohesion`` (float): mean cosine of the cards to the centre, the mean of their unit
+          vectors; 1 where all point one way, about 0 where they point anywhere. Null without `x`.
+        - ``jaccard`` (float, 0-1), ``is_stable`` (bool), with `stability` only: its
+          ``jaccard_mean`` and ``is_stable``; null for a cluster that it does not list.
+
+    Raises
+    ------
+    MissingColumn
+        The cards have no column ``id``.
+    NoFigure
+        No card is in a cluster.
+    CardlabError
+        `labels` or `x` has more or fewer rows than there are cards.
+    """
+    whole_number(top, 1, name="top")
+    have = schema.require(cards, "id")
+    names = [name for name in ("id", "tags", "license", *_DECLARED) if name in have]
+    frame = schema.collect(schema.lazy(cards).select(*map(nw.col, names)))
+    label = checked_labels(labels, frame.height, of="cards")
+    cosine = None if x is None else _cosines(matrix(x), label)
+    # A column that is null throughout, unless there are vectors.
+    near = pl.lit(None, pl.Float64) if cosine is None else pl.Series(cosine, nan_to_null=True)
+    frame = frame.with_columns(
+        pl.col("id").cast(pl.String), cluster=pl.Series(label), cosine=near
+    ).filter(pl.col("cluster") >= 0)
+    summary = _members(frame, top)
+    parts = (
+        _label_texts(cards, label, have),
+        _top_tags(frame, top),
+        _top_licenses(frame),
+        _top_languages(frame),
+    )
+    for part in parts:
+        summary = summary.join(part, on="cluster", how="left")
+    summary = summary.sort("cluster").select(
+        "cluster",
+        "n_cards",
+        (pl.col("n_cards") / frame.height).alias("card_share"),
+        "label",
+        pl.col("top_tags").fill_null([]),
+        "top_license",
+        pl.col("top_languages").fill_null([]),
+        "example_ids",
+        "cohesion",
+    )
+    return summary if stability is None else marked(summary, stability)
+
+
+def _cosines(x: Floats, label: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+    """Give the cosine of each row to the centre of its cluster, NaN (null) where there is none."""
+    same_size(len(x), len(label), name="x", of="cards")
+    rows = np.flatnonzero((label >= 0) & usable(x))
+    clusters, member = np.unique(label[rows], return_inverse=True)
+
+    def units(block: slice) -> npt.NDArray[np.float64]:
+        wide = x[rows[block]].astype(np.float64)
+        wide /= np.linalg.norm(wide, axis=1, keepdims=True)
+        return wide
+
+    def sums(block: slice) -> npt.NDArray[np.float64]:
+        total = np.zeros((len(clusters), x.shape[1]))
+        np.add.at(total, member[block], units(block))
+        return total
+
+    centres = np.zeros((len(clusters), x.shape[1]))
+    for total in in_blocks(sums, len(rows)):
+        centres += total
+    lengths = np.linalg.norm(centres, axis=1, keepdims=True)
+    # A centre at the origin has no direction; the cosine to it is 0.
+    centres = np.divide(centres, lengths, out=np.zeros_like(centres), where=lengths > 0)
+
+    def cosines(block: slice) -> npt.NDArray[np.float64]:
+        near: npt.NDArray[np.float64] = (units(block) * centres[member[block]]).sum(axis=1)
+        return near
+
+    result = np.full(len(x), np.nan)
+    result[rows] = np.concatenate([np.zeros(0), *in_blocks(cosines, len(rows))])
+    return result
+
+
+def _members(frame: pl.DataFrame, top: int) -> pl.DataFrame:
+    """Count the cards of each cluster and pick its examples, the nearest to its centre."""
+    # Rounded, so that copies of one card tie and their ids decide.
+    near = pl.col("cosine").round(6)
+    ordered = frame.sort(near, "id", descending=[True, False], nulls_last=True)
+    return ordered.group_by("cluster", maintain_order=True).agg(
+        n_cards=pl.len().cast(pl.Int64),
+        example_ids=pl.col("id").drop_nulls().head(top),
+        cohesion=pl.col("cosine").mean(),
+    )
+
+
+def _label_texts(cards: Any, label: npt.NDArray[np.int32], have: list[str]) -> pl.DataFrame:
+    """Put the keywords that a cluster has for itself into its label."""
+    texts: dict[int, str] = {}
+    try:
+        keywords = (
+            cluster_keywords(cards, labels=label, top=_CANDIDATES)
+            if {"text", "tags"} & set(have)
+            else pl.DataFrame(schema=KEYWORDS)
+        )
+    except schema.NoFigure:
+        # Cards without words can be described all the same.
+        keywords = pl.DataFrame(schema=KEYWORDS)
+    strongest = keywords.sort("score", "cluster", descending=[True, False], maintain_order=True)
+    owner = dict(reversed([(_stem(word), c) for c, word, _ in strongest.iter_rows()]))
+    for (cluster,), rows in keywords.group_by("cluster", maintain_order=True):
+        own: dict[str, str] = {}
+        for word in rows["keyword"]:
+            if owner[_stem(word)] == cluster:
+                own.setdefault(_stem(word), word)
+        texts[int(cluster)] = ", ".join(list(own.values())[:_LABEL_WORDS] or [rows["keyword"][0]])
+    schema_of = {"cluster": pl.Int32, "label": pl.String}
+    return pl.DataFrame({"cluster": list(texts), "label": list(texts.values())}, schema=schema_of)
+
+
+def _stem(word: str) -> str:
+    """Make singular and plural one, as far as a label needs it."""
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 4 else word
+
+
+def _top_tags(frame: pl.DataFrame, top: int) -> pl.DataFrame:
+    if "tags" not in frame.columns:
+        return pl.DataFrame(schema={"cluster": pl.Int32, "top_tags": schema.STRINGS})
+    sizes = frame.group_by("cluster").agg(size=pl.len())
+    free = free_tags(strings(frame, "tags", schema.STRINGS))
+    for name in _DECLARED:  # what the card declares is no subject, whether a list knows it or not
+        if name in frame.columns:
+            said = strings(frame, name, schema.STRINGS if name == "languages" else pl.String)
+            said = said if name == "languages" else pl.concat_list(said)
+            free = free.list.set_difference(said.fill_null(pl.lit([], schema.STRINGS)))
+    tags = frame.select("cluster", tag=free)
+    counts = (
+        tags.explode("tag")
+        .drop_nulls()
+        .group_by("cluster", "tag")
+        .agg(n=pl.len())
+        .join(sizes, on="cluster")
+    )
+    everywhere = pl.col("n").sum().over("tag")
+    outside = (everywhere - pl.col("n")) / (frame.height - pl.col("size")).clip(1)
+    needed = pl.when(pl.col("size") >= TINY_CLUSTER).then(2).otherwise(1)
+    return (
+        counts.with_columns(more=pl.col("n") / pl.col("size") - outside)
+        .filter(pl.col("more") > 0, pl.col("n") >= needed)
+        .sort("cluster", "more", "tag", descending=[False, True, False])
+        .group_by("cluster", maintain_order=True)
+        .agg(top_tags=pl.col("tag").head(top))
+    )
+
+
+def _top_licenses(frame: pl.DataFrame) -> pl.DataFrame:
+    if "license" in frame.columns:
+        declared = strings(frame, "license", schema.STRINGS)
+    elif "tags" in frame.columns:
+        tag = pl.element()
+        declared = strings(frame, "tags", schema.STRINGS).list.eval(
+            tag.filter(tag.str.starts_with("license:")).str.strip_prefix("license:")
+        )
+    else:
+        return pl.DataFrame(schema={"cluster": pl.Int32, "top_license": pl.String})
+    return (
+        frame.select("cluster", top_license=declared.list.unique())
+        .explode("top_license")
+        .drop_nulls()
+        .group_by("cluster", "top_license")
+        .len()
+        .sort("len", "top_license", descending=[True, False])
+        .group_by("cluster", maintain_order=True)
+        .agg(pl.col("top_license").first())
+    )
+
+
+def _top_languages(frame: pl.DataFrame) -> pl.DataFrame:
+    if "languages" not in frame.columns:
+        return pl.DataFrame(schema={"cluster": pl.Int32, "top_languages": schema.STRINGS})
+    declared = strings(frame, "languages", schema.STRINGS)
+    return (
+        frame.select("cluster", top_languages=declared.list.unique())
+        .explode("top_languages")
+        .drop_nulls()
+        .group_by("cluster", "top_languages")
+        .len()
+        .sort("len", "top_languages", descending=[True, False])
+        .group_by("cluster", maintain_order=True)
+        .agg(pl.col("top_languages").head(_LANGUAGES))
+    )
+
+
+# ---- How clusters stand to what the cards declare, and to each other.
+
+#: Parts of which each is left out once for an interval.
+_PARTS = 20
+
+#: Rows of which an interval is taken: expected agreement takes time that grows with them.
+_INTERVAL_ROWS = 20_000
+
+_AGREEMENT = {
+    "column": pl.String,
+    "n_cards": pl.Int64,
+    "n_values": pl.Int64,
+    "ami": pl.Float64,
+    "ami_low": pl.Float64,
+    "ami_high": pl.Float64,
+    "ari": pl.Float64,
+}
+
+
+def cluster_agreement(
+    cards: Any,
+    *,
+    labels: npt.ArrayLike,
+    columns: Iterable[str] = ("pipeline_tag", "library_name"),
+    random_state: int = 0,
+) -> pl.DataFrame:
+    """Measure how far clusters follow what the cards declare, such as task and library.
+
+    Parameters
+    ----------
+    cards : frame
+        Cards with the columns asked for; only these are read.
+    labels : array-like of int, shape (n_cards,)
+        The cluster of each card, in the order of the cards; negative for none.
+    columns : iterable of str
+        Columns with one value a card. Lists (tags, languages) cannot be compared.
+    random_state : int, default 0
+        Seed of the parts for the interval.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row for each column, the largest ``ami`` first, ties by name.
+
+        - ``column`` (str); ``n_cards`` (int), the cards in a cluster that declare a value: the
+          others are left out; ``n_values`` (int), how many different ones they declare.
+        - ``ami`` (float): adjusted mutual information, 1 where cluster and value tell each
+          other exactly, 0 where no more than by chance (slightly negative values occur).
+        - ``ami_low``, ``ami_high`` (float): 95 % interval from the jackknife over 20 random
+          parts of the cards, of at most 20,000 cards. Null with fewer than 40 cards.
+        - ``ari`` (float): adjusted Rand index; lower where clusters split a value in parts.
+
+        The agreement is null where no card declares a value.
+
+    Raises
+    ------
+    MissingColumn
+        A column is not there.
+    NoFigure
+        No card is in a cluster.
+    CardlabError
+        A column holds lists, or there are more or fewer labels than cards.
+
+    Notes
+    -----
+    Vinh, Epps and Bailey (2010), Information theoretic measures for clusterings comparison, with
+    the arithmetic mean of the entropies; Hubert and Arabie (1985), Comparing partitions.
+    """
+    names = [columns] if isinstance(columns, str) else list(columns)
+    seed = whole_number(random_state, 0, name="random_state")
+    schema.require(cards, *names)
+    frame = schema.collect(schema.lazy(cards).select(*map(nw.col, dict.fromkeys(names))))
+    label = checked_labels(labels, frame.height, of="cards")
+    for name, dtype in frame.schema.items():
+        if dtype.is_nested():
+            raise schema.CardlabError(
+                f"column {name!r} is {dtype}; clusters can be compared with columns of one value a "
+                "card only, such as pipeline_tag and library_name."
+            )
+    rows = [_agreement(name, frame[name], label, seed) for name in frame.columns]
+    table = pl.DataFrame(rows, schema=_AGREEMENT, orient="row")
+    return table.sort("ami", "column", descending=[True, False], nulls_last=True)
+
+
+def _agreement(name: str, values: pl.Series, label: Ints, seed: int) -> tuple[Any, ...]:
+    from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
+
+    known = values.is_not_null().to_numpy() & (label >= 0)
+    codes = values.filter(known).rank("dense").to_numpy().astype(np.int64)
+    own = label[known]
+    n = len(own)
+    n_values = len(np.unique(codes))
+    if not n:
+        return (name, 0, 0, None, None, None, None)
+    ami = float(adjusted_mutual_info_score(codes, own))
+    ari = float(adjusted_rand_score(codes, own))
+    if n < 2 * _PARTS:
+        return (name, n, n_values, ami, None, None, ari)
+    # In the order of the pairs, so that the order of the cards has no say.
+    order = np.lexsort((own, codes))
+    drawn = np.random.default_rng(seed).permutation(n)[:_INTERVAL_ROWS]
+    parts = np.arange(len(drawn)) % _PARTS
+    left_out = [
+        adjusted_mutual_info_score(
+            codes[order[drawn[parts != part]]], own[order[drawn[parts != part]]]
+        )
+        for part in range(_PARTS)
+    ]
+    deviation = np.sqrt((_PARTS - 1) * np.var(left_out)) * np.sqrt(len(drawn) / n)
+    low, high = max(-1.0, ami - 1.96 * deviation), min(1.0, ami + 1.96 * deviation)
+    return (name, n, n_values, ami, float(low), float(high), ari)
+
+
+def between_clusters(
+    x: npt.ArrayLike,
+    *,
+    labels: npt.ArrayLike,
+    ids: Any,
+    top: int = 20,
+) -> pl.DataFrame:
+    """List the cards that lie between two clusters.
+
+    Parameters
+    ----------
+    x : array-like of numbers, shape (n, d)
+        The vectors of the cards.
+    labels : array-like of int, shape (n,)
+        The cluster of each, negative for none.
+    ids : sequence of str, length n, or frame with ``id``
+        Their names.
+    top : int, default 20
+        Cards at most.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``id`` (str), ``cluster`` (int), ``second`` (int, the other cluster whose centre is
+        nearest), ``margin`` (float, -1 to 1): the distance to that centre less the distance to
+        the own one, as a share of the larger. 0 is half way; negative where another centre is
+        nearer than the own, as can be with HDBSCAN. Smallest margin first, ties by id. Centres
+        are means of the vectors in their principal components. Copies of one vector are all
+        listed.
+
+    Raises
+    ------
+    NoFigure
+        Fewer than 3 vectors are usable, or fewer than two clusters have a usable one.
+    CardlabError
+        `labels` or `ids` have more or fewer rows than `x`.
+
+    Notes
+    -----
+    The simplified silhouette of Hruschka, Campello and Castro (2006), Evolving clusters in
+    gene-expression data.
+    """
+    whole_number(top, 1, name="top")
+    x = matrix(x)
+    label = checked_labels(labels, len(x), of="vectors")
+    names = checked_ids(ids, len(x))
+    points = Points.of(x, 0)
+    values = points.values
+    found, centres = _centres(points, values, label)
+    if len(found) < 2:
+        raise schema.NoFigure(
+            "there is nothing between clusters: only one cluster has usable vectors."
+        )
+    inside = label[points.rows] >= 0
+    rows, of_row = points.rows[inside], points.point_of_row[inside]
+    own = np.searchsorted(found, label[rows])
+
+    def measure(block: slice) -> npt.NDArray[np.float64]:
+        given = values[of_row[block]].astype(np.float64)
+        at = np.arange(len(given))
+        squares = (given**2).sum(axis=1)[:, None] - 2 * given @ centres.T + (centres**2).sum(axis=1)
+        distance = np.sqrt(np.maximum(squares, 0))
+        near = distance[at, own[block]]
+        distance[at, own[block]] = np.inf
+        second = distance.argmin(axis=1)
+        far = distance[at, second]
+        larger = np.maximum(near, far)
+        margin = np.divide(far - near, larger, out=np.zeros_like(far), where=larger > 0)
+        return np.stack([second, margin])
+
+    second, margin = np.concatenate(in_blocks(measure, len(rows)), axis=1)
+    table = pl.DataFrame(
+        {
+            "id": names[rows],
+            "cluster": label[rows],
+            "second": found[second.astype(np.int64)].astype(np.int32),
+            # Rounded, so that ids decide between equal vectors.
+            "margin": margin.round(6),
+        }
+    )
+    return table.sort("margin", "id", "cluster").head(top)
+
+
+def _centres(points: Points, values: Floats, label: Ints) -> tuple[Ints, npt.NDArray[np.float64]]:
+    """Give the clusters that have usable rows, and the mean of the rows of each."""
+    of_row = label[points.rows]
+    inside = of_row >= 0
+    found, member = np.unique(of_row[inside], return_inverse=True)
+    sizes = np.bincount(member)
+    sums = np.zeros((len(found), values.shape[1]))
+    of_point = points.point_of_row[inside]
+    for cluster in range(len(found)):
+        there = of_point[member == cluster]
+        sums[cluster] = values[there].sum(axis=0, dtype=np.float64)
+    return found, sums / sizes[:, None]

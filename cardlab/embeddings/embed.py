@@ -1,0 +1,569 @@
+"""Vectors for cards that come without."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from .. import schema
+from ..cards.files import check_parquet
+from ..text.passages import Counter, estimated_tokens, packed
+from ..text.sections import section_texts
+from .lsa import card_texts, lsa
+from .points import whole_number
+from .vectors import Floats, blanked, matrix, usable
+
+# ---- Models that turn texts into vectors: sentence-transformers, or a callable of the caller's.
+
+Model = Callable[[list[str]], npt.ArrayLike]
+
+#: Texts that a model gets at a time.
+BATCH = 256
+
+#: Tokens of a passage for a callable, which does not say how many it reads.
+_MAX_TOKENS = 512
+
+#: Stands between the text of a card and its tags, which are no Markdown.
+TAGS_FOLLOW = "\0"
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A model, the name its vectors are filed under, and how long its passages may be."""
+
+    model: Model
+    name: str | None
+    max_tokens: int
+    count: Counter = estimated_tokens
+
+    def mean(self, documents: list[list[str]]) -> Floats:
+        """Give each document the mean of its passages' vectors."""
+        passages = [passage for document in documents for passage in document]
+        parts: list[Floats] = []
+        for start in range(0, len(passages), BATCH):
+            batch = passages[start : start + BATCH]
+            part = matrix(self.model(batch), name="the result of the model")
+            width = parts[0].shape[1] if parts else part.shape[1]
+            if part.shape != (len(batch), width):
+                raise schema.CardlabError(
+                    f"the model must give a matrix of shape {(len(batch), width)} for a batch of "
+                    f"{len(batch)} texts; it gave {part.shape}."
+                )
+            parts.append(part)
+        n = np.array([len(document) for document in documents])
+        first = np.concatenate([[0], np.cumsum(n)[:-1]])
+        total = np.add.reduceat(np.concatenate(parts).astype(np.float64), first, axis=0)
+        with np.errstate(over="ignore"):
+            mean: Floats = (total / n[:, None]).astype(np.float32)
+        return mean
+
+    def passages(self, document: str | list[str | None]) -> list[str]:
+        """Split what a card says; a list of texts is taken as passages already."""
+        if not isinstance(document, str):
+            return [passage for passage in document if passage and passage.strip()]
+        text, _, tags = document.partition(TAGS_FOLLOW)
+        # A card that is all code or tables has no words, but is a card all the same.
+        texts = section_texts(text) or [text.strip()]
+        return packed([*texts, tags], self.count, self.max_tokens, "")
+
+
+def encoder(model: Any, *, max_tokens: int | None = None, name: str | None = None) -> Encoder:
+    """Make ready a callable, or load a sentence-transformers model by name or folder."""
+    if callable(model):
+        return Encoder(model, name, max_tokens or _MAX_TOKENS)
+    if not isinstance(model, (str, os.PathLike)):
+        raise schema.CardlabError(
+            "model must be 'lsa', the name or folder of a sentence-transformers model, or a "
+            f"callable that takes a list of texts, not {type(model).__name__}."
+        )
+    loaded, folder = _load(str(model))
+
+    def encode(texts: list[str]) -> npt.ArrayLike:
+        result: npt.ArrayLike = loaded.encode(texts, convert_to_numpy=True, show_progress_bar=False)
+        return result
+
+    def count(texts: list[str]) -> list[int]:
+        tokens = loaded.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        return [len(found) for found in tokens]
+
+    # Two tokens that mark the beginning and the end are the model's own.
+    limit = max(int(loaded.max_seq_length or _MAX_TOKENS) - 2, 1)
+    filed = name or (str(model) if folder is None else f"{folder.name}@{_fingerprint(folder)}")
+    return Encoder(encode, filed, min(max_tokens or limit, limit), count)
+
+
+def _load(model: str) -> tuple[Any, Path | None]:
+    folder = Path(model).expanduser()
+    local = folder.is_dir()
+    if not local and (folder.is_absolute() or model.startswith(("./", "../", "~"))):
+        raise schema.CardlabError(f"there is no folder {schema.printable(model)!r} with a model.")
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise schema.CardlabError(
+            f"model {schema.printable(model)!r} is neither 'lsa' or a callable, so it is taken for "
+            "a sentence-transformers model, and that package is not here. Install it with "
+            "python -m pip install 'cardlab[embed]'."
+        ) from error
+    try:
+        loaded = SentenceTransformer(
+            str(folder) if local else model,
+            local_files_only=local or os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"),
+        )
+    except Exception as error:  # Whatever the libraries beneath raise: there are dozens of kinds.
+        reason = schema.shorten(schema.printable(" ".join(str(error).split())), 300)
+        raise schema.CardlabError(
+            f"the sentence-transformers model {schema.printable(model)!r} could not be loaded: "
+            f"{reason}. Without a network give the path of a folder that holds the model, or use "
+            "model='lsa', which needs none."
+        ) from error
+    return loaded, folder.resolve() if local else None
+
+
+def _fingerprint(folder: Path) -> str:
+    """Hash the files of a model: two that were trained differently have the same names."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
+        with file.open("rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
+# ---- Vectors that were computed, kept beside the cards so that they are computed once.
+
+#: Where the file says how its vectors were made.
+_KEY = b"cardlab.embed"
+_ROWS = 16_384
+
+#: What reading a damaged or forged file can raise; pyarrow's errors are of these.
+_DAMAGE = (
+    *(ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError),
+    *(OSError, RuntimeError, TypeError, ValueError),
+)
+
+
+def place(save: str | os.PathLike[str], model: str) -> Path:
+    """Give the file for the vectors of a model: `save` itself, or in the folder `save`."""
+    path = Path(save).expanduser()
+    if path.is_dir():
+        return path / f"embeddings.{re.sub(r'[^A-Za-z0-9._-]+', '-', model).strip('.-')}.parquet"
+    if path.suffix.lower() != ".parquet":
+        raise schema.CardlabError(
+            f"save must be a .parquet file or a folder that is there, not "
+            f"{schema.printable(str(path))!r}."
+        )
+    if not path.parent.is_dir():
+        raise schema.CardlabError(
+            f"there is no folder {schema.printable(str(path.parent))!r} to save vectors in."
+        )
+    return path
+
+
+def keys(documents: pl.Series) -> pl.Series:
+    """Hash what each card says: 32 hexadecimal digits."""
+    made = []
+    for start in range(0, len(documents), _ROWS):
+        for text in documents[start : start + _ROWS].to_list():
+            read = text if isinstance(text, str) else json.dumps(text)
+            made.append(hashlib.blake2b(read.encode(), digest_size=16).hexdigest())
+    return pl.Series("text_hash", made, dtype=pl.String)
+
+
+def stored(path: Path, wanted: pl.Series, settings: dict[str, Any]) -> tuple[Floats, pl.Series]:
+    """Read back the vectors of the cards that a file has.
+
+    Returns the matrix, NaN where the file has no vector, and which cards it knows; no columns
+    where there is no file.
+
+    Raises
+    ------
+    CardlabError
+        The file is of something else, was made otherwise, or is not as it was written.
+    """
+    none = np.empty((len(wanted), 0), dtype=np.float32), pl.repeat(False, len(wanted), eager=True)
+    if not path.exists():
+        return none
+    name = schema.printable(str(path))
+    made = _settings_of(path, name)
+    whole, total = made.pop("texts", None), made.pop("sum", None)
+    if made != settings:
+        shown = schema.shorten(schema.printable(json.dumps(made)), 300)
+        raise schema.CardlabError(
+            f"{name!r} holds vectors made with {shown}, not with {json.dumps(settings)}. Remove "
+            "it, or save elsewhere (a folder gives each model a file of its own)."
+        )
+    if whole is not None and whole != corpus(wanted):
+        return none  # Each of these vectors depends on all of the cards.
+    try:
+        x, known, found = _read(path, wanted)
+    except (*_DAMAGE, pl.exceptions.PanicException) as error:
+        raise _damaged(name, schema.shorten(schema.printable(str(error)), 200)) from error
+    if found != total:
+        raise _damaged(name, "the sum of what it holds is not the one that was written")
+    return (x, known) if known.any() else none
+
+
+def _settings_of(path: Path, name: str) -> dict[str, Any]:
+    """Read how the vectors of a file were made."""
+    import pyarrow.parquet as pq
+
+    try:
+        found = (pq.read_schema(path).metadata or {}).get(_KEY)
+    except _DAMAGE as error:
+        raise schema.CardlabError(
+            f"{name!r} is there but no Parquet file that can be read. Remove it or save elsewhere."
+        ) from error
+    if found is None:
+        raise schema.CardlabError(
+            f"{name!r} is there and was not written by cardlab.embed, so it is left alone. "
+            "Save elsewhere."
+        )
+    try:
+        made = json.loads(found)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(name, "what it says of how its vectors were made is no JSON") from error
+    if not isinstance(made, dict):
+        raise _damaged(name, "what it says of how its vectors were made is no mapping")
+    return made
+
+
+def _damaged(name: str, reason: str) -> schema.CardlabError:
+    return schema.CardlabError(
+        f"{name!r} is not as cardlab.embed wrote it: {reason}. Remove it, and the vectors are "
+        "computed anew; or save elsewhere."
+    )
+
+
+def _read(path: Path, wanted: pl.Series) -> tuple[Floats, pl.Series, str]:
+    """Give the vectors of the cards wanted, which cards there are, and the sum of all."""
+    import pyarrow.parquet as pq
+
+    check_parquet(path)
+    with pq.ParquetFile(path) as opened:
+        texts = pl.Series(opened.read(columns=["text_hash"]).column(0)).cast(pl.String)
+        there = pl.DataFrame({"text_hash": texts}).with_row_index("row")
+        there = there.unique("text_hash", keep="first")
+        rows = wanted.to_frame("text_hash").join(
+            there, on="text_hash", how="left", maintain_order="left"
+        )
+        row = rows["row"].cast(pl.Int64).fill_null(-1).to_numpy()
+        order = np.argsort(row, kind="stable")
+        width = opened.schema_arrow.field("embeddings").type.list_size
+        x = np.full((len(wanted), width), np.nan, dtype=np.float32)
+        total = _Sum(width)
+        start = 0
+        for batch in opened.iter_batches(_ROWS, columns=["embeddings"]):
+            vectors = batch.column(0)
+            values = vectors.values.slice(vectors.offset * width, len(vectors) * width)
+            block = np.array(values.to_numpy(zero_copy_only=False), dtype=np.float32)
+            block = block.reshape(-1, width)
+            block[np.asarray(vectors.is_null())] = np.nan
+            total.add(texts[start : start + len(block)], block)
+            low, high = np.searchsorted(row[order], (start, start + len(block)))
+            x[order[low:high]] = block[row[order[low:high]] - start]
+            start += len(block)
+    return x, rows["row"].is_not_null(), total.said()
+
+
+class _Sum:
+    """A sum over all that a file holds, in the order of its rows."""
+
+    def __init__(self, width: int) -> None:
+        self.texts = hashlib.blake2b(str(width).encode())
+        self.vectors = hashlib.blake2b()
+
+    def add(self, text_hash: pl.Series, block: Floats) -> None:
+        """Take further rows; what is not usable is NaN."""
+        self.texts.update("".join(f"{text}\n" for text in text_hash.to_list()).encode())
+        self.vectors.update(np.ascontiguousarray(block).view(np.uint8).data)
+
+    def said(self) -> str:
+        return hashlib.blake2b(
+            self.texts.digest() + self.vectors.digest(), digest_size=16
+        ).hexdigest()
+
+
+def _blocks(x: Floats) -> Iterator[tuple[slice, Floats]]:
+    for start in range(0, len(x), _ROWS):
+        rows = slice(start, min(start + _ROWS, len(x)))
+        block = np.array(x[rows])
+        block[~usable(block)] = np.nan  # one NaN, whatever made it
+        yield rows, block
+
+
+def write(
+    path: Path, ids: pl.Series, text_hash: pl.Series, x: Floats, settings: dict[str, Any]
+) -> None:
+    """Write vectors beside their place, then move them there: a reader never sees half a file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    total = _Sum(x.shape[1])
+    for rows, block in _blocks(x):
+        total.add(text_hash[rows], block)
+    settings = {**settings, "sum": total.said()}
+    fields = pa.schema(
+        [
+            ("id", pa.large_string()),
+            ("text_hash", pa.large_string()),
+            ("embeddings", pa.list_(pa.float32(), x.shape[1])),
+        ],
+        metadata={_KEY: json.dumps(settings)},
+    )
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with pq.ParquetWriter(part, fields, compression="zstd", use_dictionary=False) as out:
+            for rows, block in _blocks(x):
+                vectors = pa.FixedSizeListArray.from_arrays(
+                    pa.array(block.ravel()), x.shape[1], mask=pa.array(~usable(block))
+                )
+                names = [pa.array(s[rows].to_list(), pa.large_string()) for s in (ids, text_hash)]
+                out.write_table(pa.table([*names, vectors], fields))
+        part.replace(path)
+    except OSError as error:
+        raise schema.CardlabError(
+            f"the vectors could not be saved as {schema.printable(str(path))!r}: "
+            f"{schema.printable(str(error))}."
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def corpus(text_hash: pl.Series) -> str:
+    """Hash what all cards together say, in whichever order they come."""
+    return hashlib.sha256("\n".join(text_hash.sort()).encode()).hexdigest()
+
+
+# ---- Vectors for cards that come without.
+
+Progress = bool | Callable[[int, int], object]
+
+
+def embed(
+    cards: Any,
+    *,
+    model: str | os.PathLike[str] | Model = "lsa",
+    n_components: int = 128,
+    random_state: int = 0,
+    column: str | None = None,
+    max_tokens: int | None = None,
+    save: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+    progress: Progress = False,
+) -> Floats:
+    """Compute a vector for each card from what it says.
+
+    Parameters
+    ----------
+    cards : frame
+        Cards with ``text``, ``tags`` or both. Where ``text`` is missing or null for all cards,
+        the tags alone are used. Of one card the first 20,000 characters of the text are read,
+        and of its tags the free ones (no prefix such as ``license:``, no task, library, language
+        or tag of the Hub) up to 2,000 characters, so that memory is bounded by the number of
+        cards.
+    model : {"lsa"}, str, path or callable, default "lsa"
+        - ``"lsa"``: TF-IDF of the words (sublinear counts; prose without code, HTML and
+          addresses; words of three letters or more, in at least two cards unless the corpus is
+          tiny; the commonest 50,000), reduced by truncated SVD. Nothing is downloaded.
+        - Any other string or path: a sentence-transformers model (extra ``embed``), the name of
+          one on the Hub or a local folder, for which nothing is downloaded.
+        - A callable takes a list of at most 256 texts and gives a matrix with a row for each.
+
+        A model reads each card as passages (its words as :func:`plain_text` gives them, cut as
+        :func:`passages` cuts, then a line of the free tags; the raw text of a card without
+        words) and the card's vector is the mean of theirs. Cards that say the same are read once.
+    n_components : int, default 128
+        Columns asked of ``"lsa"``. There are fewer where the corpus has fewer cards, words or
+        independent directions. A model decides by itself.
+    random_state : int, default 0
+        Seed of the randomised SVD. The same cards and seed give the same vectors.
+    column : str, optional
+        A column of strings (Markdown) or of lists of strings (passages, such as
+        ``input_texts``) that a model reads instead of text and tags, whole.
+    max_tokens : int, optional
+        Tokens of a passage at most. By default as many as a sentence-transformers model reads,
+        by its own tokenizer; 512 by the estimate of :func:`passages` for a callable.
+    save : path, optional
+        A ``.parquet`` file, or a folder that then gets ``embeddings.MODEL.parquet``: ``id``,
+        ``text_hash``, ``embeddings`` (fixed-size lists of float32, null where not usable), and
+        how they were made in the file's metadata. The next call takes from it the vectors of
+        all cards that say what they said, and computes only the others; ``"lsa"`` takes all or
+        none, as each of its vectors depends on all cards. Needs ``id``.
+    name : str, optional
+        The name of the model in the saved file: needed to save what a callable gives.
+    progress : bool or callable, default False
+        True writes to standard error how many cards are done; a callable gets cards done and
+        cards in all after each batch. ``"lsa"`` has none.
+
+    Returns
+    -------
+    np.ndarray of float32, shape (n_cards, k)
+        Rows of length 1 with ``"lsa"``, as they come from a model (means of passages are not
+        scaled). A row is all NaN for a card without text and tags, for one that shares no word
+        with another card, and where a model gave no usable vector.
+
+    Raises
+    ------
+    MissingColumn
+        The cards have neither ``text`` nor ``tags``, or no `column`, or no ``id`` to save with.
+    NoFigure
+        No card says anything.
+    CardlabError
+        A model that cannot be loaded (without the extra: with the line that installs it), a
+        callable that gives something other than a row for each text, or a file at `save` that
+        holds something else.
+
+    Notes
+    -----
+    Deerwester et al. (1990), Indexing by latent semantic analysis, JASIS 41(6); the SVD after
+    Halko, Martinsson and Tropp (2011), SIAM Review 53(2). Reimers and Gurevych (2019),
+    Sentence-BERT.
+    """
+    whole_number(n_components, 1, name="n_components")
+    whole_number(random_state, 0, name="random_state")
+    if max_tokens is not None:
+        whole_number(max_tokens, 8, name="max_tokens")
+    is_lsa = isinstance(model, str) and model == "lsa"
+    if is_lsa and column is not None:
+        raise schema.CardlabError("column is for a model; 'lsa' reads text and tags.")
+    if save is not None:
+        schema.require(cards, "id")
+        if callable(model) and not name:
+            raise schema.CardlabError(
+                "to save what a callable gives, name the model: embed(cards, model=..., "
+                "name='...', save=...). Vectors of another model under the same name would be "
+                "taken for its own."
+            )
+    if is_lsa:
+        return _with_lsa(cards, n_components, random_state, save)
+    documents = _documents(cards, column)
+    ready = encoder(model, max_tokens=max_tokens, name=name)
+    return _with_model(cards, documents, ready, column, save, progress)
+
+
+def _with_lsa(
+    cards: Any, n_components: int, random_state: int, save: str | os.PathLike[str] | None
+) -> Floats:
+    texts = said(cards)
+    if save is None:
+        return lsa(texts, n_components, random_state).x
+    path = place(save, "lsa")
+    settings = {"model": "lsa", "n_components": n_components, "random_state": random_state}
+    text_hash = keys(texts.select(pl.concat_str("text", "tags", separator="\0")).to_series())
+    x, known = stored(path, text_hash, settings)
+    if not known.all():
+        x = lsa(texts, n_components, random_state).x
+        settings["texts"] = corpus(text_hash)
+        write(path, _ids(cards), text_hash, x, settings)
+    return x
+
+
+def _with_model(
+    cards: Any,
+    documents: pl.Series,
+    model: Encoder,
+    column: str | None,
+    save: str | os.PathLike[str] | None,
+    progress: Progress,
+) -> Floats:
+    """Read the distinct documents that are not stored, the longest first, batch by batch."""
+    text_hash = keys(documents)
+    settings = {"model": model.name, "max_tokens": model.max_tokens, "column": column}
+    path = None if save is None else place(save, str(model.name))
+    x, known = (
+        np.empty((len(documents), 0), np.float32),
+        pl.repeat(False, len(documents), eager=True),
+    )
+    if path is not None:
+        x, known = stored(path, text_hash, settings)
+    todo = (
+        pl.DataFrame({"text_hash": text_hash, "known": known})
+        .with_row_index("row")
+        .filter(~pl.col("known"))
+        .group_by("text_hash")
+        .agg("row", first=pl.col("row").min())
+    )
+    whole = documents.list.join("") if documents.dtype == schema.STRINGS else documents
+    sizes = whole.str.len_chars()
+    # By content, not by place: the vectors do not depend on the order of the cards.
+    todo = todo.with_columns(size=sizes.gather(todo["first"])).sort(
+        "size", "text_hash", descending=[True, False]
+    )
+    if done := int(known.sum()):
+        _report(progress, done, len(documents))
+    for batch in todo.iter_slices(BATCH):
+        passages = [model.passages(text) for text in documents.gather(batch["first"]).to_list()]
+        says = [i for i, found in enumerate(passages) if found]
+        if says:
+            part = model.mean([passages[i] for i in says])
+            if not x.shape[1]:
+                x = np.full((len(documents), part.shape[1]), np.nan, dtype=np.float32)
+            _same_width(part.shape[1], x.shape[1])
+            for i, vector in zip(says, part, strict=True):
+                x[batch["row"][i].to_numpy()] = vector
+        done += int(batch["row"].list.len().sum())
+        _report(progress, done, len(documents))
+    if not x.shape[1]:
+        raise schema.NoFigure(f"none of the {len(x):,} cards has a passage to embed.")
+    x = blanked(x, usable(x), owned=True)
+    if path is not None and (todo.height or not path.exists()):
+        write(path, _ids(cards), text_hash, x, settings)
+    return x
+
+
+def said(cards: Any) -> pl.DataFrame:
+    """Collect what the cards say, as ``text`` and ``tags``; raises NoFigure where none does."""
+    texts = card_texts(cards)
+    if not texts.select((pl.col("text") + pl.col("tags")).str.contains(r"\S").any()).item():
+        raise schema.NoFigure(
+            f"none of the {texts.height:,} cards has a text or a free tag to compute a vector from."
+        )
+    return texts
+
+
+def _documents(cards: Any, column: str | None) -> pl.Series:
+    """Give what a model reads of each card: a string, or a list of passages."""
+    if column is None:
+        text = pl.col("text").str.replace_all(TAGS_FOLLOW, " ", literal=True).str.strip_chars()
+        document = pl.concat_str(text, "tags", separator=TAGS_FOLLOW)
+        return said(cards).select(document).to_series()
+    schema.require(cards, column)
+    found = schema.collect(schema.lazy(cards).select(column)).to_series()
+    if found.dtype == pl.String:
+        return found.fill_null("")
+    if found.dtype == schema.STRINGS:
+        return found.fill_null(pl.Series([[]], dtype=schema.STRINGS))
+    raise schema.CardlabError(
+        f"column {column!r} must hold strings or lists of strings; it is {found.dtype}."
+    )
+
+
+def _ids(cards: Any) -> pl.Series:
+    return schema.collect(schema.lazy(cards).select("id")).to_series().cast(pl.String)
+
+
+def _same_width(found: int, expected: int) -> None:
+    if found != expected:
+        raise schema.CardlabError(
+            f"the model gave vectors of {found} numbers, earlier ones have {expected}."
+        )
+
+
+def _report(progress: Progress, done: int, total: int) -> None:
+    if callable(progress):
+        progress(done, total)
+    elif progress:
+        end = "\n" if done == total else ""
+        print(f"\rembed: {done:,} of {total:,} cards", end=end, file=sys.stderr, flush=True)

@@ -1,0 +1,465 @@
+"""The cards whose vectors point most nearly where another card's, or another vector, points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from .. import schema
+from .points import whole_number
+from .vectors import Floats, matrix, row_hashes, rows_of, same_size, usable
+
+# ---- Cosines of vectors: quick in float32 to find candidates, exact in float64 to judge them.
+
+Rows = npt.NDArray[np.int64]
+
+#: Decimals of a cosine: what float64 leaves uncertain neither orders nor excludes a pair.
+DECIMALS = 12
+
+
+@dataclass(frozen=True)
+class Directions:
+    """The usable rows of a matrix, to be compared by direction.
+
+    Attributes
+    ----------
+    x : np.ndarray of float32
+        The vectors as given, or scaled where their squares do not fit into float32.
+    rows : np.ndarray of int
+        The usable rows of `x`.
+    length : np.ndarray of float64
+        The length of each row of `x`; NaN where it is not usable.
+    """
+
+    x: Floats
+    rows: Rows
+    length: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, x: npt.ArrayLike, *, name: str = "x") -> Directions:
+        """Measure the lengths, block by block."""
+        values = matrix(x, name=name)
+        good = usable(values)
+        length = np.full(len(values), np.nan)
+        step = rows_of(values.shape[1])
+        for start in range(0, len(values), step):
+            block = values[start : start + step].astype(np.float64)
+            length[start : start + step] = np.sqrt(np.einsum("ij,ij->i", block, block))
+        length[~good] = np.nan
+        used = length[good]
+        if used.size and not (used.min() > 1e-12 and used.max() < 1e12):
+            scaled = np.full_like(values, np.nan)
+            rows = np.flatnonzero(good)
+            # Powers of two: no digit changes.
+            scaled[rows] = np.ldexp(
+                values[rows].astype(np.float64), -np.frexp(length[rows])[1][:, None]
+            )
+            return cls.of(scaled)
+        return cls(values, np.flatnonzero(good), length)
+
+    @property
+    def error(self) -> float:
+        """How far a float32 product of two unit vectors can be from their cosine, at most."""
+        return float(self.x.shape[1] + 8) * 2.0**-23
+
+    def unit(self, rows: Rows | slice) -> Floats:
+        """Give some rows at length 1."""
+        return self.x[rows] / self.length[rows].astype(np.float32)[:, None]
+
+    def exact(self, first: Rows, second: Rows, *, other: Directions | None = None) -> Any:
+        """Give the cosines of pairs of rows, in float64 and rounded to 12 decimals."""
+        other = other or self
+        found = np.empty(len(first))
+        step = max(rows_of(self.x.shape[1]) // 2, 1)
+        for start in range(0, len(first), step):
+            part = slice(start, start + step)
+            a, b = first[part], second[part]
+            product = np.einsum(
+                "ij,ij->i", self.x[a].astype(np.float64), other.x[b].astype(np.float64)
+            )
+            found[part] = product / (self.length[a] * other.length[b])
+        return np.clip(np.round(found, DECIMALS), -1, 1)
+
+
+def checked_ids(ids: Any, n: int) -> pl.Series:
+    """Take the ids of the rows, as strings: a sequence, a column, or a frame with ``id``."""
+    if schema.is_frame(ids):
+        ids = schema.unindexed(ids)
+        schema.require(ids, "id")
+        values = schema.collect(schema.lazy(ids).select("id")).to_series()
+    elif schema.is_series(ids):
+        values = nw.from_native(ids, series_only=True).to_polars()
+    elif isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
+        values = pl.Series([ids], dtype=pl.Object)
+    else:
+        values = pl.Series(ids if hasattr(ids, "__arrow_c_array__") else list(ids), strict=False)
+    if values.dtype.is_nested() or values.dtype == pl.Object:
+        raise schema.CardlabError(
+            "ids must be the ids of the cards in the order of the vectors: a list of strings, a "
+            f"column such as cards['id'], or the cards themselves; not {type(ids).__name__}"
+            + (f" of {values.dtype}." if values.dtype.is_nested() else ".")
+        )
+    same_size(len(values), n, name="ids", of="vectors")
+    return values.cast(pl.String).alias("id")
+
+
+def alphabetical(ids: pl.Series) -> Rows:
+    """Give the place of each row when the rows stand in the order of their ids."""
+    order = ids.to_frame("id").with_row_index("row").sort("id", "row")["row"].to_numpy()
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return place
+
+
+def unknown(missing: list[str], n: int) -> schema.CardlabError:
+    """Say which ids are not among the cards."""
+    shown = ", ".join(repr(schema.shorten(schema.printable(name), 80)) for name in missing[:3])
+    return schema.CardlabError(
+        f"{len(missing):,} of the ids asked for are not among the {n:,} cards: {shown}. "
+        "Ids are written as in the column id, upper and lower case alike."
+    )
+
+
+# ---- The cards whose vectors point most nearly where another card's, or another vector, points.
+
+#: Cosines that are held at once: 64 MB.
+_COSINES = 2**24
+
+
+def neighbors(x: npt.ArrayLike, *, ids: Any, query: Any, top: int = 10) -> pl.DataFrame:
+    """Find the cards nearest to a card or to a vector, by cosine, exactly.
+
+    Parameters
+    ----------
+    x : array-like of numbers, shape (n, d)
+        The vectors of the cards.
+    ids : sequence of str, length n, or frame with ``id``
+        The ids of the cards.
+    query : str, list of str, or array-like of numbers
+        The id of a card, or several; or a vector of d numbers, or a matrix of several.
+    top : int, default 10
+        Neighbours of each at most.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``query`` (str: the id that was asked for; of vectors their number, from 0), ``rank``
+        (int, from 1), ``id`` (str), ``similarity`` (float, the cosine, -1 to 1, in float64 and
+        rounded to 12 decimals). In the order of the queries, then by rank; ties by id. A card is
+        no neighbour of itself. Rows without a usable vector are nobody's neighbours.
+
+    Raises
+    ------
+    NoFigure
+        No card, or no card or vector that is asked for, has a usable vector.
+    CardlabError
+        An id that is not among the cards or is there twice, a vector of another length, or more
+        or fewer ids than vectors.
+
+    Notes
+    -----
+    All cosines are computed, as float32 products in blocks of 64 MB; every card that they
+    cannot exclude is then judged in float64, so that the result is that of brute force in
+    float64. Memory: the vectors, and these blocks. 1,000 queries among a million vectors of 768
+    are 1.5e12 operations, some 10 to 30 seconds on two cores.
+    """
+    whole_number(top, 1, name="top")
+    cards = Directions.of(x)
+    names = checked_ids(ids, len(cards.x))
+    if not len(cards.rows):
+        raise schema.NoFigure(f"none of the {len(cards.x):,} vectors is usable.")
+    asked, labels, own = _asked(cards, names, query)
+    good = np.isin(np.arange(len(labels)), asked.rows) if own is None else None
+    kept = [i for i in range(len(labels)) if good is None or good[i]]
+    if own is not None:
+        kept = [i for i in kept if np.isfinite(cards.length[own[i]])]
+    if not kept:
+        raise schema.NoFigure("none of what is asked for has a usable vector.")
+    place = alphabetical(names)
+    numbers_of: list[Rows] = []
+    rows_of: list[Rows] = []
+    similarity: list[npt.NDArray[np.float64]] = []
+    step = max(_COSINES // len(cards.rows), 1)
+    for start in range(0, len(kept), step):
+        numbers = np.array(kept[start : start + step])
+        rows = numbers if own is None else own[numbers]
+        near = _near(cards, asked.unit(rows), top)
+        for number, row, candidates in zip(numbers, rows, near, strict=True):
+            if own is not None:
+                candidates = candidates[candidates != row]
+            exact = cards.exact(candidates, np.full(len(candidates), row), other=asked)
+            best = np.lexsort((place[candidates], -exact))[:top]
+            numbers_of.append(np.full(len(best), number))
+            rows_of.append(candidates[best])
+            similarity.append(exact[best])
+    return pl.DataFrame(
+        {
+            "query": pl.Series(labels, dtype=pl.String).gather(np.concatenate(numbers_of)),
+            "rank": np.concatenate([np.arange(1, len(found) + 1) for found in rows_of]),
+            "id": names.gather(np.concatenate(rows_of)),
+            "similarity": np.concatenate(similarity),
+        },
+        schema_overrides={"rank": pl.Int32},
+    )
+
+
+def _asked(
+    cards: Directions, names: pl.Series, query: Any
+) -> tuple[Directions, list[str], Rows | None]:
+    """Give the vectors asked for, what each is called, and the rows of cards among them."""
+    if isinstance(query, str):
+        query = [query]
+    if isinstance(query, pl.Series):
+        query = query.to_list()
+    if isinstance(query, (list, tuple)) and query and all(isinstance(q, str) for q in query):
+        wanted = pl.DataFrame({"id": query})
+        there = names.to_frame("id").with_row_index("row").filter(pl.col("id").is_in(query))
+        missing = wanted.join(there, on="id", how="anti")["id"].unique(maintain_order=True)
+        if len(missing):
+            raise unknown(missing.to_list(), len(names))
+        twice = there.filter(pl.col("id").is_duplicated())["id"]
+        if len(twice):
+            raise schema.CardlabError(
+                f"the id {schema.printable(twice[0])!r} is there more than once, so that it does "
+                "not say which card is meant. Ask with the card's vector instead."
+            )
+        rows = wanted.join(there, on="id", how="left", maintain_order="left")["row"]
+        return cards, list(query), rows.to_numpy().astype(np.int64)
+    try:
+        values = np.atleast_2d(np.asarray(query))
+    except ValueError:
+        values = np.empty(0)
+    if values.ndim != 2 or values.shape[1] != cards.x.shape[1] or values.dtype.kind not in "fiu":
+        raise schema.CardlabError(
+            f"query must be an id, a list of ids, or vectors of {cards.x.shape[1]} numbers as the "
+            "cards have them."
+        )
+    return Directions.of(values, name="query"), [str(i) for i in range(len(values))], None
+
+
+def _near(cards: Directions, asked: Floats, top: int) -> list[Rows]:
+    """Give for each vector the rows that can be among the `top` and one more (itself)."""
+    n = len(cards.rows)
+    cosine = np.empty((len(asked), n), dtype=np.float32)
+    step = max(_COSINES // max(cards.x.shape[1], len(asked)), 1)
+    for start in range(0, n, step):
+        rows = cards.rows[start : start + step]
+        np.matmul(asked, cards.unit(rows).T, out=cosine[:, start : start + step])
+    k = min(top + 1, n)
+    found = []
+    for row in cosine:
+        least = np.partition(row, n - k)[n - k]
+        found.append(cards.rows[np.flatnonzero(row >= least - 2 * cards.error)])
+    return found
+
+
+# ---- Pairs of cards whose vectors are nearly the same, all of them, without comparing all
+# numbers.
+
+#: Rows of a block: a block of cosines is 16 MB.
+_ROWS = 2_048
+
+#: Directions in which pairs are looked at first, and rows on which these are found.
+_FIRST = 64
+_SAMPLE = 20_000
+
+#: Where more than this share of a block's pairs remains, the whole block is multiplied out.
+_DENSE = 1e-3
+
+_PAIRS = {"id_a": pl.String, "id_b": pl.String, "similarity": pl.Float64}
+
+
+def near_duplicates(
+    x: npt.ArrayLike, *, ids: Any, threshold: float = 0.98, max_pairs: int = 5_000_000
+) -> pl.DataFrame:
+    """Find all pairs of cards whose vectors have a cosine of at least `threshold`.
+
+    Parameters
+    ----------
+    x : array-like of numbers, shape (n, d)
+        The vectors of the cards; rows that are not usable are in no pair.
+    ids : sequence of str, length n, or frame with ``id``
+        The ids of the cards.
+    threshold : float, default 0.98
+        The least cosine: above 0, at most 1.
+    max_pairs : int, default 5,000,000
+        Pairs at most. 10,000 copies of one card alone are 50 million pairs:
+        :func:`shared_vectors` gives such copies as groups.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``id_a``, ``id_b`` (str, in alphabetical order), ``similarity`` (float, the cosine in
+        float64, rounded to 12 decimals): the most similar first, ties by id. Each pair of rows
+        once.
+
+    Raises
+    ------
+    CardlabError
+        There are more than `max_pairs` pairs, or more or fewer ids than vectors.
+
+    Notes
+    -----
+    Exact at any size: the pairs of a brute-force search in float64. In a basis of the first 64
+    principal directions, a cosine is at most the product in these plus the product of the two
+    remainders' lengths (Cauchy-Schwarz); what this cannot exclude is multiplied out in float32,
+    and what that cannot exclude in float64. Rows are ordered so that blocks are alike, and pairs
+    of blocks too far apart (triangle inequality) are not compared at all. Copies are compared
+    once. Memory: the vectors, 65 / d of them again, and blocks of 16 MB; time grows with the
+    square of the distinct vectors, by a factor that depends on how they cluster.
+    """
+    if not isinstance(threshold, (int, float)) or not 0 < threshold <= 1:
+        raise schema.CardlabError(f"threshold must be above 0 and at most 1, not {threshold!r}.")
+    whole_number(max_pairs, 1, name="max_pairs")
+    cards = Directions.of(x)
+    names = checked_ids(ids, len(cards.x))
+    groups = _copies(cards)
+    n_pairs = sum(len(rows) * (len(rows) - 1) // 2 for rows in groups)
+    _allow(n_pairs, max_pairs, threshold)
+    first: list[Rows] = []
+    second: list[Rows] = []
+    similarity: list[npt.NDArray[np.float64]] = []
+    for rows in groups:
+        a, b = np.triu_indices(len(rows), 1)
+        first.append(rows[a])
+        second.append(rows[b])
+        similarity.append(np.ones(len(a)))
+    n_copies = np.ones(len(cards.x), dtype=np.int64)
+    n_copies[[rows[0] for rows in groups]] = [len(rows) for rows in groups]
+    copies = {int(rows[0]): rows for rows in groups}
+    heads = np.setdiff1d(cards.rows, np.concatenate([np.empty(0, int), *(g[1:] for g in groups)]))
+    for a, b in _close(cards, heads.astype(np.int64), threshold):
+        exact = cards.exact(a, b)
+        kept = exact >= threshold
+        a, b, exact = a[kept], b[kept], exact[kept]
+        stands_for = n_copies[a] * n_copies[b]
+        n_pairs += int(stands_for.sum())
+        _allow(n_pairs, max_pairs, threshold)
+        alone = stands_for == 1
+        first.append(a[alone])
+        second.append(b[alone])
+        similarity.append(exact[alone])
+        for one, other, cosine in zip(a[~alone], b[~alone], exact[~alone], strict=True):
+            left, right = copies.get(int(one), [one]), copies.get(int(other), [other])
+            first.append(np.repeat(left, len(right)))
+            second.append(np.tile(right, len(left)))
+            similarity.append(np.full(len(left) * len(right), cosine))
+    if not first:
+        return pl.DataFrame(schema=_PAIRS)
+    a, b = np.concatenate(first), np.concatenate(second)
+    place = alphabetical(names)
+    swap = place[a] > place[b]
+    a, b = np.where(swap, b, a), np.where(swap, a, b)
+    found = {"id_a": names.gather(a), "id_b": names.gather(b)}
+    return pl.DataFrame({**found, "similarity": np.concatenate(similarity)}).sort(
+        "similarity", "id_a", "id_b", descending=[True, False, False], nulls_last=True
+    )
+
+
+def _allow(n_pairs: int, max_pairs: int, threshold: float) -> None:
+    if n_pairs > max_pairs:
+        raise schema.CardlabError(
+            f"more than {max_pairs:,} pairs have a cosine of at least {threshold}. Raise threshold "
+            "or max_pairs; cardlab.shared_vectors(cards) gives exact copies as groups."
+        )
+
+
+def _copies(cards: Directions) -> list[Rows]:
+    """Give the rows of each vector that occurs more than once."""
+    if not len(cards.rows):
+        return []
+    hashes = row_hashes(cards.x)[cards.rows]
+    order = np.argsort(hashes, kind="stable")
+    starts = np.flatnonzero(np.diff(hashes[order], prepend=~hashes[order[:1]]) != 0)
+    return [cards.rows[group] for group in np.split(order, starts[1:]) if len(group) > 1]
+
+
+def _close(cards: Directions, rows: Rows, threshold: float) -> Iterator[tuple[Rows, Rows]]:
+    """Give pairs of rows, among them all whose cosine is at least `threshold`."""
+    if len(rows) < 2:
+        return
+    head, rows = _ordered(cards, rows)
+    slack = 8 * cards.error
+    blocks = [slice(start, start + _ROWS) for start in range(0, len(rows), _ROWS)]
+    centre, radius = _balls(head, blocks)
+    # The distance of two unit vectors with that cosine; in the first directions it is no larger.
+    reach = np.sqrt(2 * (1 - min(threshold - slack, 1)))
+    for i, one in enumerate(blocks):
+        gap = np.sqrt(((centre[i:] - centre[i]) ** 2).sum(axis=1)) - radius[i:] - radius[i]
+        unit = None
+        for j in i + np.flatnonzero(gap <= reach + slack):
+            other = blocks[j]
+            open_ = head[one] @ head[other].T >= threshold - slack
+            dense = np.count_nonzero(open_) > _DENSE * open_.size
+            if dense and cards.x.shape[1] > head.shape[1]:
+                unit = cards.unit(rows[one]) if unit is None else unit
+                others = unit if j == i else cards.unit(rows[other])
+                open_ = unit @ others.T >= threshold - slack
+            a, b = np.nonzero(open_)
+            if j == i:
+                a, b = a[a < b], b[a < b]
+            for start in range(0, len(a), 2**20):
+                part = slice(start, start + 2**20)
+                yield rows[one][a[part]], rows[other][b[part]]
+
+
+def _ordered(cards: Directions, rows: Rows) -> tuple[Floats, Rows]:
+    """Give the rows in an order in which near ones are near, and their first coordinates.
+
+    The last coordinate is the length of what the others leave out, so that the product of two
+    such rows is never less than their cosine.
+    """
+    d = cards.x.shape[1]
+    if d <= _FIRST + 1:
+        head = cards.unit(rows)
+    else:
+        chosen = rows
+        if len(rows) > _SAMPLE:
+            chosen = rows[np.random.default_rng(0).choice(len(rows), _SAMPLE, replace=False)]
+        sample = cards.unit(chosen)
+        basis = np.linalg.eigh((sample.T @ sample).astype(np.float64))[1][:, -_FIRST:]
+        basis = np.ascontiguousarray(basis, dtype=np.float32)
+        head = np.empty((len(rows), _FIRST + 1), dtype=np.float32)
+        for start in range(0, len(rows), _ROWS):
+            part = slice(start, start + _ROWS)
+            first = cards.unit(rows[part]) @ basis
+            head[part, :-1] = first
+            left = 1 - np.einsum("ij,ij->i", first, first, dtype=np.float64)
+            # Rounding may make the rest too small, and the bound with it: never.
+            head[part, -1] = np.sqrt(np.maximum(left, 0) + 4 * cards.error)
+    order = _halved(head)
+    return head[order], rows[order]
+
+
+def _halved(head: Floats) -> npt.NDArray[np.int64]:
+    """Order points by halving them, again and again, along the coordinate that varies most."""
+    done: list[npt.NDArray[np.int64]] = []
+    waiting = [np.arange(len(head))]
+    while waiting:
+        points = waiting.pop()
+        if len(points) <= _ROWS:
+            done.append(points)
+            continue
+        values = head[points]
+        axis = values.var(axis=0).argmax()
+        # Whole blocks on the left, so that blocks do not straddle two halves.
+        middle = -(-len(points) // (2 * _ROWS)) * _ROWS
+        split = np.argsort(values[:, axis], kind="stable")
+        waiting += [points[split[middle:]], points[split[:middle]]]
+    return np.concatenate(done)
+
+
+def _balls(head: Floats, blocks: list[slice]) -> tuple[Floats, Floats]:
+    """Give a centre of each block and how far the farthest of its rows is from it."""
+    centre = np.stack([head[block].mean(axis=0) for block in blocks])
+    radius = [
+        np.sqrt(((head[block] - centre[i]) ** 2).sum(axis=1).max())
+        for i, block in enumerate(blocks)
+    ]
+    return centre, np.array(radius, dtype=np.float32)

@@ -1,0 +1,326 @@
+"""Cards that answer a query, by its words or by its meaning."""
+
+from __future__ import annotations
+
+import os
+import re
+from bisect import bisect_left
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from .. import schema
+from .embed import Encoder, Model, encoder, said
+from .lsa import free_tags, lsa, strings
+from .neighbors import Directions, alphabetical, neighbors
+from .points import whole_number
+from .vectors import matrix, same_size, stream
+
+# ---- The part of a card that answers a query, in a line.
+
+#: Where words of the query stand in a snippet.
+HITS = pl.List(pl.Struct({"start": pl.Int32, "end": pl.Int32}))
+
+#: Letters of scripts that put no blanks between words.
+SPACED = re.compile("[぀-ヿ㐀-鿿\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
+
+_WIDTH = 240
+#: Characters of a card among which the best part is sought, and hits that are looked at.
+_MAX_TEXT = 2_000_000
+_MAX_HITS = 10_000
+
+
+def query_words(query: str) -> list[str]:
+    """Give the distinct words of a query in alphabetical order, as the words of cards are read."""
+    lower = pl.select(
+        pl.lit(query).str.to_lowercase().str.extract_all(r"[\p{L}\p{M}\p{N}]+")
+    ).item()
+    return sorted(set(lower))
+
+
+def snippet(text: str, words: list[str]) -> tuple[str, list[dict[str, int]]]:
+    """Cut the part of a text with the most different words of a query, and say where they are."""
+    text = text[:_MAX_TEXT]
+    found = _places(text, words)
+    start = _window(found)
+    if start > 0:
+        # Begin at a word, a little before the first hit.
+        blank = text.find(" ", max(start - 40, 0), start)
+        start = blank + 1 if blank >= 0 else start
+    # White space shrinks: more is cut than can be shown, but not all of a long line.
+    part = schema.printable(" ".join(text[start : start + 4 * _WIDTH].split()))
+    ahead, room = "… " if start > 0 else "", _WIDTH
+    shown = ahead + schema.shorten(part, room - len(ahead))
+    return shown, [{"start": a, "end": b} for a, b, _ in _places(shown, words)]
+
+
+def _places(text: str, words: list[str]) -> list[tuple[int, int, str]]:
+    """Find the words of the query in a text, in their order."""
+    if not words:
+        return []
+    # The longest first, so that of two words with one beginning the whole one is found.
+    ordered = sorted(words, key=lambda word: (-len(word), word))
+    whole = [re.escape(word) for word in ordered if not SPACED.search(word)]
+    parts = [re.escape(word) for word in ordered if SPACED.search(word)]
+    if whole:
+        parts.append(rf"(?<![^\W_])(?:{'|'.join(whole)})(?![^\W_])")
+    found = []
+    for match in re.finditer("|".join(parts), text, re.IGNORECASE):
+        found.append((match.start(), match.end(), match.group().lower()))
+        if len(found) == _MAX_HITS:
+            break
+    return found
+
+
+def _window(found: list[tuple[int, int, str]]) -> int:
+    """Give where the part begins that has the most different words, then the most hits."""
+    starts = [start for start, _, _ in found]
+    best, at = (0, 0), 0
+    inside: dict[str, int] = {}
+    last = 0
+    for i, (start, _, word) in enumerate(found):
+        end = bisect_left(starts, start + _WIDTH - 60)
+        for _, _, other in found[last:end]:
+            inside[other] = inside.get(other, 0) + 1
+        last = max(last, end)
+        if (len(inside), end - i) > best:
+            best, at = (len(inside), end - i), start
+        inside[word] -= 1
+        if not inside[word]:
+            del inside[word]
+    return at
+
+
+# ---- Cards that answer a query, by its words or by its meaning.
+
+#: Characters of a query at most: a question, not a card.
+_MAX_QUERY = 1_000
+
+#: BM25: how soon repetition stops to count, and how much a long card pays for its length.
+_K1, _B = 1.2, 0.75
+
+#: Rows whose words are counted at a time.
+_BATCH = 2_000
+
+_RESULT: dict[str, Any] = {"id": pl.String, "score": pl.Float64, "snippet": pl.String, "hits": HITS}
+
+
+def search(
+    cards: Any,
+    query: str,
+    *,
+    top: int = 20,
+    model: str | os.PathLike[str] | Model | None = None,
+    x: npt.ArrayLike | None = None,
+    random_state: int = 0,
+) -> pl.DataFrame:
+    """Find the cards that answer a query best.
+
+    Parameters
+    ----------
+    cards : frame
+        Cards with ``id``, and ``text``, ``tags`` or both. Read in batches; no text is held but
+        that of the cards found.
+    query : str
+        Words, at most 1,000 characters. Everything but letters and digits separates words; there
+        are no operators.
+    top : int, default 20
+        Cards at most.
+    model : optional
+        Without it, the words of the query are looked for: whole words, upper and lower case
+        alike, in id, text and tags (but those with a prefix, or that the Hub added); of scripts
+        without blanks between words (Chinese, Thai ...) anywhere. With a model, as :func:`embed`
+        takes it, cards whose vectors are nearest to the query's: ``"lsa"`` is computed for this
+        call; any other model needs `x`.
+    x : array-like of numbers, shape (n_cards, d), optional
+        The vectors that ``embed(cards, model=model)`` gave.
+    random_state : int, default 0
+        Seed of ``"lsa"``.
+
+    Returns
+    -------
+    pl.DataFrame
+        The best first, ties by id: ``id`` (str; null where the card has none); ``score`` (float:
+        above 0, BM25, without an upper end; with a model the cosine, -1 to 1); ``snippet`` (str,
+        at most 240 characters of the text where most of the query's words stand, or with a model
+        of the passage nearest to
+        the query; white space is one blank, what a terminal could act on is U+FFFD, **not**
+        escaped for HTML; ``""`` without text); ``hits`` (list of structs ``start``, ``end``: where
+        words of the query stand in the snippet, in characters). No rows where no card has a word
+        of the query.
+
+    Raises
+    ------
+    MissingColumn
+        The cards have no ``id``, or neither ``text`` nor ``tags``.
+    CardlabError
+        A query that is empty, too long or without letters and digits; a model without `x`, or
+        `x` without the model; `x` of other sizes.
+
+    Notes
+    -----
+    Robertson and Zaragoza (2009), The Probabilistic Relevance Framework: BM25 and Beyond; k1 is
+    1.2, b 0.75, the weight of a word log(1 + (N - n + 0.5) / (n + 0.5)).
+    """
+    whole_number(top, 1, name="top")
+    words = query_words(_checked(query))
+    have = schema.require(cards, "id")
+    if "text" not in have and "tags" not in have:
+        schema.require(cards, "text", "tags")
+    if model is None:
+        if x is not None:
+            raise schema.CardlabError(
+                "x needs the model that made it: search(..., model=..., x=x)."
+            )
+        if not words:
+            raise schema.CardlabError(
+                f"the query {schema.shorten(schema.printable(query), 60)!r} has no letter or digit."
+            )
+        rows, score = _by_words(cards, words, top)
+        return _result(cards, rows, score, lambda text: snippet(text, words))
+    return _by_meaning(cards, query, words, top, model, x, random_state)
+
+
+def _checked(query: Any) -> str:
+    if not isinstance(query, str) or not query.strip():
+        raise schema.CardlabError("query must be a string of words, such as 'speech to text'.")
+    if len(query) > _MAX_QUERY:
+        raise schema.CardlabError(
+            f"query must have at most {_MAX_QUERY:,} characters, not {len(query):,}. To find cards "
+            "like a whole text, use cardlab.neighbors."
+        )
+    return query
+
+
+def _by_words(
+    cards: Any, words: list[str], top: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Score all cards by BM25 and give the rows of the best."""
+    columns = [name for name in ("id", "text", "tags") if name in schema.column_names(cards)]
+    frame = schema.to_lazy_polars(schema.lazy(cards).select(*map(nw.col, columns)).to_native())
+    empty = frame.head(0).collect()
+    said_here = [pl.col("id").cast(pl.String)]
+    if "text" in columns:
+        said_here.append(strings(empty, "text", pl.String))
+    if "tags" in columns:
+        said_here.append(
+            free_tags(strings(empty, "tags", schema.STRINGS), but=["hub"]).list.join(" ")
+        )
+    plain = pl.concat_str(said_here, separator=" ", ignore_nulls=True).str.to_lowercase()
+    # Two blanks between words: each has its own on both sides, and can be counted as it is.
+    words_only = plain.str.replace_all(r"[^\p{L}\p{M}\p{N}]+", "  ").str.strip_chars(" ")
+    spaced = pl.concat_str(pl.lit(" "), words_only, pl.lit(" "))
+    counted = [
+        pl.col("said")
+        .str.count_matches(word if SPACED.search(word) else f" {word} ", literal=True)
+        .alias(str(i))
+        for i, word in enumerate(words)
+    ]
+    length = (pl.col("said").str.count_matches("  ", literal=True) + 1).alias("length")
+    parts = [
+        batch.select(said=spaced).select(length, *counted)
+        for batch in stream(frame, _BATCH)
+        if batch.height
+    ]
+    if not parts:
+        return np.empty(0, np.int64), np.empty(0)
+    n = pl.concat(parts).to_numpy().astype(np.float64)
+    often, length_of = n[:, 1:], n[:, 0]
+    n_with = (often > 0).sum(axis=0)
+    weight = np.log1p((len(n) - n_with + 0.5) / (n_with + 0.5))
+    damp = _K1 * (1 - _B + _B * length_of / length_of.mean())
+    score = (weight * often * (_K1 + 1) / (often + damp[:, None])).sum(axis=1)
+    found = np.flatnonzero(score > 0)
+    return _best(cards, found, score[found], top)
+
+
+def _best(
+    cards: Any, rows: npt.NDArray[np.int64], score: npt.NDArray[np.float64], top: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Keep the rows with the highest scores; ties by id."""
+    score = np.round(score, 12)
+    if len(rows) > top:
+        least = np.partition(score, len(score) - top)[len(score) - top]
+        rows, score = rows[score >= least], score[score >= least]
+    ids = schema.collect(schema.lazy(cards).select("id")).to_series().cast(pl.String).gather(rows)
+    order = pl.DataFrame({"id": ids, "score": score}).with_row_index("row")
+    chosen = order.sort("score", "id", descending=[True, False])["row"].head(top).to_numpy()
+    return rows[chosen], score[chosen]
+
+
+def _by_meaning(
+    cards: Any,
+    query: str,
+    words: list[str],
+    top: int,
+    model: str | os.PathLike[str] | Model,
+    x: npt.ArrayLike | None,
+    random_state: int,
+) -> pl.DataFrame:
+    """Find the cards whose vectors are nearest to that of the query."""
+    if isinstance(model, str) and model == "lsa":
+        if x is not None:
+            raise schema.CardlabError(
+                "with model='lsa' the vectors are computed here, since the query must be laid "
+                "among them: leave out x."
+            )
+        fitted = lsa(said(cards), 128, random_state)
+        values, encode = fitted.x, fitted.fold_in
+        split = Encoder(encode, "lsa", 200)
+    elif x is None:
+        raise schema.CardlabError(
+            "a model needs the vectors it gave the cards: x = cardlab.embed(cards, model=...), "
+            "then search(cards, query, model=..., x=x)."
+        )
+    else:
+        split, values = encoder(model), matrix(x)
+        encode = split.model  # type: ignore[assignment]
+    same_size(len(values), schema.count(cards), name="x", of="cards")
+    asked = matrix(encode([query]), name="the result of the model")
+    if asked.shape != (1, values.shape[1]):
+        raise schema.CardlabError(
+            f"the model gives vectors of {asked.shape[-1]} numbers and x has {values.shape[1]}: "
+            "x must be what embed(cards, model=...) gave with this very model."
+        )
+    if not len(Directions.of(asked).rows):
+        return pl.DataFrame(schema=_RESULT)  # The cards have none of these words.
+    # Called by their places in the alphabet, so that cards of one id stay apart.
+    place = alphabetical(schema.collect(schema.lazy(cards).select("id")).to_series())
+    called = [f"{number:012d}" for number in place]
+    near = neighbors(values, ids=called, query=asked, top=top)
+    rows = np.argsort(place)[near["id"].cast(pl.Int64).to_numpy()]
+    score = near["similarity"].to_numpy()
+
+    def part(text: str) -> tuple[str, list[dict[str, int]]]:
+        passages = split.passages(text[:20_000])[:64]
+        if not passages:
+            return "", []
+        found = Directions.of(matrix(encode(passages)))
+        first = np.zeros(len(found.rows), dtype=np.int64)
+        cosine = found.exact(found.rows, first, other=Directions.of(asked))
+        best = int(found.rows[np.argmax(cosine)]) if len(found.rows) else 0
+        return snippet(passages[best], words)
+
+    return _result(cards, rows, score, part)
+
+
+def _result(
+    cards: Any, rows: npt.NDArray[np.int64], score: npt.NDArray[np.float64], part: Any
+) -> pl.DataFrame:
+    """Read the cards that were found, and cut the snippet from each."""
+    names = [name for name in ("id", "text") if name in schema.column_names(cards)]
+    frame = schema.to_lazy_polars(schema.lazy(cards).select(*map(nw.col, names)).to_native())
+    wanted = pl.Series(np.sort(rows), dtype=pl.get_index_type())
+    found = schema.collect(
+        frame.with_row_index("__row").filter(pl.col("__row").is_in(wanted.implode()))
+    )
+    there = {row["__row"]: row for row in found.iter_rows(named=True)}
+    made = []
+    for row, value in zip(rows.tolist(), score.tolist(), strict=True):
+        text, hits = part(str(there[row].get("text") or ""))
+        name = there[row]["id"]
+        made.append((None if name is None else str(name), value, text, hits))
+    return pl.DataFrame(made, schema=_RESULT, orient="row")

@@ -1,0 +1,127 @@
+"""What is wrong with vectors: cards without one, and cards whose vector is another card's too."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy.typing as npt
+import polars as pl
+
+from .. import schema
+from .vectors import classified, matrix, row_hashes, same_size, source_of, usable, vectors
+
+_PROBLEMS = {"id": pl.String, "row": pl.Int64, "problem": pl.String, "length": pl.Int64}
+_GROUPS = {
+    "group": pl.Int32,
+    "n_cards": pl.Int64,
+    "card_share": pl.Float64,
+    "n_texts": pl.Int64,
+    "same_text": pl.Boolean,
+    "ids": pl.List(pl.String),
+}
+
+
+def vector_problems(cards: Any, *, file: str | os.PathLike[str] | None = None) -> pl.DataFrame:
+    """List the cards that have no usable vector, and why.
+
+    Parameters
+    ----------
+    cards : frame or path
+        As :func:`vectors` takes them; read block by block, without the matrix.
+    file : path, optional
+        As :func:`vectors` takes it.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row for each card that is all NaN in what :func:`vectors` gives. ``id`` (str; null
+        where the source has none), ``row`` (int, the card's row, from 0), ``problem`` (str):
+        ``null`` (no vector), ``wrong_length`` (not the commonest), ``not_finite`` (a NaN, an
+        infinity or a null inside, or a number too large for float32), ``zero`` (all zeros);
+        ``length`` (int, numbers in the vector; null where there is none). The commonest problem
+        first, ties by name, then by id and row.
+
+    Raises
+    ------
+    MissingColumn
+        There is no column ``embeddings``.
+    CardlabError
+        The column holds something other than lists of numbers.
+    """
+    source = source_of(cards, file)
+    found = classified(source)
+    ids = source.ids()
+    of_row = pl.lit(None, pl.String) if ids is None else pl.Series(ids.gather(found["row"]))
+    return (
+        found.with_columns(of_row.alias("id"), n=pl.len().over("problem"))
+        .sort("n", "problem", "id", "row", descending=[True, False, False, False])
+        .select(*_PROBLEMS)
+        .cast(_PROBLEMS)  # type: ignore[arg-type]
+    )
+
+
+def shared_vectors(
+    cards: Any, *, x: npt.ArrayLike | None = None, same_text: bool | None = None
+) -> pl.DataFrame:
+    """Find cards that have one and the same vector, and whether they say the same.
+
+    A vector that stands for different texts is not the cards' own: it was made from what they
+    share, or by mistake. Everything made of it takes these cards for copies.
+
+    Parameters
+    ----------
+    cards : frame
+        Cards with ``id`` and ``text``, of which only hashes are held, and with ``embeddings``
+        unless `x` is given. Without ``text`` it is not known whether the texts are the same.
+    x : array-like of numbers, shape (n_cards, d), optional
+        The vectors of the cards.
+    same_text : bool, optional
+        Only groups whose cards all have one text (True: copies), or have different ones (False:
+        the fault).
+
+    Returns
+    -------
+    pl.DataFrame
+        One row for each vector that several cards have, the largest group first, ties by the
+        first id: ``group`` (int, from 0), ``n_cards`` (int), ``card_share`` (float, 0-1, of the
+        cards with a usable vector), ``n_texts`` (int, distinct texts; a missing one counts as
+        one text; null without ``text``), ``same_text`` (bool), ``ids`` (list of str, sorted).
+        The sum of ``card_share`` over ``same_text=False`` is the share of cards whose vector is
+        not their own.
+
+    Raises
+    ------
+    MissingColumn
+        The cards have no ``id``, or neither they nor the call have vectors.
+    NoFigure
+        No card has a usable vector.
+    CardlabError
+        `x` has more or fewer rows than there are cards.
+    """
+    if same_text is not None:
+        schema.one_of(same_text, (True, False), name="same_text")
+    have = schema.require(cards, "id")
+    given = vectors(cards) if x is None else matrix(x)
+    columns = schema.to_lazy_polars(
+        schema.lazy(cards).select([name for name in ("id", "text") if name in have]).to_native()
+    )
+    text = pl.col("text").cast(pl.String).hash() if "text" in have else pl.lit(None, pl.UInt64)
+    frame = schema.collect(columns.select(pl.col("id").cast(pl.String), text=text))
+    same_size(len(given), frame.height, name="x", of="cards")
+    good = usable(given)
+    n_usable = int(good.sum())
+    if not n_usable:
+        raise schema.NoFigure(f"none of the {len(given):,} vectors is usable.")
+    frame = frame.filter(pl.Series(good)).with_columns(vector=pl.Series(row_hashes(given)[good]))
+    n_texts = pl.col("text").n_unique() if "text" in have else pl.lit(None, pl.Int64)
+    groups = (
+        frame.filter(pl.col("vector").is_duplicated())
+        .group_by("vector")
+        .agg(n_cards=pl.len(), n_texts=n_texts, ids=pl.col("id").sort())
+        .with_columns(same_text=pl.col("n_texts") == 1, card_share=pl.col("n_cards") / n_usable)
+        .sort("n_cards", pl.col("ids").list.first(), "vector", descending=[True, False, False])
+    )
+    if same_text is not None:
+        groups = groups.filter(pl.col("same_text") == same_text)
+    return groups.with_row_index("group").select(*_GROUPS).cast(_GROUPS)  # type: ignore[arg-type]

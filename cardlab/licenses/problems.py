@@ -1,0 +1,308 @@
+"""Declared licences that are no keyword of the Hub, and what each was taken for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import polars as pl
+
+from ..frontmatter import strings
+from ..schema import STRINGS, CardlabError, collect, lazy, one_of, require
+from ..shares.counting import count_values, with_share
+from ..shares.frames import as_lists, map_items
+from .counts import find_license, with_licenses
+from .reading import CLASSES, keywords, read_license
+
+
+def license_problems(cards: Any, *, column: str = "license") -> pl.DataFrame:
+    """List the declared licences that are no keyword of the Hub, and what they were taken for.
+
+    Parameters
+    ----------
+    cards : frame
+        With `column`; polars, or any that narwhals knows.
+    column : {"license", "tags", "license_name"}
+        What to list: the column ``license`` (list of str, or str), the ``license:`` tags, or the
+        names that :func:`cardlab.with_license_names` adds.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``value`` (str, as declared), ``license`` (str, the name that
+        :func:`cardlab.with_licenses` gives it), ``license_class`` (str, one of
+        :data:`cardlab.licenses.CLASSES`), ``n_cards`` (cards that declare the value),
+        ``card_share`` (0-1, of all cards, with or without a licence), ``reason`` (str, how it was
+        recognised or why not), ``detail`` (str, the reason in words; of a keyword that of its
+        class), ``source`` (str, where the terms are published that its class goes by; ``the name
+        itself`` where that says it; ``assumed`` where nobody here has read the terms; null of an
+        expression and of what is unknown). Most cards first, then by value. Reasons:
+
+        - ``case``: a keyword but for case, blanks and underscores; ``SPDX id``; ``spelling``;
+          ``address`` (of a licence's text, or of nothing known); ``expression``: several
+          licences; ``family``: a pattern of ``data/license_families.csv``;
+        - ``keyword``: a keyword that says no class (``unknown``, ``cc``);
+        - ``no licence``: says that there is none, or only where to look; ``free text``: nothing
+          that is known; ``empty``. Their class is ``unknown``.
+
+        A keyword with a class has no row; every other value has one.
+
+    Raises
+    ------
+    MissingColumn
+        The cards have no such column.
+    CardlabError
+        `column` is none of the three, or holds neither strings nor lists of strings.
+    """
+    one_of(column, ("license", "tags", "license_name"), name="column")
+    require(cards, column)
+    counts = with_share(count_values(_tagged(cards) if column == "tags" else cards, column))
+    readings = [read_license(value) for value in counts["value"]]
+    names = ("license", "license_class", "reason", "detail", "source")
+    found = pl.DataFrame(readings, schema=dict.fromkeys(names, pl.String), orient="row")
+    return (
+        counts.select("value", "n_cards", "card_share")
+        .hstack(found)
+        .select("value", *names[:2], "n_cards", "card_share", *names[2:])
+        .filter((pl.col("reason") != "keyword") | (pl.col("license_class") == "unknown"))
+    )
+
+
+def _tagged(cards: Any) -> Any:
+    """Give the values of the ``license:`` tags; engines other than polars hand over the tags."""
+    if not isinstance(cards, (pl.DataFrame, pl.LazyFrame)):
+        cards = collect(lazy(cards).select(nw.col("tags")))
+    tags = pl.col("tags")
+    if not isinstance(cards.lazy().select("tags").collect_schema()["tags"], pl.List):
+        tags = pl.concat_list(tags.cast(pl.String))
+    tag = pl.element()
+    values = tag.filter(tag.str.starts_with("license:")).str.strip_prefix("license:")
+    return cards.select(tags.cast(STRINGS).list.eval(values))
+
+
+# ---- Licences that contradict each other: within a card, and between a card and its base model.
+
+#: Classes that say how much a licence asks for, the least restrictive first; the others of
+#: :data:`cardlab.licenses.CLASSES` (undeclared, unknown, custom) are not compared.
+ORDERED = tuple(name for name in CLASSES if name not in ("undeclared", "unknown", "custom"))
+
+_LAYOUT: dict[str, Any] = {
+    "id": pl.String,
+    "kind": pl.String,
+    "declared": STRINGS,
+    "tagged": STRINGS,
+    "base_model": pl.String,
+    "base_license": STRINGS,
+    "license_class": pl.String,
+    "base_class": pl.String,
+}
+
+
+def license_conflicts(cards: Any) -> pl.DataFrame:
+    """List the cards whose licence contradicts their own tags or their base model.
+
+    Parameters
+    ----------
+    cards : frame
+        With ``id``; ``tags`` and ``metadata``, or else ``license``, for the kinds about tags;
+        ``license`` and ``base_model`` (list of str, or str) for the one about base models, and
+        ``license_name`` and ``license_link`` where :func:`cardlab.with_license_names` added them.
+        Polars, or any that narwhals knows. Where only some of these columns are there, only what
+        they show is looked for.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``id``, ``kind``, ``declared``, ``tagged``, ``base_model``, ``base_license``,
+        ``license_class``, ``base_class``, sorted by kind, id and base model. Kinds:
+
+        - ``tags_disagree``: the licences in the front matter (``declared``, list of str) and in
+          the ``license:`` tags (``tagged``, list of str) are not the same set;
+          ``only_in_front_matter`` and ``only_in_tags``: one of the two names none, and is an
+          empty list. ``base_...`` and ``license_class`` are null. A card whose front matter or
+          tags are null or unreadable is not compared. Cards without ``metadata`` are compared by
+          their ``license`` instead; a tag ``other`` agrees with a licence there that is no
+          keyword of the Hub, since it may be the name of what is ``other``.
+        - ``more_permissive_than_base``: the class of the card's licences (``declared``,
+          ``license_class``) asks for less than that of a direct parent in the corpus
+          (``base_model``, ``base_license``, ``base_class``), in the order of :data:`ORDERED`:
+          public domain < permissive < weak copyleft < share-alike < strong copyleft <
+          use-restricted < model-specific < non-commercial. ``tagged`` is null.
+
+        Licences are named as in :func:`cardlab.with_licenses`, so that ``MIT`` and ``mit`` do not
+        conflict. No conflicts give no rows.
+
+    Raises
+    ------
+    MissingColumn
+        The cards have no ``id``, or the columns of neither kind.
+    CardlabError
+        One of these columns holds neither strings nor lists of strings.
+
+    Notes
+    -----
+    The kind about base models is a question, not a verdict: the order of classes is coarse, the
+    parent's terms may allow other terms for what is made from it, and a card may stand for an
+    adapter only. Each of several parents is compared by itself. Of several licences on one card
+    the most restrictive counts; a card or parent of which that is undeclared, unknown or custom is
+    not compared. Parents that are not in the corpus and a card that names itself are left out; ids
+    are compared exactly, case included. Several cards of one id are each compared, equal rows
+    once.
+    """
+    have = set(require(cards, "id"))
+    found = []
+    if {"metadata", "tags"} <= have:
+        rows = _front_matter_and_tags(_columns(cards, "id", "metadata", "tags"))
+        found.append(_against_tags(rows))
+    elif {"license", "tags"} <= have:
+        rows = _licenses_and_tags(_columns(cards, "id", "license", "tags"))
+        found.append(_against_tags(rows).filter(~_names_of_other()))
+    if {"license", "base_model"} <= have:
+        names = [name for name in ("license_name", "license_link") if name in have]
+        found.append(_against_parents(_columns(cards, "id", "license", "base_model", *names)))
+    if not found:
+        require(cards, "license", "base_model")
+    rows = pl.concat([part.select(pl.col(n).cast(t) for n, t in _LAYOUT.items()) for part in found])
+    # a list is no key to sort by: what tells equal cards apart is its text
+    keys = [pl.col("declared").list.join(","), pl.col("tagged").list.join(",")]
+    base = pl.col("base_license").list.join(",")
+    return rows.unique(maintain_order=True).sort(
+        "kind", "id", "base_model", *keys, base, nulls_last=True
+    )
+
+
+def _columns(cards: Any, *names: str) -> pl.LazyFrame:
+    """Select some columns lazily; engines other than polars hand over just those."""
+    if isinstance(cards, (pl.LazyFrame, pl.DataFrame)):
+        return cards.lazy().select(names)
+    return collect(lazy(cards).select(nw.col(name) for name in names)).lazy()
+
+
+def _front_matter_and_tags(cards: pl.LazyFrame) -> pl.DataFrame:
+    """Give the licences of the front matter and of the tags, where both can be read."""
+    _check(cards, "metadata", "tags")
+    metadata, declared = pl.col("metadata").cast(pl.String), pl.col("declared")
+    # only where it names no licence is there a doubt whether it can be read
+    silent = pl.when(declared.is_null()).then(metadata).str.json_path_match("$")
+    rows = collect(
+        cards.filter(pl.col("tags").is_not_null() & metadata.is_not_null())
+        .select(
+            "id",
+            "metadata",
+            metadata.str.json_path_match("$.license").alias("declared"),
+            _tagged_conflicts(cards),
+        )
+        .filter(declared.is_not_null() | silent.str.starts_with("{"))
+        .drop("metadata")
+    )
+    texts = rows["declared"].drop_nulls().unique()
+    lists = pl.Series("lists", [_listed(text) for text in texts], dtype=STRINGS)
+    known = pl.DataFrame({"declared": texts, "lists": lists})
+    return rows.join(known, on="declared", how="left").select(
+        "id", pl.col("lists").fill_null(pl.lit([], STRINGS)).alias("declared"), "tagged"
+    )
+
+
+def _licenses_and_tags(cards: pl.LazyFrame) -> pl.DataFrame:
+    """Give the licences of the column and of the tags; no licence in the column is none."""
+    _check(cards, "license", "tags")
+    rows = collect(
+        cards.filter(pl.col("tags").is_not_null()).select(
+            "id", pl.col("license").alias("declared"), _tagged_conflicts(cards)
+        )
+    )
+    declared = as_lists(rows["declared"])
+    return rows.with_columns(declared.fill_null(pl.Series([[]], dtype=STRINGS)))
+
+
+def _tagged_conflicts(cards: pl.LazyFrame) -> pl.Expr:
+    """Take the licences out of the tags."""
+    is_list = isinstance(cards.collect_schema()["tags"], (pl.List, pl.Null))
+    tags = pl.col("tags") if is_list else pl.concat_list(pl.col("tags").cast(pl.String))
+    tag = pl.element()
+    return (
+        tags.cast(STRINGS)
+        .list.eval(tag.filter(tag.str.starts_with("license:")).str.strip_prefix("license:"))
+        .alias("tagged")
+    )
+
+
+def _against_tags(rows: pl.DataFrame) -> pl.DataFrame:
+    """List the cards whose declared licences are not those of their tags."""
+    declared, tagged = pl.col("declared"), pl.col("tagged")
+    rows = rows.filter(declared.ne_missing(tagged))  # equal as written is equal by name
+    kind = (
+        pl.when(declared.list.len() == 0)
+        .then(pl.lit("only_in_tags"))
+        .when(tagged.list.len() == 0)
+        .then(pl.lit("only_in_front_matter"))
+        .otherwise(pl.lit("tags_disagree"))
+    )
+    return (
+        rows.with_columns(map_items(rows["declared"], _name), map_items(rows["tagged"], _name))
+        .filter(declared.list.set_symmetric_difference(tagged).list.len() > 0)
+        .select("id", kind.alias("kind"), "declared", "tagged")
+        .with_columns(pl.lit(None, _LAYOUT[name]).alias(name) for name in list(_LAYOUT)[4:])
+    )
+
+
+def _names_of_other() -> pl.Expr:
+    """Whether what differs is the tag ``other``, and names that are no keyword of the Hub."""
+    more = pl.col("declared").list.set_difference("tagged")
+    hub = [known.name for known in keywords().values()]
+    own = ~more.list.eval(pl.element().is_in(hub)).list.any() & (more.list.len() > 0)
+    fewer = pl.col("tagged").list.set_difference("declared")
+    return own & (fewer.list.len() == 1) & (fewer.list.first() == "other")
+
+
+def _against_parents(cards: pl.LazyFrame) -> pl.DataFrame:
+    """Compare the class of each card with that of its direct parents in the corpus."""
+    _check(cards, "base_model", "license")
+    rank = pl.col("license_class").replace_strict(
+        list(ORDERED), list(range(len(ORDERED))), default=None, return_dtype=pl.Int8
+    )
+    rows = collect(with_licenses(cards).with_columns(rank.alias("rank"))).drop("license")
+    rows = rows.with_columns(as_lists(rows["base_model"])).filter(
+        pl.col("id").is_not_null() & pl.col("rank").is_not_null()
+    )
+    parents = rows.select(
+        pl.col("id").alias("base_model"),
+        pl.col("license_spdx").alias("base_license"),
+        pl.col("license_class").alias("base_class"),
+        pl.col("rank").alias("base_rank"),
+    )
+    return (
+        rows.explode("base_model", empty_as_null=False, keep_nulls=False)
+        .filter(pl.col("base_model") != pl.col("id"))
+        .join(parents, on="base_model")
+        .filter(pl.col("rank") < pl.col("base_rank"))
+        .with_columns(
+            pl.lit("more_permissive_than_base").alias("kind"),
+            pl.col("license_spdx").alias("declared"),
+            pl.lit(None, STRINGS).alias("tagged"),
+        )
+    )
+
+
+def _check(cards: pl.LazyFrame, *names: str) -> None:
+    """Raise a CardlabError unless the columns hold strings or lists of strings."""
+    for name, dtype in cards.select(names).collect_schema().items():
+        inner = dtype.inner if isinstance(dtype, pl.List) else dtype
+        if inner not in (pl.String, pl.Null, pl.Categorical):
+            raise CardlabError(
+                f"column {name!r} is {dtype}: it must hold strings or lists of strings. "
+                "cardlab.scan_cards(source) reads the cards' columns as such."
+            )
+
+
+def _listed(text: str) -> list[str]:
+    """Give what JSON's path gave as a list: a string as it is, a list or mapping as JSON."""
+    try:
+        return strings(json.loads(text) if text.startswith(("[", "{")) else text)
+    except (ValueError, RecursionError):
+        return [text]
+
+
+def _name(text: str) -> str:
+    return find_license(text).name

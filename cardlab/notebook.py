@@ -1,0 +1,305 @@
+"""What notebooks show beside charts: key figures, sentences, tables, where the cards came from.
+
+Everything that may hold a card's words is escaped here; nothing of a card becomes markup.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from .cards.sources import corpus_hash
+from .labels import HEADINGS, is_share
+from .schema import CardlabError, NoFigure, count, printable, shorten
+
+_TABLE = "application/vnd.cardlab.table.v1+json"
+_FACTS = "application/vnd.cardlab.facts.v1+json"
+#: Rows that JupyterLab shows of a table; the report's own table shows and searches all it has.
+_ROWS_IN_LAB = 20
+_PACKAGES = ("cardlab", "polars", "altair", "scikit-learn", "numpy")
+
+#: What MathJax leaves alone: 3 and 4 (JupyterLab) go by the first, 2 (nbconvert) by the second.
+NO_MATH = ("mathjax_ignore", "tex2jax_ignore")
+
+
+class Shown:
+    """Something a notebook shows, in every form that a front end may ask for.
+
+    Its HTML is kept from MathJax: dollar signs and backslashes of a card stay what they are.
+    """
+
+    def __init__(self, bundle: dict[str, Any]) -> None:
+        kept = f'<div class="{" ".join(NO_MATH)}">{bundle["text/html"]}</div>'
+        self._bundle = bundle | {"text/html": kept}
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return self._bundle
+
+    def __repr__(self) -> str:
+        return str(self._bundle["text/plain"])
+
+
+def note(template: str, **values: Any) -> Shown:
+    """Show a sentence with figures in it.
+
+    Parameters
+    ----------
+    template : str
+        Text with ``{name}`` places, formatted as by :meth:`str.format`.
+    **values
+        What to put there. Strings may come from cards: they are shown, never interpreted.
+
+    Returns
+    -------
+    Shown
+    """
+    safe = {k: printable(v) if isinstance(v, str) else v for k, v in values.items()}
+    text = template.format(**safe)
+    return Shown({"text/html": f'<p class="cl-note">{html.escape(text)}</p>', "text/plain": text})
+
+
+def key_figures(figures: Mapping[str, Any]) -> Shown:
+    """Show a few numbers, each with what it is of.
+
+    Parameters
+    ----------
+    figures : mapping
+        Label -> a number or string, or ``(n, total)`` for a part of a whole.
+
+    Returns
+    -------
+    Shown
+    """
+    facts = [{"label": label, **_figure(value)} for label, value in figures.items()]
+    cells = "".join(
+        f'<div class="cl-fact"><strong>{html.escape(fact["value"])}</strong> '
+        f"{html.escape(fact['label'])} <small>{html.escape(fact['note'])}</small></div>"
+        for fact in facts
+    )
+    plain = "\n".join(f"{f['label']}: {f['value']} {f['note']}".rstrip() for f in facts)
+    return Shown({_FACTS: {"facts": facts}, "text/html": cells, "text/plain": plain})
+
+
+def show_table(
+    frame: pl.DataFrame,
+    *,
+    caption: str,
+    labels: Mapping[str, str] | None = None,
+    max_rows: int = 1000,
+) -> Shown:
+    """Show a small frame as a table; in a report it can be sorted, searched and downloaded.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+        Shown in its order.
+    caption : str
+        What the table says, with its denominator.
+    labels : mapping, optional
+        Column name -> heading. Columns without one show their name in words.
+    max_rows : int
+        Only the first rows; the table says so.
+
+    Returns
+    -------
+    Shown
+
+    Raises
+    ------
+    NoFigure
+        The frame has no rows.
+    """
+    if not isinstance(frame, pl.DataFrame):
+        raise CardlabError(f"show_table shows a polars DataFrame, not {type(frame).__name__}.")
+    if not frame.height:
+        raise NoFigure(f"the table “{caption}” would have no rows.")
+    shown = frame.head(max_rows)
+    columns = [
+        {
+            "name": name,
+            "label": printable(
+                (labels or {}).get(name, HEADINGS.get(name, name.replace("_", " ")))
+            ),
+            "kind": _kind(name, dtype),
+        }
+        for name, dtype in shown.schema.items()
+    ]
+    data = [[_cell(value) for value in column] for column in shown.iter_columns()]
+    table = {
+        "caption": printable(caption),
+        "columns": columns,
+        "data": data,
+        "n_total": frame.height,
+    }
+    plain = f"{caption}\n{shown.height:,} of {frame.height:,} rows, {len(columns)} columns"
+    return Shown({_TABLE: table, "text/html": _html_table(table), "text/plain": printable(plain)})
+
+
+@contextmanager
+def where_possible() -> Iterator[None]:
+    """Show a line that says why, instead of a figure that this corpus cannot have.
+
+    Only :class:`cardlab.NoFigure` is caught (a missing column, no rows); any other error stops the
+    notebook as it should.
+    """
+    try:
+        yield
+    except NoFigure as reason:
+        from IPython.display import display
+
+        display(note("No figure here: {reason}", reason=str(reason)))  # type: ignore[no-untyped-call]
+
+
+def provenance(
+    cards: Any, *, source: Any = None, parameters: Mapping[str, Any] | None = None
+) -> Shown:
+    """Show what a notebook was made from: source, hash, cards, versions, parameters.
+
+    Parameters
+    ----------
+    cards : frame
+        The cards that were analysed.
+    source : optional
+        What was passed to :func:`cardlab.scan_cards`; a frame or None is hashed as a frame.
+    parameters : mapping, optional
+        The notebook's parameters.
+
+    Returns
+    -------
+    Shown
+        A table of two columns. Paths are shown by their last parts only.
+    """
+    hashed = corpus_hash(cards if source is None else source)
+    shown = {k: v for k, v in (parameters or {}).items() if k != "source"}  # a path says too much
+    rows = {
+        "source": _label(source),
+        "SHA-256 of the source": hashed or "not hashed (remote or lazy)",
+        "cards": f"{count(cards):,}",
+        **{f"parameter {key}": repr(value) for key, value in shown.items()},
+        "Python": platform.python_version(),
+        **{package: _version(package) for package in _PACKAGES},
+    }
+    frame = pl.DataFrame({"item": list(rows), "value": [printable(v) for v in rows.values()]})
+    return show_table(frame, caption="What this page was made from")
+
+
+def _figure(value: Any) -> dict[str, str]:
+    if isinstance(value, tuple):
+        n, total = value
+        share = f" ({100 * n / total:.1f} %)" if total else ""
+        return {"value": f"{n:,}", "note": f"of {total:,}{share}"}
+    if isinstance(value, str):
+        return {"value": printable(value), "note": ""}
+    text = f"{value:,}" if isinstance(value, int) else _number(value, 3)
+    return {"value": text, "note": ""}
+
+
+def _kind(name: str, dtype: pl.DataType) -> str:
+    if isinstance(dtype, (pl.List, pl.Array)):
+        return "list"
+    if dtype.is_temporal():
+        return "date"
+    if dtype.is_integer():
+        return "int"
+    if dtype.is_float():
+        return "share" if is_share(name) else "float"
+    return "text"
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, pl.Series):
+        value = value.to_list()
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, (list, tuple)):
+        return [_cell(item) for item in value]
+    if isinstance(value, (dt.date, dt.datetime)):
+        return value.isoformat()[:10]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value if value is None or isinstance(value, (int, float)) else printable(str(value))
+
+
+def _html_table(table: dict[str, Any]) -> str:
+    head = "".join(
+        f'<th style="text-align: {_side(column["kind"])}">{html.escape(column["label"])}</th>'
+        for column in table["columns"]
+    )
+    rows = list(zip(*table["data"], strict=True))[:_ROWS_IN_LAB]
+    body = "".join(
+        "<tr>"
+        + "".join(_td(value, column["kind"]) for value, column in _pairs(row, table))
+        + "</tr>"
+        for row in rows
+    )
+    more = table["n_total"] - len(rows)
+    cut = f". First {len(rows):,} of {table['n_total']:,} rows." if more else ""
+    caption = html.escape(table["caption"] + cut)
+    # a narrow table would break it into many lines
+    style = f"text-align: left{'' if len(caption) > 100 else '; white-space: nowrap'}"
+    return (
+        f'<table class="dataframe"><caption style="{style}">{caption}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def _pairs(row: tuple[Any, ...], table: dict[str, Any]) -> Iterator[tuple[Any, dict[str, str]]]:
+    return zip(row, table["columns"], strict=True)
+
+
+def _td(value: Any, kind: str) -> str:
+    if value is None:
+        return f'<td style="{_style(kind)}">–</td>'
+    if kind == "share":
+        text = f"{100 * value:.1f} %"
+    elif kind == "int":
+        text = f"{value:,}"
+    elif kind == "float":
+        text = _number(value, 4)
+    elif kind == "list":
+        text = ", ".join("–" if item is None else str(item) for item in value)
+    else:
+        text = str(value)
+    return f'<td style="{_style(kind)}">{html.escape(shorten(text, 120))}</td>'
+
+
+def _number(value: float, digits: int) -> str:
+    """Write so many digits, but all that stand before the point: no 7.497e+04."""
+    long = 10**digits - 0.5 <= abs(value) < 1e15
+    return f"{value:,.0f}" if long else f"{value:,.{digits}g}"
+
+
+def _style(kind: str) -> str:
+    whole = "" if kind in ("text", "list") else "; white-space: nowrap"
+    return f"text-align: {_side(kind)}{whole}"
+
+
+def _side(kind: str) -> str:
+    return "right" if kind in ("share", "int", "float") else "left"
+
+
+def _label(source: Any) -> str:
+    if source is None:
+        return "bundled synthetic corpus (make_cards)"
+    if isinstance(source, (list, tuple)):
+        return ", ".join(_label(item) for item in source)
+    if not isinstance(source, (str, Path)):
+        return f"frame in memory ({type(source).__name__})"
+    return str(source) if "://" in str(source) else "/".join(Path(source).parts[-2:])
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        from . import __version__
+
+        return __version__ if package == "cardlab" else "not installed"

@@ -1,0 +1,273 @@
+"""How varied the values of a table of counts are: licences, languages, tags."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import polars as pl
+
+from ..schema import CardlabError, NoFigure, at_least, collect, lazy, require
+from ..shares.counting import Draws, gini, one_row_per_item, side_of
+from ..shares.frames import as_lists
+
+#: Numbers that are held at once while resampling.
+_AT_ONCE = 2_000_000
+
+#: Columns of the result that are no measure, the last four only of cards.
+_OF_CARDS = (
+    *("n_values", "n_total"),
+    *("n_declared", "largest_card_share", "hill_1_without", "led_by_one"),
+)
+
+#: Least and greatest value of each measure over n values.
+_BOUNDS: dict[str, Callable[[int], tuple[float, float]]] = {
+    "shannon": lambda n: (0.0, float(np.log(n))),
+    "simpson": lambda n: (0.0, 1.0 - 1.0 / n),
+    "hill_1": lambda n: (1.0, float(n)),
+    "hill_2": lambda n: (1.0, float(n)),
+    "gini": lambda n: (0.0, 1.0),
+}
+
+
+_FLOATS = {f"{name}_{end}": pl.Float64 for name in _BOUNDS for end in ("low", "high")}
+
+
+def diversity(
+    counts: Any,
+    *,
+    column: str | None = None,
+    by: str | None = None,
+    n_boot: int = 1000,
+    random_state: int = 0,
+) -> pl.DataFrame:
+    """Say how varied the values of a column, or of a table of counts, are.
+
+    Parameters
+    ----------
+    counts : frame
+        Cards with `column`, or a table of counts with ``n_cards``, a row for each value: from
+        :func:`cardlab.license_counts`, :func:`cardlab.class_counts`,
+        :func:`cardlab.language_counts`, :func:`cardlab.tag_counts`, all of its rows, and of one
+        group unless `by` is given. Rows of counts with null or 0 are left out.
+    column : str, optional
+        A column of the cards, strings or lists of strings, such as ``license_spdx`` or
+        ``language_codes``; without it `counts` is a table of counts.
+    by : str, optional
+        A column to group by: of the cards (with a list column a card is in each of its groups,
+        without a value in the group null), or the one that the counts were made by.
+    n_boot : int, default 1000
+        Bootstrap samples of the intervals, at least 1.
+    random_state : int, default 0
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row, or with `by` one for each group (first the column `by`; most counted first, then
+        by name; a group with nothing to measure has no row). Each measure with ``_low`` and
+        ``_high``, its 95 % interval, null where there is none:
+
+        - ``shannon``: entropy in nats, 0 (one value has all) to the log of ``n_values``;
+        - ``simpson``: ``1 - sum(p**2)``, 0-1: how often two draws differ (Gini-Simpson);
+        - ``hill_1``, ``hill_2``: Hill numbers of order 1 and 2, ``exp(shannon)`` and
+          ``1 / sum(p**2)``: as varied as so many values of equal size, 1 to ``n_values``;
+        - ``gini``: inequality of the counts, 0 (all equal) to below 1;
+
+        then ``n_values`` (values with a card) and ``n_total`` (sum of their counts: a card with
+        several values is in it several times). Of cards also ``n_declared`` (cards with a value),
+        ``largest_card_share`` (0-1, the part of ``n_total`` that the card with the most values
+        has), ``hill_1_without`` (``hill_1`` without that card; null where no other has a value)
+        and ``led_by_one`` (bool: without that card ``hill_1`` is less than half of itself, or
+        there is no other).
+
+    Raises
+    ------
+    MissingColumn, NoFigure
+        There is no `column` or no ``n_cards``, no column `by`, or no value to measure.
+    CardlabError
+        ``n_cards`` holds something else than whole numbers of at least 0, `column` neither
+        strings nor lists of strings, or `by` is a column of the result.
+
+    Notes
+    -----
+    p is a value's share of ``n_total``. C. E. Shannon, "A mathematical theory of communication",
+    Bell System Technical Journal 27 (1948), 379-423; E. H. Simpson, "Measurement of diversity",
+    Nature 163 (1949), 688; M. O. Hill, "Diversity and evenness: a unifying notation and its
+    consequences", Ecology 54 (1973), 427-432.
+
+    The interval says how far the measure varies from sample to sample of cards: the distance of the
+    2.5 and 97.5 percentiles of resamples (as many cards, drawn with replacement, each with all its
+    values) from their mean, laid around the measure and cut at its bounds. One card has none.
+    A table of counts does not say which values stand on one card: it is resampled only where its
+    cards have one value each, which its totals show, and has no interval else.
+
+    The interval does not mend that a sample lacks rare values: where many are on one or two cards
+    (free tags, languages), ``shannon`` and the Hill numbers are too low for all cards that could
+    have been written.
+    """
+    at_least(n_boot, 1, name="n_boot")
+    at_least(random_state, 0, name="random_state")
+    if by in ("n_cards", *_OF_CARDS, *_BOUNDS):
+        raise CardlabError(f"by={by!r} is a column of the result or what is measured, no group.")
+    if column is not None:
+        found = _of_cards(counts, column, by, n_boot, random_state)
+    else:
+        found = _of_counts(counts, by, n_boot, random_state)
+    if by is None:
+        return found
+    return found.sort("n_total", by, descending=[True, False], nulls_last=True)
+
+
+def _of_counts(counts: Any, by: str | None, n_boot: int, random_state: int) -> pl.DataFrame:
+    """Measure a table of counts, or each of its groups."""
+    have = require(counts, "n_cards", *([] if by is None else [by]))
+    totals = [name for name in ("n_declared", "n_group", "card_share") if name in have]
+    keys = [] if by is None else [by]
+    table = collect(lazy(counts).select(*keys, "n_cards", *totals))
+    _counted(table["n_cards"])
+    above = table.filter(pl.col("n_cards") > 0)
+    found: list[dict[str, Any]] = []
+    for part in [above] if by is None else above.partition_by(by, maintain_order=True):
+        values = _counted(part["n_cards"])
+        # the same seed for all, so that a group's figure does not hang on the others
+        draws = None
+        if _one_a_card(part, int(values.sum())):
+            draws = functools.partial(_resampled_counts, values, random_state)
+        group = {} if by is None else {by: part[by][0]}
+        found.append({**group, **_measured(values, draws, n_boot)})
+    kinds = {name: table.schema[name] for name in keys}
+    return pl.DataFrame(found, schema_overrides={**kinds, **_FLOATS})
+
+
+def _one_a_card(table: pl.DataFrame, total: int) -> bool:
+    """Say whether the totals of a table show that its cards have one value each."""
+    most: dict[str, Any] = {
+        name: table[name].max() for name in ("n_declared", "n_group") if name in table.columns
+    }
+    if most.get("n_declared") is not None:
+        return total <= most["n_declared"] or total == most.get("n_group")
+    return "card_share" not in table.columns or float(table["card_share"].sum()) <= 1 + 1e-9
+
+
+def _of_cards(
+    cards: Any, column: str, by: str | None, n_boot: int, random_state: int
+) -> pl.DataFrame:
+    """Measure a column of the cards, or each of their groups, by whole cards."""
+    require(cards, column, *([] if by is None else [by]))
+    frame = lazy(cards).select(
+        nw.col(column).alias("__value"), *([] if by is None else [nw.col(by).alias("__group")])
+    )
+    kind = frame.collect_schema()["__value"]
+    if isinstance(kind, (nw.Struct, nw.Array, nw.Object)):
+        raise CardlabError(
+            f"column {column!r} is {kind}, which cannot be counted: it must hold strings or lists "
+            "of strings."
+        )
+    rows = collect(frame if by is None else one_row_per_item(frame, "__group"))
+    lists = as_lists(rows["__value"]).list.drop_nulls().list.unique(maintain_order=True)
+    rows = rows.with_columns(lists.alias("__value")).filter(pl.col("__value").list.len() > 0)
+    if not rows.height:
+        raise NoFigure("there is nothing whose variety could be measured: no value has a card.")
+    found: list[dict[str, Any]] = []
+    for part in [rows] if by is None else rows.partition_by("__group", maintain_order=True):
+        group = {} if by is None else {by: part["__group"][0]}
+        found.append({**group, **_of_group(part["__value"], n_boot, random_state)})
+    kinds = {} if by is None else {by: rows.schema["__group"]}
+    return pl.DataFrame(found, schema_overrides={**kinds, **_FLOATS, "hill_1_without": pl.Float64})
+
+
+def _of_group(lists: pl.Series, n_boot: int, random_state: int) -> dict[str, Any]:
+    """Measure the values of some cards, each with one or more."""
+    lengths = lists.list.len().to_numpy()
+    # numbers of the values in the order of their names
+    code = lists.explode().rank("dense").to_numpy().astype(np.int64) - 1
+    side = side_of(lengths, code, int(code.max()) + 1)
+    draws = None
+    if len(lengths) > 1:
+        drawn = Draws(side, np.random.default_rng(random_state), shared=False)
+        draws = functools.partial(_drawn_cards, drawn)
+    measured = _measured(side.counts, draws, n_boot)
+    largest = int(lengths.argmax())
+    first = int(lengths[:largest].sum())
+    its_own = code[first : first + lengths[largest]]
+    rest = side.counts - np.bincount(its_own, minlength=side.n_values)
+    without = float(_measures(rest[None, :])["hill_1"][0]) if rest.any() else None
+    return {
+        **measured,
+        "n_declared": len(lengths),
+        "largest_card_share": float(lengths[largest] / lengths.sum()),
+        "hill_1_without": without,
+        "led_by_one": without is None or without < measured["hill_1"] / 2,
+    }
+
+
+def _resampled_counts(values: np.ndarray, seed: int, n_boot: int) -> Iterator[Any]:
+    generator, total = np.random.default_rng(seed), int(values.sum())
+    for size in _sizes(n_boot, values.size):
+        yield generator.multinomial(total, values / total, size=size)
+
+
+def _drawn_cards(draws: Draws, n_boot: int) -> Iterator[Any]:
+    for size in _sizes(n_boot, draws.n_numbers):
+        yield draws.resamples(size)
+
+
+def _sizes(n_boot: int, n_numbers: int) -> list[int]:
+    rows = max(1, _AT_ONCE // n_numbers)
+    return [min(rows, n_boot - begin) for begin in range(0, n_boot, rows)]
+
+
+def _measured(
+    found: np.ndarray, draws: Callable[[int], Iterator[Any]] | None, n_boot: int
+) -> dict[str, Any]:
+    """Give each measure of the counts with its interval, null without draws."""
+    drawn = [] if draws is None else [_measures(part) for part in draws(n_boot)]
+    result: dict[str, Any] = {}
+    for name, value in _measures(found[None, :]).items():
+        low = high = None
+        if drawn:
+            samples = np.concatenate([part[name] for part in drawn])
+            # a resample is less varied than what it is drawn from: only its spread is taken over
+            ends = value[0] + np.quantile(samples, [0.025, 0.975]) - samples.mean()
+            least, most = _BOUNDS[name](found.size)
+            low, high = float(max(ends[0], least)), float(min(ends[1], most))
+        result |= {name: float(value[0]), f"{name}_low": low, f"{name}_high": high}
+    return {**result, "n_values": found.size, "n_total": int(found.sum())}
+
+
+def _counted(counts: pl.Series) -> np.ndarray:
+    """Give the counts above 0, largest first, so that the order of the rows does not matter."""
+    values = counts.drop_nulls()
+    if not values.len():
+        values = values.clear().cast(pl.Int64)
+    number = values.dtype.is_numeric()
+    whole = values.cast(pl.Int64, strict=False) if number else values
+    if not number or whole.null_count() or (whole != values).any() or (whole < 0).any():
+        raise CardlabError(
+            "n_cards must hold whole numbers of at least 0, as license_counts(cards) gives them; "
+            f"it is {values.dtype}, like {values.head(3).to_list()}."
+        )
+    found = np.sort(whole.filter(whole > 0).to_numpy())[::-1]
+    if not found.size:
+        raise NoFigure("there is nothing whose variety could be measured: no value has a card.")
+    return found
+
+
+def _measures(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Give each measure of each row of counts."""
+    total = counts.sum(axis=1)
+    shares = counts / total[:, None]
+    logs = np.log(shares, out=np.zeros_like(shares), where=counts > 0)
+    shannon = np.maximum(-(shares * logs).sum(axis=1), 0)
+    same = (shares**2).sum(axis=1)
+    return {
+        "shannon": shannon,
+        "simpson": np.maximum(1 - same, 0),
+        "hill_1": np.exp(shannon),
+        "hill_2": 1 / same,
+        "gini": gini(counts, zeros=False),
+    }
