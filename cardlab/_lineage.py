@@ -274,7 +274,7 @@ def lineage_changes(
         These three are made from ``license`` and ``languages`` where the cards lack them.
     order : sequence of str, optional
         The values of a column of strings in an order that means something, such as
-        ``cardlab.conflicts.ORDERED`` for ``license_class``: what asks for least first.
+        ``cardlab.licenses.problems.ORDERED`` for ``license_class``: what asks for least first.
     by : {"relation"}, optional
         Count for each relation (see :func:`lineage_relations`) by itself.
     relations : sequence of str, optional

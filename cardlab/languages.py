@@ -155,7 +155,7 @@ def language_counts(
         where `language` is no valid code, or one without a name), ``n_cards``, ``n_declared``
         (cards of the group that declare any language), ``card_share`` (0-1, of all cards of the
         group, with or without a language), ``share_low``, ``share_high`` (its 95 % Wilson
-        interval, see :func:`cardlab.shares.wilson`), ``n_group`` (cards of the group; of the
+        interval, see ``shares.counting.wilson``), ``n_group`` (cards of the group; of the
         corpus without `by`), ``declared_share`` (0-1, of the cards that declare any language),
         ``declared_low``, ``declared_high`` (its interval), and with `families` and `weight` the
         columns of :func:`license_counts`. Most cards first, then by language and group. A group

@@ -253,7 +253,7 @@ def test_S08_runs_at_once_leave_each_others_folders_alone(tmp_path):
     with scratch_folder(tmp_path) as first:
         (first / "page.html").touch()
         code = (
-            "from pathlib import Path; from cardlab.report.scratch import scratch_folder\n"
+            "from pathlib import Path; from cardlab.report.run import scratch_folder\n"
             f"with scratch_folder(Path({str(tmp_path)!r})) as folder: print(folder)"
         )
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -551,7 +551,7 @@ def test_U05_what_may_be_meant_is_taken(tmp_path, monkeypatch):
         runs.append(given)
         return []
 
-    monkeypatch.setattr("cardlab.report.export_reports", keep)
+    monkeypatch.setattr("cardlab.report.run.export_reports", keep)
     for text, value in (
         ("query=2024", "2024"),
         ("query=None", None),

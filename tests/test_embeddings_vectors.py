@@ -231,7 +231,7 @@ def test_memory_of_a_scan_is_the_matrix_and_a_block(tmp_path: Path) -> None:
     del x
     code = (
         "import sys, resource, pyarrow.parquet, polars as pl, cardlab as cl;"
-        "from cardlab import embeddings;"
+        "from cardlab.embeddings import vectors;"
         "pl.scan_parquet(sys.argv[1]).head(10).collect();"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024;"
         "before = peak();"

@@ -103,10 +103,7 @@ def test_heatmap_has_two_menus_and_needs_no_eval():
 
 DRAWN = """
 import cardlab as cl
-from cardlab.charts.heatmap import plot_cooccurrence
-from cardlab.charts.network import plot_network
-from cardlab.charts.trends import plot_trends
-from cardlab.tags import tag_communities, tag_trends
+from cardlab import plot_cooccurrence, plot_network, plot_trends, tag_communities, tag_trends
 
 cards = cl.make_cards(1000, text=False, embedding_dim=0)
 pairs = cl.cooccurrence(cards)

@@ -419,7 +419,7 @@ def test_an_interrupt_ends_the_kernels(tmp_path: Path) -> None:
     code = f"import os, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))"
     path = write_notebook(tmp_path / "slow.ipynb", cells("# Slow", (f"{code}\ntime.sleep(60)",)))
     script = (
-        "from cardlab.report import export_reports\n"
+        "from cardlab import export_reports\n"
         f"export_reports(output={str(tmp_path / 'out')!r}, notebooks=[{str(path)!r}])"
     )
     parent = str(Path(notebooks_module.__file__).parents[2])

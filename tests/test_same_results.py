@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from conftest import real_file
 
 import cardlab as cl
-from conftest import real_file
 
 KEPT = Path(__file__).with_suffix(".json")
 CORPORA = {

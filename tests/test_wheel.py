@@ -37,9 +37,9 @@ def test_the_wheel_holds_what_it_needs(installed):
 def test_a_report_from_the_wheel(installed, tmp_path):
     code = (
         f"import sys; sys.path.insert(0, {str(installed)!r})\n"
-        "import cardlab, cardlab.report\n"
+        "import cardlab\nfrom cardlab.report.notebooks import notebooks_folder\n"
         "from cardlab.__main__ import main\n"
-        "print(cardlab.__file__, cardlab.report.notebooks_folder())\n"
+        "print(cardlab.__file__, notebooks_folder())\n"
         "sys.exit(main(['report', '--notebook', '06', '--out', 'out']))"
     )
     done = subprocess.run(

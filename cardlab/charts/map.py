@@ -157,7 +157,7 @@ def plot_map(
     Returns
     -------
     alt.LayerChart or PointMap
-        Up to 10,000 points a chart of altair; above a :class:`cardlab.charts.canvas.PointMap`,
+        Up to 10,000 points a chart of altair; above a :class:`cardlab.charts.map.PointMap`,
         which a report draws in full and JupyterLab as an even sample of 10,000. Neither depends
         on the order of the rows.
 

@@ -1,5 +1,5 @@
 """What cards document: headings held against the sections that standards ask for.
 
-``standards`` (the data file) -> ``headings`` (what a heading means), ``bodies`` (what stands
-beneath it) -> ``blocks`` (one card) -> ``census`` (all cards) -> ``counts``, ``gaps``, ``listing``.
+``headings`` (the standards, and what a heading means) -> ``blocks`` (what stands beneath it, one
+card at a time) -> ``census`` (all cards) -> ``coverage`` and ``gaps`` (what is asked of it).
 """

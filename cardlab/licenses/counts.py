@@ -313,7 +313,7 @@ def license_counts(
         (only with `raw`: the name of the declared string), ``license_class`` (never
         ``undeclared``), ``n_cards``, ``n_declared`` (cards of the group that declare any
         licence), ``card_share`` (0-1, of all cards of the group, with or without a licence),
-        ``share_low``, ``share_high`` (its 95 % Wilson interval, see :func:`cardlab.shares.wilson`),
+        ``share_low``, ``share_high`` (its 95 % Wilson interval, see ``shares.counting.wilson``),
         ``n_group`` (cards of the group; of the corpus without `by`), ``declared_share`` (0-1, of
         the cards that declare any licence), ``declared_low``, ``declared_high`` (its interval).
 

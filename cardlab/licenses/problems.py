@@ -32,7 +32,7 @@ def license_problems(cards: Any, *, column: str = "license") -> pl.DataFrame:
     pl.DataFrame
         ``value`` (str, as declared), ``license`` (str, the name that
         :func:`cardlab.with_licenses` gives it), ``license_class`` (str, one of
-        :data:`cardlab.licenses.CLASSES`), ``n_cards`` (cards that declare the value),
+        :data:`cardlab.licenses.reading.CLASSES`), ``n_cards`` (cards that declare the value),
         ``card_share`` (0-1, of all cards, with or without a licence), ``reason`` (str, how it was
         recognised or why not), ``detail`` (str, the reason in words; of a keyword that of its
         class), ``source`` (str, where the terms are published that its class goes by; ``the name
@@ -84,7 +84,7 @@ def _tagged(cards: Any) -> Any:
 # ---- Licences that contradict each other: within a card, and between a card and its base model.
 
 #: Classes that say how much a licence asks for, the least restrictive first; the others of
-#: :data:`cardlab.licenses.CLASSES` (undeclared, unknown, custom) are not compared.
+#: :data:`cardlab.licenses.reading.CLASSES` (undeclared, unknown, custom) are not compared.
 ORDERED = tuple(name for name in CLASSES if name not in ("undeclared", "unknown", "custom"))
 
 _LAYOUT: dict[str, Any] = {

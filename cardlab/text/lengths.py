@@ -177,7 +177,7 @@ def _to_html(texts: pl.Series) -> pl.Series:
 def countable(markdown: str) -> tuple[str, list[str]]:
     """Cut what the parser would take a time for that grows with the square of the card.
 
-    Beside what :func:`cardlab.text.outline.bounded` does: the marks that end an address are
+    Beside what :func:`cardlab.text.sections.bounded` does: the marks that end an address are
     shortened, which changes no count, and of a line's addresses of e-mail the first are looked at.
     """
     markdown, cut = bounded(markdown)
