@@ -8,7 +8,6 @@ from ._lineage import lineage_relations as lineage_relations
 from ._lineage import lineage_summary as lineage_summary
 from .cards import read_cards as read_cards
 from .cards import scan_cards as scan_cards
-from .charts.base import use_theme as use_theme
 from .charts.comparison import plot_comparison as plot_comparison
 from .charts.cooccurrence import plot_cooccurrence as plot_cooccurrence
 from .charts.counts import plot_card_rates as plot_card_rates
@@ -52,7 +51,6 @@ from .embeddings.project import trustworthiness as trustworthiness
 from .embeddings.search import search as search
 from .embeddings.vector_problems import shared_vectors as shared_vectors
 from .embeddings.vector_problems import vector_problems as vector_problems
-from .embeddings.vectors import usable as usable
 from .embeddings.vectors import vectors as vectors
 from .families import template_families as template_families
 from .families import with_families as with_families
@@ -65,11 +63,6 @@ from .licenses.counts import with_license_names as with_license_names
 from .licenses.counts import with_licenses as with_licenses
 from .licenses.problems import license_conflicts as license_conflicts
 from .licenses.problems import license_problems as license_problems
-from .notebook import key_figures as key_figures
-from .notebook import note as note
-from .notebook import provenance as provenance
-from .notebook import show_table as show_table
-from .notebook import where_possible as where_possible
 from .overview.concentration import concentration as concentration
 from .overview.concentration import lorenz as lorenz
 from .overview.diversity import diversity as diversity
@@ -90,7 +83,6 @@ from .schema import CardlabError as CardlabError
 from .schema import MissingColumn as MissingColumn
 from .schema import NoFigure as NoFigure
 from .schema import SourceError as SourceError
-from .schema import require as require
 from .tags.communities import community_quality as community_quality
 from .tags.communities import tag_communities as tag_communities
 from .tags.cooccurrence import cooccurrence as cooccurrence

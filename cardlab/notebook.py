@@ -1,10 +1,13 @@
 """What notebooks show beside charts: key figures, sentences, tables, where the cards came from.
 
-Everything that may hold a card's words is escaped here; nothing of a card becomes markup.
+``from cardlab import notebook as nb`` in a notebook also lets each cell whose figure this corpus
+cannot have show a line that says why, in place of an error; see :func:`say_no_figure`. Everything
+that may hold a card's words is escaped here; nothing of a card becomes markup.
 """
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
 import html
 import platform
@@ -15,10 +18,26 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from IPython import get_ipython
+from IPython.display import display
 
 from .cards.sources import corpus_hash
+from .charts.base import use_theme
+from .embeddings.vectors import usable
 from .labels import HEADINGS, is_share
-from .schema import CardlabError, NoFigure, count, printable, shorten
+from .schema import CardlabError, NoFigure, count, printable, require, shorten
+
+__all__ = [
+    "key_figures",
+    "note",
+    "provenance",
+    "require",
+    "say_no_figure",
+    "show_table",
+    "usable",
+    "use_theme",
+    "where_possible",
+]
 
 _TABLE = "application/vnd.cardlab.table.v1+json"
 _FACTS = "application/vnd.cardlab.facts.v1+json"
@@ -94,6 +113,7 @@ def show_table(
     caption: str,
     labels: Mapping[str, str] | None = None,
     max_rows: int = 1000,
+    empty: str | None = None,
 ) -> Shown:
     """Show a small frame as a table; in a report it can be sorted, searched and downloaded.
 
@@ -107,6 +127,8 @@ def show_table(
         Column name -> heading. Columns without one show their name in words.
     max_rows : int
         Only the first rows; the table says so.
+    empty : str, optional
+        The sentence to show for a frame without rows, which is an answer as well.
 
     Returns
     -------
@@ -115,10 +137,12 @@ def show_table(
     Raises
     ------
     NoFigure
-        The frame has no rows.
+        The frame has no rows, and there is no sentence for that.
     """
     if not isinstance(frame, pl.DataFrame):
         raise CardlabError(f"show_table shows a polars DataFrame, not {type(frame).__name__}.")
+    if not frame.height and empty is not None:
+        return note("{empty}", empty=empty)
     if not frame.height:
         raise NoFigure(f"the table “{caption}” would have no rows.")
     shown = frame.head(max_rows)
@@ -147,20 +171,80 @@ def show_table(
 def where_possible() -> Iterator[None]:
     """Show a line that says why, instead of a figure that this corpus cannot have.
 
-    Only :class:`cardlab.NoFigure` is caught (a missing column, no rows); any other error stops the
-    notebook as it should.
+    For one turn of a loop; a whole cell needs no such guard. Only :class:`cardlab.NoFigure` is
+    caught (a missing column, no rows); any other error stops the notebook as it should.
     """
     try:
         yield
     except NoFigure as reason:
-        from IPython.display import display
-
-        display(note("No figure here: {reason}", reason=str(reason)))  # type: ignore[no-untyped-call]
+        _say(str(reason))
 
 
-def provenance(
-    cards: Any, *, source: Any = None, parameters: Mapping[str, Any] | None = None
-) -> Shown:
+def say_no_figure(shell: Any) -> None:
+    """Let a cell that ends in a ``NoFigure`` show its reason as a line, and the notebook go on.
+
+    What such a cell would have assigned is taken away where it is left over from an earlier run,
+    and a later cell that asks for it shows the same reason. Any other error stops the notebook as
+    it should.
+
+    Parameters
+    ----------
+    shell : IPython.core.interactiveshell.InteractiveShell
+        Where to register; importing this module in a notebook registers it there.
+    """
+    missing: dict[str, str] = {}  # name -> why the cell that assigns it could not
+    earlier: dict[str, Any] = {}  # the names as they were before this cell
+
+    def reason(error: BaseException | None) -> str | None:
+        if isinstance(error, NameError):
+            return missing.get(error.name or "")
+        return str(error) if isinstance(error, NoFigure) else None
+
+    def remember(info: Any) -> None:
+        earlier.clear()
+        earlier.update(shell.user_ns)
+
+    def show(
+        ipython: Any, kind: type, error: BaseException, trace: Any, tb_offset: Any = None
+    ) -> None:
+        why = reason(error)
+        if why is None:
+            ipython.showtraceback((kind, error, trace), tb_offset=tb_offset)
+        else:
+            _say(why)
+
+    def settle(result: Any) -> None:
+        assigned, why = _assigned(result.info.raw_cell), reason(result.error_in_exec)
+        if why is None:
+            for name in assigned:
+                missing.pop(name, None)
+            return
+        for name in assigned:
+            if shell.user_ns.get(name) is earlier.get(name):
+                shell.user_ns.pop(name, None)
+                missing[name] = why
+        result.error_in_exec = None  # the kernel's answer is "ok", so that the cells below run
+
+    shell.set_custom_exc((NoFigure, NameError), show)
+    shell.events.register("pre_run_cell", remember)
+    shell.events.register("post_run_cell", settle)
+
+
+def _assigned(source: str) -> set[str]:
+    try:
+        nodes = ast.walk(ast.parse(source))
+    except SyntaxError:  # a magic; such a cell assigns nothing that we know of
+        return set()
+    return {
+        node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+
+
+def _say(reason: str) -> None:
+    display(note("No figure here: {reason}", reason=reason))  # type: ignore[no-untyped-call]
+
+
+def provenance(cards: Any, *, source: Any = None, **parameters: Any) -> Shown:
     """Show what a notebook was made from: source, hash, cards, versions, parameters.
 
     Parameters
@@ -169,8 +253,8 @@ def provenance(
         The cards that were analysed.
     source : optional
         What was passed to :func:`cardlab.scan_cards`; a frame or None is hashed as a frame.
-    parameters : mapping, optional
-        The notebook's parameters.
+    **parameters
+        The notebook's other parameters.
 
     Returns
     -------
@@ -178,12 +262,11 @@ def provenance(
         A table of two columns. Paths are shown by their last parts only.
     """
     hashed = corpus_hash(cards if source is None else source)
-    shown = {k: v for k, v in (parameters or {}).items() if k != "source"}  # a path says too much
     rows = {
         "source": _label(source),
         "SHA-256 of the source": hashed or "not hashed (remote or lazy)",
         "cards": f"{count(cards):,}",
-        **{f"parameter {key}": repr(value) for key, value in shown.items()},
+        **{f"parameter {key}": repr(value) for key, value in parameters.items()},
         "Python": platform.python_version(),
         **{package: _version(package) for package in _PACKAGES},
     }
@@ -303,3 +386,7 @@ def _version(package: str) -> str:
         from . import __version__
 
         return __version__ if package == "cardlab" else "not installed"
+
+
+if get_ipython() is not None:
+    say_no_figure(get_ipython())

@@ -14,6 +14,7 @@ import pytest
 from conftest import ROOT, real_file
 
 import cardlab as cl
+from cardlab import notebook as nb
 from cardlab.charts.base import tooltips
 from cardlab.labels import HEADINGS, is_share
 from cardlab.languages import SUSPICIOUS, language_codes, language_problems
@@ -390,7 +391,7 @@ def test_N12_nor_does_any_other_chart_of_groups(made):
 
 def shown(frame):
     """What a table says of each column: its label and its kind."""
-    bundle = cl.show_table(frame, caption="x")._repr_mimebundle_()
+    bundle = nb.show_table(frame, caption="x")._repr_mimebundle_()
     columns = bundle["application/vnd.cardlab.table.v1+json"]["columns"]
     return {column["name"]: (column["label"], column["kind"]) for column in columns}
 

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 import cardlab as cl
+from cardlab import notebook as nb
 from cardlab.charts.base import tip_title
 
 TEXTS = [
@@ -66,15 +67,15 @@ def assert_as_written(markup: str, text: str) -> None:
 def test_S02_dollar_signs_stay_what_they_are(text, capsys, monkeypatch):
     frame = pl.DataFrame({"id": [text], "tags": [[text, "b"]], text: [text]})
     bundles = [
-        cl.show_table(frame, caption=text),
-        cl.note("{x}", x=text),
-        cl.note(text.replace("{", "{{").replace("}", "}}")),
-        cl.key_figures({text: text}),
-        cl.provenance(frame, source=text, parameters={"query": text}),
+        nb.show_table(frame, caption=text),
+        nb.note("{x}", x=text),
+        nb.note(text.replace("{", "{{").replace("}", "}}")),
+        nb.key_figures({text: text}),
+        nb.provenance(frame, source=text, query=text),
     ]
     shown: list[Any] = []
-    monkeypatch.setattr("IPython.display.display", shown.append)
-    with cl.where_possible():
+    monkeypatch.setattr(nb, "display", shown.append)
+    with nb.where_possible():
         raise cl.NoFigure(text)
     assert len(shown) == 1
     for bundle in [*bundles, *shown]:
@@ -111,7 +112,7 @@ def test_S02_nor_does_a_page_of_nbconvert_typeset_them():
     from nbconvert import HTMLExporter
     from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-    shown = [cl.note("{x}", x=text) for text in TEXTS]
+    shown = [nb.note("{x}", x=text) for text in TEXTS]
     outputs = [new_output("display_data", note._repr_mimebundle_()) for note in shown]
     notebook = new_notebook(cells=[new_code_cell("pass", outputs=outputs)])
     page, _ = HTMLExporter().from_notebook_node(notebook)

@@ -30,6 +30,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from wheels import pinned
 
 import cardlab as cl
+from cardlab import notebook as nb
 from cardlab.__main__ import main
 from cardlab.charts.base import MOST_BYTES, picture
 from cardlab.report.check import check_page
@@ -301,7 +302,7 @@ def test_S09_long_texts_are_cut_and_said_to_be():
         ),
         table({"many": [["tag"] * 400_000]}, caption=texts[0]),
         {FACTS: {"facts": [{"label": t, "value": t, "note": t} for t in texts]}},
-        cl.note("{t}", t=texts[0])._repr_mimebundle_(),
+        nb.note("{t}", t=texts[0])._repr_mimebundle_(),
         {"text/markdown": f"# {texts[0]}\n\n{texts[1]} [a](https://x.example/{texts[2]})"},
         {"text/html": f'<p title="{texts[0]}">{texts[1]}</p><b>{"&amp;" * MEGABYTE}</b>'},
         {"text/plain": texts[0]},

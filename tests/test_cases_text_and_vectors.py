@@ -16,6 +16,7 @@ import pytest
 import vl_convert
 
 import cardlab as cl
+from cardlab import notebook as nb
 from cardlab.tags.kinds import known_tags
 
 WIDE = "|a" * 40_000 + "|\n" + "|-" * 40_000 + "|\n" + "|b\n" * 12
@@ -576,7 +577,7 @@ def test_U07_one_call_from_cards_vectors_and_labels_to_a_map():
 
 def test_U07_places_alone_are_drawn_and_vectors_say_how():
     x = cl.vectors(cl.make_cards(120))
-    n_usable = int(cl.usable(x).sum())
+    n_usable = int(nb.usable(x).sum())
     for places in (cl.project(x), cl.project(x).tolist(), cl.project(x, return_info=True)):
         subtitle = cl.plot_map(places).to_dict()["title"]["subtitle"]
         assert subtitle[0].startswith(f"{n_usable:,}")

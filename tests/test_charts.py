@@ -9,6 +9,7 @@ import vl_convert
 
 import cardlab as cl
 from cardlab import charts
+from cardlab import notebook as nb
 from cardlab.charts.base import MAX_ROWS_SHOWN
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[2J\u202e"
@@ -80,7 +81,7 @@ def test_renderer_gives_a_mime_type_that_needs_no_network(every_chart):
 
 def test_use_theme_switches_back():
     alt.renderers.enable("mimetype")
-    cl.use_theme()
+    nb.use_theme()
     assert (alt.renderers.active, alt.theme.active) == ("cardlab", "cardlab")
 
 

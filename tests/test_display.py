@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 import cardlab as cl
+from cardlab import notebook as nb
 
 HOSTILE = "<script>x</script>\x1b[2J\u202e"
 TABLE = "application/vnd.cardlab.table.v1+json"
@@ -19,7 +20,7 @@ def bundle(shown) -> dict:
 
 
 def test_note():
-    shown = cl.note("{n:,} of {name}", n=12_345, name=HOSTILE)
+    shown = nb.note("{n:,} of {name}", n=12_345, name=HOSTILE)
     html = bundle(shown)["text/html"]
     assert "12,345 of &lt;script&gt;" in html
     assert "\x1b" not in html + repr(shown)
@@ -27,7 +28,7 @@ def test_note():
 
 
 def test_key_figures():
-    shown = cl.key_figures(
+    shown = nb.key_figures(
         {"cards": 2577, "with text": (30, 120), "none": (0, 0), HOSTILE: HOSTILE}
     )
     facts = bundle(shown)[FACTS]["facts"]
@@ -48,7 +49,7 @@ def test_table():
             "when": pl.Series(["2024-01-02T03:04:05", None]).str.to_datetime(),
         }
     )
-    shown = cl.show_table(frame, caption="A table", labels={"name": "who"}, max_rows=1)
+    shown = nb.show_table(frame, caption="A table", labels={"name": "who"}, max_rows=1)
     table = bundle(shown)[TABLE]
     assert [c["kind"] for c in table["columns"]] == ["text", "int", "share", "list", "date"]
     assert [c["label"] for c in table["columns"]][:3] == ["who", "cards", "share of cards"]
@@ -60,31 +61,78 @@ def test_table():
     assert "<script>" not in html
     assert "First 1 of 2 rows." in html
     assert "\x1b" not in html
-    assert bundle(cl.show_table(frame, caption="x"))[TABLE]["data"][2] == [0.5, None]
+    assert bundle(nb.show_table(frame, caption="x"))[TABLE]["data"][2] == [0.5, None]
 
 
 def test_numbers_are_written_out():
     frame = pl.DataFrame({"x": [74_970.0, 9_999.5, -123_456_789.4, 0.031_07, 2e-9, 1e300]})
-    html = bundle(cl.show_table(frame, caption="x"))["text/html"]
+    html = bundle(nb.show_table(frame, caption="x"))["text/html"]
     shown = ["74,970", "10,000", "-123,456,789", "0.03107", "2e-09", "1e+300"]
     assert all(f">{text}</td>" in html for text in shown)
-    facts = bundle(cl.key_figures({"a": 1234.5, "b": 22.31}))[FACTS]["facts"]
+    facts = bundle(nb.key_figures({"a": 1234.5, "b": 22.31}))[FACTS]["facts"]
     assert [fact["value"] for fact in facts] == ["1,234", "22.3"]
 
 
 def test_empty_table_is_no_figure():
     with pytest.raises(cl.NoFigure, match="would have no rows"):
-        cl.show_table(pl.DataFrame({"a": []}), caption="nothing")
+        nb.show_table(pl.DataFrame({"a": []}), caption="nothing")
 
 
 def test_where_possible_catches_only_missing_figures(capsys):
-    with cl.where_possible():
+    with nb.where_possible():
         cl.growth(pl.DataFrame({"id": ["a"]}))
     assert "No figure here: this corpus has no column 'created_at'" in capsys.readouterr().out
-    with pytest.raises(ZeroDivisionError), cl.where_possible():
+    with pytest.raises(ZeroDivisionError), nb.where_possible():
         1 / 0  # noqa: B018
-    with pytest.raises(cl.CardlabError), cl.where_possible():
+    with pytest.raises(cl.CardlabError), nb.where_possible():
         cl.cluster(None, n_clusters="many")
+
+
+def test_an_empty_table_may_be_an_answer():
+    shown = nb.show_table(pl.DataFrame({"a": []}), caption="odd", empty=f"None: {HOSTILE}{{x}}")
+    assert "None: &lt;script&gt;" in bundle(shown)["text/html"]
+    assert "{x}" in bundle(shown)["text/plain"]
+
+
+@pytest.fixture
+def shell():
+    from IPython.core.interactiveshell import InteractiveShell
+
+    made = InteractiveShell()
+    nb.say_no_figure(made)
+    made.run_cell("import cardlab as cl")
+    return made
+
+
+def test_a_cell_without_its_figure_says_so_and_the_notebook_goes_on(shell, capsys):
+    first = shell.run_cell("a = 1\nraise cl.NoFigure('no dates')\nb, (c, d) = 2, (3, 4)")
+    assert first.success
+    assert "No figure here: no dates" in capsys.readouterr().out
+    assert shell.user_ns["a"] == 1  # what came before the reason is there
+    for name in "bcd":
+        assert shell.run_cell(f"{name} + a").success
+        assert "No figure here: no dates" in capsys.readouterr().out
+    again = shell.run_cell("total = b + 1")  # and so is what hangs on it
+    assert again.success
+    assert shell.run_cell("total").success
+    assert capsys.readouterr().out.count("No figure here: no dates") == 2
+    assert shell.run_cell("b = 5\nb").result == 5
+    assert "No figure" not in capsys.readouterr().out
+
+
+def test_what_an_earlier_run_left_is_not_shown_for_this_one(shell, capsys):
+    assert shell.run_cell("counts = [1]").success
+    assert shell.run_cell("counts = (_ for _ in ()).throw(cl.NoFigure('no tags'))").success
+    assert "counts" not in shell.user_ns
+    assert shell.run_cell("counts").success
+    assert capsys.readouterr().out.count("No figure here: no tags") == 2
+
+
+@pytest.mark.parametrize("source", ["1 / 0", "unheard_of", "raise cl.CardlabError('odd')", "b ="])
+def test_any_other_error_stops_the_notebook(shell, source, capsys):
+    shell.run_cell("raise cl.NoFigure('no dates')\nb = 1")
+    assert not shell.run_cell(source).success
+    assert "Error" in capsys.readouterr().out.split("no dates")[-1]
 
 
 def test_provenance_tells_all_but_the_path(tmp_path):
@@ -92,13 +140,12 @@ def test_provenance_tells_all_but_the_path(tmp_path):
     path.parent.mkdir()
     cl.make_cards(3).write_parquet(path)
     cards = cl.read_cards(path)
-    parameters = {"source": str(path), "top": 3}
-    table = bundle(cl.provenance(cards, source=str(path), parameters=parameters))[TABLE]
+    table = bundle(nb.provenance(cards, source=str(path), top=3))[TABLE]
     rows = dict(zip(*table["data"], strict=True))
     assert rows["source"] == "secret/corpus.parquet"
     assert len(rows["SHA-256 of the source"]) == 64
     assert (rows["cards"], rows["parameter top"]) == ("3", "3")
     assert str(tmp_path) not in str(table)
     assert {"Python", "cardlab", "polars", "altair", "scikit-learn"} <= set(rows)
-    again = bundle(cl.provenance(cards, source=str(path), parameters=parameters))[TABLE]
+    again = bundle(nb.provenance(cards, source=str(path), top=3))[TABLE]
     assert again == table

@@ -204,17 +204,18 @@ HTML("<p class='control'>$x^2$</p>")
 KINDS = """
 import polars as pl
 import cardlab as cl
+from cardlab import notebook as nb
 cards = cl.read_cards("hostile.parquet")
 texts = pl.read_parquet("texts.parquet")["text"].to_list()
 table = pl.DataFrame({"id": texts, "tags": [[t, t] for t in texts]})
-display(cl.show_table(table, caption=texts[0]))
+display(nb.show_table(table, caption=texts[0]))
 for t in texts:
-    display(cl.note("{x} and {x}", x=t))
-display(cl.key_figures({t: t for t in texts}))
+    display(nb.note("{x} and {x}", x=t))
+display(nb.key_figures({t: t for t in texts}))
 for t in texts[:7]:
-    with cl.where_possible():
+    with nb.where_possible():
         raise cl.NoFigure(t)
-cl.provenance(cards, source=texts[0], parameters={"query": texts[1]})
+nb.provenance(cards, source=texts[0], query=texts[1])
 """
 CHARTS = """
 display(cl.plot_counts(cl.tag_counts(cards), title=texts[0]))
@@ -230,6 +231,7 @@ display(cl.plot_map(points, color=colors, title=texts[0]))
 LARGE = """
 import polars as pl
 import cardlab as cl
+from cardlab import notebook as nb
 cards = cl.read_cards("hostile.parquet")
 n = pl.col("n")
 many = pl.concat([cards.select("image", "title")] * 26).with_row_index("n")

@@ -1,0 +1,164 @@
+"""One clustering of a corpus, with all that the figures of a notebook need of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ..schema import NoFigure, column_names, lazy, to_lazy_polars
+from .cluster import cluster, cluster_curve, cluster_jaccard
+from .describe_clusters import cluster_summary
+from .embed import embed
+from .vector_problems import vector_problems
+from .vectors import usable, vectors
+
+Rows = npt.NDArray[np.intp]
+
+_WANTED = (
+    *("id", "text", "tags", "license", "languages", "pipeline_tag", "library_name", "created_at"),
+    "embeddings",
+)
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """The cards that were clustered, their vectors, and the clusters that were found.
+
+    ``labels`` (the cluster of each card, negative for none) and ``summary`` (what
+    :func:`cardlab.cluster_summary` says) are None where no stable clusters were found;
+    ``clusters``, ``names`` and ``named`` raise NoFigure then.
+    """
+
+    cards: Any
+    n_corpus: int
+    ids: pl.Series
+    x: npt.NDArray[np.float32]
+    origin: str
+    file: str | os.PathLike[str] | None
+    is_given: bool
+    curve: pl.DataFrame
+    n_clusters: int | None
+    labels: npt.NDArray[np.int32] | None
+    summary: pl.DataFrame | None
+
+    @property
+    def n_usable(self) -> int:
+        """Cards that have a usable vector."""
+        return int(usable(self.x).sum())
+
+    @property
+    def problems(self) -> pl.DataFrame:
+        """The cards without a usable vector, as :func:`vector_problems` lists them."""
+        if self.is_given:
+            return vector_problems(self.cards, file=self.file)
+        rows = pl.Series("row", np.flatnonzero(~usable(self.x)), dtype=pl.Int64)
+        why = pl.lit("nothing_to_embed").alias("problem")
+        return pl.DataFrame({"id": self.ids.gather(rows), "row": rows}).with_columns(why)
+
+    @property
+    def clusters(self) -> pl.DataFrame:
+        """The summary, where there are clusters."""
+        if self.summary is None:
+            raise NoFigure("no stable clusters were found, so none is described.")
+        return self.summary
+
+    @property
+    def names(self) -> pl.DataFrame:
+        """``cluster`` (int) and ``name`` (its number and its words)."""
+        name = pl.format("{} {}", "cluster", pl.col("label").fill_null("")).str.strip_chars()
+        return self.clusters.select("cluster", name=name)
+
+    @property
+    def named(self) -> pl.DataFrame:
+        """The name of each card's cluster, in the cards' order: ``id``, ``cluster``, ``name``."""
+        names = self.names
+        rows = pl.DataFrame({"id": self.ids, "cluster": np.asarray(self.labels, dtype=np.int32)})
+        return rows.join(names, on="cluster", how="left", maintain_order="left")
+
+    def distinct_rows(self, shared: pl.DataFrame, *, limit: int, random_state: int = 0) -> Rows:
+        """Give the usable rows, of cards with one vector the first, drawn down to the limit.
+
+        `shared` is what :func:`cardlab.shared_vectors` says of the same cards.
+        """
+        ids = shared.select(pl.col("ids").list.slice(1).list.explode()).to_series()
+        kept = usable(self.x) & ~self.ids.is_in(ids.implode()).to_numpy()
+        if kept.sum() > limit:
+            kept &= np.random.default_rng(random_state).permutation(len(kept)) < limit
+        return np.flatnonzero(kept)
+
+
+def cluster_cards(
+    cards: Any,
+    *,
+    file: str | os.PathLike[str] | None = None,
+    model: Any = "lsa",
+    n_clusters: int | str = "auto",
+    max_cards: int = 50_000,
+    random_state: int = 0,
+) -> Clustering:
+    """Take or compute the vectors of a corpus, and cluster them.
+
+    Parameters
+    ----------
+    cards : frame
+        Lazy or not; ``embeddings`` are taken where they are usable.
+    file : path, optional
+        A file of vectors, as :func:`cardlab.vectors` takes it.
+    model : optional
+        What computes vectors where none are given, as :func:`cardlab.embed` takes it.
+    n_clusters : int or "auto"
+        The number of clusters; ``"auto"`` takes the one that is most sure, if any is.
+    max_cards : int
+        Of a larger corpus so many cards are drawn evenly where vectors must be computed.
+    random_state : int
+        Of all that is random.
+
+    Raises
+    ------
+    NoFigure
+        There are no usable vectors, and nothing to compute them from.
+    """
+    have = column_names(cards)
+    held: Any = to_lazy_polars(
+        lazy(cards).select([name for name in _WANTED if name in have]).to_native()
+    )
+    n_corpus = held.select(pl.len()).collect(engine="streaming").item()
+    if n_corpus <= max_cards:
+        held = held.collect(engine="streaming")
+    x, origin = None, ""
+    if file is not None or "embeddings" in have:
+        try:
+            x, origin = vectors(held, file=file), "given with the corpus"
+        except NoFigure as reason:
+            if not {"text", "tags"} & set(have):
+                raise
+            origin = f"; those of the corpus are of no use: {reason}".rstrip(".")
+    is_given = x is not None
+    if x is None:
+        held = _drawn(held, n_corpus, max_cards, random_state)
+        x = embed(held, model=model, random_state=random_state)
+        origin = f"computed here by {'LSA of texts and tags' if model == 'lsa' else model}{origin}"
+    ids = held.lazy().select("id").collect(engine="streaming")["id"]
+    curve = cluster_curve(x, random_state=random_state)
+    chosen = curve.filter("is_chosen")["n_clusters"].to_list()
+    k = int(n_clusters) if n_clusters != "auto" else chosen[0] if chosen else None
+    labels = summary = None
+    if k is not None:
+        labels = cluster(x, n_clusters=k, random_state=random_state)
+        marks = cluster_jaccard(x, labels=labels, random_state=random_state)
+        summary = cluster_summary(held, labels=labels, x=x, stability=marks)
+    return Clustering(held, n_corpus, ids, x, origin, file, is_given, curve, k, labels, summary)
+
+
+def _drawn(held: Any, n_corpus: int, max_cards: int, random_state: int) -> Any:
+    """Draw the same cards for the same random state, wherever they stand in the file."""
+    if n_corpus <= max_cards:
+        return held
+    key = pl.col("id").hash(seed=random_state)
+    last = held.select(key).collect(engine="streaming").to_series().sort()[max_cards - 1]
+    return held.filter(key <= last).collect(engine="streaming")
