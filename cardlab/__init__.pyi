@@ -29,11 +29,10 @@ from .comparison.changes import compare_ids as compare_ids
 from .comparison.compare import compare as compare
 from .comparison.compare import compare_values as compare_values
 from .coverage.coverage import card_coverage as card_coverage
-from .coverage.coverage import heading_meanings as heading_meanings
 from .coverage.coverage import section_coverage as section_coverage
 from .coverage.coverage import unmapped_headings as unmapped_headings
 from .coverage.gaps import documentation_gaps as documentation_gaps
-from .coverage.headings import coverage_sections as coverage_sections
+from .coverage.reading import read_sections as read_sections
 from .embeddings.cluster import cluster as cluster
 from .embeddings.cluster import cluster_curve as cluster_curve
 from .embeddings.cluster import cluster_jaccard as cluster_jaccard
@@ -100,7 +99,6 @@ from .text.lengths import length_histogram as length_histogram
 from .text.lengths import length_outliers as length_outliers
 from .text.lengths import length_relation as length_relation
 from .text.lengths import length_summary as length_summary
-from .text.lengths import text_problems as text_problems
 from .text.lengths import with_text_lengths as with_text_lengths
 from .text.passages import passages as passages
 from .text.sections import Section as Section

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from .schema import (
-    CardlabError,
-    SourceError,
-    collect,
-    count,
-    lazy,
-    printable,
-    require,
-    shorten,
-    to_lazy_polars,
-)
+from .schema import CardlabError, collect, lazy, require, to_lazy_polars, unreadable
 
 # ---- Texts as sets of word shingles, read batch by batch; of a text only numbers are kept.
 
@@ -28,7 +19,7 @@ SHINGLE = 3
 
 # scripts that set no blanks between words: each of their characters stands for a word
 _NO_BLANKS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-_WORD_shingles = rf"[{_NO_BLANKS}]|[[\p{{L}}\p{{M}}\p{{N}}_]--[{_NO_BLANKS}]]+"
+_WORD = rf"[{_NO_BLANKS}]|[[\p{{L}}\p{{M}}\p{{N}}_]--[{_NO_BLANKS}]]+"
 
 #: Cards of a batch: a few megabytes of text, however many cards there are.
 _BATCH = 1024
@@ -44,13 +35,11 @@ _SPREAD = (
 
 
 class Batch(NamedTuple):
-    """Some cards, and the shingles of those of their texts that no earlier batch had.
+    """Shingles of some texts that no earlier batch had.
 
-    `rows` has ``id`` and ``key`` of every card. `keys` are those of the new texts; `hashes` are
-    their shingles, one text after another and repeated as in the text, which end at `ends`.
+    `hashes` are those of one text after another, repeated as in the text; they end at `ends`.
     """
 
-    rows: pl.DataFrame
     keys: Any
     hashes: Any
     ends: Any
@@ -63,50 +52,36 @@ def text_key(column: str = "text") -> pl.Expr:
 
 
 def read_shingles(cards: pl.LazyFrame, *, only: Any = None) -> Iterator[Batch]:
-    """Read the texts that are not blank as shingles, a batch at a time.
-
-    Parameters
-    ----------
-    cards : pl.LazyFrame
-        With ``id`` and ``text``.
-    only : array of uint64, optional
-        Keys of the texts to read; all by default.
-    """
-    kept = cards.select("id", pl.col("text").cast(pl.String), text_key().alias("key"))
+    """Read each text that is not blank once, a batch at a time; `only` those with these keys."""
+    kept = cards.select(pl.col("text").cast(pl.String), text_key().alias("key"))
     wanted = pl.col("key").is_not_null()
     if only is not None:
         wanted &= pl.col("key").is_in(pl.Series(only, dtype=pl.UInt64).implode())
-    words = pl.col("text").str.extract_all(_WORD_shingles).list.eval(pl.element().hash(seed=0))
-    seen: set[int] = set()
-    for rows in stream(kept.filter(wanted)):
-        new = rows.select("key", "text").unique("key", keep="first", maintain_order=True)
-        new = new.filter([key not in seen for key in new["key"]])
-        seen.update(new["key"])
-        new = new.select("key", words.alias("words"))
-        n_words = new["words"].list.len().to_numpy().astype(np.int64)
+    words = pl.col("text").str.extract_all(_WORD).list.eval(pl.element().hash(seed=0))
+    for new in _new_texts(kept.filter(wanted)):
+        hashed = new.select("key", words.alias("words"))
+        n_words = hashed["words"].list.len().to_numpy().astype(np.int64)
         part = np.cumsum(n_words) // _WORDS_AT_ONCE
-        starts = np.flatnonzero(np.diff(part, prepend=-1)) if len(part) else np.zeros(1, int)
-        for begin, end in zip(starts, np.append(starts[1:], new.height), strict=True):
-            some = new[int(begin) : int(end)]
+        starts = np.flatnonzero(np.diff(part, prepend=-1))
+        for begin, end in zip(starts, np.append(starts[1:], new.height), strict=False):
+            some = hashed[int(begin) : int(end)]
             values = some["words"].explode(empty_as_null=False, keep_nulls=False).to_numpy()
-            hashes, ends = _shingles(values, n_words[begin:end])
-            cards_of = (
-                rows.select("id", "key") if begin == starts[0] else rows.select("id", "key").clear()
-            )
-            yield Batch(cards_of, some["key"].to_numpy(), hashes, ends)
+            yield Batch(some["key"].to_numpy(), *_shingles(values, n_words[begin:end]))
 
 
-def stream(query: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    """Run a query a batch of rows at a time."""
+def _new_texts(query: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """Run a query with ``key`` a batch of rows at a time; the first row of each key only."""
+    seen: set[int] = set()
     try:
         batches = query.collect_batches(chunk_size=_BATCH, engine="streaming")
         for batch in batches:  # a row group may come whole, however large
-            yield from batch.iter_slices(_BATCH)
+            for rows in batch.iter_slices(_BATCH):
+                new = rows.unique("key", keep="first", maintain_order=True)
+                new = new.filter([key not in seen for key in new["key"]])
+                seen.update(new["key"])
+                yield new
     except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, OSError) as error:
-        raise SourceError(
-            f"the texts could not be read to the end: {shorten(printable(str(error)), 300)}. "
-            "The file may be damaged or may have changed while it was read."
-        ) from error
+        raise unreadable(error) from error
 
 
 def _shingles(words: Any, n_words: Any) -> tuple[Any, Any]:
@@ -134,7 +109,7 @@ def spread(numbers: Any) -> Any:
 
 # ---- Names for families: the words of their examples.
 
-_WORD = r"\p{L}[\p{L}\p{M}\p{N}_-]+"
+_NAME_WORD = r"\p{L}[\p{L}\p{M}\p{N}_-]+"
 #: What no reader sees: addresses, comments, tags of HTML.
 _UNSEEN = r"(?is)<!--.*?-->|</?[a-z][^<>]*>|\bhttps?://\S*"
 _SHORTEST, _LONGEST = 3, 24
@@ -144,43 +119,20 @@ _WORDS = 4
 def names_of(cards: pl.LazyFrame, keys: Any) -> list[str | None]:
     """Name texts by their commonest words, those before others that few of the texts use.
 
-    Words are ranked by how often the text has them, times ``log((1 + n) / m)`` where m of the n
-    texts have the word, then by name; addresses and HTML tags are no
-    words.
-
-    Parameters
-    ----------
-    cards : pl.LazyFrame
-        With ``text``.
-    keys : array of uint64
-        Which texts.
-
-    Returns
-    -------
-    list of str or None
-        Up to four words in lower case each; None where a text has none of 3 to 24 letters.
+    Up to four words of 3 to 24 letters, ranked by how often the text has them, times
+    ``log((1 + n) / m)`` where m of the n texts have the word, then by name.
     """
     wanted = pl.Series("key", keys, dtype=pl.UInt64)
     rows = cards.select(text_key().alias("key"), pl.col("text").cast(pl.String))
-    rows = rows.filter(pl.col("key").is_in(wanted.implode()))
     plain = pl.col("text").str.replace_all(_UNSEEN, " ").str.to_lowercase()
-    words = plain.str.extract_all(_WORD)
-    length = pl.col("word").str.len_chars()
-    counted: list[pl.DataFrame] = []
-    seen: set[int] = set()
-    for batch in stream(rows):
-        new = batch.unique("key", keep="first").filter(~pl.col("key").is_in(list(seen)))
-        seen.update(new["key"])
-        counted.append(
-            new.select("key", words.alias("word"))
-            .explode("word", empty_as_null=False, keep_nulls=False)
-            .filter(length.is_between(_SHORTEST, _LONGEST))
-            .group_by("key", "word")
-            .len()
-        )
-    found = pl.concat(counted) if counted else pl.DataFrame(schema={"key": pl.UInt64})
-    if not found.height:
-        return [None] * wanted.len()
+    found = pl.concat(
+        new.select("key", plain.str.extract_all(_NAME_WORD).alias("word"))
+        .explode("word", empty_as_null=False, keep_nulls=False)
+        .filter(pl.col("word").str.len_chars().is_between(_SHORTEST, _LONGEST))
+        .group_by("key", "word")
+        .len()
+        for new in _new_texts(rows.filter(pl.col("key").is_in(wanted.implode())))
+    )
     rare = ((1 + wanted.len()) / pl.len().over("word")).log()
     ranked = (
         found.with_columns((pl.col("len") * rare).alias("weight"))
@@ -205,9 +157,17 @@ _SEED = 1
 
 def signatures(texts: Batch) -> Any:
     """Give the signature of each text, an array of `SIZE` numbers a row."""
-    from rensa import RMinHash
-
     starts = np.append(0, texts.ends).astype(np.uint64)
+    try:
+        from rensa import RMinHash
+    except ImportError:  # there is no wheel for each machine; numpy takes longer
+        signs = np.full((len(texts.keys), SIZE), np.iinfo(np.uint32).max, dtype=np.uint32)
+        worded = np.flatnonzero(np.diff(starts))
+        seeds = np.arange(1, SIZE + 1, dtype=np.uint64) * _SPREAD[0]
+        for number, seed in enumerate(seeds if len(worded) else ()):
+            mixed = spread(texts.hashes + seed) >> np.uint64(32)
+            signs[worded, number] = np.minimum.reduceat(mixed, starts[worded].astype(np.int64))
+        return signs
     matrix = RMinHash.digest_matrix_from_flat_token_hashes(texts.hashes, starts, SIZE, _SEED)
     return np.array(matrix.to_rows(), dtype=np.uint32).reshape(-1, SIZE)
 
@@ -267,55 +227,47 @@ def bucketed(signs: Any, rows: int) -> Buckets:
     return Buckets(order, first, bucket)
 
 
+@dataclass
 class Sets:
     """The distinct shingles of some texts, 32 bits each, to compare pairs by.
 
-    Of a text with more than `_KEPT` shingles only the smallest hashes are kept: those below the
-    largest of them are a random sample, in which any two texts can be compared.
+    Of a text with more than `_KEPT` shingles only the smallest hashes are kept (`cut`): those
+    below the largest of them are a random sample, in which any two texts can be compared.
     """
 
-    def __init__(self) -> None:
-        self._begin: dict[int, int] = {}
-        self._parts: list[Any] = []
-        self._size = 0
-        self._all: Any = None
-        self._ends: dict[int, int] = {}
-        self._cut: dict[int, bool] = {}
+    hashes: Any
+    begin: Any
+    end: Any
+    cut: Any
 
-    def add(self, texts: Batch, places: list[int]) -> None:
-        """Keep the shingles of texts, which are known by `places`, before any is compared."""
-        lengths = np.diff(texts.ends, prepend=0)
-        row = np.repeat(np.arange(len(lengths), dtype=np.uint64), lengths)
-        hashes = np.sort(row << np.uint64(32) | texts.hashes >> np.uint64(32))
-        hashes = hashes[np.append(True, hashes[1:] != hashes[:-1])[: len(hashes)]]
-        row = (hashes >> np.uint64(32)).astype(np.int64)
-        count = np.bincount(row, minlength=len(lengths))
-        rank = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-        self._parts.append((hashes & np.uint64(0xFFFFFFFF)).astype(np.uint32)[rank < _KEPT])
-        for place, n in zip(places, count.tolist(), strict=True):
-            self._begin[place] = self._size
-            self._size += min(n, _KEPT)
-            self._ends[place] = self._size
-            self._cut[place] = n > _KEPT
-
-    def of(self, place: int) -> Any:
-        """Give the hashes of one text, ascending."""
-        if self._all is None:
-            self._all = np.concatenate(self._parts)
-            self._parts = []
-        return self._all[self._begin[place] : self._ends[place]]
+    @classmethod
+    def read(cls, cards: pl.LazyFrame, key: Any, maybe: Any) -> Sets:
+        """Read the texts at the places `maybe` of `key` once more, and keep their shingles."""
+        n_kept, cut = np.zeros(len(key), dtype=np.int64), np.zeros(len(key), dtype=bool)
+        parts, order = [np.empty(0, dtype=np.uint32)], [np.empty(0, dtype=np.int64)]
+        place = dict(zip(key[maybe].tolist(), maybe.tolist(), strict=True))
+        for batch in read_shingles(cards, only=key[maybe]) if len(maybe) else ():
+            lengths = np.diff(batch.ends, prepend=0)
+            # the number of the text above the hash: one sort brings each text's in order
+            row = np.repeat(np.arange(len(lengths), dtype=np.uint64), lengths)
+            hashes = np.unique(row << np.uint64(32) | batch.hashes >> np.uint64(32))
+            row = (hashes >> np.uint64(32)).astype(np.int64)
+            count = np.bincount(row, minlength=len(lengths))
+            rank = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+            parts.append((hashes & np.uint64(0xFFFFFFFF)).astype(np.uint32)[rank < _KEPT])
+            order.append(np.array([place[text] for text in batch.keys.tolist()], dtype=np.int64))
+            n_kept[order[-1]], cut[order[-1]] = np.minimum(count, _KEPT), count > _KEPT
+        end, read = np.zeros(len(key), dtype=np.int64), np.concatenate(order)
+        end[read] = np.cumsum(n_kept[read])
+        return cls(np.concatenate(parts), end - n_kept, end, cut)
 
     def similarity(self, place: int, others: Any) -> Any:
         """Give the Jaccard similarity of one text to each of some others, 0-1."""
-        own = self.of(place)
-        found = np.empty(len(others))
-        for at, other in enumerate(others.tolist()):
-            found[at] = self._pair(own, self._cut[place], self.of(other), self._cut[other])
-        return found
+        return np.array([self._pair(place, other) for other in others.tolist()], dtype=float)
 
-    @staticmethod
-    def _pair(a: Any, a_cut: bool, b: Any, b_cut: bool) -> float:
-        tops = [side[-1] for side, cut in ((a, a_cut), (b, b_cut)) if cut]
+    def _pair(self, one: int, other: int) -> float:
+        a, b = (self.hashes[self.begin[at] : self.end[at]] for at in (one, other))
+        tops = [side[-1] for side, at in ((a, one), (b, other)) if self.cut[at]]
         if tops:
             a, b = (side[: np.searchsorted(side, min(tops), side="right")] for side in (a, b))
         both = len(np.intersect1d(a, b, assume_unique=True))
@@ -345,22 +297,33 @@ class Texts:
     example: list[int]
 
 
-def find_families(cards: pl.LazyFrame, *, threshold: float) -> Texts:
-    """Read the texts of cards with ``id`` and ``text``, and put them into families."""
-    texts, signs = _read(cards)
-    if not len(texts.key):
+def find_families(cards: pl.LazyFrame, known: pl.DataFrame, threshold: float) -> Texts:
+    """Put the texts of cards into families; `known` has ``id`` and the ``key`` of its text."""
+    batches = [(batch.keys, signatures(batch)) for batch in read_shingles(cards)]
+    keys = [np.empty(0, dtype=np.uint64), *(keys for keys, _ in batches)]
+    key = np.concatenate(keys)
+    counted = known.group_by("key").agg(pl.len().cast(pl.Int64), pl.col("id").min())
+    found = pl.DataFrame({"key": key}).join(counted, on="key", how="left", maintain_order="left")
+    texts = Texts(
+        key=key,
+        copies=found["len"].to_numpy(),
+        first_id=found["id"].cast(pl.String),
+        family=np.full(len(key), -1, dtype=np.int64),
+        like=np.ones(len(key)),
+        example=[],
+    )
+    if not len(key):
         return texts
+    signs = np.concatenate([signed for _, signed in batches])
     # a text without words is like no other
     worded = np.flatnonzero((signs != np.iinfo(np.uint32).max).any(axis=1))
-    degree = np.zeros(len(texts.key), dtype=np.int64)
+    degree = np.zeros(len(key), dtype=np.int64)
     buckets = bucketed(signs[worded], rows_per_band(threshold))
     degree[worded] = buckets.degree()
-    sets = _sets(cards, texts.key, np.flatnonzero(degree))
-    rank = pl.DataFrame(
-        {"copies": texts.copies, "degree": degree, "id": texts.first_id, "key": texts.key}
-    ).select(
+    sets = Sets.read(cards, key, np.flatnonzero(degree))
+    rank = found.with_columns(pl.Series("degree", degree), texts.first_id.alias("id")).select(
         pl.arg_sort_by(
-            "copies", "degree", "id", "key", descending=[True, True, False, False], nulls_last=True
+            "len", "degree", "id", "key", descending=[True, True, False, False], nulls_last=True
         )
     )
     _grow(
@@ -371,41 +334,6 @@ def find_families(cards: pl.LazyFrame, *, threshold: float) -> Texts:
     )
     _number(texts)
     return texts
-
-
-def _read(cards: pl.LazyFrame) -> tuple[Texts, Any]:
-    """Read all texts once: those that differ, with their signatures."""
-    keys, signs, rows = [], [], []
-    for batch in read_shingles(cards):
-        keys.append(batch.keys)
-        signs.append(signatures(batch))
-        rows.append(batch.rows)
-    key = np.concatenate(keys) if keys else np.empty(0, dtype=np.uint64)
-    signed = np.concatenate(signs) if signs else np.empty((0, SIZE), dtype=np.uint32)
-    found = pl.DataFrame({"key": pl.Series(key, dtype=pl.UInt64)})
-    if rows:
-        known = pl.concat(rows).group_by("key").agg(pl.len().alias("copies"), pl.col("id").min())
-        found = found.join(known, on="key", how="left", maintain_order="left")
-    else:
-        found = found.with_columns(copies=pl.lit(0), id=pl.lit(None, dtype=pl.String))
-    return Texts(
-        key=key,
-        copies=found["copies"].cast(pl.Int64).to_numpy(),
-        first_id=found["id"].cast(pl.String),
-        family=np.full(len(key), -1, dtype=np.int64),
-        like=np.ones(len(key)),
-        example=[],
-    ), signed
-
-
-def _sets(cards: pl.LazyFrame, key: Any, maybe: Any) -> Sets:
-    """Read the texts that share a bucket with another once more, and keep their shingles."""
-    sets = Sets()
-    if len(maybe):
-        place = dict(zip(key[maybe].tolist(), maybe.tolist(), strict=True))
-        for batch in read_shingles(cards, only=key[maybe]):
-            sets.add(batch, [place[text] for text in batch.keys.tolist()])
-    return sets
 
 
 @dataclass
@@ -474,8 +402,6 @@ def _number(texts: Texts) -> None:
 
 
 # ---- ``template_families`` and ``with_families``.
-
-__all__ = ["SHINGLE", "template_families", "with_families"]
 
 _SCHEMA = {
     "family": pl.Int64, "name": pl.String, "kind": pl.String, "n_cards": pl.Int64,
@@ -546,12 +472,11 @@ def template_families(cards: Any, *, threshold: float = 0.9) -> pl.DataFrame:
     Of the texts only a hash of 64 bits tells exact copies: of two million different ones, two
     have the same with a chance of one in ten million.
     """
-    texts = _find(cards, threshold)
+    texts, frame, keys = _find(cards, threshold)
     if not texts.example:
         return pl.DataFrame(schema=_SCHEMA)
-    frame = _lazy_texts(cards)
     names = names_of(frame, texts.key[texts.example])
-    n_total, n_read = count(frame), int(texts.copies.sum())
+    n_total = keys.len()
     copies = pl.col("copies")
     rows = (
         pl.DataFrame({"family": texts.family, "copies": texts.copies, "like": texts.like})
@@ -573,7 +498,7 @@ def template_families(cards: Any, *, threshold: float = 0.9) -> pl.DataFrame:
         (pl.col("n_cards") - pl.col("n_texts")).alias("n_exact"),
         texts.first_id.gather(texts.example).alias("example_id"),
         pl.lit(n_total).alias("n_total"),
-        pl.lit(n_total - n_read).alias("n_blank"),
+        pl.lit(keys.null_count()).alias("n_blank"),
     ).select(pl.col(name).cast(dtype) for name, dtype in _SCHEMA.items())
 
 
@@ -604,7 +529,7 @@ def with_families(cards: Any, *, threshold: float = 0.9) -> Any:
     The texts are read at once, also those of a lazy frame: no card's family is known before all
     are. A lazy frame reads them once more where ``family`` is asked for.
     """
-    texts = _find(cards, threshold)
+    texts = _find(cards, threshold)[0]
     order = np.argsort(texts.key)
     keys, family = texts.key[order], texts.family[order]
 
@@ -622,21 +547,26 @@ def with_families(cards: Any, *, threshold: float = 0.9) -> Any:
     return frame.with_columns(number.alias("family"))
 
 
-def _lazy_texts(cards: Any) -> pl.LazyFrame:
-    """Give ids and texts lazily; an engine other than polars hands them over."""
-    if isinstance(cards, (pl.DataFrame, pl.LazyFrame)):
-        return cards.lazy().select("id", "text")
-    return collect(lazy(cards).select("id", "text")).lazy()
+#: The families of the last corpus, by the hashes of its ids and texts: who asks for a table and
+#: for a column has them found once.
+_found: dict[tuple[bytes, float], Texts] = {}
 
 
-def _find(cards: Any, threshold: float) -> Texts:
+def _find(cards: Any, threshold: float) -> tuple[Texts, pl.LazyFrame, pl.Series]:
+    """Give the families, the frame of ids and texts, and the key of each card's text."""
     number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
     if not number or not 0.5 <= threshold <= 1:
         raise CardlabError(f"threshold must be at least 0.5 and at most 1, not {threshold!r}.")
     require(cards, "id", "text")
-    return find_families(_lazy_texts(cards), threshold=float(threshold))
-
-
-# ---- Families of cards that share a text, to the letter or nearly.
-
-__all__ = ["SHINGLE", "template_families", "with_families"]
+    if isinstance(cards, (pl.DataFrame, pl.LazyFrame)):
+        frame = cards.lazy().select("id", "text")
+    else:  # another engine hands them over
+        frame = collect(lazy(cards).select("id", "text")).lazy()
+    known = collect(frame.select("id", text_key().alias("key")))
+    rows = known.hash_rows(seed=0).to_numpy().tobytes()
+    corpus = blake2b(rows, digest_size=16).digest(), float(threshold)
+    if corpus not in _found:
+        texts = find_families(frame, known, float(threshold))
+        _found.clear()
+        _found[corpus] = texts
+    return _found[corpus], frame, known["key"]

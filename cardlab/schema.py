@@ -168,9 +168,13 @@ def is_series(value: Any) -> bool:
     return True
 
 
+class Read:
+    """What was read of cards already, and is taken in place of them by what knows it."""
+
+
 def as_frame(cards: Any) -> Any:
-    """Give a frame as it is, and scan any other source of cards."""
-    if cards is None or is_frame(cards):
+    """Give a frame, or what was read, as it is, and scan any other source of cards."""
+    if cards is None or isinstance(cards, Read) or is_frame(cards):
         return unindexed(cards)
     return import_module("cardlab.cards").scan_cards(cards)
 

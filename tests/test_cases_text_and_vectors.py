@@ -18,6 +18,7 @@ import vl_convert
 import cardlab as cl
 from cardlab import notebook as nb
 from cardlab.tags.kinds import known_tags
+from cardlab.text.lengths import text_problems
 
 WIDE = "|a" * 40_000 + "|\n" + "|-" * 40_000 + "|\n" + "|b\n" * 12
 
@@ -40,12 +41,12 @@ def test_S01_a_table_of_very_many_columns_is_read_in_no_time_and_listed():
     assert (lengths["n_tables"], lengths["n_links"], lengths["n_sections"]) == (1, 1, 2)
     assert covered["state"].to_list() == ["filled"]
     assert words == [["# A", "## License\n\nMIT"], ["# B"]]
-    listed = cl.text_problems(cards)
+    listed = text_problems(cards)
     assert listed.columns == cl.problems(cards).columns
     assert listed.rows() == [
         ("o/wide", "text", "too_large", "a table of 40,000 columns, of which 128 were read")
     ]
-    assert cl.text_problems(cards.lazy()).equals(listed)
+    assert text_problems(cards.lazy()).equals(listed)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -64,16 +65,16 @@ def test_S01_tables_of_every_kind_stay_tables(end, head, rule):
     text = end.join(["Before", "", head, rule, "|b", "", "# After [x](y)"])
     row = cl.with_text_lengths(pl.DataFrame({"id": ["a"], "text": [text]})).row(0, named=True)
     assert (row["n_tables"], row["n_links"], row["n_sections"]) == (1, 1, 1)
-    assert cl.text_problems(pl.DataFrame({"id": ["a"], "text": [text]})).height == 1
+    assert text_problems(pl.DataFrame({"id": ["a"], "text": [text]})).height == 1
     assert [part.title for part in cl.sections(text)] == ["", "After x"]
 
 
 def test_S01_what_is_no_table_or_small_is_left_alone(data):
     several = "|a" * 300 + "|\n" + "|-" * 299 + "|\n|b|\n"  # the rule does not fit its head
-    assert cl.text_problems(pl.DataFrame({"id": ["a"], "text": [several]})).is_empty()
+    assert text_problems(pl.DataFrame({"id": ["a"], "text": [several]})).is_empty()
     assert "|a|a" in cl.plain_text(several)
     for name in ("model_cards.seed.parquet", "hub_2022_cards.librarian.parquet"):
-        assert cl.text_problems(cl.scan_cards(data / name)).is_empty()
+        assert text_problems(cl.scan_cards(data / name)).is_empty()
 
 
 def test_S01_long_cards_and_lines_of_addresses():
@@ -81,12 +82,12 @@ def test_S01_long_cards_and_lines_of_addresses():
     text = f"{mails}\n\nhttp://a.b/{')' * 50_000}\n"
     cards = pl.DataFrame({"id": ["a"], "text": [text]})
     assert cl.with_text_lengths(cards)["n_links"].to_list() == [101]
-    assert cl.text_problems(cards)["detail"].to_list() == [
+    assert text_problems(cards)["detail"].to_list() == [
         "a line of more than 100 signs @, of which so many were read"
     ]
     long = "# A\n\n" + "word " * 400_000 + "\n\n# B\n\nend\n"
     cards = pl.DataFrame({"id": ["a"], "text": [long]})
-    assert cl.text_problems(cards)["detail"].str.contains("2,000,000 were taken apart").all()
+    assert text_problems(cards)["detail"].str.contains("2,000,000 were taken apart").all()
     assert cl.with_text_lengths(cards)["n_words"][0] == len(long.split())
 
 

@@ -11,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab.coverage import census
-from cardlab.coverage.headings import STANDARDS
+from cardlab import families
+from cardlab.coverage import headings, reading
+from cardlab.coverage.headings import coverage_sections, definitions
 from cardlab.schema import CardlabError, MissingColumn, NoFigure
+from cardlab.text import markdown
 
+STANDARDS = list(definitions()["standards"])
 COUNTS = ["n_filled", "n_placeholder", "n_boilerplate", "n_empty", "n_absent"]
 
 
@@ -264,7 +267,7 @@ def test_copies_count_once():
 
 def test_several_standards_in_one_reading(real_cards):
     real_cards = real_cards.head(120)
-    found = cl.section_coverage(real_cards, standard=list(STANDARDS), families="text")
+    found = cl.section_coverage(real_cards, standard=STANDARDS, families="text")
     assert found["standard"].unique(maintain_order=True).to_list() == list(STANDARDS)
     for standard in STANDARDS:
         rows = found.filter(pl.col("standard") == standard).drop("standard")
@@ -293,7 +296,7 @@ def test_per_card_agrees_with_counts(real_cards):
     for standard in ("huggingface", "eu_gpai"):
         each = cl.card_coverage(real_cards, standard=standard)
         counts = cl.section_coverage(real_cards, standard=standard)
-        names = cl.coverage_sections(standard)["section"].to_list()
+        names = coverage_sections(standard)["section"].to_list()
         assert counts["section"].to_list() == names
         assert each.height == real_cards.height * len(names)
         assert (counts.select(COUNTS).sum_horizontal() == real_cards.height).all()
@@ -313,7 +316,7 @@ def test_same_on_any_batch_size_and_frame(real_cards, monkeypatch):
     real_cards = real_cards.head(200)
     whole = cl.section_coverage(real_cards, by="pipeline_tag")
     gaps = cl.documentation_gaps(real_cards)
-    monkeypatch.setattr(census, "BATCH", 37)
+    monkeypatch.setattr(reading, "BATCH", 37)
     assert cl.section_coverage(real_cards.lazy(), by="pipeline_tag").equals(whole)
     assert cl.documentation_gaps(real_cards.to_arrow()).equals(gaps)
 
@@ -352,7 +355,7 @@ def test_weights():
     assert found["n_missing"].item() == 6 and found["missing_share"].item() == 1
     heavy = cl.documentation_gaps(cards, standard="liang2024", weights={"Citation": 6})
     assert heavy["missing_share"].item() == pytest.approx(0.5)
-    only = dict.fromkeys(cl.coverage_sections("liang2024")["section"], 0) | {"Citation": 1}
+    only = dict.fromkeys(coverage_sections("liang2024")["section"], 0) | {"Citation": 1}
     assert not cl.documentation_gaps(cards, standard="liang2024", weights=only).height
     with pytest.raises(CardlabError, match="all are 0"):
         cl.documentation_gaps(cards, standard="liang2024", weights=dict.fromkeys(only, 0))
@@ -459,3 +462,82 @@ def test_plot(real_cards):
         cl.plot_coverage(coverage.clear())
     with pytest.raises(CardlabError, match="section_coverage"):
         cl.plot_coverage(coverage.drop("n_empty"))
+
+
+def test_a_corpus_read_once_gives_what_its_cards_give(real_cards):
+    cards = cl.with_families(real_cards.head(150))
+    read = cl.read_sections(cards.lazy())
+    assert repr(read).startswith("<sections of ")
+    lengths = cl.with_text_lengths(cards)
+    assert read.cards.equals(lengths.select(read.cards.columns))
+    assert not {"text", "metadata", "embeddings"} & set(read.cards.columns)
+    several = {"standard": STANDARDS, "by": "pipeline_tag", "families": "family", "min_shared": 3}
+    assert cl.section_coverage(read, **several).equals(cl.section_coverage(cards, **several))
+    assert cl.card_coverage(read, min_shared=3).equals(cl.card_coverage(cards, min_shared=3))
+    assert cl.documentation_gaps(read).equals(cl.documentation_gaps(cards))
+    assert cl.unmapped_headings(read).equals(cl.unmapped_headings(cards))
+    narrow = cl.read_sections(cards, keep=["author"], lengths=False)
+    assert narrow.cards.columns == ["id", "author"]
+    with pytest.raises(MissingColumn, match="family"):
+        cl.section_coverage(narrow, families="family")
+    with pytest.raises(CardlabError, match="must be a frame"):
+        cl.tag_counts(read)
+
+
+def test_yaml_left_in_a_text_is_in_its_lengths_and_in_no_section():
+    cards = frame("---\ntitle: a\n---\n\n# b\n", "<h1>a</h1>\n\nText.", None)
+    read = cl.read_sections(cards)
+    assert read.cards.equals(cl.with_text_lengths(cards).drop("text"))
+    assert read.cards["n_sections"].to_list() == [2, 1, None]
+    assert cl.sections(cards["text"][0])[0].title == "b"
+
+
+def test_a_notebook_parses_and_shingles_each_text_once(real_cards, monkeypatch):
+    cards = real_cards.head(60).unique("text", maintain_order=True)
+    parsed, shingled = [], []
+    render = markdown._renderer
+    monkeypatch.setattr(
+        markdown, "_renderer", lambda links: lambda text: parsed.append(text) or render(links)(text)
+    )
+    monkeypatch.setattr(
+        families,
+        "signatures",
+        lambda batch, real=families.signatures: shingled.extend(batch.keys) or real(batch),
+    )
+    table = cl.template_families(cards)
+    cards = cl.with_families(cards)
+    read = cl.read_sections(cards)
+    cl.length_summary(read.cards, measure="n_links")
+    cl.section_coverage(read, standard=STANDARDS, families="family")
+    cl.section_coverage(read, by="pipeline_tag")
+    cl.card_coverage(read)
+    cl.documentation_gaps(read, standard="liang2024")
+    cl.unmapped_headings(read)
+    assert table.width
+    assert len(parsed) == cards["text"].count()
+    assert (
+        len(shingled) == len(set(shingled)) == cards["text"].filter(cards["text"] != "").n_unique()
+    )
+
+
+def test_a_fifth_standard_takes_one_table_of_the_data_file(monkeypatch):
+    fifth = {
+        "name": "A house rule",
+        "source": "https://example.org",
+        "sections": [
+            {"name": "Licence", "concepts": ["license"], "asks": "Under which licence?"},
+            {"name": "Who", "concepts": ["developers", "contact"], "asks": "Whom to ask?"},
+        ],
+    }
+    table = {**definitions(), "standards": {**definitions()["standards"], "house": fifth}}
+    monkeypatch.setattr(headings, "definitions", lambda: table)
+    cards = frame("# a\n\n## Contact\n\nada@example.org\n", license=[["mit"]])
+    found = cl.section_coverage(cards, standard="house")
+    assert found["section"].to_list() == ["Licence", "Who"]
+    assert found["n_filled"].to_list() == [0, 1]
+    assert found["n_in_metadata"].to_list() == [1, 0]
+    assert cl.documentation_gaps(cards, standard="house", metadata=False)["missing"][
+        0
+    ].to_list() == ["Licence"]
+    headings.sections_of.cache_clear()
+    headings.fields_of.cache_clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import polars as pl
 import pytest
 from conftest import real_file
@@ -9,9 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab.coverage.blocks import judge
-from cardlab.coverage.headings import STANDARDS, asked_for, definitions, fold, meaning, phrase
+from cardlab.coverage.bodies import judge
+from cardlab.coverage.coverage import heading_meanings
+from cardlab.coverage.headings import (
+    Standard,
+    asked_for,
+    coverage_sections,
+    definitions,
+    fold,
+    meaning,
+    phrase,
+)
 
+STANDARDS = list(definitions()["standards"])
 CONCEPTS = definitions()["concepts"]
 KINDS = ("whole", "anywhere", "weak", "otherwise", "first", "under")
 LANGUAGES = {"en", "zh", "fr", "de", "es", "pt", "ru", "ja", "ko"}
@@ -19,7 +31,7 @@ LANGUAGES = {"en", "zh", "fr", "de", "es", "pt", "ru", "ja", "ko"}
 
 def sections_of(heading: str, standard: str = "huggingface") -> list[str]:
     cards = pl.DataFrame({"id": ["a/b"], "text": [f"# b\n\n## {heading}\n\nText.\n"]})
-    rows = cl.heading_meanings(cards, standard=standard).filter(pl.col("heading") != "b")
+    rows = heading_meanings(cards, standard=standard).filter(pl.col("heading") != "b")
     return rows["sections"].explode().to_list()
 
 
@@ -88,13 +100,13 @@ def test_languages(section, words):
 
 def test_every_standard_is_readable():
     for standard in STANDARDS:
-        rows = cl.coverage_sections(standard)
+        rows = coverage_sections(standard)
         assert rows["section"].n_unique() == rows.height
         assert (rows["weight"] == 1).all()
         assert rows["asks"].str.len_chars().min() > 3
         assert set(rows["concepts"].explode()) <= set(CONCEPTS)
         assert (rows["concepts"].list.len() > 0).all()
-    assert set(definitions()["standards"]) == set(STANDARDS)
+    assert set(definitions()["standards"]) == set(get_args(Standard))
     text = str(definitions()["standards"]["eu_gpai"]).lower()
     assert "coverage" in text and "complian" not in text
 
@@ -193,7 +205,7 @@ def test_reasons():
 def test_headings_of_popular_cards():
     """At least 95 % of the verified cards' headings map, or are listed with a reason."""
     cards = cl.read_cards(real_file("cards/popular-2025"))
-    rows = cl.heading_meanings(cards)
+    rows = heading_meanings(cards)
     known = rows.filter((pl.col("sections").list.len() > 0) | pl.col("reason").is_not_null())
     assert rows["n_headings"].sum() > 380
     assert known["n_headings"].sum() / rows["n_headings"].sum() >= 0.95
@@ -204,7 +216,7 @@ def test_headings_of_popular_cards():
 def test_headings_of_all_cards():
     """Most headings of cards that nobody chose are understood too, in no more than four places."""
     cards = cl.read_cards(real_file("sampled_cards_2024.seed.parquet"))
-    rows = cl.heading_meanings(cards)
+    rows = heading_meanings(cards)
     known = rows.filter((pl.col("sections").list.len() > 0) | pl.col("reason").is_not_null())
     assert known["n_headings"].sum() / rows["n_headings"].sum() >= 0.95
     assert (rows["concepts"].list.len() <= 4).mean() > 0.99

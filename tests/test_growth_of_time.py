@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import cardlab as cl
+from cardlab.text.lengths import text_problems
 
 Shape = Callable[[int], str]
 
@@ -146,7 +147,7 @@ def of_markdown(text: str) -> None:
     cl.with_text_lengths(cards)
     cl.with_sections(cards)
     cl.section_coverage(cards)
-    cl.text_problems(cards)
+    text_problems(cards)
     cl.search(cards, "model of a card")
 
 

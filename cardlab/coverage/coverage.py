@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
 
-from ..schema import STRINGS, CardlabError, NoFigure, at_least, count, one_of, printable, require
+from ..schema import STRINGS, CardlabError, NoFigure, at_least
 from ..shares.counting import check_by, wilson
 from ..shares.frames import first_of_families
-from .blocks import STATES, blocks
-from .census import KEPT, MIN_SHARED, Census, batches, stated_by, states_of, take_census
-from .headings import MAX_CHARS, STANDARDS, find_standard, fold
+from .bodies import STATES
+from .headings import MAX_CHARS, Standard, check_standard, fold, sections_of
+from .reading import MIN_SHARED, Sections, as_sections, stated_by, states_of
 
 _COUNTS = tuple(f"n_{state}" for state in reversed(STATES))
 _FAMILIES = ("n_filled_families", "n_families", "family_share")
@@ -21,7 +21,7 @@ _FAMILIES = ("n_filled_families", "n_families", "family_share")
 def section_coverage(
     cards: Any,
     *,
-    standard: str | list[str] | tuple[str, ...] = "huggingface",
+    standard: Standard | Sequence[Standard] = "huggingface",
     by: str | None = None,
     families: str | None = None,
     min_shared: int = MIN_SHARED,
@@ -30,15 +30,15 @@ def section_coverage(
 
     Parameters
     ----------
-    cards : frame
-        With ``id`` and ``text``; for what the front matter states also ``metadata``, ``license``,
+    cards : frame or Sections
+        What :func:`read_sections` gives, or cards with ``id`` and ``text``; for what the front
+        matter states also ``metadata``, ``license``,
         ``languages``, ``base_model``, ``datasets``, ``library_name``, ``pipeline_tag``, as far as
         they are there.
     standard : str, list or tuple of str
         ``"huggingface"`` (the Hub's model card template), ``"mitchell2019"``, ``"liang2024"`` or
         ``"eu_gpai"`` (the topics of the EU's Model Documentation Form); of several, all are
-        counted in one reading. What headings answer a section is in :func:`coverage_sections` and
-        ``cardlab/data/sections.toml``.
+        counted. What headings answer a section is in ``cardlab/data/sections.toml``.
     by : str, optional
         A column to group by. With a list column a card is in each of its groups; without a value
         it is in the group null.
@@ -91,51 +91,37 @@ def section_coverage(
     someone``) count as headings. Of a text that many cards share, the card it was first written for
     is not told from the others. The sources of the standards are in the data file.
     """
-    asked = _asked(standard)
+    several = isinstance(standard, (list, tuple))
+    asked: list[Any] = list(standard) if several else [standard]
+    for key in asked:
+        check_standard(key)
+    if not asked or len(set(asked)) < len(asked):
+        raise CardlabError(
+            f"standard must name at least one standard, and none twice, not {standard!r}."
+        )
     at_least(min_shared, 2, name="min_shared")
     check_by(by, ("standard", "section", *_COUNTS, "n_cards", "filled_share", *_FAMILIES))
     keep = {name for name in (by, families) if name is not None and name != "text"}
-    census = take_census(cards, keep=tuple(sorted(keep)), min_shared=min_shared)
-    groups = _groups(census, by, families)
+    read = as_sections(cards, sorted(keep))
+    groups = _groups(read, by, families)
     tables = []
     for key in asked:
-        table = _count(census, groups, key, by)
-        if families is None:
-            table = table.drop(_FAMILIES)
-        tables.append(
-            table
-            if isinstance(standard, str)
-            else table.insert_column(0, _named(key, table.height))
-        )
+        table = _complete(_count(read, groups, key, min_shared), groups, key, by)
+        named = [pl.lit(key).alias("standard")] if several else []
+        left_out = () if families is not None else _FAMILIES
+        tables.append(table.select(*named, pl.exclude(left_out)))
     return pl.concat(tables)
 
 
-def _asked(standard: str | list[str] | tuple[str, ...]) -> list[str]:
-    """Give the standards that are asked for, each known and only once."""
-    asked = list(standard) if isinstance(standard, (list, tuple)) else [standard]
-    for key in asked:
-        one_of(key, STANDARDS, name="standard")
-    if not asked or len(set(asked)) < len(asked):
-        raise CardlabError(
-            f"standard must name at least one standard, and none twice, not {standard!r}. "
-            f"Allowed: {', '.join(STANDARDS)}."
-        )
-    return asked
-
-
-def _named(standard: str, n: int) -> pl.Series:
-    return pl.Series("standard", [standard] * n, dtype=pl.String)
-
-
-def _count(census: Census, groups: pl.DataFrame, standard: str, by: str | None) -> pl.DataFrame:
+def _count(read: Sections, groups: pl.DataFrame, standard: str, min_shared: int) -> pl.DataFrame:
     """Count the states of one standard's sections, by group."""
-    states = states_of(census, standard).select("card", "section", "state", "evidence")
-    stated = stated_by(census, standard).with_columns(pl.lit(True).alias("stated"))
+    states = states_of(read, standard, min_shared).select("card", "section", "state", "evidence")
+    stated = stated_by(read, standard).with_columns(pl.lit(True).alias("stated"))
     both = states.join(stated, on=["card", "section"], how="full", coalesce=True).with_columns(
         pl.col("state").fill_null(0), pl.col("stated").fill_null(False)
     )
     filled = pl.col("state") == len(STATES) - 1
-    found = (
+    return (
         both.join(groups, on="card")
         .group_by("group", "section")
         .agg(
@@ -150,20 +136,19 @@ def _count(census: Census, groups: pl.DataFrame, standard: str, by: str | None) 
             (pl.col("stands") & filled).sum().cast(pl.Int64).alias("n_filled_families"),
         )
     )
-    return _complete(found, groups, standard, by)
 
 
-def _groups(census: Census, by: str | None, families: str | None) -> pl.DataFrame:
+def _groups(read: Sections, by: str | None, families: str | None) -> pl.DataFrame:
     """Give ``card, group, stands``: one group without `by`, each of a list's items else.
 
     ``stands`` marks the cards that are the first of their family.
     """
     stands = pl.lit(True)
     if families is not None:
-        family = census.cards["whole" if families == "text" else KEPT + families]
-        stands = pl.lit(pl.Series(first_of_families(family, census.cards["id"])))
-    group = pl.lit("all") if by is None else pl.col(KEPT + by)
-    own = census.cards.select("card", group.alias("group"), stands.alias("stands"))
+        family = read.places["whole"] if families == "text" else read.column(families)
+        stands = pl.lit(pl.Series(first_of_families(family, read.places["id"])))
+    group = pl.lit("all") if by is None else pl.lit(read.column(by))
+    own = read.places.select("card", group.alias("group"), stands.alias("stands"))
     if isinstance(own.schema["group"], pl.List):
         items = pl.col("group").list.drop_nulls().list.unique()
         own = own.with_columns(items).explode("group", empty_as_null=True, keep_nulls=True)
@@ -174,7 +159,7 @@ def _complete(
     found: pl.DataFrame, groups: pl.DataFrame, standard: str, by: str | None
 ) -> pl.DataFrame:
     """Give each group a row for each section, with what is absent and the shares."""
-    sections = [item.name for item in find_standard(standard).sections]
+    sections = [item.name for item in sections_of(standard)]
     sizes = groups.group_by("group").agg(
         pl.len().cast(pl.Int64).alias("n_cards"),
         pl.col("stands").sum().cast(pl.Int64).alias("n_families"),
@@ -209,7 +194,7 @@ def _complete(
 
 
 def card_coverage(
-    cards: Any, *, standard: str = "huggingface", min_shared: int = MIN_SHARED
+    cards: Any, *, standard: Standard = "huggingface", min_shared: int = MIN_SHARED
 ) -> pl.DataFrame:
     """Give the state of each section of a standard, card by card.
 
@@ -240,16 +225,16 @@ def card_coverage(
     A row for each card:
     ``card_coverage(cards).pivot("section", index="id", values="state")``, where ids are unique.
     """
-    one_of(standard, STANDARDS, name="standard")
+    check_standard(standard)
     at_least(min_shared, 2, name="min_shared")
-    census = take_census(cards, min_shared=min_shared, headings=True)
-    names = [item.name for item in find_standard(standard).sections]
+    read = as_sections(cards)
+    names = [item.name for item in sections_of(standard)]
     own = pl.DataFrame({"section": names}).with_row_index("order")
-    stated = stated_by(census, standard).with_columns(pl.lit(True).alias("in_metadata"))
+    stated = stated_by(read, standard).with_columns(pl.lit(True).alias("in_metadata"))
     state = pl.col("state").fill_null(0)
     return (
-        census.cards.join(own, how="cross")
-        .join(states_of(census, standard), on=["card", "section"], how="left")
+        read.places.join(own, how="cross")
+        .join(states_of(read, standard, min_shared), on=["card", "section"], how="left")
         .join(stated, on=["card", "section"], how="left")
         .sort("card", "order")
         .select(
@@ -257,7 +242,9 @@ def card_coverage(
             "section",
             state.replace_strict(range(len(STATES)), STATES, return_dtype=pl.String),
             pl.col("n_words").fill_null(0),
-            "heading",
+            pl.col("title")
+            .map_batches(read.titles.gather, return_dtype=pl.String)
+            .alias("heading"),
             "evidence",
             pl.col("in_metadata").fill_null(False),
         )
@@ -271,28 +258,81 @@ ASKED_ELSEWHERE = "this standard has no section for it"
 
 
 def heading_meanings(
-    cards: Any, *, standard: str = "huggingface", top: int | None = None
+    cards: Any, *, standard: Standard = "huggingface", top: int | None = None
 ) -> pl.DataFrame:
-    """List the headings of the cards, and which section of a standard each answers.
+    """List the headings of the cards, and which sections of a standard each answers.
+
+    As :func:`unmapped_headings`, with ``concepts`` and ``sections`` (lists of str, of the
+    standard); ``reason`` is null where it answers any.
+    """
+    check_standard(standard)
+    if top is not None:
+        at_least(top, 1, name="top")
+    read = as_sections(cards)
+    spelling = read.titles.str.slice(0, MAX_CHARS)
+    folded = pl.Series("folded", map(fold, spelling), dtype=pl.String)
+    titles = pl.DataFrame([spelling, folded]).with_row_index("title")
+    found = (
+        read.texts.filter("is_heading")
+        .select("card", "meaning", "title")
+        .join(titles, on="title")
+        .join(read.places.select("card", pl.col("id").cast(pl.String)), on="card")
+    )
+    if not found.height:
+        raise NoFigure(f"none of the {read.cards.height:,} cards has a heading.")
+    key = ["folded", "meaning"]
+    best = (
+        found.group_by(*key, "heading")
+        .len()
+        .sort("len", "heading", descending=[True, False])
+        .unique(key, keep="first", maintain_order=True)
+    )
+    rows = found.group_by(key).agg(
+        pl.col("card").n_unique().cast(pl.Int64).alias("n_cards"),
+        pl.len().cast(pl.Int64).alias("n_headings"),
+        pl.col("id").min().alias("example_id"),
+    )
+    answers = [(item.name, set(item.concepts)) for item in sections_of(standard)]
+    sections = [
+        [name for name, asked in answers if not asked.isdisjoint(concepts)]
+        for concepts in read.meanings["concepts"].to_list()
+    ]
+    elsewhere = pl.when(pl.col("concepts").list.len() > 0).then(pl.lit(ASKED_ELSEWHERE))
+    reason = pl.when(pl.col("sections").list.len() == 0).then(pl.coalesce("reason", elsewhere))
+    told = read.meanings.with_columns(pl.Series("sections", sections, dtype=STRINGS))
+    ranked = (
+        rows.join(best, on=key)
+        .join(told.with_columns(reason.alias("reason")), on="meaning")
+        .sort(
+            -pl.col("n_cards"),
+            "heading",
+            pl.col("concepts").list.join("\0"),
+            pl.col("reason").fill_null(""),
+            "meaning",
+        )
+        .select("heading", "n_cards", "n_headings", "concepts", "sections", "reason", "example_id")
+    )
+    return ranked if top is None else ranked.head(top)
+
+
+def unmapped_headings(
+    cards: Any, *, standard: Standard = "huggingface", top: int | None = None
+) -> pl.DataFrame:
+    """List the headings that answer no section of a standard, with the reason where it is known.
 
     Parameters
     ----------
-    cards : frame
-        With ``id`` and ``text``.
-    standard : str
-        As in :func:`section_coverage`.
-    top : int, optional
-        Only the headings on most cards; all by default.
+    cards, standard, top
+        As in :func:`section_coverage`; `top` only the headings on most cards, all by default.
 
     Returns
     -------
     pl.DataFrame
         ``heading`` (its most frequent spelling, without control characters, cut at 200
         characters), ``n_cards`` (cards that have it with this meaning), ``n_headings`` (how often
-        it stands there), ``concepts`` (list of str), ``sections`` (list of str, of the standard),
-        ``reason`` (why it answers none; null where it does, or where nothing is known of it),
-        ``example_id``. One heading can have several rows, since it can mean what the section does
-        that it stands in. Most cards first, then by heading and meaning.
+        it stands there), ``reason`` (null: nothing is known of it), ``example_id``. One heading
+        can have several rows, since it can mean what the section does that it stands in. Most
+        cards first. No rows where every heading answers a section.
 
     Raises
     ------
@@ -303,83 +343,8 @@ def heading_meanings(
     NoFigure
         No card has a heading.
     """
-    one_of(standard, STANDARDS, name="standard")
-    if top is not None:
-        at_least(top, 1, name="top")
-    require(cards, "id", "text")
-    n_cards: Counter[_Key] = Counter()
-    n_headings: Counter[_Key] = Counter()
-    spellings: dict[_Key, Counter[str]] = {}
-    examples: dict[_Key, str] = {}
-    for batch in batches(cards, ("id", "text")):
-        for name, text in zip(
-            batch["id"].cast(pl.String), batch["text"].cast(pl.String), strict=True
-        ):
-            if text is None:
-                continue
-            seen = set()
-            for block in blocks(name, text):
-                if not block.is_heading:
-                    continue
-                title = printable(block.heading[:MAX_CHARS])
-                key = (fold(title), block.concepts, block.reason)
-                n_headings[key] += 1
-                spellings.setdefault(key, Counter())[title] += 1
-                seen.add(key)
-            for key in seen:
-                n_cards[key] += 1
-                if name is not None:
-                    examples[key] = min(name, examples.get(key, name))
-    if not n_cards:
-        raise NoFigure(f"none of the {count(cards):,} cards has a heading.")
-    answers = [(item.name, frozenset(item.concepts)) for item in find_standard(standard).sections]
-    rows = []
-    for key, number in n_cards.items():
-        concepts = frozenset(key[1])
-        sections = [name for name, asked in answers if not asked.isdisjoint(concepts)]
-        best = min(spellings[key].items(), key=lambda item: (-item[1], item[0]))[0]
-        reason = None if sections else key[2] or (ASKED_ELSEWHERE if concepts else None)
-        row = (best, number, n_headings[key], list(key[1]), sections, reason, examples.get(key))
-        rows.append(row)
-    rows.sort(key=lambda row: (-row[1], row[0], row[3], row[5] or ""))
-    return pl.DataFrame(rows[:top], schema=_LAYOUT, orient="row")
-
-
-def unmapped_headings(
-    cards: Any, *, standard: str = "huggingface", top: int | None = None
-) -> pl.DataFrame:
-    """List the headings that answer no section of a standard, with the reason where it is known.
-
-    Parameters
-    ----------
-    cards, standard, top
-        As in :func:`heading_meanings`.
-
-    Returns
-    -------
-    pl.DataFrame
-        ``heading``, ``n_cards``, ``n_headings``, ``reason`` (null: nothing is known of it),
-        ``example_id``; most cards first. No rows where every heading answers a section.
-
-    Raises
-    ------
-    MissingColumn, CardlabError, NoFigure
-        As in :func:`heading_meanings`.
-    """
     if top is not None:
         at_least(top, 1, name="top")
     found = heading_meanings(cards, standard=standard).filter(pl.col("sections").list.len() == 0)
     kept = found.select("heading", "n_cards", "n_headings", "reason", "example_id")
     return kept if top is None else kept.head(top)
-
-
-_Key = tuple[str, tuple[str, ...], str | None]
-_LAYOUT: dict[str, Any] = {
-    "heading": pl.String,
-    "n_cards": pl.Int64,
-    "n_headings": pl.Int64,
-    "concepts": STRINGS,
-    "sections": STRINGS,
-    "reason": pl.String,
-    "example_id": pl.String,
-}

@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 
 from ..overview.time import judge
-from ..schema import STRINGS, CardlabError, at_least, column_names, one_of
-from .blocks import FILLED
-from .census import KEPT, MIN_SHARED, Census, stated_by, states_of, take_census
-from .headings import STANDARDS, weights_of
+from ..schema import STRINGS, CardlabError, at_least, column_names
+from .bodies import FILLED
+from .headings import Standard, check_standard, weights_of
+from .reading import MIN_SHARED, Sections, as_sections, stated_by, states_of
 
 _SECONDS_A_DAY = 86_400
 
@@ -19,7 +19,7 @@ _SECONDS_A_DAY = 86_400
 def documentation_gaps(
     cards: Any,
     *,
-    standard: str = "huggingface",
+    standard: Standard = "huggingface",
     top: int | None = 100,
     rank_by: str | None = None,
     weights: Mapping[str, float] | None = None,
@@ -40,7 +40,7 @@ def documentation_gaps(
         By default downloads; where no card has any, age; where there is none either, ``"gaps"``
         alone. What was taken is in ``ranked_by``.
     weights : mapping of str to number, optional
-        Weights of sections in place of those of :func:`coverage_sections` (1 each); 0 leaves a
+        Weights of sections in place of its own (1 each); 0 leaves a
         section out.
     metadata : bool
         Whether a section that the front matter states is no gap.
@@ -70,37 +70,39 @@ def documentation_gaps(
     .list.join("; ")).write_csv("gaps.csv")``. The Hub gives every model older than
     2 March 2022 that very date, so these are all of one age.
     """
-    one_of(standard, STANDARDS, name="standard")
+    check_standard(standard)
     at_least(min_shared, 2, name="min_shared")
     if top is not None:
         at_least(top, 1, name="top")
     table = weights_of(standard, weights)
-    have = column_names(cards)
+    have = column_names(cards.cards if isinstance(cards, Sections) else cards)
     column = "created_at" if rank_by == "age" else rank_by
     wanted = [column] if column else [name for name in ("downloads", "created_at") if name in have]
-    keep = [*wanted, *(["downloads"] if "downloads" in have else [])]
-    census = take_census(cards, keep=tuple(dict.fromkeys(keep)), min_shared=min_shared)
-    value, ranked_by = _values(census.cards, rank_by)
-    done = _done(census, standard, metadata=metadata)
-    ranked = _rank(census.cards.with_columns(value.alias("value")), done, table, top)
-    return _describe(ranked, census, done, table, standard).with_columns(
-        pl.lit(ranked_by).alias("ranked_by")
-    )
-
-
-def _values(cards: pl.DataFrame, rank_by: str | None) -> tuple[pl.Series, str]:
-    """Give each card's weight in the ranking, null where unknown, and what it is."""
+    read = as_sections(cards, dict.fromkeys([*wanted, *({"downloads"} & {*have})]))
     if rank_by is None:
-        known = [
-            name
-            for name, column in (("downloads", "downloads"), ("age", "created_at"))
-            if KEPT + column in cards.columns and cards[KEPT + column].count()
-        ]
-        if not known:
-            return pl.Series([1.0] * cards.height, dtype=pl.Float64), "gaps"
-        rank_by = known[0]
+        known = [name for name in wanted if read.column(name).count()]
+        rank_by = {"created_at": "age"}.get(known[0], known[0]) if known else "gaps"
+    no_downloads = pl.Series([None], dtype=pl.Int64).new_from_index(0, read.places.height)
+    own = read.places.with_columns(
+        _values(read, rank_by).alias("value"),
+        (read.column("downloads") if "downloads" in have else no_downloads).alias("downloads"),
+    )
+    states = states_of(read, standard, min_shared)
+    done = states.filter(pl.col("state") == FILLED).select("card", "section")
+    if metadata:
+        # in an order, as sums of weights are rounded as they come
+        done = pl.concat([done, stated_by(read, standard)]).unique().sort("card", "section")
+    ranked = _rank(own, done, table, top)
+    begun = states.select("card", "section", pl.lit(True).alias("begun"))
+    return _describe(ranked, begun, done, table).with_columns(pl.lit(rank_by).alias("ranked_by"))
+
+
+def _values(read: Sections, rank_by: str) -> pl.Expr:
+    """Give each card's weight in the ranking, null where unknown."""
+    if rank_by == "gaps" and rank_by not in read.cards.columns:
+        return pl.lit(1.0)
     if rank_by == "age":
-        made = cards[KEPT + "created_at"]
+        made = read.column("created_at")
         if made.dtype == pl.String:
             made = made.str.to_datetime(time_zone="UTC", strict=False)
         if not made.dtype.is_temporal():
@@ -108,28 +110,17 @@ def _values(cards: pl.DataFrame, rank_by: str | None) -> tuple[pl.Series, str]:
                 f"column 'created_at' is {made.dtype}: rank_by='age' needs dates. "
                 "cardlab.scan_cards(source) reads them as such."
             )
-        date = pl.col("made")
-        days = (date.max() - date).dt.total_seconds().cast(pl.Float64) / _SECONDS_A_DAY
-        possible = judge(made).possible.alias("made").to_frame()
-        return possible.select(days.alias("days")).to_series(), "age"
-    value = cards[KEPT + rank_by]
+        possible: Any = judge(made).possible
+        days = (possible.max() - possible).dt.total_seconds().cast(pl.Float64)
+        return pl.lit(days / _SECONDS_A_DAY)
+    value = read.column(rank_by)
     if not value.dtype.is_numeric():
         raise CardlabError(
             f"rank_by must name a number; column {rank_by!r} holds {value.dtype}. Use 'downloads', "
             "'age', or a numeric column."
         )
     number = value.cast(pl.Float64)
-    return number.set((~number.is_finite()).fill_null(False), None), rank_by
-
-
-def _done(census: Census, standard: str, *, metadata: bool) -> pl.DataFrame:
-    """Give ``card, section`` of what needs no mending."""
-    states = states_of(census, standard)
-    filled = states.filter(pl.col("state") == FILLED).select("card", "section")
-    if not metadata:
-        return filled
-    # in an order, as sums of weights are rounded as they come
-    return pl.concat([filled, stated_by(census, standard)]).unique().sort("card", "section")
+    return pl.lit(number.set((~number.is_finite()).fill_null(False), None))
 
 
 def _rank(
@@ -161,15 +152,10 @@ def _rank(
 
 
 def _describe(
-    ranked: pl.DataFrame,
-    census: Census,
-    done: pl.DataFrame,
-    table: pl.DataFrame,
-    standard: str,
+    ranked: pl.DataFrame, begun: pl.DataFrame, done: pl.DataFrame, table: pl.DataFrame
 ) -> pl.DataFrame:
     """Name what each card lacks, and what of it is begun."""
     asked = table.filter(pl.col("weight") > 0).with_row_index("order").select("section", "order")
-    begun = states_of(census, standard).select("card", "section", pl.lit(True).alias("begun"))
     lacks = (
         ranked.select("card")
         .join(asked, how="cross")
@@ -182,17 +168,12 @@ def _describe(
             pl.col("section").filter(pl.col("begun").fill_null(False)).alias("unfinished"),
         )
     )
-    downloads = (
-        pl.col(KEPT + "downloads")
-        if KEPT + "downloads" in ranked.columns
-        else pl.lit(None, pl.Int64)
-    )
     return (
         ranked.join(lacks, on="card", how="left")
         .sort("rank")
         .select(
             "id",
-            downloads.alias("downloads"),
+            "downloads",
             pl.col("missing", "unfinished").cast(STRINGS),
             "n_missing",
             "missing_share",

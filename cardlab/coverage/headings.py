@@ -8,7 +8,7 @@ import tomllib
 import unicodedata
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
@@ -16,8 +16,8 @@ from ..schema import STRINGS, CardlabError, one_of
 
 # ---- What each standard asks for, and what answers it: ``data/sections.toml``, read and checked.
 
-#: Standards that a card's sections can be held against.
-STANDARDS = ("huggingface", "mitchell2019", "liang2024", "eu_gpai")
+#: The keys of the data file's standards, for editors; what is allowed stands there.
+Standard = Literal["huggingface", "mitchell2019", "liang2024", "eu_gpai"]
 
 
 class Item(NamedTuple):
@@ -29,49 +29,38 @@ class Item(NamedTuple):
     weight: float
 
 
-class Standard(NamedTuple):
-    """A standard: its name, where it is written, and its sections in its own order."""
-
-    name: str
-    source: str
-    sections: tuple[Item, ...]
-
-
 @functools.cache
 def definitions() -> dict[str, Any]:
     """Read the data file."""
     return tomllib.loads(files("cardlab").joinpath("data/sections.toml").read_text("utf-8"))
 
 
-@functools.cache
-def find_standard(standard: str) -> Standard:
-    """Give a standard by its key.
+def check_standard(standard: str) -> None:
+    """Raise a CardlabError unless the data file has this standard."""
+    one_of(standard, definitions()["standards"], name="standard")
 
-    Raises
-    ------
-    CardlabError
-        There is no such standard.
-    """
-    one_of(standard, STANDARDS, name="standard")
-    found = definitions()["standards"][standard]
-    items = tuple(
+
+@functools.cache
+def sections_of(standard: str) -> tuple[Item, ...]:
+    """Give the sections of a standard, in its own order."""
+    check_standard(standard)
+    return tuple(
         Item(item["name"], tuple(item["concepts"]), item["asks"], float(item.get("weight", 1)))
-        for item in found["sections"]
+        for item in definitions()["standards"][standard]["sections"]
     )
-    return Standard(found["name"], found["source"], items)
 
 
 @functools.cache
 def fields_of(standard: str) -> dict[str, tuple[str, ...]]:
     """Give the sections that each field of the front matter answers."""
-    items = find_standard(standard).sections
+    items = sections_of(standard)
     return {
         field: tuple(item.name for item in items if set(item.concepts) & set(concepts))
         for field, concepts in definitions()["metadata"].items()
     }
 
 
-def coverage_sections(standard: str = "huggingface") -> pl.DataFrame:
+def coverage_sections(standard: Standard = "huggingface") -> pl.DataFrame:
     """List the sections of a standard and what is taken to answer each.
 
     Parameters
@@ -97,7 +86,7 @@ def coverage_sections(standard: str = "huggingface") -> pl.DataFrame:
     -----
     All of it, with the headings in nine languages, is in ``cardlab/data/sections.toml``.
     """
-    items = find_standard(standard).sections
+    items = sections_of(standard)
     fields = fields_of(standard)
     return pl.DataFrame(
         {
@@ -121,7 +110,7 @@ def weights_of(standard: str, weights: Mapping[str, float] | None) -> pl.DataFra
     CardlabError
         A name is no section of the standard, a weight is no number of at least 0, or all are 0.
     """
-    own = {item.name: item.weight for item in find_standard(standard).sections}
+    own = {item.name: item.weight for item in sections_of(standard)}
     for name, weight in (weights or {}).items():
         one_of(name, own, name="weights: a section")
         good = isinstance(weight, (int, float)) and not isinstance(weight, bool)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,8 +23,8 @@ from ..schema import (
     to_lazy_polars,
 )
 from .columns import with_batches
+from .markdown import countable, to_html
 from .passages import TOKEN_ESTIMATE
-from .sections import bounded
 
 #: What :func:`with_text_lengths` counts, with its meaning for captions.
 MEASURES = {
@@ -46,6 +45,8 @@ MEASURES = {
 _WORD = "[^\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
 _LINE_BREAK = "\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]"
 
+_OPEN_END = f"(?:{_LINE_BREAK})\\z"
+
 # Patterns over the HTML that the Markdown parser gives. What a card shows as text or code is
 # escaped there, so a `<` is always a tag: of Markdown's own making or the author's
 _COMMENT = r"<!--(?s:.*?)(?:-->|\z)"
@@ -56,11 +57,7 @@ _PARTS = {
     "n_links": r"(?i)<a\s[^>]*href",
     "n_images": r"(?i)<img[\s/>]",
 }
-
-# Where an address may end, and the lines that may hold addresses of e-mail
-_MAX_MARKS, _MAX_SIGNS = 200, 100
-_MARKS = re.compile(rf"[).,:;?!*_~'\"]{{{_MAX_MARKS + 1},}}")
-_SIGNS = re.compile(rf"(?<![^\r\n])((?:[^@\r\n]*+@){{{_MAX_SIGNS}}})([^\r\n]*@[^\r\n]*)")
+_HTML = "__cardlab_html"
 
 
 def with_text_lengths(cards: Any, *, measures: Iterable[str] | None = None) -> Any:
@@ -107,28 +104,35 @@ def with_text_lengths(cards: Any, *, measures: Iterable[str] | None = None) -> A
     if asked is None:
         asked = [name for name in MEASURES if name != "n_metadata_chars" or "metadata" in have]
     frame = cards if isinstance(cards, (pl.DataFrame, pl.LazyFrame)) else to_lazy_polars(cards)
+    if not _PARTS.keys().isdisjoint(asked):
+
+        def parsed(texts: pl.Series) -> pl.Series:
+            return html_column(None if t is None else to_html(t, links=True) for t in texts)
+
+        html = pl.col("text").map_batches(parsed, return_dtype=pl.String, is_elementwise=True)
+        frame = frame.with_columns(html.alias(_HTML))
+    frame = frame.with_columns(counted(asked)).drop(_HTML, strict=False)
+    return frame.select(*[name for name in have if name not in asked], *asked)
+
+
+def html_column(html: Iterable[str | None]) -> pl.Series:
+    """Give the HTML of cards, without comments, as the column that :func:`counted` reads."""
+    return pl.Series(_HTML, list(html), dtype=pl.String).str.replace_all(_COMMENT, "")
+
+
+def counted(measures: Iterable[str]) -> list[pl.Expr]:
+    """Give the expressions of some of :data:`MEASURES`."""
     text = pl.col("text")
-    ends_open = (text.str.len_bytes() > 0) & ~text.str.contains(f"(?:{_LINE_BREAK})\\z")
+    open_end = (text.str.len_bytes() > 0) & ~text.str.contains(_OPEN_END)
     counts = {
         "n_chars": text.str.len_chars(),
         "n_words": text.str.count_matches(_WORD),
-        "n_lines": text.str.count_matches(_LINE_BREAK) + ends_open,
+        "n_lines": text.str.count_matches(_LINE_BREAK) + open_end,
         "n_tokens": text.str.count_matches(TOKEN_ESTIMATE),
         "n_metadata_chars": pl.col("metadata").str.len_chars(),
+        **{name: pl.col(_HTML).str.count_matches(pattern) for name, pattern in _PARTS.items()},
     }
-    parts = [name for name in asked if name in _PARTS]
-    helper = "__html"
-    html = text.map_batches(_to_html, return_dtype=pl.String, is_elementwise=True).alias(helper)
-    frame = frame.with_columns(
-        *(counts[name].cast(pl.Int64).alias(name) for name in asked if name in counts),
-        *([html] if parts else []),
-    )
-    if parts:
-        frame = frame.with_columns(
-            pl.col(helper).str.count_matches(_PARTS[name]).cast(pl.Int64).alias(name)
-            for name in parts
-        ).drop(helper)
-    return frame.select(*[name for name in have if name not in asked], *asked)
+    return [counts[name].cast(pl.Int64).alias(name) for name in measures]
 
 
 def needs_of(measures: list[str]) -> list[str]:
@@ -154,38 +158,6 @@ def measured(cards: Any, measure: str, columns: list[str]) -> pl.LazyFrame:
             f"Lengths: {', '.join(MEASURES)}."
         )
     return frame.select(*columns, pl.col(measure).alias("value"))
-
-
-def _to_html(texts: pl.Series) -> pl.Series:
-    """Render Markdown to HTML with the author's own HTML left in, comments left out."""
-    import comrak
-
-    extensions = comrak.ExtensionOptions()
-    extensions.table = True
-    extensions.autolink = True
-    rendering = comrak.RenderOptions()
-    rendering.unsafe_ = True  # only counted here, never shown
-    html = [
-        None
-        if text is None
-        else comrak.render_markdown(countable(text)[0], extensions, render_options=rendering)
-        for text in texts
-    ]
-    return pl.Series(html, dtype=pl.String).str.replace_all(_COMMENT, "")
-
-
-def countable(markdown: str) -> tuple[str, list[str]]:
-    """Cut what the parser would take a time for that grows with the square of the card.
-
-    Beside what :func:`cardlab.text.sections.bounded` does: the marks that end an address are
-    shortened, which changes no count, and of a line's addresses of e-mail the first are looked at.
-    """
-    markdown, cut = bounded(markdown)
-    markdown = _MARKS.sub(lambda run: run[0][:_MAX_MARKS], markdown)
-    if markdown.count("@") > _MAX_SIGNS:
-        markdown, n = _SIGNS.subn(lambda line: line[1] + line[2].replace("@", " "), markdown)
-        cut = [*cut, *[f"a line of more than {_MAX_SIGNS} signs @, of which so many were read"] * n]
-    return markdown, cut
 
 
 def text_problems(cards: Any, *, jobs: int | None = None) -> pl.DataFrame:

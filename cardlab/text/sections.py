@@ -1,8 +1,8 @@
 """The headings of a card and the source beneath them, as CommonMark reads it.
 
-The parser is comrak. In one pass over a card it gives HTML in which what the author wrote as text
-or code is escaped, so that a ``<`` is nearly always a tag, and in which each Markdown heading
-bears the lines it came from. Headings written in HTML bear none: they get a mark before parsing,
+In one pass over a card the parser gives HTML in which what the author wrote as text or code is
+escaped, so that a ``<`` is nearly always a tag, and in which each Markdown heading bears the lines
+it came from. Headings written in HTML bear none: they get a mark before parsing,
 and where the mark comes out inside a tag there is a heading, and not code or a comment.
 
 Everything here is done on UTF-8 bytes: one emoji would make a Python string four times as large,
@@ -14,18 +14,14 @@ from __future__ import annotations
 import html as entities
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
-from functools import cache, lru_cache
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
-#: What the parser gets of a card: so many characters, so many columns of a table, and of one that
-#: has more cells than these as many as four for each of its characters.
-MAX_CHARS = 2_000_000
-MAX_COLUMNS = 128
-FEW_CELLS = 2_000
+from .markdown import to_html
 
 
 class Section(NamedTuple):
@@ -49,26 +45,29 @@ class Section(NamedTuple):
 class Outline(NamedTuple):
     """A parsed card, as UTF-8.
 
-    Attributes
-    ----------
-    source : bytes
-        The card, without YAML that was left at its top.
-    levels, titles : list of int, list of str
-        Of each heading.
-    pieces : list of bytes
-        The HTML before the first heading and after each of them, without code blocks and tables.
-    lines : list of (bytes, bytes)
-        First and last line of each heading, from 1; none where `spans` are known already.
-    spans : list of (int, int)
-        Where each heading begins and ends in the source.
+    `source` is the card without YAML that was left at its top, `pieces` the HTML before the first
+    heading and after each of them, without code blocks and tables. Of each heading there is its
+    level, its title and its span: where it begins and ends in the source. `html` is all of it.
     """
 
     source: bytes
     levels: list[int]
     titles: list[str]
     pieces: list[bytes]
-    lines: list[tuple[bytes, bytes]]
     spans: list[tuple[int, int]]
+    html: bytes
+
+    def sections(self) -> list[Section]:
+        """Give what :func:`sections` gives."""
+        source = self.source
+        ends = [start for start, _ in self.spans] + [len(source)]
+        intro = source[: ends[0]]
+        found = [] if _SAYS_NOTHING(intro) else [Section(0, "", intro.decode())]
+        heads = zip(self.levels, self.titles, self.spans, ends[1:], strict=True)
+        return found + [
+            Section(level, title, source[start:end].decode())
+            for level, title, (_, start), end in heads
+        ]
 
 
 def sections(markdown: str) -> list[Section]:
@@ -89,37 +88,34 @@ def sections(markdown: str) -> list[Section]:
         blanks and opening tags), ``title`` (plain text, may be empty), ``body`` (Markdown
         source). YAML that was left at the top between ``---`` lines is in no section.
     """
-    source, levels, titles, _, lines, spans = outline(markdown)
-    if lines:
-        spans = _spans(source, lines)
-    ends = [start for start, _ in spans] + [len(source)]
-    intro = source[: ends[0]]
-    found = [] if _SAYS_NOTHING(intro) else [Section(0, "", intro.decode())]
-    return found + [
-        Section(level, title, source[start:end].decode())
-        for level, title, (_, start), end in zip(levels, titles, spans, ends[1:], strict=True)
-    ]
+    return outline(markdown).sections()
 
 
 @lru_cache(maxsize=1)  # whoever asks for the text and the sections of a card parses it once
-def outline(markdown: str) -> Outline:
-    """Parse a card."""
+def outline(markdown: str, *, links: bool = False) -> Outline:
+    """Parse a card; with `links`, so that all its parts can be counted in the HTML."""
     # half a surrogate pair, which a string in Python may hold and a file may not, becomes "?"
     source = markdown.encode("utf-8", "replace")
     front = _FRONT(source) if b"---" in source[:80] else None
     if front:
         source = source[front.end() :]
+        markdown = source.decode()
     if _HTML_HEADING.search(source):
-        return _with_html_headings(source)
-    html = _prose(to_html(markdown if not front else source.decode()), source)
+        return _with_html_headings(source, links)
+    html = to_html(markdown, links=links).encode()
+    prose = _prose(html, source)
     # per heading: level, first and last line, title, and the HTML up to the next
-    parts = _HEADING.split(html) if b"<h" in html else [html]
+    parts = _HEADING.split(prose) if b"<h" in prose else [prose]
+    starts = line_starts(source) if len(parts) > 1 else []
+    spans = [
+        (starts[int(first) - 1], starts[min(int(last), len(starts) - 1)])
+        for first, last in zip(parts[2::5], parts[3::5], strict=True)
+    ]
     levels, titles = [int(x) for x in parts[1::5]], [plain_title(x) for x in parts[4::5]]
-    lines = list(zip(parts[2::5], parts[3::5], strict=True))
-    return Outline(source, levels, titles, parts[::5], lines, [])
+    return Outline(source, levels, titles, parts[::5], spans, html)
 
 
-def _with_html_headings(source: bytes) -> Outline:
+def _with_html_headings(source: bytes, links: bool) -> Outline:
     """Parse a card in which there may be headings in HTML."""
     nonce = b"cardlab-h"
     while nonce in source:  # nothing in the card may pass for a mark
@@ -130,12 +126,12 @@ def _with_html_headings(source: bytes) -> Outline:
         places.append(match.start())
         return b"%b %b%d" % (match[0], nonce, len(places) - 1)
 
-    marked = _HTML_HEADING.sub(mark, source)
-    html = _prose(to_html(marked.decode()), source)
+    whole = to_html(_HTML_HEADING.sub(mark, source).decode(), links=links).encode()
+    html = _prose(whole, source)
     marks = re.compile(b" %b[0-9]+" % nonce)
     closers = [match.end() for match in _CLOSING.finditer(source)]
     lines = line_starts(source)
-    found = Outline(source, [], [], [], [], [])
+    found = Outline(source, [], [], [], [], marks.sub(b"", whole))
     done = html_done = 0
     for match in re.compile(_ANY_HEADING.replace(b"MARK", nonce)).finditer(html):
         if match[2]:
@@ -170,81 +166,6 @@ def plain_title(html: bytes) -> str:
     if ":" in title:
         title = _SHORTCODE.sub(" ", title)
     return " ".join(title.split())
-
-
-def to_html(markdown: str) -> bytes:
-    """Render CommonMark with GitHub's tables, each block with its place in the source."""
-    markdown = bounded(markdown)[0]
-    try:
-        html = _renderer()(markdown)
-    except UnicodeEncodeError:
-        html = _renderer()(markdown.encode("utf-8", "replace").decode())
-    return html.encode()
-
-
-def bounded(markdown: str) -> tuple[str, list[str]]:
-    """Cut what the parser would take more time for than the length of a card accounts for.
-
-    It fills each row of a table up to the width of the first, so that a few kilobytes can make
-    millions of cells, and before each cell it counts those before it. No real card comes near
-    what it gets to see: a card takes 5 seconds at worst.
-
-    Returns
-    -------
-    markdown : str
-        As long in lines as what came in.
-    cut : list of str
-        What was cut, in words; empty for nearly every card.
-    """
-    parts: list[str] = []
-    cut: list[str] = []
-    done = at = 0
-    if len(markdown) > MAX_CHARS:
-        cut.append(f"{len(markdown):,} characters, of which {MAX_CHARS:,} were taken apart")
-        markdown = markdown[:MAX_CHARS]
-    while maybe := _NEXT_CELL(markdown, at):
-        start = max(markdown.rfind(sign, at, maybe.start()) for sign in "\r\n") + 1
-        row = _DELIMITER_ROW.match(markdown, max(start, at))
-        if not row:
-            at = maybe.end()
-            continue
-        after = _TABLE_ENDS(markdown, row.end())
-        at = end = after.start() if after else len(markdown)
-        start -= 2 if markdown[max(start - 2, 0) : start] == "\r\n" else 1
-        start = max(markdown.rfind(sign, done, max(start, done)) for sign in "\r\n") + 1
-        start = max(start, done)
-        n_rows = len(_LINE_END.findall(markdown, row.start(), end)) + 2
-        room = max(1, min(MAX_COLUMNS, max(FEW_CELLS, 4 * (end - start)) // n_rows))
-        widest = max(found[0].count("|") for found in _DELIMITER_ROW.finditer(markdown, start, end))
-        if widest > room:
-            parts += [markdown[done:start], _narrowed(markdown[start:end], room, cut)]
-            done = end
-    return ("".join(parts) + markdown[done:] if parts else markdown), cut
-
-
-def _narrowed(block: str, room: int, cut: list[str]) -> str:
-    """Cut the first two rows of each table in a block to `room` cells."""
-    lines = _LINE_END.split(block)
-    for at in range(2, len(lines), 2):  # every other one is what ends a line
-        if _DELIMITER_ROW.fullmatch(lines[at]):
-            first, second = (_pipes(line) for line in (lines[at - 2], lines[at]))
-            if len(second) == len(first) > room + 1:
-                lines[at - 2] = lines[at - 2][: first[room] + 1]
-                lines[at] = lines[at][: second[room] + 1]
-                cut.append(f"a table of {len(first) - 1:,} columns, of which {room:,} were read")
-    return "".join(lines)
-
-
-def _pipes(row: str) -> list[int]:
-    """Give where the cells of a row begin and end: at its signs, and where none stands first."""
-    marks = _CONTAINER.match(row)
-    start = marks.end() if marks else 0
-    found = [at.start() for at in _PIPE.finditer(row, start)]
-    if not row.startswith("|", start):
-        found.insert(0, start - 1)
-    if found[-1] < len(row.rstrip()) - 1:
-        found.append(len(row))
-    return found
 
 
 def _prose(html: bytes, source: bytes) -> bytes:
@@ -287,32 +208,12 @@ def _without_blocks(html: bytes) -> bytes:
     return b"\n".join(parts)
 
 
-@cache
-def _renderer() -> Callable[[str], str]:
-    import comrak
-
-    extensions = comrak.ExtensionOptions()
-    extensions.table = True
-    rendering = comrak.RenderOptions()
-    rendering.unsafe_ = True  # only read here, never shown
-    rendering.sourcepos = True
-    render = comrak.render_markdown
-    return lambda markdown: render(markdown, extensions, render_options=rendering)
-
-
 def line_starts(source: bytes) -> list[int]:
     """Give where each line begins, and the end of the text; lines end as in CommonMark."""
     if b"\r" in source:
         return [0, *(match.end() for match in _LINE_BREAK.finditer(source)), len(source)]
     ends = np.flatnonzero(np.frombuffer(source, np.uint8) == ord("\n")) + 1
     return [0, *ends.tolist(), len(source)]
-
-
-def _spans(source: bytes, lines: list[tuple[bytes, bytes]]) -> list[tuple[int, int]]:
-    """Give where the lines of each heading begin and end."""
-    starts = line_starts(source)
-    last = len(starts) - 1
-    return [(starts[int(a) - 1], starts[min(int(b), last)]) for a, b in lines]
 
 
 def _end_of_html_heading(source: bytes, start: int, limit: int, closers: list[int]) -> int:
@@ -334,16 +235,6 @@ def _end_of_title(html: bytes, start: int) -> tuple[int, int]:
     end = line if line >= 0 else limit
     return end, end
 
-
-# A row that divides the head of a table from its body, within quotes and items of lists
-_DELIMITER_ROW = re.compile(
-    r"(?<![^\r\n])[ \t>]*+\|?+(?:[ \t]*+:?+-++:?+[ \t]*+\|)++[ \t:-]*+(?![^\r\n])"
-)
-_NEXT_CELL = re.compile(r"-:?[ \t]*+\|").search
-_TABLE_ENDS = re.compile(r"(?:\r\n|\n|\r)(?:[ \t>]*+(?![^\r\n])| {0,3}#{1,6}[ \t])").search
-_LINE_END = re.compile(r"(\r\n|\n|\r)")
-_CONTAINER = re.compile(r"(?:[ \t>]|[-+*][ \t]|[0-9]{1,9}[.)][ \t])*+")
-_PIPE = re.compile(r"(?<!\\)\|")
 
 # Each pattern ends in time linear in the text: it either stops at the next "<", or takes all that
 # is left where what it looks for never comes
