@@ -27,7 +27,6 @@ READ = {
     "license_counts": "license",
     "class_counts": "license",
     "language_counts": "languages",
-    "license_problems": "license",
     "language_problems": "languages",
     "license_conflicts": "id tags license base_model metadata",
     "crosstab": "license pipeline_tag",
@@ -56,6 +55,7 @@ def _halves(cards: Any) -> Any:
 MADE_UP: dict[str, Callable[[Any], Any]] = {
     "with_licenses": lambda c: _held(cl.with_licenses(c), "license_spdx", "license_class"),
     "with_languages": lambda c: _held(cl.with_languages(c), "language_codes"),
+    "class_counts": lambda c: cl.license_counts(c, classes=True),
     "crosstab": lambda c: cl.crosstab(
         cl.with_licenses(c), rows="pipeline_tag", columns="license_class"
     ),
@@ -83,7 +83,7 @@ def load(path: str, options: Options, *, kind: str) -> tuple[str, Any]:
 
 
 def analyse(data: tuple[str, Any], *, analysis: str) -> Any:
-    return MADE_UP.get(analysis, getattr(cl, analysis))(data[1])
+    return (MADE_UP.get(analysis) or getattr(cl, analysis))(data[1])
 
 
 def judge(run: Run) -> Figures:

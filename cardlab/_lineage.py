@@ -4,41 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
 
 from .languages import with_languages
 from .licenses.counts import with_licenses
-from .schema import STRINGS, CardlabError, at_least, collect, column_names, lazy, one_of, require
+from .schema import STRINGS, at_least, collect, column_names, lazy, one_of, require, to_lazy_polars
 from .shares.counting import wilson
-from .shares.frames import as_lists
+from .shares.frames import lists_in
 
 # ---- The graph of ``base_model`` by number: who names whom, where the lines lead, what is a
 # cycle.
 
+Relation = Literal["finetune", "adapter", "merge", "quantized"]
 #: What a card may say about how it was made from its parents, as the Hub tags it.
-RELATIONS = ("finetune", "adapter", "merge", "quantized")
+RELATIONS: tuple[Relation, ...] = ("finetune", "adapter", "merge", "quantized")
 
-_LISTED = rf"^base_model:({'|'.join(RELATIONS)}):"
+_TAG = rf"(?s)^base_model:({'|'.join(RELATIONS)}):(.*)"
 
 
 @dataclass(frozen=True)
 class Graph:
     """The models of a corpus by number, and who names whom.
 
-    `node` is the number of each card with an id. `edges` has ``child`` (number), ``parent`` (id)
-    and ``known`` (number of the parent, null where it is not in the corpus), each pair once, by
-    child and then in the order in which the parents are named; self-parents are only counted.
+    `number` has ``id`` and ``number`` of each model; `node` is the number of each card with an id.
+    `edges` has ``child`` (number), ``parent`` (id) and ``known`` (number of the parent, null where
+    it is not in the corpus), each pair once, by child and then in the order in which the parents
+    are named; self-parents are only counted.
     """
 
-    ids: pl.Series
+    number: pl.DataFrame
     node: Any
     edges: pl.DataFrame
     declared: Any
-    relation: pl.Series
     n_self: int
     n_without_id: int
 
@@ -49,7 +49,7 @@ class Graph:
 
     def first(self) -> Any:
         """Give the number of each model's first known parent, its own where there is none."""
-        first = np.arange(len(self.ids))
+        first = np.arange(self.number.height)
         child, parent = self.known()
         first[child[::-1]] = parent[::-1]  # the last to be written is the first named
         return first
@@ -64,15 +64,16 @@ class Lines:
     n_descendants: Any
 
 
-def read_graph(cards: Any, *, relations: bool = True) -> Graph:
-    """Read the columns that are needed and give every id a number, in the order of the cards."""
-    rows = _columns(cards, relations=relations)
+def read_graph(cards: Any) -> Graph:
+    """Read who names whom and give every id a number, in the order of the cards."""
+    frame = _ids_and(cards, "base_model")
+    rows = collect(frame.with_columns(lists_in(frame, "base_model")))
     with_id = rows.filter(pl.col("id").is_not_null())
-    ids = with_id["id"].unique(maintain_order=True).alias("id")
-    number = pl.DataFrame({"id": ids, "number": np.arange(len(ids))})
+    number = with_id.select(pl.col("id").unique(maintain_order=True))
+    number = number.with_columns(pl.Series("number", np.arange(number.height)))
     with_id = with_id.join(number, on="id", how="left", maintain_order="left")
     node = with_id["number"].to_numpy()
-    declared = np.zeros(len(ids), dtype=bool)
+    declared = np.zeros(number.height, dtype=bool)
     declared[node[with_id["base_model"].is_not_null().to_numpy()]] = True
     named = (
         with_id.select("id", pl.col("number").alias("child"), pl.col("base_model").alias("parent"))
@@ -80,55 +81,42 @@ def read_graph(cards: Any, *, relations: bool = True) -> Graph:
         .filter(pl.col("parent").str.contains(r"\S"))
         .unique(["child", "parent"], keep="first", maintain_order=True)
     )
-    parents = number.select(pl.col("id").alias("parent"), pl.col("number").alias("known"))
     edges = named.filter(pl.col("parent") != pl.col("id")).join(
-        parents, on="parent", how="left", maintain_order="left"
+        number.rename({"id": "parent", "number": "known"}),
+        on="parent",
+        how="left",
+        maintain_order="left",
     )
-    said = with_id.filter(pl.col("relation").is_not_null()).unique(
-        "number", keep="first", maintain_order=True
-    )
-    relation = number.join(said, on="number", how="left", maintain_order="left")["relation"]
     return Graph(
-        ids=ids,
+        number=number,
         node=node,
         edges=edges.select("child", "parent", "known").sort("child", maintain_order=True),
         declared=declared,
-        relation=relation,
         n_self=named.height - edges.height,
         n_without_id=rows.height - with_id.height,
     )
 
 
-def _columns(cards: Any, *, relations: bool) -> pl.DataFrame:
-    """Collect ``id``, ``base_model`` as lists, and the relation that the tags say, else null."""
-    have = require(cards, "id", "base_model")
-    tagged = relations and "tags" in have
-    names = ["id", "base_model", *(["tags"] if tagged else [])]
-    if isinstance(cards, (pl.LazyFrame, pl.DataFrame)):
-        frame = cards.lazy().select(names)
-    else:
-        frame = collect(lazy(cards).select(nw.col(name) for name in names)).lazy()
-    dtypes = frame.collect_schema()
-    for name in names[1:]:
-        dtype = dtypes[name]
-        inner = dtype.inner if isinstance(dtype, pl.List) else dtype
-        if inner not in (pl.String, pl.Null, pl.Categorical):
-            raise CardlabError(
-                f"column {name!r} is {dtype}: it must hold strings or lists of strings. "
-                "cardlab.scan_cards(source) reads the cards' columns as such."
-            )
-    said = pl.lit(None, pl.String)
-    if tagged and isinstance(dtypes["tags"], pl.List):
-        said = (
-            pl.col("tags")
-            .cast(STRINGS)
-            .list.eval(pl.element().str.extract(_LISTED).drop_nulls())
-            .list.first()
-        )
-    elif tagged:
-        said = pl.col("tags").cast(pl.String).str.extract(_LISTED)
-    rows = collect(frame.select(pl.col("id").cast(pl.String), "base_model", said.alias("relation")))
-    return rows.with_columns(as_lists(rows["base_model"]))
+def _ids_and(cards: Any, *names: str) -> pl.LazyFrame:
+    """Give ids as strings and some columns lazily; engines other than polars hand over these."""
+    require(cards, "id", *names)
+    frame = to_lazy_polars(lazy(cards).select("id", *names).to_native())
+    return frame.with_columns(pl.col("id").cast(pl.String))
+
+
+def _relations(graph: Graph, cards: Any) -> pl.DataFrame:
+    """Read ``child, parent, relation`` from the tags; of several relations the first."""
+    tag = pl.element()
+    frame = _ids_and(cards, "tags")
+    tags = lists_in(frame, "tags").list.eval(tag.filter(tag.str.contains(_TAG)))
+    said = collect(frame.with_columns(tags).filter(pl.col("tags").list.len() > 0)).explode("tags")
+    parts = pl.col("tags").str.extract_groups(_TAG).struct
+    return (
+        said.select("id", parts.field("1").alias("relation"), parts.field("2").alias("parent"))
+        .join(graph.number, on="id", maintain_order="left")
+        .select(pl.col("number").alias("child"), "parent", "relation")
+        .unique(["child", "parent"], keep="first", maintain_order=True)
+    )
 
 
 def follow(first: Any) -> Lines:
@@ -177,7 +165,7 @@ def cycles(graph: Graph) -> Any:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    n = len(graph.ids)
+    n = graph.number.height
     child, parent = graph.known()
     if not len(child):
         return np.full(n, -1)
@@ -186,7 +174,7 @@ def cycles(graph: Graph) -> Any:
     return np.where(np.bincount(label)[label] > 1, label, -1)
 
 
-# ---- What changes from a model to what is made from it, and how it is made: counts of edges.
+# ---- What changes from a model to what is made from it: counts of edges.
 
 #: What may have become of a value along an edge, and why an edge cannot be compared.
 CHANGES = (
@@ -194,7 +182,6 @@ CHANGES = (
     *("parent undeclared", "child undeclared", "both undeclared", "parent not in corpus"),
 )
 
-_TAG = rf"^base_model:({'|'.join(RELATIONS)}):(.+)$"
 #: What these are made from.
 _FROM = {"license", "license_name", "license_link", "languages"}
 #: Columns that are made where the cards lack them: from which column, and how.
@@ -204,62 +191,13 @@ _MADE: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 
-def lineage_relations(cards: Any) -> pl.DataFrame:
-    """Count the edges of the ``base_model`` graph by how the child was made from its parent.
-
-    Parameters
-    ----------
-    cards : frame
-        With ``id``, ``base_model`` and ``tags``; polars, or any that narwhals knows.
-
-    Returns
-    -------
-    pl.DataFrame
-        ``relation`` (one of :data:`RELATIONS`; null where no tag says how), ``n_edges`` (pairs of
-        model and named parent), ``edge_share`` (0-1, of all edges), ``edge_low``, ``edge_high``
-        (its 95 % Wilson interval), ``n_known`` (edges whose parent is in the corpus),
-        ``n_models`` (models with such an edge), ``n_all`` (all edges). Most edges first, then by
-        name. No edges give no rows.
-
-    Raises
-    ------
-    MissingColumn
-        The cards have no ``id``, ``base_model`` or ``tags``.
-    CardlabError
-        ``base_model`` or ``tags`` holds neither strings nor lists of strings.
-
-    Notes
-    -----
-    The relation is that of the tag ``base_model:RELATION:PARENT`` for that very parent; of several
-    the first. Edges are as in :func:`lineage_summary`: a parent named twice counts once, a model
-    that names itself is no edge.
-    """
-    require(cards, "id", "base_model", "tags")
-    graph = read_graph(cards, relations=False)
-    edges = _with_relations(graph, cards)
-    counts = edges.group_by("relation").agg(
-        pl.len().cast(pl.Int64).alias("n_edges"),
-        pl.col("known").count().cast(pl.Int64).alias("n_known"),
-        pl.col("child").n_unique().cast(pl.Int64).alias("n_models"),
-    )
-    counts = counts.with_columns(pl.lit(edges.height, pl.Int64).alias("n_all"))
-    return (
-        counts.with_columns(*_share(counts, "n_all", "edge"))
-        .sort("n_edges", "relation", descending=[True, False], nulls_last=True)
-        .select(
-            *("relation", "n_edges", "edge_share", "edge_low", "edge_high"),
-            *("n_known", "n_models", "n_all"),
-        )
-    )
-
-
 def lineage_changes(
     cards: Any,
     *,
     column: str = "license_class",
     order: Sequence[str] | None = None,
-    by: str | None = None,
-    relations: Sequence[str] | None = None,
+    by: Literal["relation"] | None = None,
+    relations: Sequence[Relation] | None = None,
     pairs: bool = True,
 ) -> pl.DataFrame:
     """Count the edges of the ``base_model`` graph by the parent's value and the child's.
@@ -276,7 +214,7 @@ def lineage_changes(
         The values of a column of strings in an order that means something, such as
         ``cardlab.licenses.problems.ORDERED`` for ``license_class``: what asks for least first.
     by : {"relation"}, optional
-        Count for each relation (see :func:`lineage_relations`) by itself.
+        Count for each relation (see :func:`lineage_summary`) by itself.
     relations : sequence of str, optional
         Only edges of these relations.
     pairs : bool
@@ -319,24 +257,22 @@ def lineage_changes(
         one_of(relation, RELATIONS, name="relations")
     tagged = by is not None or relations is not None
     have = column_names(cards)
-    make = None
-    if column in _MADE and column not in have and _MADE[column][0] in have:
-        make = _MADE[column][1]
-    require(cards, *([] if make else [column]), *(["tags"] if tagged else []))
-    graph = read_graph(cards, relations=False)
+    source, make = _MADE.get(column, (column, None))
+    if column in have or source not in have:
+        source, make = column, None
+    require(cards, source, *(["tags"] if tagged else []))
+    names = [column] if make is None else [name for name in have if name in _FROM]
+    graph = read_graph(cards)
     edges = _with_relations(graph, cards) if tagged else graph.edges
     if relations is not None:
         edges = edges.filter(pl.col("relation").is_in(list(relations)))
-    own = ("id", column) if make is None else ("id", *_FROM & set(have))
-    narrow = _narrowed(cards, *own)
-    edges = _with_values(edges, graph, narrow if make is None else make(narrow), column)
+    frame = _ids_and(cards, *names)
+    edges = _with_values(edges, graph, frame if make is None else make(frame), column)
     edges = edges.with_columns(_change(edges, order).alias("change"))
     keys = [] if by is None else ["relation"]
     ends = pl.col("change").is_in(CHANGES[-4:])
-    edges = edges.with_columns(
-        (pl.len().over(keys) if keys else pl.len()).cast(pl.Int64).alias("n_all"),
-        ((~ends).sum().over(keys) if keys else (~ends).sum()).cast(pl.Int64).alias("n_declared"),
-    )
+    of_all = [pl.len().alias("n_all"), (~ends).sum().alias("n_declared")]
+    edges = edges.with_columns((n.over(keys) if keys else n).cast(pl.Int64) for n in of_all)
     values = ["parent_value", "child_value"] if pairs else []
     cells = [*keys, *values, "change", "n_all", "n_declared"]
     counts = edges.group_by(cells).agg(pl.len().cast(pl.Int64).alias("n_edges"))
@@ -362,62 +298,22 @@ def _with_relations(graph: Graph, cards: Any) -> pl.DataFrame:
     return graph.edges.join(said, on=["child", "parent"], how="left", maintain_order="left")
 
 
-def _relations(graph: Graph, cards: Any) -> pl.DataFrame:
-    """Read ``child, parent, relation`` from the tags; of several relations the first."""
-    tag = pl.element()
-    rows = _narrowed(cards, "id", "tags")
-    dtype = rows.collect_schema()["tags"]
-    if not isinstance(dtype, pl.List):
-        rows = rows.with_columns(pl.concat_list(pl.col("tags").cast(pl.String)))
-    said = collect(
-        rows.select(
-            pl.col("id").cast(pl.String),
-            pl.col("tags").cast(STRINGS).list.eval(tag.filter(tag.str.contains(_TAG))),
-        ).filter(pl.col("tags").list.len() > 0)
-    ).explode("tags")
-    number = pl.DataFrame({"id": graph.ids, "child": np.arange(len(graph.ids))})
-    parts = pl.col("tags").str.extract_groups(_TAG).struct
-    return (
-        said.select("id", parts.field("1").alias("relation"), parts.field("2").alias("parent"))
-        .join(number, on="id", maintain_order="left")
-        .unique(["child", "parent"], keep="first", maintain_order=True)
-        .select("child", "parent", "relation")
-    )
-
-
-def _narrowed(cards: Any, *names: str) -> pl.LazyFrame:
-    """Give some columns lazily; engines other than polars hand over just these."""
-    if isinstance(cards, (pl.LazyFrame, pl.DataFrame)):
-        return cards.lazy().select(names)
-    return collect(lazy(cards).select(nw.col(name) for name in names)).lazy()
-
-
 def _with_values(
     edges: pl.DataFrame, graph: Graph, cards: pl.LazyFrame, column: str
 ) -> pl.DataFrame:
     """Add the values of both ends, null where nothing is declared."""
-    rows = collect(cards.select(pl.col("id").cast(pl.String), value=column))
-    dtype = rows.schema["value"]
-    inner = dtype.inner if isinstance(dtype, pl.List) else dtype
-    if inner not in (pl.String, pl.Null, pl.Categorical):
-        raise CardlabError(
-            f"column {column!r} is {dtype}: it must hold strings or lists of strings. "
-            "with_licenses(cards) and with_languages(cards) add columns that can be compared."
-        )
-    value = pl.col("value")
-    if isinstance(dtype, pl.List):
-        rows = rows.with_columns(
-            as_lists(rows["value"]).list.drop_nulls().list.unique().list.sort()
-        )
-        rows = rows.filter(value.list.len() > 0)
+    lists = lists_in(cards, column).list
+    if isinstance(cards.collect_schema()[column], pl.List):
+        known = lists.drop_nulls().list.unique().list.sort()
+        declares = pl.col("value").list.len() > 0
     else:
-        rows = rows.with_columns(value.cast(pl.String)).filter(value != "undeclared")
-    rows = rows.drop_nulls().unique("id", keep="first", maintain_order=True)
-    place = pl.DataFrame({"id": graph.ids, "number": np.arange(len(graph.ids))})
-    known = rows.join(place, on="id").select("number", "value")
+        known, declares = lists.first(), pl.col("value") != "undeclared"
+    rows = collect(cards.select("id", known.alias("value"))).filter(declares).drop_nulls()
+    rows = rows.unique("id", keep="first", maintain_order=True)
+    found = rows.join(graph.number, on="id").select("number", "value")
     return edges.join(
-        known.rename({"number": "known", "value": "parent_value"}), on="known", how="left"
-    ).join(known.rename({"number": "child", "value": "child_value"}), on="child", how="left")
+        found.rename({"number": "known", "value": "parent_value"}), on="known", how="left"
+    ).join(found.rename({"number": "child", "value": "child_value"}), on="child", how="left")
 
 
 def _change(edges: pl.DataFrame, order: Sequence[str] | None) -> pl.Expr:
@@ -474,18 +370,7 @@ def _text(counts: pl.DataFrame, name: str) -> pl.Expr:
     return pl.col(name).list.join(",") if is_list else pl.col(name)
 
 
-# ---- Which model was made from which: the ``base_model`` of each card, its roots and its
-# families.
-
-__all__ = [
-    "CHANGES",
-    "RELATIONS",
-    "lineage",
-    "lineage_changes",
-    "lineage_families",
-    "lineage_relations",
-    "lineage_summary",
-]
+# ---- For each card what it was made from, and what the whole graph amounts to.
 
 
 def lineage(cards: Any) -> pl.DataFrame:
@@ -536,46 +421,62 @@ def lineage(cards: Any) -> pl.DataFrame:
     graph = read_graph(cards)
     lines = follow(graph.first())
     child, parent = graph.known()
-    n = len(graph.ids)
-    declared = pl.Series(graph.declared)
-    per_child = graph.edges.group_by("child", maintain_order=True).agg("parent")
-    models = (
-        pl.DataFrame({"id": graph.ids, "child": np.arange(n), "declared": declared})
-        .join(per_child, on="child", how="left", maintain_order="left")
-        .with_columns(
-            pl.Series("n_parents", np.bincount(graph.edges["child"].to_numpy(), minlength=n)),
-            pl.Series("n_known_parents", np.bincount(child, minlength=n)),
-            pl.col("parent").fill_null(pl.lit([], STRINGS)).alias("parent_ids"),
-            graph.ids.gather(_or_null(lines.root)).alias("root"),
-            _or_null(lines.depth).alias("depth"),
-            pl.Series("in_cycle", cycles(graph) >= 0),
-            pl.Series("n_children", np.bincount(parent, minlength=n)),
-            pl.Series("n_descendants", lines.n_descendants),
-            graph.relation.alias("relation"),
-        )
-        .with_columns(
-            pl.when("declared").then(pl.col(name)).alias(name)
-            for name in ("n_parents", "n_known_parents", "parent_ids")
-        )
-        .drop("child", "declared", "parent")
+    n = graph.number.height
+    named = graph.edges.group_by("child", maintain_order=True).agg(pl.col("parent"))
+    models = graph.number.join(
+        named, left_on="number", right_on="child", how="left", maintain_order="left"
     )
-    names = ["id", "n_parents", "n_known_parents", "parent_ids", *models.columns[4:]]
-    rows = models[pl.Series(graph.node)] if len(graph.node) != n else models
-    return rows.select(names).sort("n_descendants", "id", descending=[True, False])
+    relation = pl.lit(None, pl.String).alias("relation")
+    if "tags" in column_names(cards):
+        said = _relations(graph, cards).unique("child", keep="first")
+        models = models.join(
+            said.select("child", "relation"),
+            left_on="number",
+            right_on="child",
+            how="left",
+            maintain_order="left",
+        )
+        relation = pl.col("relation")
+    declared = pl.Series(graph.declared)
+    n_parents = pl.Series(np.bincount(graph.edges["child"].to_numpy(), minlength=n))
+    n_known = pl.Series(np.bincount(child, minlength=n))
+    rows = models.select(
+        "id",
+        pl.when(declared).then(n_parents).alias("n_parents"),
+        pl.when(declared).then(n_known).alias("n_known_parents"),
+        pl.when(declared).then(pl.col("parent").fill_null(pl.lit([], STRINGS))).alias("parent_ids"),
+        graph.number["id"].gather(_or_null(lines.root)).alias("root"),
+        _or_null(lines.depth).alias("depth"),
+        pl.Series("in_cycle", cycles(graph) >= 0),
+        pl.Series("n_children", np.bincount(parent, minlength=n)),
+        pl.Series("n_descendants", lines.n_descendants),
+        relation,
+    )
+    if len(graph.node) != n:  # several cards of one id
+        rows = rows[pl.Series(graph.node)]
+    return rows.sort("n_descendants", "id", descending=[True, False])
 
 
-def lineage_summary(cards: Any) -> pl.DataFrame:
-    """Count the edges, roots, merges and cycles of the ``base_model`` graph.
+def lineage_summary(
+    cards: Any, *, by: Literal["relation", "family"] | None = None, top: int | None = 20
+) -> pl.DataFrame:
+    """Count the edges, roots, merges and cycles of the ``base_model`` graph, or parts of it.
 
     Parameters
     ----------
     cards : frame
-        As in :func:`lineage`; ``tags`` are not read.
+        With ``id`` and ``base_model`` as in :func:`lineage`; ``tags`` are only read
+        ``by="relation"``.
+    by : {"relation", "family"}, optional
+        Count the edges by how the child was made from its parent, or the models of each family: a
+        root and all models whose first known parents lead to it.
+    top : int, optional
+        How many families to give; None gives all.
 
     Returns
     -------
     pl.DataFrame
-        One row of whole numbers:
+        Without `by` one row of whole numbers:
 
         - ``n_cards``, ``n_without_id`` (cards left out of all that follows), ``n_models``
           (distinct ids);
@@ -589,18 +490,83 @@ def lineage_summary(cards: Any) -> pl.DataFrame:
         - ``n_roots`` (models without a known parent), ``n_families`` (roots that have any
           descendant), ``max_depth`` (of :func:`lineage`; null where no model has a root).
 
+        By relation ``relation`` (one of :data:`RELATIONS`; null where no tag says how),
+        ``n_edges``, ``edge_share`` (0-1, of all edges), ``edge_low``, ``edge_high`` (its 95 %
+        Wilson interval), ``n_known`` (edges whose parent is in the corpus), ``n_models`` (models
+        with such an edge), ``n_all`` (all edges). Most edges first, then by name. No edges give no
+        rows.
+
+        By family ``root`` (id), ``n_cards`` (models of the family, the root included; an id on
+        several cards counts once), ``card_share`` (0-1, of all models of the corpus),
+        ``max_depth`` (int, steps from the root to the farthest). Most cards first, then by root. A
+        model that neither has a known parent nor is one is no family; models in or below a cycle
+        have no root and are in none. The root is the oldest ancestor *in this corpus*: it may
+        itself name a parent that is not in it.
+
     Raises
     ------
     MissingColumn
-        The cards have no ``id`` or no ``base_model``.
+        The cards have no ``id``, no ``base_model``, or no ``tags`` where they are needed.
     CardlabError
-        ``base_model`` holds neither strings nor lists of strings.
+        `by` or `top` is not allowed, or ``base_model`` or ``tags`` holds neither strings nor lists
+        of strings.
+
+    Notes
+    -----
+    The relation is that of the tag ``base_model:RELATION:PARENT`` for that very parent; of several
+    the first.
     """
-    graph = read_graph(cards, relations=False)
+    if by is not None:
+        one_of(by, ("relation", "family"), name="by")
+    if top is not None:
+        at_least(top, 1, name="top")
+    require(cards, "id", "base_model", *(["tags"] if by == "relation" else []))
+    graph = read_graph(cards)
+    if by == "relation":
+        return _by_relation(_with_relations(graph, cards))
     lines = follow(graph.first())
+    return _figures(graph, lines) if by is None else _by_family(graph, lines, top)
+
+
+def _by_relation(edges: pl.DataFrame) -> pl.DataFrame:
+    """Count the edges of each relation."""
+    counts = edges.group_by("relation").agg(
+        pl.len().cast(pl.Int64).alias("n_edges"),
+        pl.col("known").count().cast(pl.Int64).alias("n_known"),
+        pl.col("child").n_unique().cast(pl.Int64).alias("n_models"),
+        pl.lit(edges.height, pl.Int64).alias("n_all"),
+    )
+    columns = ("relation", "n_edges", "edge_share", "edge_low", "edge_high")
+    return (
+        counts.with_columns(*_share(counts, "n_all", "edge"))
+        .sort("n_edges", "relation", descending=[True, False], nulls_last=True)
+        .select(*columns, "n_known", "n_models", "n_all")
+    )
+
+
+def _by_family(graph: Graph, lines: Lines, top: int | None) -> pl.DataFrame:
+    """List the roots that have any descendant."""
+    has_root = lines.root >= 0
+    deepest = np.zeros(len(lines.root), dtype=np.int64)
+    np.maximum.at(deepest, lines.root[has_root], lines.depth[has_root])
+    roots = np.flatnonzero((lines.depth == 0) & (lines.n_descendants > 0))
+    n_cards = lines.n_descendants[roots] + 1
+    families = pl.DataFrame(
+        {
+            "root": graph.number["id"].gather(roots),
+            "n_cards": n_cards,
+            "card_share": n_cards / max(1, graph.number.height),
+            "max_depth": deepest[roots],
+        }
+    ).sort("n_cards", "root", descending=[True, False])
+    return families if top is None else families.head(top)
+
+
+def _figures(graph: Graph, lines: Lines) -> pl.DataFrame:
+    """Count what there is in the whole graph."""
     label = cycles(graph)
     dangling = graph.edges.filter(pl.col("known").is_null())
-    n = len(graph.ids)
+    n = graph.number.height
     n_parents = np.bincount(graph.edges["child"].to_numpy(), minlength=n)
     is_root = lines.depth == 0
     figures = {
@@ -624,54 +590,6 @@ def lineage_summary(cards: Any) -> pl.DataFrame:
     }
     plain = {name: None if n is None else int(n) for name, n in figures.items()}
     return pl.DataFrame([plain], schema=dict.fromkeys(plain, pl.Int64))
-
-
-def lineage_families(cards: Any, *, top: int | None = 20) -> pl.DataFrame:
-    """List the largest families: a root and all models whose first known parents lead to it.
-
-    Parameters
-    ----------
-    cards : frame
-        As in :func:`lineage`; ``tags`` are not read.
-    top : int, optional
-        How many families to give; None gives all.
-
-    Returns
-    -------
-    pl.DataFrame
-        ``root`` (id), ``n_cards`` (models of the family, the root included; an id on several
-        cards counts once), ``card_share`` (0-1, of all models of the corpus), ``max_depth``
-        (int, steps from the root to the farthest). Most cards first, then by root. A model that
-        neither has a known parent nor is one is no family; models in or below a cycle have no
-        root and are in none. The root is the oldest ancestor *in this corpus*: it may itself name
-        a parent that is not in it.
-
-    Raises
-    ------
-    MissingColumn
-        The cards have no ``id`` or no ``base_model``.
-    CardlabError
-        `top` is no whole number of at least 1, or ``base_model`` holds neither strings nor lists
-        of strings.
-    """
-    if top is not None:
-        at_least(top, 1, name="top")
-    graph = read_graph(cards, relations=False)
-    lines = follow(graph.first())
-    has_root = lines.root >= 0
-    deepest = np.zeros(len(graph.ids), dtype=np.int64)
-    np.maximum.at(deepest, lines.root[has_root], lines.depth[has_root])
-    roots = np.flatnonzero((lines.depth == 0) & (lines.n_descendants > 0))
-    n_cards = lines.n_descendants[roots] + 1
-    families = pl.DataFrame(
-        {
-            "root": graph.ids.gather(roots),
-            "n_cards": n_cards,
-            "card_share": n_cards / max(1, len(graph.ids)),
-            "max_depth": deepest[roots],
-        }
-    ).sort("n_cards", "root", descending=[True, False])
-    return families if top is None else families.head(top)
 
 
 def _or_null(numbers: Any) -> pl.Series:

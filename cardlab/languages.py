@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from .schema import STRINGS, CardlabError, require, to_lazy_polars
-from .shares.counting import SHARE_COLUMNS, check_by, count_values, with_share
+from .shares.counting import check_by, count_values, named_shares, with_share
 from .shares.frames import map_items
 
 #: Codes that CLDR, the source of `langcodes`, folds into a code of another meaning, and what the
@@ -109,7 +109,11 @@ def with_languages(cards: Any) -> Any:
     require(cards, "languages")
     frame = cards if isinstance(cards, (pl.DataFrame, pl.LazyFrame)) else to_lazy_polars(cards)
     batches = isinstance(frame, pl.LazyFrame)  # of an eager frame they would be its chunks
-    codes = pl.col("languages").map_batches(_codes, return_dtype=STRINGS, is_elementwise=batches)
+    codes = pl.col("languages").map_batches(
+        functools.partial(map_items, function=_codes_or_text),
+        return_dtype=STRINGS,
+        is_elementwise=batches,
+    )
     return frame.with_columns(codes.alias("language_codes"))
 
 
@@ -178,38 +182,15 @@ def language_counts(
     counts = count_values(
         cards, "languages", by=by, rename=rename, families=families, weight=weight
     )
-    declared = counts["value"].unique()
-    known = {
-        "language_code": pl.Series([language_code(text) for text in declared], dtype=pl.String),
-        "name": pl.Series([language_name(text) for text in declared], dtype=pl.String),
-    }
-    shares = with_share(counts).with_columns(
-        pl.col("value").replace_strict(declared, new, return_dtype=pl.String).alias(column)
-        for column, new in known.items()
-    )
-    return shares.select(
-        *([] if by is None else [by]),
-        pl.col("value").alias("language"),
-        *(["language_code"] if raw else []),
-        "name",
-        *(name for name in SHARE_COLUMNS if name in shares.columns),
-    )
+    code = {"language_code": language_code} if raw else {}
+    return named_shares(counts, "language", by=by, **code, name=language_name)
 
 
 @functools.lru_cache(maxsize=2**16)
 def language_codes(text: str) -> tuple[str, ...]:
-    """Give the codes of the languages that a declared value names.
+    """Give the codes of the languages that a declared value names, each once.
 
-    Parameters
-    ----------
-    text : str
-        A language tag (BCP 47), a name, several of these, or anything else.
-
-    Returns
-    -------
-    tuple of str
-        The codes as in :func:`with_languages`, each once; empty where `text` is no valid tag or
-        name, a private tag (``x-...``), or suspicious.
+    Empty where `text` is no valid tag or name, a private tag (``x-...``), or suspicious.
     """
     plain = text.strip(AROUND)
     tag = plain.replace("_", "-").lower()
@@ -229,18 +210,9 @@ def language_code(text: str) -> str | None:
 
 
 def language_name(text: str) -> str | None:
-    """Give the English name of a language as declared.
+    """Give the English name of a language as declared, of several with commas between.
 
-    Parameters
-    ----------
-    text : str
-        As in :func:`language_codes`.
-
-    Returns
-    -------
-    str or None
-        The name of the language without script and region, of several with commas between; None
-        where `text` has no code, or its code has no name.
+    None where `text` has no code, or its code has no name.
     """
     from language_data.names import code_to_names  # imported when first used, with its tables
 
@@ -318,21 +290,13 @@ def _listed(plain: str) -> tuple[str, ...]:
     return ()
 
 
-def _macrolanguage(code: str) -> str:
-    from langcodes.data_dicts import MACROLANGUAGES
-
-    return MACROLANGUAGES.get(code, code)
-
-
 def _codes_or_text(text: str, *, macrolanguages: bool = False) -> tuple[str, ...]:
     codes = language_codes(text)
     if macrolanguages:
-        codes = tuple(map(_macrolanguage, codes))
+        from langcodes.data_dicts import MACROLANGUAGES
+
+        codes = tuple(MACROLANGUAGES.get(code, code) for code in codes)
     return codes or (text,)
-
-
-def _codes(declared: pl.Series) -> pl.Series:
-    return map_items(declared, _codes_or_text)
 
 
 # ---- Declared languages that are no code, not the usual code, or probably not the code meant.
@@ -416,18 +380,14 @@ def language_problems(cards: Any) -> pl.DataFrame:
     counts neither as that nor as Korean. Valid codes that are only rare are not suspected.
     """
     counts = with_share(count_values(cards, "languages"))
-    findings = [_check(value) for value in counts["value"]]
-    valid = [language_code(value) for value in counts["value"]]
-    names = [language_name(value) for value in counts["value"]]
-    return counts.select(
-        "value",
-        pl.Series("code", valid, dtype=pl.String),
-        pl.Series("name", names, dtype=pl.String),
-        "n_cards",
-        "card_share",
-        pl.Series("reason", [f and f.reason for f in findings], dtype=pl.String),
-        pl.Series("perhaps", [f and f.perhaps for f in findings], dtype=pl.String),
-    ).filter(pl.col("reason").is_not_null())
+    known = [
+        (language_code(value), language_name(value), *(_check(value) or (None, None)))
+        for value in counts["value"]
+    ]
+    names = ("code", "name", "reason", "perhaps")
+    found = pl.DataFrame(known, schema=dict.fromkeys(names, pl.String), orient="row")
+    columns = ("value", *names[:2], "n_cards", "card_share", *names[2:])
+    return counts.hstack(found).select(columns).filter(pl.col("reason").is_not_null())
 
 
 def _check(value: str) -> _Finding | None:
@@ -444,6 +404,15 @@ def _check(value: str) -> _Finding | None:
     region = tag.partition("-")[2]
     pair = region in _MEANT and COUNTRIES[region] != codes[0] and value.endswith(region)
     return _Finding("; ".join(reasons), f"{codes[0]}, {COUNTRIES[region]}" if pair else None)
+
+
+def why_no_code(value: str) -> str | None:
+    """Say why a value has no code, and what may be meant; None where it has, or is the Hub's."""
+    tag = value.strip(AROUND).replace("_", "-").lower()
+    if language_codes(value) or tag.replace("-", "") in HUB_WORDS:
+        return None
+    reason, perhaps = _why_invalid(tag)
+    return reason if perhaps is None else f"{reason}; perhaps {perhaps}"
 
 
 def _why_changed(value: str, code: str) -> list[str]:

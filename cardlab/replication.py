@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
@@ -18,11 +19,11 @@ import polars as pl
 
 from .overview.concentration import concentration
 from .overview.time import doubling_time
-from .schema import CardlabError, NoFigure, collect, lazy, require, to_lazy_polars
+from .schema import CardlabError, NoFigure, collect, count, lazy, require, to_lazy_polars
 from .shares.counting import check_by, wilson
 
 #: The published method of the growth figure: weekly cut-offs from `origin`, kept from `start`.
-GROWTH = {"origin": "2018-11-01", "start": "2020-04-30", "every": "1w"}
+GROWTH: dict[str, Any] = {"origin": "2018-11-01", "start": "2020-04-30", "every": "1w"}
 
 #: What the study found on its 74,970 models: figure, value, unit. Its Gini is that of models; that
 #: of their authors is given beside it, since it is another figure of nearly the same size.
@@ -38,7 +39,7 @@ PUBLISHED: tuple[tuple[str, float | None, str], ...] = (
     ("Gini of downloads, per author", None, "Gini"),
 )
 
-_CARD, _GROUP, _LOADS = "__card", "__group", "__downloads"
+_GROUP = "__group"
 _RESULTS = (
     *("n_models", "model_share", "n_with_card", "card_rate", "rate_low", "rate_high"),
     *("n_no_downloads", "downloads", "download_share", "card_download_share"),
@@ -79,21 +80,21 @@ def card_rates(cards: Any, *, by: str | None = None) -> pl.DataFrame:
         There are no models.
     """
     check_by(by, _RESULTS)
-    read = _presence(cards, by)
-    card, loads = nw.col(_CARD), nw.col(_LOADS)
+    read, has_downloads = _presence(cards, by)
+    card, loads = nw.col("card"), nw.col("downloads")
     counts = collect(
         read.group_by(_GROUP).agg(
             nw.len().alias("n_models"),
-            card.cast(nw.Int64).sum().alias("n_with_card"),
+            card.sum().alias("n_with_card"),
             loads.is_null().cast(nw.Int64).sum().alias("n_no_downloads"),
             loads.sum().alias("downloads"),
-            (loads * card.cast(nw.Int64)).sum().alias("with_card"),
+            (loads * card).sum().alias("with_card"),
         )
     )
     if not counts.height:
         raise NoFigure("there are no models.")
     # engines differ in the type of a sum
-    kind = pl.Float64 if read.collect_schema()[_LOADS].is_float() else pl.Int64
+    kind = pl.Float64 if read.collect_schema()["downloads"].is_float() else pl.Int64
     counts = counts.with_columns(
         pl.col("n_models", "n_with_card", "n_no_downloads").cast(pl.Int64),
         pl.col("downloads", "with_card").cast(kind).fill_null(0),
@@ -109,10 +110,38 @@ def card_rates(cards: Any, *, by: str | None = None) -> pl.DataFrame:
         pl.when(total > 0).then(downloads / total).alias("download_share"),
         pl.when(downloads > 0).then(pl.col("with_card") / downloads).alias("card_download_share"),
     )
-    columns = _RESULTS if "downloads" in require(cards) else _RESULTS[:6]
-    if by is None:
-        return result.select(columns)
-    return result.select(pl.col(_GROUP).alias(by), *columns)
+    group = [] if by is None else [pl.col(_GROUP).alias(by)]
+    return result.select(*group, *(_RESULTS if has_downloads else _RESULTS[:6]))
+
+
+def _presence(cards: Any, by: str | None) -> tuple[nw.LazyFrame[Any], bool]:
+    """Give for each model whether it has a card (0, 1), its group and its downloads, if any."""
+    have = require(cards, *([] if by is None else [by]))
+    if "has_modelcard" not in have and "text" not in have:
+        require(cards, "has_modelcard", "text")
+    frame = lazy(cards)
+    schema = frame.collect_schema()
+    if by is not None and schema[by].is_nested():
+        raise CardlabError(
+            f"by={by!r}: a model must belong to one group, and the column is {schema[by]}. "
+            "Explode it first if a model may count in each of its values."
+        )
+    card = nw.col("text").str.contains(r"\S")
+    if "has_modelcard" in have:
+        card = nw.col("has_modelcard")
+        if schema["has_modelcard"] != nw.Boolean:
+            kind = schema["has_modelcard"]
+            raise CardlabError(f"column 'has_modelcard' must hold booleans, not {kind}.")
+    if "downloads" in have and not schema["downloads"].is_numeric():
+        kind = schema["downloads"]
+        raise CardlabError(f"column 'downloads' must hold numbers, not {kind}.")
+    loads = nw.col("downloads") if "downloads" in have else nw.lit(None, dtype=nw.Int64)
+    read = frame.select(
+        card.fill_null(False).cast(nw.Int64).alias("card"),
+        (nw.lit(0) if by is None else nw.col(by)).alias(_GROUP),
+        loads.alias("downloads"),
+    )
+    return read, "downloads" in have
 
 
 def with_task_domains(cards: Any) -> Any:
@@ -172,77 +201,38 @@ def replicate(cards: Any, *, n_boot: int = 1000, random_state: int = 0) -> pl.Da
     :data:`GROWTH`: the line by least squares through the log of the number of models created
     strictly before each.
     """
-    values: dict[str, tuple[float | None, ...]] = {}
-    notes: dict[str, str] = {}
-    names = [name for name, _, _ in PUBLISHED]
-    try:
-        rates = card_rates(cards).row(0, named=True)
-        values |= {
-            names[0]: (rates["n_models"], None, None),
-            names[1]: (rates["n_with_card"], None, None),
-            names[2]: (rates["card_rate"], rates["rate_low"], rates["rate_high"]),
-        }
-    except NoFigure as error:
-        values[names[0]] = (collect(lazy(cards).select(nw.len())).item(), None, None)
-        notes |= dict.fromkeys(names[1:3], str(error))
-    try:
-        grown = doubling_time(cards, **GROWTH, n_boot=n_boot, random_state=random_state)
-        row = grown.row(0, named=True)
-        values |= {
-            names[3]: (row["rate"], None, None),
-            names[4]: (math.expm1(row["rate"]), None, None),
-            names[5]: (row["doubling_weeks"], row["low"], row["high"]),
-            names[6]: (row["n_periods"], None, None),
-        }
-    except NoFigure as error:
-        notes |= dict.fromkeys(names[3:7], str(error))
-    for name, by in ((names[7], None), (names[8], "author")):
+    found: list[tuple[Any, ...]] = []  # value, low, high and note of each figure
+
+    def add(n_figures: int, make: Callable[[], list[tuple[Any, ...]]]) -> None:
         try:
-            values[name] = (concentration(cards, by=by)["gini"].item(), None, None)
+            found.extend((*figure, *[None] * (4 - len(figure))) for figure in make())
         except NoFigure as error:
-            notes[name] = str(error)
-    found = [values.get(name, (None, None, None)) for name in names]
-    return pl.DataFrame(
-        {
-            "figure": names,
-            "published": [value for _, value, _ in PUBLISHED],
-            **{name: [row[i] for row in found] for i, name in enumerate(("here", "low", "high"))},
-            "unit": [unit for _, _, unit in PUBLISHED],
-            "note": [notes.get(name) for name in names],
-        },
-        schema_overrides=dict.fromkeys(("here", "low", "high"), pl.Float64) | {"note": pl.String},
+            found.extend([(None, None, None, str(error))] * n_figures)
+
+    def carded() -> list[tuple[Any, ...]]:
+        row = card_rates(cards).row(0, named=True)
+        return [(row["n_with_card"],), (row["card_rate"], row["rate_low"], row["rate_high"])]
+
+    def grown() -> list[tuple[Any, ...]]:
+        table = doubling_time(cards, **GROWTH, n_boot=n_boot, random_state=random_state)
+        row = table.row(0, named=True)
+        doubling = (row["doubling_weeks"], row["low"], row["high"])
+        return [(row["rate"],), (math.expm1(row["rate"]),), doubling, (row["n_periods"],)]
+
+    add(1, lambda: [(count(cards),)])
+    add(2, carded)
+    add(4, grown)
+    for by in (None, "author"):
+        add(1, lambda by=by: [(concentration(cards, by=by)["gini"].item(),)])  # type: ignore[misc]
+    own = pl.DataFrame(
+        found,
+        schema=dict.fromkeys(("here", "low", "high"), pl.Float64) | {"note": pl.String},
+        orient="row",
         strict=False,
     )
-
-
-def _presence(cards: Any, by: str | None) -> nw.LazyFrame[Any]:
-    """Give for each model whether it has a card, its group, and its downloads."""
-    have = require(cards, *([] if by is None else [by]))
-    if "has_modelcard" not in have and "text" not in have:
-        require(cards, "has_modelcard", "text")
-    frame = lazy(cards)
-    schema = frame.collect_schema()
-    if by is not None and schema[by].is_nested():
-        raise CardlabError(
-            f"by={by!r}: a model must belong to one group, and the column is {schema[by]}. "
-            "Explode it first if a model may count in each of its values."
-        )
-    card = nw.col("text").str.contains(r"\S")
-    if "has_modelcard" in have:
-        card = nw.col("has_modelcard")
-        if schema["has_modelcard"] != nw.Boolean:
-            kind = schema["has_modelcard"]
-            raise CardlabError(f"column 'has_modelcard' must hold booleans, not {kind}.")
-    loads = nw.lit(None, dtype=nw.Int64)
-    if "downloads" in have:
-        if not schema["downloads"].is_numeric():
-            kind = schema["downloads"]
-            raise CardlabError(f"column 'downloads' must hold numbers, not {kind}.")
-        loads = nw.col("downloads")
-    group = nw.lit(0) if by is None else nw.col(by)
-    return frame.select(
-        card.fill_null(False).alias(_CARD), group.alias(_GROUP), loads.alias(_LOADS)
-    )
+    published = pl.DataFrame(PUBLISHED, schema=["figure", "published", "unit"], orient="row")
+    columns = ("figure", "published", "here", "low", "high", "unit", "note")
+    return published.hstack(own).select(columns)
 
 
 @functools.cache

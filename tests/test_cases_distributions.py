@@ -6,6 +6,7 @@ import ast
 import json
 import time
 from collections import Counter
+from functools import partial
 
 import duckdb
 import numpy as np
@@ -15,7 +16,9 @@ from conftest import ROOT, real_file
 
 import cardlab as cl
 from cardlab import notebook as nb
+from cardlab import replication
 from cardlab.charts.base import tooltips
+from cardlab.charts.counts import plot_card_rates
 from cardlab.labels import HEADINGS, is_share
 from cardlab.languages import SUSPICIOUS, language_codes, language_problems
 from cardlab.licenses.counts import find_license
@@ -343,7 +346,9 @@ def made():
     return cl.with_licenses(cl.read_cards(cl.make_cards(300, embedding_dim=0)))
 
 
-@pytest.mark.parametrize("count", [cl.license_counts, cl.class_counts, cl.language_counts])
+@pytest.mark.parametrize(
+    "count", [cl.license_counts, partial(cl.license_counts, classes=True), cl.language_counts]
+)
 @pytest.mark.parametrize("by", ["pipeline_tag", "library_name", "languages", "license"])
 def test_N12_counts_by_a_column_are_refused_by_name_or_drawn_for_one_group(made, count, by):
     if (count, by) == (cl.license_counts, "license"):
@@ -382,10 +387,10 @@ def test_N12_nor_does_any_other_chart_of_groups(made):
     table = cl.crosstab(made, rows="pipeline_tag", columns="license_class")
     with pytest.raises(cl.CardlabError, match="cells more than once"):
         cl.plot_crosstab(pl.concat([table, table]))
-    curves = [cl.lorenz(made, by=by) for by in ("author", "pipeline_tag")]
+    curves = [cl.concentration(made, by=by, curve=True) for by in ("author", "pipeline_tag")]
     with pytest.raises(cl.CardlabError, match="several curves"):
         cl.plot_concentration(pl.concat(curves))
-    rates = cl.plot_card_rates(cl.card_rates(made)).to_dict()
+    rates = plot_card_rates(replication.card_rates(made)).to_dict()
     assert "all models with 300 of 300" in rates["description"]
 
 
@@ -400,11 +405,11 @@ def test_N13_a_share_and_its_bounds_have_one_unit_in_tables_and_charts(made):
     pairs = cl.cooccurrence(made, kinds=["free", "task"], min_cards=2)
     frames = {
         "licences": cl.license_counts(made),
-        "classes": cl.class_counts(made),
+        "classes": cl.license_counts(made, classes=True),
         "languages": cl.language_counts(made),
-        "relations": cl.lineage_relations(made),
+        "relations": cl.lineage_summary(made, by="relation"),
         "changes": cl.lineage_changes(made),
-        "rates": cl.card_rates(made),
+        "rates": replication.card_rates(made),
         "variety": cl.diversity(made, column="license_spdx", n_boot=5),
         "pairs": pairs,
     }
@@ -428,7 +433,7 @@ def test_N13_a_share_and_its_bounds_have_one_unit_in_tables_and_charts(made):
 
 
 def test_N13_a_word_means_one_thing(made):
-    assert shown(cl.lineage_relations(made))["n_edges"][0] == "edges"
+    assert shown(cl.lineage_summary(made, by="relation"))["n_edges"][0] == "edges"
     assert "pairs beyond chance" not in HEADINGS.values()
     counts = cl.license_counts(made, families="text")
     assert shown(counts)["n_families"][0] == "cards, copies once"
@@ -451,7 +456,7 @@ def test_N13_a_word_means_one_thing(made):
 
 
 def test_N13_mixed_units_of_a_study_are_shown_as_they_are_named(made):
-    found = cl.replicate(made, n_boot=5)
+    found = replication.replicate(made, n_boot=5)
     share = found.filter(pl.col("unit") == "share")
     assert share["here"].drop_nulls().is_between(0, 1).all()  # 0-1 in a frame
     cells = json.loads((ROOT / "notebooks" / "07-replication.ipynb").read_text("utf-8"))["cells"]
@@ -486,7 +491,7 @@ def test_N20_changes_along_the_edges_with_the_defaults(made):
 
 def test_N22_both_gini_figures_are_given_and_named():
     listing = cl.scan_cards(real_file("models_2022.parquet"))
-    rows = {row["figure"]: row for row in cl.replicate(listing, n_boot=5).to_dicts()}
+    rows = {row["figure"]: row for row in replication.replicate(listing, n_boot=5).to_dicts()}
     model, author = rows["Gini of downloads, per model"], rows["Gini of downloads, per author"]
     assert model["published"] == 0.997 and author["published"] is None
     for row, by in ((model, "id"), (author, "author")):
@@ -496,6 +501,6 @@ def test_N22_both_gini_figures_are_given_and_named():
         gini = 2 * (ordered * np.arange(1, n + 1)).sum() / (n * ordered.sum()) - (n + 1) / n
         assert row["here"] == pytest.approx(gini, abs=1e-9)
     assert round(model["here"], 3) == 0.997 and round(author["here"], 3) == 0.998
-    poor = cl.replicate(pl.DataFrame({"id": ["a"], "downloads": [3]}), n_boot=1)
+    poor = replication.replicate(pl.DataFrame({"id": ["a"], "downloads": [3]}), n_boot=1)
     notes = dict(poor.select("figure", "note").iter_rows())
     assert "author" in notes["Gini of downloads, per author"]

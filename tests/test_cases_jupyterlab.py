@@ -16,7 +16,9 @@ import pytest
 
 import cardlab as cl
 from cardlab import notebook as nb
+from cardlab import replication
 from cardlab.charts.base import tip_title
+from cardlab.charts.counts import plot_card_rates
 
 TEXTS = [
     r"$\href{https://x.example/}{click}$",
@@ -236,10 +238,12 @@ def test_S03_nor_in_any_chart_that_takes_a_name(name):
         cl.plot_diversity(cl.diversity(counts, by=name), group=name),
         cl.plot_growth(cl.growth(cards, by=name)),
         cl.plot_share_trends(cl.share_trends(cards, column=name)),
-        cl.plot_card_rates(cl.card_rates(cards, by=name)),
-        cl.plot_concentration(cl.lorenz(cards, column=None, by=name)),
+        plot_card_rates(replication.card_rates(cards, by=name)),
+        cl.plot_concentration(cl.concentration(cards, column=None, by=name, curve=True)),
         cl.plot_concentration(
-            cl.lorenz(cards, column=None, by="author").with_columns(pl.lit("x").alias(name)),
+            cl.concentration(cards, column=None, by="author", curve=True).with_columns(
+                pl.lit("x").alias(name)
+            ),
             group=name,
         ),
         cl.plot_comparison(cl.compare_values(cards.head(150), cards.tail(150), column=name)),

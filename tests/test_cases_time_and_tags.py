@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import warnings
+from functools import partial
 
 import altair as alt
 import duckdb
@@ -18,6 +19,7 @@ import pytest
 from conftest import ROOT, real_file
 
 import cardlab as cl
+from cardlab import replication
 from cardlab.overview import time
 from cardlab.replication import GROWTH
 from cardlab.tags.kinds import KINDS
@@ -120,7 +122,7 @@ def test_N01_floors_do_not_bear_on_how_fast_a_corpus_doubles():
     row, bare = cl.doubling_time(cards), cl.doubling_time(without)
     assert row.row(0)[:6] == bare.row(0)[:6]
     assert row["n_at_floor"][0] == 161
-    fit = cl.growth_fit(cards).filter("in_fit")
+    fit = cl.doubling_time(cards, curve=True).filter("in_fit")
     rate = np.polyfit(np.arange(fit.height), np.log(fit["n_total"].to_numpy()), 1)[0]
     assert row["doubling_weeks"][0] == pytest.approx(np.log(2) / rate)
     true = steady()
@@ -276,16 +278,22 @@ def test_F28_no_analysis_of_no_cards_raises_anything_else():
     cards = cl.make_cards(60, embedding_dim=0)
     for few in (cards.head(0), cards.head(1), pl.DataFrame({"id": ["o/a"]})):
         for analysis in (
-            *(cl.growth, cl.doubling_time, cl.growth_fit, cl.tag_trends, cl.tag_counts),
+            *(
+                cl.growth,
+                cl.doubling_time,
+                partial(cl.doubling_time, curve=True),
+                cl.tag_trends,
+                cl.tag_counts,
+            ),
             *(
                 cl.cooccurrence,
                 cl.tag_variants,
                 cl.profile,
                 cl.problems,
                 cl.concentration,
-                cl.lorenz,
+                partial(cl.concentration, curve=True),
             ),
-            *(cl.card_rates, cl.replicate, cl.with_period),
+            *(replication.card_rates, replication.replicate, cl.with_period),
             lambda c: cl.share_trends(c, column="license"),
             lambda c: cl.growth(c, by="tags"),
             lambda c: cl.plot_growth(cl.growth(c)),
@@ -380,7 +388,7 @@ def test_N03_no_doubling_time_where_growth_is_not_exponential(name, why):
     with pytest.raises(cl.NoFigure, match=why):
         cl.doubling_time(cards)
     with pytest.raises(cl.NoFigure, match=why):
-        cl.growth_fit(cards)
+        cl.doubling_time(cards, curve=True)
 
 
 def test_N03_the_published_figure_stays_and_no_other_is_set_beside_it():
@@ -389,7 +397,7 @@ def test_N03_the_published_figure_stays_and_no_other_is_set_beside_it():
         25.336603836202066, abs=1e-12
     )
     for name in ("models_radar_2026.parquet", "models_vendors_2026.parquet"):
-        found = cl.replicate(cl.scan_cards(real_file(name)))
+        found = replication.replicate(cl.scan_cards(real_file(name)))
         row = found.filter(figure="doubling time").row(0, named=True)
         assert row["here"] is None
         assert "did not grow exponentially" in row["note"]
@@ -415,7 +423,7 @@ def test_N03_growth_of_other_shapes():
     with pytest.raises(cl.NoFigure, match="only 100 of the 201 cards"):
         cl.doubling_time(undated)
     # exponential, but the count starts near zero: the fit begins later, as it says
-    fit = cl.growth_fit(created(steady()))
+    fit = cl.doubling_time(created(steady()), curve=True)
     assert fit["doubling_weeks"][0] == pytest.approx(26, rel=0.1)
     assert fit.filter("in_fit")["n_total"][0] >= 400 / 8 > fit["n_total"][0]
 
@@ -569,7 +577,7 @@ def test_N24_families_without_a_tag_are_no_warning():
 def test_S11_charts_are_equal_to_the_byte_from_run_to_run():
     code = """
 import hashlib, json, sys, polars as pl, cardlab as cl
-from cardlab.conflicts import ORDERED
+from cardlab.licenses.problems import ORDERED
 cards = cl.read_cards(sys.argv[1], columns=["id", "license", "tags", "base_model", "created_at",
                                             "pipeline_tag", "library_name", "downloads", "author"])
 cards = cl.with_licenses(cards)
@@ -583,7 +591,7 @@ charts = [*map(cl.plot_lineage, changes), cl.plot_network(pairs, groups, top=20)
           cl.plot_trends(cl.tag_trends(cards)),
           cl.plot_share_trends(cl.share_trends(cards, column="license_class")),
           cl.plot_crosstab(cl.crosstab(cards, rows="author", columns="license", top=15)),
-          cl.plot_concentration(cl.lorenz(cards))]
+          cl.plot_concentration(cl.concentration(cards, curve=True))]
 for chart in charts:
     print(hashlib.sha256(json.dumps(chart.to_dict()).encode()).hexdigest())
 """
@@ -620,7 +628,13 @@ def test_S12_dates_given_to_growth():
     )
     for wrong, kind in ((text, "String"), (text.with_columns(created_at=1), "Int32")):
         for analysis in (
-            *(cl.growth, cl.doubling_time, cl.growth_fit, cl.tag_trends, cl.with_period),
+            *(
+                cl.growth,
+                cl.doubling_time,
+                partial(cl.doubling_time, curve=True),
+                cl.tag_trends,
+                cl.with_period,
+            ),
             lambda cards: cl.growth(cards, by="k"),
             lambda cards: cl.share_trends(cards, column="k"),
         ):

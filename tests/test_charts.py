@@ -33,7 +33,7 @@ def every_chart(cards):
     return {
         "tags": cl.plot_counts(cl.tag_counts(cards)),
         "licenses": cl.plot_counts(cl.license_counts(cards)),
-        "classes": cl.plot_counts(cl.class_counts(cards)),
+        "classes": cl.plot_counts(cl.license_counts(cards, classes=True)),
         "languages": cl.plot_counts(cl.language_counts(cards)),
         "npmi": cl.plot_cooccurrence(cl.cooccurrence(cards)),
         "lift": cl.plot_cooccurrence(cl.cooccurrence(cards), measure="lift"),

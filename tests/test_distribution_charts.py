@@ -28,17 +28,20 @@ def cards():
 def every_chart(cards):
     by_task = cl.license_counts(cards, by="pipeline_tag")
     curves = pl.concat(
-        cl.lorenz(cards, by=by).with_columns(whose=pl.lit(str(by))) for by in ("author", None)
+        cl.concentration(cards, by=by, curve=True).with_columns(whose=pl.lit(str(by)))
+        for by in ("author", None)
     )
     return {
         "shares": cl.plot_share_trends(cl.share_trends(cards, column="license_class", every="1q")),
         "shares of lists": cl.plot_share_trends(cl.share_trends(cards, column="license", top=2)),
-        "doubling": cl.plot_doubling(cl.growth_fit(cards, start="2024-03-01", n_boot=50)),
+        "doubling": cl.plot_doubling(
+            cl.doubling_time(cards, start="2024-03-01", n_boot=50, curve=True)
+        ),
         "diversity": cl.plot_diversity(cl.diversity(cl.license_counts(cards), n_boot=50)),
         "diversity by": cl.plot_diversity(
             cl.diversity(by_task, by="pipeline_tag", n_boot=50), top=8
         ),
-        "concentration": cl.plot_concentration(cl.lorenz(cards)),
+        "concentration": cl.plot_concentration(cl.concentration(cards, curve=True)),
         "concentrations": cl.plot_concentration(curves, group="whose"),
         "lineage": cl.plot_lineage(cl.lineage_changes(cards, order=ORDERED)),
         "lineage by": cl.plot_lineage(
@@ -101,7 +104,8 @@ def test_hostile_labels_lose_their_controls_and_draw():
         cl.plot_lineage(cl.lineage_changes(cards, column="kind")),
         cl.plot_diversity(cl.diversity(counts, by="group", n_boot=10)),
         cl.plot_concentration(
-            cl.lorenz(cards, by="kind").with_columns(group=pl.lit(HOSTILE)), group="group"
+            cl.concentration(cards, by="kind", curve=True).with_columns(group=pl.lit(HOSTILE)),
+            group="group",
         ),
     ]
     for chart in charts:
@@ -116,12 +120,14 @@ def test_hostile_labels_lose_their_controls_and_draw():
 def test_wrong_and_empty_frames_say_so(cards):
     for plot, made_by in (
         (cl.plot_share_trends, "share_trends"),
-        (cl.plot_doubling, "growth_fit"),
+        (cl.plot_doubling, "doubling_time"),
         (cl.plot_diversity, "diversity"),
-        (cl.plot_concentration, "lorenz"),
+        (cl.plot_concentration, "concentration"),
         (cl.plot_lineage, "lineage_changes"),
     ):
-        with pytest.raises(cl.CardlabError, match=f"that {made_by} gives; missing"):
+        with pytest.raises(
+            cl.CardlabError, match=rf"that {made_by}(\(curve=True\))? gives; missing"
+        ):
             plot(cards)
     with pytest.raises(cl.NoFigure, match="none of the 0 edges"):
         cl.plot_lineage(cl.lineage_changes(cards.head(0)))

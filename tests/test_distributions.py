@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from functools import partial
 
 import duckdb
 import polars as pl
@@ -95,7 +96,9 @@ def test_both_denominators_by_hand():
     assert (row["license"], row["n_cards"], row["n_declared"], row["n_group"]) == ("MIT", 2, 4, 6)
     assert (row["card_share"], row["declared_share"]) == (2 / 6, 2 / 4)
     assert (row["declared_low"], row["declared_high"]) == wilson(2, 4)
-    classes = {row["license_class"]: row for row in cl.class_counts(CARDS).to_dicts()}
+    classes = {
+        row["license_class"]: row for row in cl.license_counts(CARDS, classes=True).to_dicts()
+    }
     assert classes["permissive"]["declared_share"] == 3 / 4
     assert classes["undeclared"]["card_share"] == 2 / 6
     assert classes["undeclared"]["declared_share"] is None
@@ -140,7 +143,7 @@ def test_errors():
     with pytest.raises(MissingColumn, match="'likes'"):
         cl.license_counts(CARDS, weight="likes")
     with pytest.raises(MissingColumn, match="'group'"):
-        cl.class_counts(CARDS, families="group")
+        cl.license_counts(CARDS, families="group", classes=True)
     with pytest.raises(CardlabError, match="must hold numbers"):
         cl.license_counts(CARDS, weight="task")
     for bad in ([-1] * 6, [float("inf")] * 6):
@@ -148,7 +151,7 @@ def test_errors():
         with pytest.raises(CardlabError, match="below 0 or infinite"):
             cl.license_counts(cards, weight="downloads")
         with pytest.raises(CardlabError, match="below 0 or infinite"):
-            cl.class_counts(cards, weight="downloads")
+            cl.license_counts(cards, weight="downloads", classes=True)
     with pytest.raises(CardlabError, match="Rename yours first"):
         cl.license_counts(CARDS.rename({"task": "weight"}), by="weight")
 
@@ -165,7 +168,7 @@ def test_only_the_two_columns_of_a_file_are_read(tmp_path):
 
     cards = cl.scan_cards(path)
     watched = cards.with_columns(failing("metadata"), failing("sha"), failing("library_name"))
-    for count in (cl.license_counts, cl.class_counts, cl.language_counts):
+    for count in (cl.license_counts, partial(cl.license_counts, classes=True), cl.language_counts):
         assert count(watched).equals(count(cards))
 
 
@@ -196,7 +199,7 @@ def test_real_weights_and_families_equal_plain_python(name):
 
 def test_classes_of_real_cards_by_period_equal_plain_python():
     cards = cl.with_period(cl.scan_cards(real_file("models_frameworks_2026.parquet")), every="1y")
-    found = cl.class_counts(cards, by="period")
+    found = cl.license_counts(cards, by="period", classes=True)
     expected = Counter()
     floor = dt.datetime(2022, 3, 2, 23, 29, 4, tzinfo=dt.UTC)
     rows = cl.with_licenses(cards).select("created_at", "license_class", "at_floor").collect()

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardlab.cards import scan_cards
-from cardlab.licenses.counts import class_counts, find_license, license_counts, with_licenses
+from cardlab.licenses.counts import find_license, license_counts, with_licenses
 from cardlab.licenses.reading import CLASSES
 from cardlab.schema import CardlabError, MissingColumn
 
@@ -243,7 +243,7 @@ def test_counts_by_hand():
         ("mit", "permissive", 2),
         ("MIT", "permissive", 1),
     ]
-    assert class_counts(cards).select("license_class", "n_cards").rows() == [
+    assert license_counts(cards, classes=True).select("license_class", "n_cards").rows() == [
         ("permissive", 2),
         ("undeclared", 2),
         ("model-specific", 1),
@@ -263,7 +263,7 @@ def test_invariants(values, random):
     ).rows():
         assert 1 <= n <= n_declared <= len(values)
         assert 0 <= low <= share <= high <= 1
-    classes = class_counts(frame(values))
+    classes = license_counts(frame(values), classes=True)
     assert classes["n_cards"].sum() == len(values)
     per_card = Counter(with_licenses(frame(values))["license_class"])
     assert dict(classes.select("license_class", "n_cards").iter_rows()) == per_card
@@ -281,7 +281,7 @@ def test_hostile_strings_count_the_same_on_duckdb():
         assert found.height == len(HOSTILE) + 1
         assert found["n_cards"].max() == 2
         assert license_counts(table, raw=raw).equals(found)
-    assert class_counts(table).equals(class_counts(cards))
+    assert license_counts(table, classes=True).equals(license_counts(cards, classes=True))
 
 
 def test_no_cards():
@@ -289,7 +289,7 @@ def test_no_cards():
         assert license_counts(cards).is_empty()
         assert license_counts(cards, raw=True).is_empty()
         assert license_counts(cards).schema["license_class"] == pl.String
-        assert class_counts(cards)["n_cards"].sum() == cards.height
+        assert license_counts(cards, classes=True)["n_cards"].sum() == cards.height
 
 
 def test_errors():
@@ -341,4 +341,7 @@ def test_known_counts_of_real_cards():
     assert (raw["apache-2.0"], raw["mit"], raw["MIT"]) == (717, 371, 12)
     named = dict(license_counts(cards).select("license", "n_cards").iter_rows())
     assert (named["Apache-2.0"], named["MIT"]) == (717, 383)
-    assert class_counts(cards)["n_cards"].sum() == cards.select(pl.len()).collect().item()
+    assert (
+        license_counts(cards, classes=True)["n_cards"].sum()
+        == cards.select(pl.len()).collect().item()
+    )

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab.licenses.counts import find_license, with_license_names
+from cardlab.licenses.counts import find_license, with_licenses
 from cardlab.licenses.problems import license_problems
 from cardlab.licenses.reading import (
     CLASSES,
@@ -157,7 +157,7 @@ def test_every_value_of_real_cards_is_known_or_listed(name):
     ],
 )
 def test_the_share_of_unknown_licences_among_those_declared(name, most):
-    classes = cl.class_counts(cl.scan_cards(str(real_file(name))))
+    classes = cl.license_counts(cl.scan_cards(str(real_file(name))), classes=True)
     n_cards = dict(classes.select("license_class", "n_cards").iter_rows())
     n_declared = sum(n_cards.values()) - n_cards["undeclared"]
     assert 0 < n_cards["unknown"] / n_declared < most
@@ -249,15 +249,16 @@ def fronts():
 
 def test_names_beside_other():
     cards = fronts()
-    named = with_license_names(cards)
-    assert named.columns == ["license", "metadata", "license_name", "license_link"]
-    assert named.drop("license_name", "license_link").equals(cards)
+    named = with_licenses(cards, names=True)
+    added = ["license_name", "license_link", "license_spdx", "license_class"]
+    assert named.columns == ["license", "metadata", *added]
+    assert named.drop(added).equals(cards)
     mit = "https://opensource.org/licenses/MIT"
     names = ["llama3.1", "qwen-research", "own words", "x", None, "llama3.1", *[None] * 5, "3"]
     assert named["license_name"].to_list() == names
     assert named["license_link"].to_list() == ["LICENSE", None, None, mit, *[None] * 8]
-    assert with_license_names(cards.lazy()).collect().equals(named)
-    assert with_license_names(named).equals(named)
+    assert with_licenses(cards.lazy(), names=True).collect().equals(named)
+    assert with_licenses(named, names=True).equals(named)
     found = cl.with_licenses(named)
     assert found["license"].equals(cards["license"])
     assert found["license_spdx"].to_list() == [
@@ -272,18 +273,20 @@ def test_names_beside_other():
 
 
 def test_counts_use_the_names_where_they_are_given():
-    named = with_license_names(fronts()).drop("metadata").with_columns(group=pl.lit("a"))
+    named = with_licenses(fronts(), names=True).drop("metadata").with_columns(group=pl.lit("a"))
     counts = dict(cl.license_counts(named).select("license", "n_cards").iter_rows())
     assert counts == {"MIT": 3, "other": 4, "llama3.1": 1, "qwen-research": 1, "own": 1}
     raw = dict(cl.license_counts(named, raw=True).select("license", "n_cards").iter_rows())
     assert raw == {"other": 6, "Other": 1, "mit": 2, "own": 1}
     classes = cl.with_licenses(named)["license_class"].value_counts()
-    assert dict(cl.class_counts(named).select("license_class", "n_cards").iter_rows()) == dict(
-        classes.iter_rows()
-    )
+    assert dict(
+        cl.license_counts(named, classes=True).select("license_class", "n_cards").iter_rows()
+    ) == dict(classes.iter_rows())
     table = duckdb.connect().from_arrow(named.to_arrow())
     assert cl.license_counts(table, by="group").equals(cl.license_counts(named, by="group"))
-    assert cl.class_counts(table, by="group").equals(cl.class_counts(named.lazy(), by="group"))
+    assert cl.license_counts(table, by="group", classes=True).equals(
+        cl.license_counts(named.lazy(), by="group", classes=True)
+    )
     assert license_problems(named, column="license_name")["value"].to_list() == [
         *("3", "own words", "qwen-research", "x")
     ]
@@ -299,22 +302,22 @@ def test_counting_reads_no_metadata(tmp_path):
 
 def test_errors_of_the_names():
     with pytest.raises(MissingColumn, match="'metadata'"):
-        with_license_names(frame(license=[["mit"]]))
+        with_licenses(frame(license=[["mit"]]), names=True)
     with pytest.raises(CardlabError, match="'metadata' is"):
-        with_license_names(frame(license=[["mit"]]).with_columns(metadata=1))
+        with_licenses(frame(license=[["mit"]]).with_columns(metadata=1), names=True)
     with pytest.raises(CardlabError, match="'license_name' is"):
         cl.with_licenses(frame(license=[["other"]]).with_columns(license_name=1))
 
 
 def test_names_of_real_cards():
     cards = cl.scan_cards(str(real_file("model_cards.seed.parquet")))
-    named = with_license_names(cards).select("id", "license", "license_name", "license_link")
+    named = with_licenses(cards, names=True).select("id", "license", "license_name", "license_link")
     named = named.collect()
     others = named.filter(pl.col("license").list.contains("other"))
     # the few licences beside `other` that are not named stay as they are
     assert others["license_name"].null_count() < others.height
-    before = cl.class_counts(cards).filter(license_class="custom")["n_cards"][0]
-    after = cl.class_counts(named).filter(license_class="custom")["n_cards"][0]
+    before = cl.license_counts(cards, classes=True).filter(license_class="custom")["n_cards"][0]
+    after = cl.license_counts(named, classes=True).filter(license_class="custom")["n_cards"][0]
     assert after < 0.6 * before
     unknown = license_problems(named, column="license_name").filter(license_class="unknown")
     assert unknown["value"].to_list() == ["license"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import duckdb
 import polars as pl
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab._lineage import lineage, lineage_families, lineage_summary
+from cardlab._lineage import lineage, lineage_summary
 from cardlab.schema import CardlabError, MissingColumn
 
 SCHEMA = {"id": pl.String, "base_model": pl.List(pl.String)}
@@ -69,7 +71,7 @@ def test_a_line_and_what_is_not_in_the_corpus():
         "n_families": 1,
         "max_depth": 2,
     }
-    assert lineage_families(graph(rows)).rows() == [("a", 3, 3 / 5, 2)]
+    assert lineage_summary(graph(rows), by="family").rows() == [("a", 3, 3 / 5, 2)]
 
 
 def test_the_first_known_parent_leads():
@@ -113,7 +115,7 @@ def test_a_cycle_with_a_tail(length):
         1,
         0,
     )
-    assert lineage_families(graph(rows)).is_empty()
+    assert lineage_summary(graph(rows), by="family").is_empty()
 
 
 def test_a_cycle_that_a_second_parent_closes():
@@ -136,7 +138,7 @@ def test_cards_of_one_id_are_one_model_and_cards_without_an_id_are_left_out():
     counted = summary(graph(rows))
     assert (counted["n_cards"], counted["n_models"], counted["n_without_id"]) == (5, 2, 1)
     assert (counted["n_declared"], counted["n_merges"]) == (2, 1)
-    assert lineage_families(graph(rows)).rows() == [("a", 2, 1.0, 1)]
+    assert lineage_summary(graph(rows), by="family").rows() == [("a", 2, 1.0, 1)]
 
 
 def test_relations_come_from_the_tags():
@@ -163,7 +165,7 @@ def test_ten_thousand_deep():
     assert found["depth"].to_list() == list(range(n))
     assert found["n_descendants"].to_list() == list(range(n))[::-1]
     assert set(found["root"]) == {"m0"}
-    assert lineage_families(graph(rows)).rows() == [("m0", n, 1.0, n - 1)]
+    assert lineage_summary(graph(rows), by="family").rows() == [("m0", n, 1.0, n - 1)]
     ring = lineage(graph([("m0", [f"m{n - 1}"]), *rows[1:]]))
     assert ring["in_cycle"].all() and set(ring["n_descendants"]) == {n - 1}
     assert ring["root"].null_count() == ring["depth"].null_count() == n
@@ -172,10 +174,10 @@ def test_ten_thousand_deep():
 def test_families_are_cut_and_ties_go_by_name():
     rows = [(f"{family}{i}", [f"{family}0"] if i else []) for family in "cab" for i in range(3)]
     rows += [("b9", ["b0"]), ("single", [])]
-    found = lineage_families(graph(rows), top=None)
+    found = lineage_summary(graph(rows), top=None, by="family")
     assert found["root"].to_list() == ["b0", "a0", "c0"]
     assert found["card_share"].to_list() == [4 / 11, 3 / 11, 3 / 11]
-    assert lineage_families(graph(rows), top=2).equals(found.head(2))
+    assert lineage_summary(graph(rows), top=2, by="family").equals(found.head(2))
 
 
 def test_nothing_and_errors():
@@ -183,8 +185,8 @@ def test_nothing_and_errors():
     assert lineage(graph([])).schema == lineage(graph([("a", ["b"])])).schema
     assert summary(graph([]))["max_depth"] is None
     assert summary(graph([]))["n_roots"] == 0
-    assert lineage_families(graph([])).is_empty()
-    for function in (lineage, lineage_summary, lineage_families):
+    assert lineage_summary(graph([]), by="family").is_empty()
+    for function in (lineage, lineage_summary, partial(lineage_summary, by="family")):
         with pytest.raises(MissingColumn, match="'base_model'"):
             function(pl.DataFrame({"id": ["a"]}))
         with pytest.raises(CardlabError, match="must be a frame|no such file or folder"):
@@ -192,7 +194,7 @@ def test_nothing_and_errors():
         with pytest.raises(CardlabError, match="lists of strings"):
             function(pl.DataFrame({"id": ["a"], "base_model": [{"x": 1}]}))
     with pytest.raises(CardlabError, match="top must be"):
-        lineage_families(graph([]), top=0)
+        lineage_summary(graph([]), top=0, by="family")
 
 
 def test_strings_other_engines_and_only_the_columns_that_are_needed(tmp_path):
@@ -274,7 +276,7 @@ def test_against_plain_python(cards):
     assert counted["n_in_cycle"] == sum(row[3] for row in expected.values())
     assert counted["n_without_root"] == roots.count(None)
     assert counted["n_self"] == len({card for card, parents in cards if card and card in parents})
-    families = lineage_families(graph(cards), top=None)
+    families = lineage_summary(graph(cards), top=None, by="family")
     assert dict(families.select("root", "n_cards").iter_rows()) == {
         root: roots.count(root) for root in roots if root is not None and roots.count(root) > 1
     }
@@ -304,7 +306,7 @@ def test_real_cards(data, name):
     children = once["n_children"].sum()
     assert children == counted["n_edges"] - counted["n_dangling"]
     assert counted["n_cycles"] == 0
-    families = lineage_families(cards, top=None)
+    families = lineage_summary(cards, top=None, by="family")
     assert families.height == counted["n_families"]
     # the descendants of all roots are the models that are none
     below = once.filter(pl.col("depth") == 0)["n_descendants"].sum()
@@ -312,7 +314,9 @@ def test_real_cards(data, name):
 
 
 def test_known_families_of_real_cards(data):
-    radar = lineage_families(cl.scan_cards(str(data / "models_radar_2026.parquet")), top=1)
+    radar = lineage_summary(
+        cl.scan_cards(str(data / "models_radar_2026.parquet")), top=1, by="family"
+    )
     # 574 by the column, and three whose tags alone name the model
     assert radar.select("root", "n_cards", "max_depth").rows() == [("Qwen/Qwen3.8-27B", 577, 3)]
     seed = lineage_summary(cl.scan_cards(str(data / "model_cards.seed.parquet")))

@@ -46,7 +46,7 @@ def by_change(found):
 
 
 def test_relations_by_hand():
-    found = cl.lineage_relations(CARDS)
+    found = cl.lineage_summary(CARDS, by="relation")
     # a names root twice: one edge, of the relation that is tagged first; self is no edge
     assert found.select("relation", "n_edges", "n_known", "n_models", "n_all").rows() == [
         ("finetune", 2, 2, 2, 7),
@@ -57,7 +57,7 @@ def test_relations_by_hand():
     assert found["n_edges"].sum() == 7
     assert found.row(0, named=True)["edge_share"] == 2 / 7
     assert (found["edge_low"][0], found["edge_high"][0]) == wilson(2, 7)
-    assert cl.lineage_relations(duckdb.sql("FROM CARDS")).equals(found)
+    assert cl.lineage_summary(duckdb.sql("FROM CARDS"), by="relation").equals(found)
 
 
 def test_changes_of_classes_by_hand():
@@ -120,7 +120,7 @@ def test_a_chain_of_ten_thousand_and_a_great_cycle_end_in_figures():
     cycle = chain.with_columns(base_model=pl.concat_list(pl.col("id").shift(-1, fill_value="m0")))
     for cards, edges in ((chain, n - 1), (cycle, n)):
         assert by_change(cl.lineage_changes(cards)) == {"same": edges}
-    assert cl.lineage_relations(chain)["n_edges"].to_list() == [n - 1]
+    assert cl.lineage_summary(chain, by="relation")["n_edges"].to_list() == [n - 1]
 
 
 def test_the_first_card_of_an_id_that_declares_speaks_for_it():
@@ -137,11 +137,11 @@ def test_the_first_card_of_an_id_that_declares_speaks_for_it():
 def test_no_edges_and_errors():
     lone = CARDS.head(1)
     assert cl.lineage_changes(lone, order=ORDERED, by="relation").is_empty()
-    assert cl.lineage_relations(lone).is_empty()
+    assert cl.lineage_summary(lone, by="relation").is_empty()
     with pytest.raises(cl.MissingColumn, match=r"with_licenses\(cards\)"):
         cl.lineage_changes(CARDS.drop("license_class"))
     with pytest.raises(cl.MissingColumn, match="'tags'"):
-        cl.lineage_relations(CARDS.drop("tags"))
+        cl.lineage_summary(CARDS.drop("tags"), by="relation")
     with pytest.raises(cl.CardlabError, match="relations must be one of"):
         cl.lineage_changes(CARDS, relations=["copy"])
     with pytest.raises(cl.CardlabError, match="by must be one of"):

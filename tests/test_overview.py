@@ -106,8 +106,64 @@ def test_every_real_frame_has_its_problems_listed(data):
     seed = cl.problems(cl.scan_cards(data / "model_cards.seed.parquet"))
     assert Counter(seed["problem"]) == {
         **{"null_metadata": 2, "not_a_license": 3, "not_a_language": 4},
-        **{"key_alias": 13, "front_matter_in_text": 2},
+        **{"key_alias": 13, "front_matter_in_text": 2, "unknown_language": 13},
     }
+    one = cl.problems(cl.scan_cards(data / "model_cards.seed.parquet"), columns="license")
+    assert one.equals(seed.filter(column="license"))
+
+
+def test_problems_of_licenses_and_languages_that_have_the_shape_of_an_id():
+    cards = pl.DataFrame(
+        {
+            "id": ["a", "b", "c", "d"],
+            "license": [["acme"], ["mit", "no words"], ["unknown"], ["apache2", "data"]],
+            "languages": [["kr", "en"], ["code"], ["xq", "jp", "not one"], ["English"]],
+        }
+    )
+    found = cl.problems(cards).rows()
+    assert found == [
+        ("c", "languages", "not_a_language", "'not one'"),
+        ("d", "languages", "not_a_language", "'English'"),
+        ("b", "license", "not_a_license", "'no words'"),
+        ("a", "languages", "unknown_language", "'kr': valid, but perhaps not meant; perhaps ko"),
+        (
+            *("c", "languages", "unknown_language"),
+            "'xq': no valid code, 'jp': a country's code; perhaps ja",
+        ),
+        ("a", "license", "unknown_license", "'acme': names no licence that is known here"),
+        ("d", "license", "unknown_license", "'data': names no licence that is known here"),
+    ]
+    assert cl.problems(duckdb.sql("FROM cards")).rows() == found
+    assert cl.problems(cards.lazy(), columns=["license"]).rows() == [found[2], *found[-2:]]
+    with pytest.raises(cl.MissingColumn, match="'licence'"):
+        cl.problems(cards, columns="licence")
+
+
+def test_problems_of_vectors_and_texts():
+    wide = "\n".join(["|a" * 300 + "|", "|-" * 300 + "|", "|b"])
+    cards = pl.DataFrame(
+        {
+            "id": ["a", "b", "c", "d", "e", "f"],
+            "text": ["x", "y", wide, "x", "x", "x"],
+            "embeddings": [[1.0, 2.0], [1.0, 2.0], None, [0.0, 0.0], [float("nan"), 1.0], [3.0]],
+        }
+    )
+    found = cl.problems(cards)
+    assert found.select("id", "column", "problem").rows() == [
+        ("e", "embeddings", "not_finite_vector"),
+        ("c", "embeddings", "null_vector"),
+        ("a", "embeddings", "shared_vector"),
+        ("b", "embeddings", "shared_vector"),
+        ("c", "text", "too_large"),
+        ("f", "embeddings", "wrong_length_vector"),
+        ("d", "embeddings", "zero_vector"),
+    ]
+    assert cl.problems(cards, columns="text")["detail"].to_list() == [
+        "a table of 300 columns, of which 128 were read"
+    ]
+    odd = cl.problems(cards.with_columns(embeddings=pl.lit("x")))
+    assert odd.select("id", "problem").rows() == [(None, "not_vectors"), ("c", "too_large")]
+    assert cl.problems(cards.drop("text", "embeddings")).is_empty()
 
 
 def test_growth_by_hand():

@@ -98,7 +98,7 @@ def test_growth_counts_cards_without_a_group_of_a_list_column():
 def test_the_fit_is_the_line_of_the_doubling_time():
     cards = cl.scan_cards(real_file("models_2022.parquet"))
     choice = {"origin": "2018-11-01", "start": "2020-04-30", "n_boot": 200}
-    fit, row = cl.growth_fit(cards, **choice), cl.doubling_time(cards, **choice)
+    fit, row = cl.doubling_time(cards, **choice, curve=True), cl.doubling_time(cards, **choice)
     assert fit.select(row.columns).unique().equals(row)
     inside = fit.filter("in_fit")
     assert inside.height == row["n_periods"][0] == 128
@@ -113,7 +113,7 @@ def test_the_fit_is_the_line_of_the_doubling_time():
 @pytest.mark.parametrize("n_points", [2, 50, 20_000])
 def test_the_lorenz_curve_of_real_downloads(n_points):
     cards = cl.read_cards(real_file("models_2022.parquet"))
-    curve = cl.lorenz(cards, n_points=n_points)
+    curve = cl.concentration(cards, n_points=n_points, curve=True)
     assert curve.height <= n_points + 2
     assert curve.select("group_share", "held_share").row(0) == (0, 0)
     assert curve.select("group_share", "held_share").row(-1) == (1, 1)
@@ -137,6 +137,6 @@ def test_errors():
         cl.share_trends(CARDS[[0, 5]], column="license")
     zero = pl.DataFrame({"author": ["a"], "downloads": [0]})
     with pytest.raises(cl.NoFigure, match="hold nothing"):
-        cl.lorenz(zero)
+        cl.concentration(zero, curve=True)
     with pytest.raises(cl.CardlabError, match="n_points"):
-        cl.lorenz(zero, n_points=1)
+        cl.concentration(zero, n_points=1, curve=True)

@@ -51,7 +51,10 @@ CALLS: dict[str, tuple[tuple[str, ...], Callable[[pl.DataFrame], Any]]] = {
         ("seed", "radar"),
         lambda c: cl.license_counts(c, by="pipeline_tag", families="author"),
     ),
-    "class_counts": (("seed", "radar"), lambda c: cl.class_counts(c, weight="downloads")),
+    "class_counts": (
+        ("seed", "radar"),
+        lambda c: cl.license_counts(c, weight="downloads", classes=True),
+    ),
     "license_conflicts": (("seed", "radar"), cl.license_conflicts),
     "language_counts": (("seed", "radar", "hub", "data sets"), cl.language_counts),
     "language_counts by task": (

@@ -45,9 +45,9 @@ def plot_counts(
     ----------
     counts : pl.DataFrame
         From :func:`cardlab.tag_counts`, :func:`cardlab.license_counts`,
-        :func:`cardlab.class_counts`, :func:`cardlab.language_counts` or
-        :func:`cardlab.template_families`: a column of names, ``n_cards``, ``card_share`` and, for
-        the interval, ``share_low`` and ``share_high``. Of counts by a column the rows of one group.
+        :func:`cardlab.language_counts` or :func:`cardlab.template_families`: a column of names,
+        ``n_cards``, ``card_share`` and, for the interval, ``share_low`` and ``share_high``. Of
+        counts by a column the rows of one group.
     title : str, optional
         Instead of the one made from the names.
     label : str, optional
@@ -133,7 +133,7 @@ def _columns(counts: pl.DataFrame, label: str | None) -> tuple[str | None, str]:
     before = counts.columns[: counts.columns.index("n_cards")]
     named = [name for name in before if name in _LABELS]
     if label is None and len(named) > 1 and named[0] == before[0]:
-        # class_counts, which ends with n_declared, by licence looks like license_counts
+        # counts of classes, which end with n_declared, by licence looks like license_counts
         beside = named[1] == "license_class" and counts.columns[-1] != "n_declared"
         label = named[0] if named[0] == "license" and beside else named[1]
     label = label or (named[0] if named else counts.columns[0])
@@ -175,7 +175,7 @@ def plot_card_rates(rates: pl.DataFrame, *, title: str | None = None, top: int =
     Parameters
     ----------
     rates : pl.DataFrame
-        From :func:`cardlab.card_rates` with ``by``; its first column names the groups.
+        From :func:`cardlab.replication.card_rates` with ``by``; its first column names the groups.
     title : str, optional
         Instead of the one made from the name of the groups.
     top : int

@@ -177,7 +177,8 @@ def plot_concentration(
     Parameters
     ----------
     curve : pl.DataFrame
-        From :func:`cardlab.lorenz`; several one below the other where `group` names them.
+        From :func:`cardlab.concentration` with ``curve=True``; several one below the
+        other where `group` names them.
     group : str, optional
         A column that names the curves (at most ten are drawn, the first ones).
     title : str, optional
@@ -196,11 +197,11 @@ def plot_concentration(
         The frame has no rows.
     """
     own = ("group_share", "held_share", "n_groups", "gini", *_TOP, "n_all_groups", "n_cards")
-    need(curve, *own, "n_zero", "n_null", made_by="lorenz")
+    need(curve, *own, "n_zero", "n_null", made_by="concentration(curve=True)")
     if not curve.height:
         raise NoFigure("there are no rows to draw.")
     if group is not None:
-        need(curve, group, made_by="lorenz")
+        need(curve, group, made_by="concentration(curve=True)")
     elif curve.select("gini", "n_all_groups", "n_cards").n_unique() > 1:
         raise CardlabError(
             "this frame holds several curves: name the column that tells them apart (group=)."

@@ -163,7 +163,7 @@ def plot_doubling(fit: pl.DataFrame, *, title: str = "How fast the corpus double
     Parameters
     ----------
     fit : pl.DataFrame
-        From :func:`cardlab.growth_fit`.
+        From :func:`cardlab.doubling_time` with ``curve=True``.
     title : str
 
     Returns
@@ -180,7 +180,7 @@ def plot_doubling(fit: pl.DataFrame, *, title: str = "How fast the corpus double
     """
     figures = ("doubling_weeks", "low", "high", "n_periods", "n_cards", *_LEFT_OUT_doubling)
     lines = ("fitted", "fitted_low", "fitted_high")
-    need(fit, "cut_off", "n_total", "in_fit", *lines, *figures, made_by="growth_fit")
+    need(fit, "cut_off", "n_total", "in_fit", *lines, *figures, made_by="doubling_time(curve=True)")
     if not fit.height:
         raise NoFigure("there are no rows to draw.")
     row = fit.row(0, named=True)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import polars as pl
 
-from ..frontmatter import strings
-from ..schema import STRINGS, CardlabError, collect, lazy, one_of, require
+from ..schema import STRINGS, collect, lazy, one_of, require, to_lazy_polars
 from ..shares.counting import count_values, with_share
-from ..shares.frames import as_lists, map_items
-from .counts import find_license, with_licenses
+from ..shares.frames import lists_in, map_items
+from .counts import in_json, name_of, with_licenses
 from .reading import CLASSES, keywords, read_license
 
 
@@ -25,7 +22,7 @@ def license_problems(cards: Any, *, column: str = "license") -> pl.DataFrame:
         With `column`; polars, or any that narwhals knows.
     column : {"license", "tags", "license_name"}
         What to list: the column ``license`` (list of str, or str), the ``license:`` tags, or the
-        names that :func:`cardlab.with_license_names` adds.
+        names that :func:`cardlab.with_licenses` adds with ``names=True``.
 
     Returns
     -------
@@ -57,28 +54,25 @@ def license_problems(cards: Any, *, column: str = "license") -> pl.DataFrame:
     """
     one_of(column, ("license", "tags", "license_name"), name="column")
     require(cards, column)
-    counts = with_share(count_values(_tagged(cards) if column == "tags" else cards, column))
+    if column == "tags":
+        frame = to_lazy_polars(lazy(cards).select("tags").to_native())
+        cards = frame.select(_tagged(frame).alias("tags"))
+    counts = with_share(count_values(cards, column))
     readings = [read_license(value) for value in counts["value"]]
     names = ("license", "license_class", "reason", "detail", "source")
     found = pl.DataFrame(readings, schema=dict.fromkeys(names, pl.String), orient="row")
     return (
-        counts.select("value", "n_cards", "card_share")
-        .hstack(found)
+        counts.hstack(found)
         .select("value", *names[:2], "n_cards", "card_share", *names[2:])
         .filter((pl.col("reason") != "keyword") | (pl.col("license_class") == "unknown"))
     )
 
 
-def _tagged(cards: Any) -> Any:
-    """Give the values of the ``license:`` tags; engines other than polars hand over the tags."""
-    if not isinstance(cards, (pl.DataFrame, pl.LazyFrame)):
-        cards = collect(lazy(cards).select(nw.col("tags")))
-    tags = pl.col("tags")
-    if not isinstance(cards.lazy().select("tags").collect_schema()["tags"], pl.List):
-        tags = pl.concat_list(tags.cast(pl.String))
+def _tagged(frame: pl.LazyFrame) -> pl.Expr:
+    """Give the values of the ``license:`` tags."""
     tag = pl.element()
     values = tag.filter(tag.str.starts_with("license:")).str.strip_prefix("license:")
-    return cards.select(tags.cast(STRINGS).list.eval(values))
+    return lists_in(frame, "tags").list.eval(values).alias("tagged")
 
 
 # ---- Licences that contradict each other: within a card, and between a card and its base model.
@@ -107,7 +101,7 @@ def license_conflicts(cards: Any) -> pl.DataFrame:
     cards : frame
         With ``id``; ``tags`` and ``metadata``, or else ``license``, for the kinds about tags;
         ``license`` and ``base_model`` (list of str, or str) for the one about base models, and
-        ``license_name`` and ``license_link`` where :func:`cardlab.with_license_names` added them.
+        ``license_name`` and ``license_link`` where :func:`cardlab.with_licenses` added them.
         Polars, or any that narwhals knows. Where only some of these columns are there, only what
         they show is looked for.
 
@@ -151,80 +145,48 @@ def license_conflicts(cards: Any) -> pl.DataFrame:
     once.
     """
     have = set(require(cards, "id"))
+    read = ("id", "tags", "metadata", "license", "base_model", "license_name", "license_link")
+    narrow = lazy(cards).select([name for name in read if name in have])
+    frame = to_lazy_polars(narrow.to_native())
     found = []
     if {"metadata", "tags"} <= have:
-        rows = _front_matter_and_tags(_columns(cards, "id", "metadata", "tags"))
-        found.append(_against_tags(rows))
+        found.append(_against_tags(_front_matter_and_tags(frame)))
     elif {"license", "tags"} <= have:
-        rows = _licenses_and_tags(_columns(cards, "id", "license", "tags"))
-        found.append(_against_tags(rows).filter(~_names_of_other()))
+        none = pl.lit([], STRINGS)
+        both = frame.filter(pl.col("tags").is_not_null()).select(
+            "id", lists_in(frame, "license").fill_null(none).alias("declared"), _tagged(frame)
+        )
+        found.append(_against_tags(collect(both)).filter(~_names_of_other()))
     if {"license", "base_model"} <= have:
-        names = [name for name in ("license_name", "license_link") if name in have]
-        found.append(_against_parents(_columns(cards, "id", "license", "base_model", *names)))
+        found.append(_against_parents(frame))
     if not found:
         require(cards, "license", "base_model")
-    rows = pl.concat([part.select(pl.col(n).cast(t) for n, t in _LAYOUT.items()) for part in found])
+    layout = pl.DataFrame(schema=_LAYOUT)
+    rows = pl.concat([layout, *found], how="diagonal_relaxed").select(*_LAYOUT)
     # a list is no key to sort by: what tells equal cards apart is its text
-    keys = [pl.col("declared").list.join(","), pl.col("tagged").list.join(",")]
-    base = pl.col("base_license").list.join(",")
-    return rows.unique(maintain_order=True).sort(
-        "kind", "id", "base_model", *keys, base, nulls_last=True
-    )
-
-
-def _columns(cards: Any, *names: str) -> pl.LazyFrame:
-    """Select some columns lazily; engines other than polars hand over just those."""
-    if isinstance(cards, (pl.LazyFrame, pl.DataFrame)):
-        return cards.lazy().select(names)
-    return collect(lazy(cards).select(nw.col(name) for name in names)).lazy()
+    keys = (pl.col(name).list.join(",") for name in ("declared", "tagged", "base_license"))
+    return rows.unique(maintain_order=True).sort("kind", "id", "base_model", *keys, nulls_last=True)
 
 
 def _front_matter_and_tags(cards: pl.LazyFrame) -> pl.DataFrame:
     """Give the licences of the front matter and of the tags, where both can be read."""
-    _check(cards, "metadata", "tags")
+    lists_in(cards, "metadata")
     metadata, declared = pl.col("metadata").cast(pl.String), pl.col("declared")
     # only where it names no licence is there a doubt whether it can be read
     silent = pl.when(declared.is_null()).then(metadata).str.json_path_match("$")
     rows = collect(
         cards.filter(pl.col("tags").is_not_null() & metadata.is_not_null())
         .select(
-            "id",
-            "metadata",
+            *("id", "metadata", _tagged(cards)),
             metadata.str.json_path_match("$.license").alias("declared"),
-            _tagged_conflicts(cards),
         )
         .filter(declared.is_not_null() | silent.str.starts_with("{"))
-        .drop("metadata")
     )
     texts = rows["declared"].drop_nulls().unique()
-    lists = pl.Series("lists", [_listed(text) for text in texts], dtype=STRINGS)
-    known = pl.DataFrame({"declared": texts, "lists": lists})
-    return rows.join(known, on="declared", how="left").select(
+    lists = pl.Series("lists", [in_json(text) for text in texts], dtype=STRINGS)
+    rows = rows.join(pl.DataFrame({"declared": texts, "lists": lists}), on="declared", how="left")
+    return rows.select(
         "id", pl.col("lists").fill_null(pl.lit([], STRINGS)).alias("declared"), "tagged"
-    )
-
-
-def _licenses_and_tags(cards: pl.LazyFrame) -> pl.DataFrame:
-    """Give the licences of the column and of the tags; no licence in the column is none."""
-    _check(cards, "license", "tags")
-    rows = collect(
-        cards.filter(pl.col("tags").is_not_null()).select(
-            "id", pl.col("license").alias("declared"), _tagged_conflicts(cards)
-        )
-    )
-    declared = as_lists(rows["declared"])
-    return rows.with_columns(declared.fill_null(pl.Series([[]], dtype=STRINGS)))
-
-
-def _tagged_conflicts(cards: pl.LazyFrame) -> pl.Expr:
-    """Take the licences out of the tags."""
-    is_list = isinstance(cards.collect_schema()["tags"], (pl.List, pl.Null))
-    tags = pl.col("tags") if is_list else pl.concat_list(pl.col("tags").cast(pl.String))
-    tag = pl.element()
-    return (
-        tags.cast(STRINGS)
-        .list.eval(tag.filter(tag.str.starts_with("license:")).str.strip_prefix("license:"))
-        .alias("tagged")
     )
 
 
@@ -240,10 +202,9 @@ def _against_tags(rows: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.lit("tags_disagree"))
     )
     return (
-        rows.with_columns(map_items(rows["declared"], _name), map_items(rows["tagged"], _name))
+        rows.with_columns(map_items(rows[name], name_of) for name in ("declared", "tagged"))
         .filter(declared.list.set_symmetric_difference(tagged).list.len() > 0)
         .select("id", kind.alias("kind"), "declared", "tagged")
-        .with_columns(pl.lit(None, _LAYOUT[name]).alias(name) for name in list(_LAYOUT)[4:])
     )
 
 
@@ -258,17 +219,17 @@ def _names_of_other() -> pl.Expr:
 
 def _against_parents(cards: pl.LazyFrame) -> pl.DataFrame:
     """Compare the class of each card with that of its direct parents in the corpus."""
-    _check(cards, "base_model", "license")
+    lists_in(cards, "license")
     rank = pl.col("license_class").replace_strict(
         list(ORDERED), list(range(len(ORDERED))), default=None, return_dtype=pl.Int8
     )
-    rows = collect(with_licenses(cards).with_columns(rank.alias("rank"))).drop("license")
-    rows = rows.with_columns(as_lists(rows["base_model"])).filter(
-        pl.col("id").is_not_null() & pl.col("rank").is_not_null()
-    )
+    listed = with_licenses(cards).with_columns(lists_in(cards, "base_model"), rank.alias("rank"))
+    rows = collect(listed.select("id", "base_model", "license_spdx", "license_class", "rank"))
+    rows = rows.filter(pl.col("id").is_not_null() & pl.col("rank").is_not_null())
+    rows = rows.rename({"license_spdx": "declared"})
     parents = rows.select(
         pl.col("id").alias("base_model"),
-        pl.col("license_spdx").alias("base_license"),
+        pl.col("declared").alias("base_license"),
         pl.col("license_class").alias("base_class"),
         pl.col("rank").alias("base_rank"),
     )
@@ -277,32 +238,5 @@ def _against_parents(cards: pl.LazyFrame) -> pl.DataFrame:
         .filter(pl.col("base_model") != pl.col("id"))
         .join(parents, on="base_model")
         .filter(pl.col("rank") < pl.col("base_rank"))
-        .with_columns(
-            pl.lit("more_permissive_than_base").alias("kind"),
-            pl.col("license_spdx").alias("declared"),
-            pl.lit(None, STRINGS).alias("tagged"),
-        )
+        .with_columns(pl.lit("more_permissive_than_base").alias("kind"))
     )
-
-
-def _check(cards: pl.LazyFrame, *names: str) -> None:
-    """Raise a CardlabError unless the columns hold strings or lists of strings."""
-    for name, dtype in cards.select(names).collect_schema().items():
-        inner = dtype.inner if isinstance(dtype, pl.List) else dtype
-        if inner not in (pl.String, pl.Null, pl.Categorical):
-            raise CardlabError(
-                f"column {name!r} is {dtype}: it must hold strings or lists of strings. "
-                "cardlab.scan_cards(source) reads the cards' columns as such."
-            )
-
-
-def _listed(text: str) -> list[str]:
-    """Give what JSON's path gave as a list: a string as it is, a list or mapping as JSON."""
-    try:
-        return strings(json.loads(text) if text.startswith(("[", "{")) else text)
-    except (ValueError, RecursionError):
-        return [text]
-
-
-def _name(text: str) -> str:
-    return find_license(text).name

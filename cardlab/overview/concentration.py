@@ -12,14 +12,17 @@ import polars as pl
 from ..schema import CardlabError, NoFigure, at_least, collect, lazy, require
 from ..shares.counting import gini
 
-_VALUE, _GROUP, _NULL = "__value", "__group", "__null"
-
 #: The shares of the largest groups that are given.
 TOP = (1, 10, 100)
 
 
 def concentration(
-    cards: Any, *, column: str | None = "downloads", by: str | None = "author"
+    cards: Any,
+    *,
+    column: str | None = "downloads",
+    by: str | None = "author",
+    curve: bool = False,
+    n_points: int = 200,
 ) -> pl.DataFrame:
     """Say how much of a column's total is held by few groups of cards.
 
@@ -31,6 +34,11 @@ def concentration(
         Numbers, 0 or more, which are added up for each group. None: the number of cards.
     by : str, optional
         Whose cards belong together: a column of single values. None: each card is its own group.
+    curve : bool
+        Give the Lorenz curve as well: which share of the total the smallest groups hold together.
+    n_points : int
+        At most so many points of the curve, at least 2; the largest groups are all among them
+        while there is room, since that is where the curve bends.
 
     Returns
     -------
@@ -42,20 +50,32 @@ def concentration(
         or `by` is null or not a number), ``total`` (of `column` over the cards counted). Where
         the total is 0, ``gini`` and the shares are null.
 
+        With `curve` a row for each point from (0, 0) to (1, 1): ``group_share`` (0-1, of the
+        groups, those that hold least first), ``held_share`` (0-1, of the total, that they hold
+        together), ``n_groups`` and ``held`` (the same as numbers), then on all rows the columns
+        above, of which ``n_groups`` is called ``n_all_groups``.
+
     Raises
     ------
     MissingColumn, NoFigure
-        The cards lack `column` or `by`, or no card has both.
+        The cards lack `column` or `by`, or no card has both; or with `curve` the total is 0.
     CardlabError
         `column` holds no numbers, or one below 0 or infinite; `by` is a list column; or both are
         None or the same.
+
+    Notes
+    -----
+    M. O. Lorenz, "Methods of measuring the concentration of wealth", Publications of the American
+    Statistical Association 9 (1905), 209-219. The Gini coefficient is twice the area between the
+    curve and the diagonal (of all points, not of those that are kept here).
     """
+    at_least(n_points, 2, name="n_points")
     held, n_cards, n_null = _held(cards, column, by)
     total = float(held.sum())
     shares: dict[str, float | None] = {
         f"top_{k}_share": min(float(held[:k].sum()) / total, 1.0) if total else None for k in TOP
     }
-    return pl.DataFrame(
+    figures = pl.DataFrame(
         {
             "gini": float(gini(held)) if total else None,
             **shares,
@@ -67,48 +87,16 @@ def concentration(
         },
         schema_overrides=dict.fromkeys(["gini", *shares], pl.Float64),
     )
-
-
-def lorenz(
-    cards: Any,
-    *,
-    column: str | None = "downloads",
-    by: str | None = "author",
-    n_points: int = 200,
-) -> pl.DataFrame:
-    """Give the Lorenz curve: which share of a column's total the smallest groups hold together.
-
-    Parameters
-    ----------
-    cards, column, by
-        As in :func:`concentration`.
-    n_points : int
-        At most so many points, at least 2; the largest groups are all among them while there is
-        room, since that is where the curve bends.
-
-    Returns
-    -------
-    pl.DataFrame
-        ``group_share`` (0-1, of the groups, those that hold least first), ``held_share`` (0-1, of
-        the total, that they hold together), ``n_groups`` and ``held`` (the same as numbers), from
-        (0, 0) to (1, 1), then the same on all rows: the columns of :func:`concentration`.
-
-    Raises
-    ------
-    MissingColumn, NoFigure, CardlabError
-        As in :func:`concentration`; also NoFigure where the total is 0.
-
-    Notes
-    -----
-    M. O. Lorenz, "Methods of measuring the concentration of wealth", Publications of the American
-    Statistical Association 9 (1905), 209-219. The Gini coefficient is twice the area between the
-    curve and the diagonal (of all points, not of those that are kept here).
-    """
-    at_least(n_points, 2, name="n_points")
-    summary = concentration(cards, column=column, by=by)
-    held, _, _ = _held(cards, column, by)
-    if not held.sum():
+    if not curve:
+        return figures
+    if not total:
         raise NoFigure(f"the {held.size:,} groups hold nothing of {column!r}: there is no curve.")
+    points = _lorenz(held, n_points)
+    return points.join(figures.rename({"n_groups": "n_all_groups"}), how="cross")
+
+
+def _lorenz(held: np.ndarray, n_points: int) -> pl.DataFrame:
+    """Give the points of the curve, of all groups or evenly fewer."""
     sums = np.append(0.0, np.cumsum(held[::-1]))
     n = held.size
     if n + 1 > n_points:  # half of the points for the largest groups, ever farther apart
@@ -117,7 +105,6 @@ def lorenz(
         kept = np.unique(np.concatenate([near, even, [0, n]]))
     else:
         kept = np.arange(n + 1)
-    figures = summary.rename({"n_groups": "n_all_groups"})
     return pl.DataFrame(
         {
             "group_share": kept / n,
@@ -125,7 +112,7 @@ def lorenz(
             "n_groups": kept,
             "held": sums[kept],
         }
-    ).join(figures, how="cross")
+    )
 
 
 def _held(cards: Any, column: str | None, by: str | None) -> tuple[np.ndarray, int, int]:
@@ -134,22 +121,7 @@ def _held(cards: Any, column: str | None, by: str | None) -> tuple[np.ndarray, i
         raise CardlabError("column and by must differ: give a column to add up, or by, or both.")
     names = [name for name in (column, by) if name is not None]
     require(cards, *names)
-    known, n_null = _sums(lazy(cards), column, by)
-    if not known.height:
-        wanted = " and ".join(repr(name) for name in names)
-        raise NoFigure(f"none of the {n_null:,} cards has a value in {wanted}.")
-    held = np.sort(known["held"].to_numpy())[::-1]
-    least = float(known["least"].to_numpy().min())
-    if least < 0 or not math.isfinite(float(held.sum())):
-        raise CardlabError(
-            f"column {column!r} has values below 0 or infinite, of which no shares can be made: "
-            f"the least is {least:g}. Filter the cards first."
-        )
-    return held, int(known["n"].sum()), n_null
-
-
-def _sums(frame: nw.LazyFrame[Any], column: str | None, by: str | None) -> tuple[pl.DataFrame, int]:
-    """Give what each group holds, its cards and its least value; and the cards left out."""
+    frame = lazy(cards)
     schema = frame.collect_schema()
     if column is not None and not schema[column].is_numeric():
         raise CardlabError(f"column {column!r} must hold numbers, not {schema[column]}.")
@@ -162,22 +134,24 @@ def _sums(frame: nw.LazyFrame[Any], column: str | None, by: str | None) -> tuple
     if column is not None and schema[column].is_float():
         values = nw.when(~values.is_nan()).then(values)
     groups = nw.lit(0) if by is None else nw.col(by)
-    read = frame.select(values.cast(nw.Float64).alias(_VALUE), groups.alias(_GROUP))
-    if by is None:
-        alone = collect(read.select(_VALUE))[_VALUE]
-        value = pl.col(_VALUE)
-        known = alone.drop_nulls().to_frame()
-        one_each = known.select(value.alias("held"), pl.lit(1).alias("n"), value.alias("least"))
-        return one_each, alone.null_count()
-    left_out = nw.col(_VALUE).is_null() | nw.col(_GROUP).is_null()
-    sums = collect(
-        read.with_columns(left_out.alias(_NULL))
-        .group_by(_GROUP, _NULL)
-        .agg(
-            nw.len().alias("n"),
-            nw.col(_VALUE).sum().alias("held"),
-            nw.col(_VALUE).min().alias("least"),
+    value, null = nw.col("value"), nw.col("value").is_null() | nw.col("group").is_null()
+    read = frame.select(values.cast(nw.Float64).alias("value"), groups.alias("group"))
+    read = read.with_columns(null.alias("null"))
+    sums = [nw.len().alias("n"), value.sum().alias("held"), value.min().alias("least")]
+    if by is None:  # a row each
+        sums = [nw.lit(1).alias("n"), value.alias("held"), value.alias("least")]
+        rows = collect(read.select("null", *sums))
+    else:
+        rows = collect(read.group_by("group", "null").agg(*sums))
+    known, n_null = rows.filter(~pl.col("null")), int(rows.filter("null")["n"].sum())
+    if not known.height:
+        wanted = " and ".join(repr(name) for name in names)
+        raise NoFigure(f"none of the {n_null:,} cards has a value in {wanted}.")
+    held = np.sort(known["held"].to_numpy())[::-1]
+    least = float(known["least"].to_numpy().min())
+    if least < 0 or not math.isfinite(float(held.sum())):
+        raise CardlabError(
+            f"column {column!r} has values below 0 or infinite, of which no shares can be made: "
+            f"the least is {least:g}. Filter the cards first."
         )
-    )
-    known = sums.filter(~pl.col(_NULL)).select("held", "n", "least")
-    return known, int(sums.filter(_NULL)["n"].sum())
+    return held, int(known["n"].sum()), n_null

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -50,9 +50,9 @@ def diversity(
     ----------
     counts : frame
         Cards with `column`, or a table of counts with ``n_cards``, a row for each value: from
-        :func:`cardlab.license_counts`, :func:`cardlab.class_counts`,
-        :func:`cardlab.language_counts`, :func:`cardlab.tag_counts`, all of its rows, and of one
-        group unless `by` is given. Rows of counts with null or 0 are left out.
+        :func:`cardlab.license_counts`, :func:`cardlab.language_counts` or
+        :func:`cardlab.tag_counts`, all of its rows, and of one group unless `by` is given.
+        Rows of counts with null or 0 are left out.
     column : str, optional
         A column of the cards, strings or lists of strings, such as ``license_spdx`` or
         ``language_codes``; without it `counts` is a table of counts.
@@ -113,50 +113,42 @@ def diversity(
     at_least(random_state, 0, name="random_state")
     if by in ("n_cards", *_OF_CARDS, *_BOUNDS):
         raise CardlabError(f"by={by!r} is a column of the result or what is measured, no group.")
+    rows, of_group = _counts(counts, by) if column is None else _lists(counts, column, by)
+    found: list[dict[str, Any]] = []
+    for part in [rows] if by is None else rows.partition_by("__group", maintain_order=True):
+        group = {} if by is None else {by: part["__group"][0]}
+        # the same seed for all, so that a group's figure does not hang on the others
+        found.append({**group, **of_group(part, n_boot, np.random.default_rng(random_state))})
+    kinds = {} if by is None else {by: rows.schema["__group"]}
     if column is not None:
-        found = _of_cards(counts, column, by, n_boot, random_state)
-    else:
-        found = _of_counts(counts, by, n_boot, random_state)
+        kinds["hill_1_without"] = pl.Float64()
+    table = pl.DataFrame(found, schema_overrides={**kinds, **_FLOATS})
     if by is None:
-        return found
-    return found.sort("n_total", by, descending=[True, False], nulls_last=True)
+        return table
+    return table.sort("n_total", by, descending=[True, False], nulls_last=True)
 
 
-def _of_counts(counts: Any, by: str | None, n_boot: int, random_state: int) -> pl.DataFrame:
-    """Measure a table of counts, or each of its groups."""
+def _counts(counts: Any, by: str | None) -> tuple[pl.DataFrame, Any]:
+    """Read the rows of a table of counts that have any, and how a group of them is measured."""
     have = require(counts, "n_cards", *([] if by is None else [by]))
     totals = [name for name in ("n_declared", "n_group", "card_share") if name in have]
-    keys = [] if by is None else [by]
-    table = collect(lazy(counts).select(*keys, "n_cards", *totals))
-    _counted(table["n_cards"])
-    above = table.filter(pl.col("n_cards") > 0)
-    found: list[dict[str, Any]] = []
-    for part in [above] if by is None else above.partition_by(by, maintain_order=True):
-        values = _counted(part["n_cards"])
-        # the same seed for all, so that a group's figure does not hang on the others
-        draws = None
-        if _one_a_card(part, int(values.sum())):
-            draws = functools.partial(_resampled_counts, values, random_state)
-        group = {} if by is None else {by: part[by][0]}
-        found.append({**group, **_measured(values, draws, n_boot)})
-    kinds = {name: table.schema[name] for name in keys}
-    return pl.DataFrame(found, schema_overrides={**kinds, **_FLOATS})
+    group = [] if by is None else [nw.col(by).alias("__group")]
+    table = collect(lazy(counts).select(*group, "n_cards", *totals))
+    values = table["n_cards"].drop_nulls()
+    if not values.len():
+        values = values.clear().cast(pl.Int64)
+    number = values.dtype.is_numeric()
+    whole = values.cast(pl.Int64, strict=False) if number else values
+    if not number or whole.null_count() or (whole != values).any() or (whole < 0).any():
+        raise CardlabError(
+            "n_cards must hold whole numbers of at least 0, as license_counts(cards) gives them; "
+            f"it is {values.dtype}, like {values.head(3).to_list()}."
+        )
+    return _any(table.filter(pl.col("n_cards") > 0)), _of_counts
 
 
-def _one_a_card(table: pl.DataFrame, total: int) -> bool:
-    """Say whether the totals of a table show that its cards have one value each."""
-    most: dict[str, Any] = {
-        name: table[name].max() for name in ("n_declared", "n_group") if name in table.columns
-    }
-    if most.get("n_declared") is not None:
-        return total <= most["n_declared"] or total == most.get("n_group")
-    return "card_share" not in table.columns or float(table["card_share"].sum()) <= 1 + 1e-9
-
-
-def _of_cards(
-    cards: Any, column: str, by: str | None, n_boot: int, random_state: int
-) -> pl.DataFrame:
-    """Measure a column of the cards, or each of their groups, by whole cards."""
+def _lists(cards: Any, column: str, by: str | None) -> tuple[pl.DataFrame, Any]:
+    """Read the cards that have a value, and how a group of them is measured."""
     require(cards, column, *([] if by is None else [by]))
     frame = lazy(cards).select(
         nw.col(column).alias("__value"), *([] if by is None else [nw.col(by).alias("__group")])
@@ -170,27 +162,45 @@ def _of_cards(
     rows = collect(frame if by is None else one_row_per_item(frame, "__group"))
     lists = as_lists(rows["__value"]).list.drop_nulls().list.unique(maintain_order=True)
     rows = rows.with_columns(lists.alias("__value")).filter(pl.col("__value").list.len() > 0)
+    return _any(rows), _of_cards
+
+
+def _any(rows: pl.DataFrame) -> pl.DataFrame:
     if not rows.height:
         raise NoFigure("there is nothing whose variety could be measured: no value has a card.")
-    found: list[dict[str, Any]] = []
-    for part in [rows] if by is None else rows.partition_by("__group", maintain_order=True):
-        group = {} if by is None else {by: part["__group"][0]}
-        found.append({**group, **_of_group(part["__value"], n_boot, random_state)})
-    kinds = {} if by is None else {by: rows.schema["__group"]}
-    return pl.DataFrame(found, schema_overrides={**kinds, **_FLOATS, "hill_1_without": pl.Float64})
+    return rows
 
 
-def _of_group(lists: pl.Series, n_boot: int, random_state: int) -> dict[str, Any]:
-    """Measure the values of some cards, each with one or more."""
+def _of_counts(table: pl.DataFrame, n_boot: int, generator: np.random.Generator) -> dict[str, Any]:
+    """Measure counts, whose order does not matter: largest first."""
+    values = np.sort(table["n_cards"].cast(pl.Int64).to_numpy())[::-1]
+    total = int(values.sum())
+    draw = None
+    if _one_a_card(table, total):
+        draw = functools.partial(generator.multinomial, total, values / total)
+    return _measured(values, draw, n_boot, values.size)
+
+
+def _one_a_card(table: pl.DataFrame, total: int) -> bool:
+    """Say whether the totals of a table show that its cards have one value each."""
+    most: dict[str, Any] = {
+        name: table[name].max() for name in ("n_declared", "n_group") if name in table.columns
+    }
+    if most.get("n_declared") is not None:
+        return total <= most["n_declared"] or total == most.get("n_group")
+    return "card_share" not in table.columns or float(table["card_share"].sum()) <= 1 + 1e-9
+
+
+def _of_cards(rows: pl.DataFrame, n_boot: int, generator: np.random.Generator) -> dict[str, Any]:
+    """Measure the values of cards, each with one or more, by whole cards."""
+    lists = rows["__value"]
     lengths = lists.list.len().to_numpy()
     # numbers of the values in the order of their names
     code = lists.explode().rank("dense").to_numpy().astype(np.int64) - 1
     side = side_of(lengths, code, int(code.max()) + 1)
-    draws = None
-    if len(lengths) > 1:
-        drawn = Draws(side, np.random.default_rng(random_state), shared=False)
-        draws = functools.partial(_drawn_cards, drawn)
-    measured = _measured(side.counts, draws, n_boot)
+    draws = Draws(side, generator, shared=False)
+    draw = draws.resamples if len(lengths) > 1 else None
+    measured = _measured(side.counts, draw, n_boot, draws.n_numbers)
     largest = int(lengths.argmax())
     first = int(lengths[:largest].sum())
     its_own = code[first : first + lengths[largest]]
@@ -205,27 +215,14 @@ def _of_group(lists: pl.Series, n_boot: int, random_state: int) -> dict[str, Any
     }
 
 
-def _resampled_counts(values: np.ndarray, seed: int, n_boot: int) -> Iterator[Any]:
-    generator, total = np.random.default_rng(seed), int(values.sum())
-    for size in _sizes(n_boot, values.size):
-        yield generator.multinomial(total, values / total, size=size)
+def _measured(found: np.ndarray, draw: Any, n_boot: int, n_numbers: int) -> dict[str, Any]:
+    """Give each measure of the counts with its interval, null where nothing can be drawn.
 
-
-def _drawn_cards(draws: Draws, n_boot: int) -> Iterator[Any]:
-    for size in _sizes(n_boot, draws.n_numbers):
-        yield draws.resamples(size)
-
-
-def _sizes(n_boot: int, n_numbers: int) -> list[int]:
+    `draw` makes so many resamples at once; each holds `n_numbers` numbers.
+    """
     rows = max(1, _AT_ONCE // n_numbers)
-    return [min(rows, n_boot - begin) for begin in range(0, n_boot, rows)]
-
-
-def _measured(
-    found: np.ndarray, draws: Callable[[int], Iterator[Any]] | None, n_boot: int
-) -> dict[str, Any]:
-    """Give each measure of the counts with its interval, null without draws."""
-    drawn = [] if draws is None else [_measures(part) for part in draws(n_boot)]
+    sizes = [min(rows, n_boot - begin) for begin in range(0, n_boot, rows)] if draw else []
+    drawn = [_measures(draw(size=size)) for size in sizes]
     result: dict[str, Any] = {}
     for name, value in _measures(found[None, :]).items():
         low = high = None
@@ -237,24 +234,6 @@ def _measured(
             low, high = float(max(ends[0], least)), float(min(ends[1], most))
         result |= {name: float(value[0]), f"{name}_low": low, f"{name}_high": high}
     return {**result, "n_values": found.size, "n_total": int(found.sum())}
-
-
-def _counted(counts: pl.Series) -> np.ndarray:
-    """Give the counts above 0, largest first, so that the order of the rows does not matter."""
-    values = counts.drop_nulls()
-    if not values.len():
-        values = values.clear().cast(pl.Int64)
-    number = values.dtype.is_numeric()
-    whole = values.cast(pl.Int64, strict=False) if number else values
-    if not number or whole.null_count() or (whole != values).any() or (whole < 0).any():
-        raise CardlabError(
-            "n_cards must hold whole numbers of at least 0, as license_counts(cards) gives them; "
-            f"it is {values.dtype}, like {values.head(3).to_list()}."
-        )
-    found = np.sort(whole.filter(whole > 0).to_numpy())[::-1]
-    if not found.size:
-        raise NoFigure("there is nothing whose variety could be measured: no value has a card.")
-    return found
 
 
 def _measures(counts: np.ndarray) -> dict[str, np.ndarray]:

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import polars as pl
 
-from ..schema import INSTANT, PROBLEMS, collect, printable, require, shorten, to_lazy_polars
+from ..schema import (
+    INSTANT,
+    PROBLEMS,
+    CardlabError,
+    NoFigure,
+    collect,
+    lazy,
+    printable,
+    require,
+    shorten,
+    to_lazy_polars,
+)
+from ..shares.frames import as_lists
 from .time import implausible
 
+_LAYOUT = {"id": pl.String, "column": pl.String, "problem": pl.String, "detail": pl.String}
 _LICENSE_SHAPE = r"^[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}$"
 #: A code of ISO 639 with or without region and script, and the two words that the Hub lists.
 _LANGUAGE_SHAPE = r"^(?:[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*|multilingual|code)$"
 
 
-def problems(cards: Any) -> pl.DataFrame:
+def problems(cards: Any, *, columns: str | Sequence[str] | None = None) -> pl.DataFrame:
     """List every card whose front matter or value could not be taken as it was.
 
     Parameters
     ----------
     cards : frame
         From :func:`cardlab.scan_cards`, whose ``problems`` column says what went wrong while
-        reading; any other frame is only checked for the last five kinds.
+        reading; any other frame is only checked for the other kinds.
+    columns : str or sequence of str, optional
+        Only what is wrong with these columns; the others are not looked at.
 
     Returns
     -------
@@ -31,43 +47,55 @@ def problems(cards: Any) -> pl.DataFrame:
         - reading: ``unterminated``, ``not_a_mapping``, ``yaml_error``, ``null_metadata`` (the
           source has none), ``key_alias``, ``bad_json``, ``bad_row`` (too few or too many fields),
           ``not_utf8``, ``unreadable``, ``lfs_pointer`` (the file itself was not fetched),
-          ``passed_over`` (README files below a card, taken as parts of it);
+          ``front_matter_in_text``, ``passed_over`` (README files below a card, taken as its parts);
         - values: ``bad_date``, ``bad_value``, ``no_id``;
         - ``implausible_date``: a date before 2016 or later than tomorrow, which no figure counts;
         - ``duplicate_id``: an id on several cards (each of them is listed);
         - ``not_a_license``, ``not_a_language``: values that do not have the shape of an id;
+        - ``unknown_license``, ``unknown_language``: values that have the shape of an id, but name
+          no licence that is known here, or have no code (:func:`cardlab.with_licenses` and
+          :func:`cardlab.language_problems` say how values are read);
         - ``tags_disagree``: front matter and tags both name licences, and not the same ones, as in
-          :func:`cardlab.license_conflicts`.
+          :func:`cardlab.license_conflicts`;
+        - ``too_large``: a text that was not taken apart as a whole;
+        - ``null_vector``, ``wrong_length_vector`` (not the commonest), ``not_finite_vector``,
+          ``zero_vector``; ``shared_vector``: the vector stands for several texts, as in
+          :func:`cardlab.shared_vectors`; ``not_vectors``: the column holds something else (one
+          row without an id).
     """
-    have = require(cards, "id")
-    frame = to_lazy_polars(cards)
-    found = [_duplicates(frame)]
-    if "problems" in have and frame.collect_schema()["problems"] == PROBLEMS:
-        found.append(
-            collect(
-                frame.select("id", "problems")
-                .filter(pl.col("problems").list.len() > 0)
-                .explode("problems")
-                .select("id", pl.col("problems").struct.unnest())
+    names = [columns] if isinstance(columns, str) else columns
+    have = require(cards, "id", *(names or ()))
+    read = ("id", "problems", "metadata", "tags", *_CHECKS)
+    narrow = lazy(cards).select([name for name in have if name in read])
+    frame = to_lazy_polars(narrow.to_native()).with_columns(pl.col("id").cast(pl.String))
+    found = [pl.DataFrame(schema=_LAYOUT)]
+    if frame.collect_schema().get("problems") == PROBLEMS:
+        listed = pl.col("problems")
+        rows = frame.select("id", "problems").filter(listed.list.len() > 0).explode("problems")
+        found.append(collect(rows.select("id", listed.struct.unnest())))
+    checks = [(column, check) for column, check in _CHECKS.items() if column in have]
+    if {"metadata", "tags"} <= set(have):
+        checks.append(("license", _disagreeing))
+    for column, check in checks:
+        if names is None or column in names:
+            found.append(
+                check(frame, column).select(
+                    "id", pl.lit(column).alias("column"), *list(_LAYOUT)[2:]
+                )
             )
-        )
-    found += [_impossible(frame, name) for name in ("created_at", "last_modified") if name in have]
-    for column, kind, shape in (
-        ("license", "not_a_license", _LICENSE_SHAPE),
-        ("languages", "not_a_language", _LANGUAGE_SHAPE),
-    ):
-        if column in have:
-            found.append(_misshapen(frame, column, kind, shape))
-    if "metadata" in have and "tags" in have:
-        found.append(_disagreeing(frame))
-    return pl.concat(found).sort("problem", "id", "column", "detail", nulls_last=True)
+    table = pl.concat(found)
+    if names is not None:
+        table = table.filter(pl.col("column").is_in(list(names)))
+    return table.sort("problem", "id", "column", "detail", nulls_last=True)
 
 
-def _duplicates(frame: pl.LazyFrame) -> pl.DataFrame:
-    ids = collect(frame.select("id").drop_nulls()).group_by("id").len().filter(pl.col("len") > 1)
-    ids = ids.select("id", "len", pl.int_ranges(pl.col("len")).alias("copy")).explode("copy")
+def _duplicates(frame: pl.LazyFrame, column: str) -> pl.DataFrame:
+    ids = collect(frame.select(column).drop_nulls()).group_by(column).len()
     detail = pl.format("one of {} cards with this id", "len")
-    return ids.select("id", *_labels("id", "duplicate_id", detail))
+    listed = ids.filter(pl.col("len") > 1).select(
+        column, pl.lit("duplicate_id").alias("problem"), detail.repeat_by("len").alias("detail")
+    )
+    return listed.explode("detail")
 
 
 def _impossible(frame: pl.LazyFrame, column: str) -> pl.DataFrame:
@@ -77,47 +105,119 @@ def _impossible(frame: pl.LazyFrame, column: str) -> pl.DataFrame:
         return pl.DataFrame(schema=_LAYOUT)
     date = pl.col(column)
     wrong = implausible(date.cast(INSTANT, strict=False)).fill_null(True) & date.is_not_null()
-    cards = collect(frame.select("id", column).filter(wrong))
     detail = date.dt.strftime("%Y-%m-%dT%H:%M:%SZ" if isinstance(dtype, pl.Datetime) else "%F")
-    return cards.select("id", *_labels(column, "implausible_date", detail))
+    found = collect(frame.select("id", column).filter(wrong))
+    return found.select("id", pl.lit("implausible_date").alias("problem"), detail.alias("detail"))
 
 
-def _misshapen(frame: pl.LazyFrame, column: str, kind: str, shape: str) -> pl.DataFrame:
-    """List the cards that have a value which cannot be an id of its kind."""
-    wrong = pl.element().filter(~pl.element().str.contains(shape))
-    value = pl.col(column)
-    if not isinstance(frame.collect_schema()[column], pl.List):
-        value = pl.when(value.is_not_null()).then(pl.concat_list(value.cast(pl.String)))
-    cards = collect(
-        frame.select("id", value.list.eval(wrong).alias("wrong")).filter(
-            pl.col("wrong").list.len() > 0
+def _licenses(frame: pl.LazyFrame, column: str) -> pl.DataFrame:
+    from ..licenses.reading import read_license
+
+    def why(value: str) -> str | None:
+        found = read_license(value)  # the Hub has keywords that name no terms: ``unknown``
+        no_license = found.license_class == "unknown" and found.reason != "keyword"
+        return found.detail if no_license else None
+
+    return _unread(frame, column, "license", _LICENSE_SHAPE, why)
+
+
+def _languages(frame: pl.LazyFrame, column: str) -> pl.DataFrame:
+    from ..languages import why_no_code
+
+    return _unread(frame, column, "language", _LANGUAGE_SHAPE, why_no_code)
+
+
+def _unread(
+    frame: pl.LazyFrame, column: str, what: str, shape: str, why: Callable[[str], str | None]
+) -> pl.DataFrame:
+    """List the cards with values that cannot be an id, and with ids that `why` says to be none."""
+    rows = collect(frame.select("id", column))
+    rows = rows.with_columns(as_lists(rows[column]).alias("value"))
+    values = rows["value"].explode(empty_as_null=False, keep_nulls=False).drop_nulls().unique()
+    shaped = values.str.contains(shape)
+    unlike = {value: repr(printable(value[:60])) for value in values.filter(~shaped)}
+    known = {value: why(value) for value in values.filter(shaped)}
+    unread = {value: f"{value!r}: {reason}" for value, reason in known.items() if reason}
+    found = []
+    for kind, said in ((f"not_a_{what}", unlike), (f"unknown_{what}", unread)):
+        wrong = pl.element().filter(pl.element().is_in(list(said)))
+        listed = rows.select("id", pl.col("value").list.eval(wrong)).filter(
+            pl.col("value").list.len() > 0
         )
-    )
-    details = []
-    for values in cards["wrong"].to_list():
-        text = ", ".join(repr(printable(value[:60])) for value in values[:5])
-        details.append(f"{text}{f' and {len(values) - 5} more' if len(values) > 5 else ''}")
-    return cards.select("id", *_labels(column, kind, pl.Series(details, dtype=pl.String)))
+        details = [_enumerated([said[value] for value in row]) for row in listed["value"]]
+        found.append(
+            listed.select(
+                "id",
+                pl.lit(kind).alias("problem"),
+                pl.Series("detail", details, dtype=pl.String),
+            )
+        )
+    return pl.concat(found)
 
 
-def _disagreeing(frame: pl.LazyFrame) -> pl.DataFrame:
+def _enumerated(texts: list[str]) -> str:
+    more = f" and {len(texts) - 5} more" if len(texts) > 5 else ""
+    return ", ".join(texts[:5]) + more
+
+
+def _disagreeing(frame: pl.LazyFrame, column: str) -> pl.DataFrame:
     """List the cards whose front matter and tags name different licences, as conflicts have it."""
-    # what licences are is told by a topic that stands after this one
     from ..licenses.problems import license_conflicts
 
     found = license_conflicts(frame.select("id", "metadata", "tags")).filter(kind="tags_disagree")
     front, tags = (pl.col(name).list.sort().list.join(", ") for name in ("declared", "tagged"))
     said = pl.format("front matter: {}; tags: {}", front, tags)
     detail = said.map_elements(lambda text: shorten(printable(text), 300), return_dtype=pl.String)
-    return found.select("id", *_labels("license", "tags_disagree", detail))
+    return found.select("id", pl.col("kind").alias("problem"), detail.alias("detail"))
 
 
-_LAYOUT = {"id": pl.String, "column": pl.String, "problem": pl.String, "detail": pl.String}
+def _cut(frame: pl.LazyFrame, column: str) -> pl.DataFrame:
+    """List the texts that were cut."""
+    from ..text.lengths import text_problems
+    from ..text.sections import MAX_CHARS
+
+    if frame.collect_schema()[column] != pl.String:
+        return pl.DataFrame(schema=_LAYOUT)
+    # only texts that can have been cut are taken apart for it, since that takes a hundred times as
+    # long: too long ones, or with a hundred @, or with a table of seven columns. A narrower table
+    # is never cut: it may have 2,000 cells, or four for each of its characters, of which a row has
+    # at least two with its end.
+    text = pl.col(column)
+    wide = text.str.contains(r"(?:-:?[ \t]*\|[ \t:-]*){7}")
+    signs = text.str.count_matches("@", literal=True) > 100
+    return text_problems(frame.filter(wide | signs | (text.str.len_bytes() > MAX_CHARS)))
 
 
-def _labels(column: str, kind: str, detail: pl.Expr | pl.Series) -> list[Any]:
-    return [
-        pl.lit(column).alias("column"),
-        pl.lit(kind).alias("problem"),
-        detail.alias("detail"),
-    ]
+def _vectors(frame: pl.LazyFrame, column: str) -> pl.DataFrame:
+    """List the cards without a usable vector, and those whose vector stands for other texts too."""
+    from ..embeddings.vector_problems import shared_vectors, vector_problems
+
+    try:
+        found = vector_problems(frame.select("id", column))
+    except CardlabError as error:
+        return pl.DataFrame({"id": None, "problem": "not_vectors", "detail": str(error)})
+    length = pl.format("{} numbers", "length").fill_null("no vector")
+    kinds = [found.select("id", pl.format("{}_vector", "problem").alias("problem"), detail=length)]
+    if "text" in frame.collect_schema():
+        try:
+            shared = shared_vectors(frame.select("id", "text", column), same_text=False)
+        except NoFigure:
+            return kinds[0]
+        detail = pl.format("the vector of {} cards with {} texts", "n_cards", "n_texts")
+        kinds.append(
+            shared.select("ids", problem=pl.lit("shared_vector"), detail=detail)
+            .explode("ids")
+            .rename({"ids": "id"})
+        )
+    return pl.concat(kinds)
+
+
+#: What is looked at in which column.
+_CHECKS: dict[str, Callable[[pl.LazyFrame, str], pl.DataFrame]] = {
+    "id": _duplicates,
+    **dict.fromkeys(("created_at", "last_modified"), _impossible),
+    "license": _licenses,
+    "languages": _languages,
+    "text": _cut,
+    "embeddings": _vectors,
+}

@@ -213,8 +213,8 @@ def with_period(cards: Any, *, every: str = "1y", column: str = "created_at") ->
 
     Examples
     --------
-    ``class_counts(with_period(cards, every="1q"), by="period")``: its group null has the cards
-    that are left out of all periods; ``at_floor`` tells them apart.
+    ``license_counts(with_period(cards, every="1q"), by="period", classes=True)``: its group null
+    has the cards that are left out of all periods; ``at_floor`` tells them apart.
     """
     check_every(every)
     require(cards, column)
@@ -350,54 +350,47 @@ def share_trends(cards: Any, *, column: str, every: str = "1y", top: int = 8) ->
     if not starts.count():
         raise dated.none_is_true()
     true = rows.select(_VALUE, starts).drop_nulls(_PERIOD)
-    periods = true.group_by(_PERIOD).agg(pl.len().cast(pl.Int64).alias("n_period"))
     values = count_values(true.lazy(), _VALUE)["value"]
-    return _rows(true.lazy(), periods, values, top, every).with_columns(
+    return _shares(true, values, top, every).with_columns(
         pl.lit(len(values), pl.Int64).alias("n_values"),
         *dated.columns("n_at_floor", "n_undated", "n_implausible"),
     )
 
 
-def _rows(
-    dated: pl.LazyFrame, periods: pl.DataFrame, values: pl.Series, top: int, every: str
-) -> pl.DataFrame:
+def _shares(dated: pl.DataFrame, values: pl.Series, top: int, every: str) -> pl.DataFrame:
     """Count the largest values, the others together and the cards without any, by period."""
     # a mark before each name, so that no name is taken for "all others"
     shown = {name: f"={name}" for name in values.head(top)}
-    counts = count_values(dated, _VALUE, by=_PERIOD, rename=lambda name: shown.get(name, "others"))
-    kinds = [*shown.values(), *(["others"] if len(values) > top else []), "none"]
-    none = counts.unique(_PERIOD).select(_PERIOD, "n_declared")
-    ends = pl.col(_PERIOD)
-    spanned = periods.select(pl.date_range(ends.min(), ends.max(), every))
-    grid = spanned.join(periods, on=_PERIOD, how="left").join(none, on=_PERIOD, how="left")
-    grid = grid.with_columns(pl.col("n_period", "n_declared").fill_null(0))
-    kind = pl.DataFrame({"kind": kinds}).with_row_index("place")
-    cells = counts.select(_PERIOD, pl.col("value").alias("kind"), "n_cards")
+    kinds = [(mark, name, PARTS[0]) for name, mark in shown.items()]
+    kinds += [("others", None, PARTS[1])] if len(values) > top else []
+    kinds += [("none", None, PARTS[2])]
+    names = dict.fromkeys(("kind", "value", "part"), pl.String)
+    kind = pl.DataFrame(kinds, schema=names, orient="row")
+    counts = count_values(
+        dated.lazy(), _VALUE, by=_PERIOD, rename=lambda name: shown.get(name, "others")
+    )
+    starts = pl.col(_PERIOD)
+    spanned = dated.select(pl.date_range(starts.min(), starts.max(), every))
+    sizes = dated.group_by(_PERIOD).agg(pl.len().cast(pl.Int64).alias("n_period"))
+    declared = counts.select(_PERIOD, "n_declared").unique()
+    grid = spanned.join(sizes, on=_PERIOD, how="left").join(declared, on=_PERIOD, how="left")
+    cells = counts.select(_PERIOD, "n_cards", kind="value")
+    n_cards, n_period = pl.col("n_cards").fill_null(0), pl.col("n_period").fill_null(0)
+    none = n_period - pl.col("n_declared").fill_null(0)
     table = (
-        kind.join(grid, how="cross")
+        kind.with_row_index("place")
+        .join(grid, how="cross")
         .join(cells, on=[_PERIOD, "kind"], how="left")
-        .with_columns(
-            pl.when(pl.col("kind") == "none")
-            .then(pl.col("n_period") - pl.col("n_declared"))
-            .otherwise(pl.col("n_cards").fill_null(0))
-            .alias("n_cards")
-        )
         .sort("place", _PERIOD)
+        .select(
+            *("value", "part", starts.alias("period")),
+            pl.when(kind="none").then(none).otherwise(n_cards).alias("n_cards"),
+            n_period.alias("n_period"),
+        )
     )
     low, high = wilson(table["n_cards"].to_numpy(), table["n_period"].to_numpy())
-    n_period = pl.when(pl.col("n_period") > 0).then("n_period")
-    part = {"others": PARTS[1], "none": PARTS[2]}
-    is_value = pl.col("kind").str.starts_with("=")
-    return table.select(
-        pl.when(is_value).then(pl.col("kind").str.slice(1)).alias("value"),
-        pl.when(is_value)
-        .then(pl.lit(PARTS[0]))
-        .otherwise(pl.col("kind").replace(part))
-        .alias("part"),
-        pl.col(_PERIOD).alias("period"),
-        "n_cards",
-        "n_period",
-        (pl.col("n_cards") / n_period).alias("card_share"),
+    return table.with_columns(
+        (pl.col("n_cards") / pl.col("n_period")).fill_nan(None).alias("card_share"),
         pl.Series("share_low", np.asarray(low), dtype=pl.Float64).fill_nan(None),
         pl.Series("share_high", np.asarray(high), dtype=pl.Float64).fill_nan(None),
     )
@@ -412,6 +405,7 @@ def doubling_time(
     every: str = "1w",
     n_boot: int = 1000,
     random_state: int = 0,
+    curve: bool = False,
 ) -> pl.DataFrame:
     """Say how many weeks a corpus takes to double, from a straight line through its log count.
 
@@ -435,6 +429,8 @@ def doubling_time(
         Bootstrap samples of the interval, at least 1.
     random_state : int, default 0
         Seed of the bootstrap.
+    curve : bool
+        Give the cumulative count at each cut-off beside the line as well.
 
     Returns
     -------
@@ -447,6 +443,12 @@ def doubling_time(
         ``n_at_floor`` (cards left out because their date is a floor, see :func:`with_period`),
         ``n_null`` (left out without a date), ``n_implausible`` (left out with one that cannot be),
         ``floors`` (list of the instants of the cards at a floor).
+
+        With `curve` a row for each cut-off that has cards before it, in their order: ``cut_off``
+        (instant, UTC), ``n_total`` (cards created strictly before it), ``in_fit`` (bool),
+        ``fitted``, ``fitted_low``, ``fitted_high`` (cards; the line, and the lines through the
+        same centre with the ends of the rate's 95 % interval, so that all meet in the middle;
+        null outside the fit), then on all rows the columns above.
 
     Raises
     ------
@@ -479,79 +481,70 @@ def doubling_time(
     the cards on, the line must miss the count by at most a factor of 1.2, the last doubling time
     must have brought 40 to 60 % of the cards, and a third of the cut-offs must be left.
     """
-    return _fit(cards, (origin, start, end), every, n_boot, random_state).table()
-
-
-@dataclass(frozen=True)
-class Fit:
-    """The line through the log counts: its figures, all cut-offs, and the slopes of the band."""
-
-    figures: dict[str, Any]
-    cuts: pl.Series
-    counts: Any
-    kept: Any
-    slopes: tuple[float, float, float]
-    dated: Dated
-
-    def table(self) -> pl.DataFrame:
-        """Give the figures as a frame of one row."""
-        found = pl.DataFrame(self.figures, schema_overrides={"high": pl.Float64})
-        left_out = self.dated.columns("n_at_floor", "n_undated", "n_implausible")
-        return found.with_columns(left_out).rename({"n_undated": "n_null"})
-
-
-def _fit(cards: Any, bounds: tuple[Any, ...], every: str, n_boot: int, random_state: int) -> Fit:
-    """Fit the line of :func:`doubling_time`; `bounds` are origin, start and end."""
     check_every(every)
     at_least(n_boot, 1, name="n_boot")
     at_least(random_state, 0, name="random_state")
-    origin, start, end = (
+    first, start, end = (
         None if value is None else _instant(value, name)
-        for name, value in zip(("origin", "start", "end"), bounds, strict=True)
+        for name, value in (("origin", origin), ("start", start), ("end", end))
     )
     dated = _half_dated(cards)
     dates = dated.true.drop_nulls().sort()
-    cuts = _cut_offs(dates, every, origin=origin, start=start, end=end)
-    every_count = dates.search_sorted(cuts, side="left").to_numpy().astype(np.int64)
-    kept = every_count > 0
+    cuts = _cut_offs(dates, every, origin=first, start=start, end=end)
+    counts = dates.search_sorted(cuts, side="left").to_numpy().astype(np.int64)
+    kept = counts > 0
     kept &= True if start is None else (cuts >= start).to_numpy()
     kept &= True if end is None else (cuts <= end).to_numpy()
-    later = kept & (8 * every_count >= every_count[kept].max(initial=0))
+    later = kept & (8 * counts >= counts[kept].max(initial=0))
     attempts = [(kept, 2.0, 1 / 6), (later, 1.2, 0.1)]
     if start is not None or 3 * later.sum() < kept.sum():
         attempts.pop()
     errors = []
     for inside, factor, margin in attempts:
         try:
-            _check_growth(every_count[inside], cuts, dates)
-            slopes, figures = _line(
-                every_count, inside, cuts, (n_boot, random_state), factor, margin
-            )
-            return Fit(figures, cuts, every_count, inside, slopes, dated)
+            _check_growth(counts[inside], cuts, dates)
+            slopes = _slope(np.log(counts[inside]), n_boot, random_state)
+            inner = cuts.filter(pl.Series(inside))
+            _check_exponential(counts[inside], slopes[0], inner, factor, margin)
         except NoFigure as error:
             errors.append(error)
+            continue
+        weeks = _mean_weeks(inner)
+        figures = {
+            "rate": slopes[0],
+            "doubling_weeks": math.log(2) / slopes[0] * weeks,
+            "low": math.log(2) / slopes[2] * weeks,
+            "high": math.log(2) / slopes[1] * weeks if slopes[1] > 0 else None,
+            "n_periods": inner.len(),
+            "n_cards": int(counts[inside][-1]),
+        }
+        left_out = dated.columns("n_at_floor", "n_undated", "n_implausible")
+        table = pl.DataFrame(figures, schema_overrides={"high": pl.Float64}).with_columns(left_out)
+        table = table.rename({"n_undated": "n_null"})
+        return _curve(cuts, counts, inside, slopes).join(table, how="cross") if curve else table
     raise errors[0]
 
 
-def _line(
-    every_count: Any, kept: Any, cuts: pl.Series, boot: tuple[int, int], most: float, margin: float
-) -> tuple[tuple[float, float, float], dict[str, Any]]:
-    """Fit the line to the cut-offs that are kept, and see whether growth is exponential."""
-    position = np.flatnonzero(kept)
-    counts = every_count[kept]
-    length = (cuts[int(position[-1])] - cuts[int(position[0])]) / _WEEK
-    weeks = length / (position[-1] - position[0])
-    # of consecutive cut-offs only the first can be without cards, so that positions have no gaps
-    rate, low, high = _slope(np.log(counts), *boot)
-    _check_exponential(counts, rate, weeks, cuts.filter(pl.Series(kept)), most, margin)
-    return (rate, low, high), {
-        "rate": rate,
-        "doubling_weeks": math.log(2) / rate * weeks,
-        "low": math.log(2) / high * weeks,
-        "high": math.log(2) / low * weeks if low > 0 else None,
-        "n_periods": counts.size,
-        "n_cards": int(counts[-1]),
+def _mean_weeks(cuts: pl.Series) -> float:
+    """Give the mean length of a period; no cut-off between the first and the last is left out."""
+    return float((cuts[-1] - cuts[0]) / _WEEK / (cuts.len() - 1))
+
+
+def _curve(
+    cuts: pl.Series, counts: Any, inside: Any, slopes: tuple[float, float, float]
+) -> pl.DataFrame:
+    """Give the counts beside the line and its band; the steepest is the lowest at the start."""
+    log = np.log(counts[inside])
+    x = np.arange(log.size) - (log.size - 1) / 2
+    heights = np.full((3, counts.size), np.nan)
+    heights[:, inside] = np.exp(log.mean() + np.array(slopes)[:, None] * x)
+    lines = {
+        "fitted": heights[0],
+        "fitted_low": heights[1:].min(axis=0),
+        "fitted_high": heights[1:].max(axis=0),
     }
+    points = pl.DataFrame({"cut_off": cuts, "n_total": counts, "in_fit": inside, **lines})
+    return points.with_columns(pl.col(*lines).fill_nan(None)).filter(pl.col("n_total") > 0)
 
 
 def _instant(value: Any, name: str) -> dt.datetime:
@@ -627,7 +620,7 @@ def _check_growth(counts: np.ndarray, cuts: pl.Series, dates: pl.Series) -> None
 
 
 def _check_exponential(
-    counts: np.ndarray, rate: float, weeks: float, cuts: pl.Series, most: float, margin: float
+    counts: np.ndarray, rate: float, cuts: pl.Series, most: float, margin: float
 ) -> None:
     """Raise NoFigure where the count did not double, or not as the line through its log says.
 
@@ -644,7 +637,7 @@ def _check_exponential(
     doubling = math.log(2) / rate
     said = (
         f"the corpus did not grow exponentially {said}. A line through the log of its counts would "
-        f"have it double every {doubling * weeks:.1f} weeks, but "
+        f"have it double every {doubling * _mean_weeks(cuts):.1f} weeks, but "
     )
     advice = ". Give a start and an end between which its growth is steady."
     before = np.interp(max(n - 1 - doubling, 0), np.arange(n), log)
@@ -681,59 +674,3 @@ def _slope(y: np.ndarray, n_boot: int, random_state: int) -> tuple[float, float,
     slopes = slope + adds[np.arange(n_blocks), begins].sum(axis=1)
     low, high = np.quantile(slopes, [0.025, 0.975])
     return slope, min(float(low), slope), max(float(high), slope)
-
-
-def growth_fit(
-    cards: Any,
-    *,
-    origin: str | dt.date | None = None,
-    start: str | dt.date | None = None,
-    end: str | dt.date | None = None,
-    every: str = "1w",
-    n_boot: int = 1000,
-    random_state: int = 0,
-) -> pl.DataFrame:
-    """Give the cumulative count at each cut-off beside the line that a doubling time comes from.
-
-    Parameters
-    ----------
-    cards, origin, start, end, every, n_boot, random_state
-        As in :func:`doubling_time`.
-
-    Returns
-    -------
-    pl.DataFrame
-        A row for each cut-off that has cards before it, in their order: ``cut_off`` (instant,
-        UTC), ``n_total`` (cards created strictly before it), ``in_fit`` (bool), ``fitted``,
-        ``fitted_low``, ``fitted_high`` (cards; the line, and the lines through the same centre
-        with the ends of the slope's 95 % interval; null outside the fit), then the columns of
-        :func:`doubling_time`, the same on all rows.
-
-    Raises
-    ------
-    MissingColumn, NoFigure, CardlabError
-        As in :func:`doubling_time`.
-
-    Notes
-    -----
-    The band is that of the rate, not of the height of the line: all its lines meet in the middle.
-    """
-    fit = _fit(cards, (origin, start, end), every, n_boot, random_state)
-    log = np.log(fit.counts[fit.kept])
-    x = np.arange(log.size) - (log.size - 1) / 2
-    lines = {"fitted": fit.slopes[0], "fitted_low": fit.slopes[1], "fitted_high": fit.slopes[2]}
-    columns: dict[str, Any] = {"cut_off": fit.cuts, "n_total": fit.counts, "in_fit": fit.kept}
-    for name, slope in lines.items():
-        height = np.full(fit.counts.size, np.nan)
-        height[fit.kept] = np.exp(log.mean() + slope * x)
-        columns[name] = height
-    # the steepest line is the lowest one before the middle
-    band = [pl.min_horizontal("fitted_low", "fitted_high").alias("fitted_low")]
-    band += [pl.max_horizontal("fitted_low", "fitted_high").alias("fitted_high")]
-    return (
-        pl.DataFrame(columns)
-        .with_columns(pl.col("fitted", "fitted_low", "fitted_high").fill_nan(None))
-        .with_columns(band)
-        .filter(pl.col("n_total") > 0)
-        .join(fit.table(), how="cross")
-    )

@@ -234,6 +234,30 @@ def with_share(counts: pl.DataFrame) -> pl.DataFrame:
     return counts.with_columns(columns)
 
 
+def named_shares(
+    counts: pl.DataFrame,
+    name: str,
+    /,
+    *,
+    by: str | None = None,
+    **also: Callable[[str], str | None],
+) -> pl.DataFrame:
+    """Add the shares of counts whose values go by `name`, and what is said of each value."""
+    values = counts["value"].unique()
+    shares = with_share(counts).with_columns(
+        pl.col("value")
+        .replace_strict(values, pl.Series([say(value) for value in values], dtype=pl.String))
+        .alias(column)
+        for column, say in also.items()
+    )
+    return shares.select(
+        *([] if by is None else [by]),
+        pl.col("value").alias(name),
+        *also,
+        *(column for column in SHARE_COLUMNS if column in shares.columns),
+    )
+
+
 def check_by(by: str | None, results: tuple[str, ...]) -> None:
     """Raise a CardlabError unless `by` is one column name that no result column has too."""
     if by is not None and not isinstance(by, str):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..schema import STRINGS
+from ..schema import STRINGS, CardlabError
 
 
 def map_items(values: pl.Series, function: Callable[[str], str | tuple[str, ...]]) -> pl.Series:
@@ -66,6 +66,25 @@ def as_lists(values: pl.Series) -> pl.Series:
         .select(pl.when(text.is_not_null()).then(pl.concat_list(text)).alias(values.name))
         .to_series()
     )
+
+
+def lists_in(frame: pl.LazyFrame, name: str) -> pl.Expr:
+    """Give a column of strings, or of lists of them, as :func:`as_lists` does.
+
+    Any other column ends in a CardlabError.
+    """
+    dtype = frame.collect_schema()[name]
+    inner = dtype.inner if isinstance(dtype, pl.List) else dtype
+    if inner not in (pl.String, pl.Null, pl.Categorical):
+        raise CardlabError(
+            f"column {name!r} is {dtype}: it must hold strings or lists of strings. "
+            "cardlab.scan_cards(source) reads the cards' columns as such; with_licenses(cards) and "
+            "with_languages(cards) add more."
+        )
+    value = pl.col(name)
+    if isinstance(dtype, pl.List):
+        return value.cast(STRINGS)
+    return pl.when(value.is_not_null()).then(pl.concat_list(value.cast(pl.String))).alias(name)
 
 
 # ---- Which cards are copies of each other, so that a family can count once.
