@@ -174,7 +174,7 @@ def _disagreeing(frame: pl.LazyFrame, column: str) -> pl.DataFrame:
 def _cut(frame: pl.LazyFrame, column: str) -> pl.DataFrame:
     """List the texts that were cut."""
     from ..text.lengths import text_problems
-    from ..text.sections import MAX_CHARS
+    from ..text.markdown import MAX_CHARS
 
     if frame.collect_schema()[column] != pl.String:
         return pl.DataFrame(schema=_LAYOUT)
