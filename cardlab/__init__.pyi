@@ -71,14 +71,12 @@ from .schema import CardlabError as CardlabError
 from .schema import MissingColumn as MissingColumn
 from .schema import NoFigure as NoFigure
 from .schema import SourceError as SourceError
-from .tags.communities import community_quality as community_quality
 from .tags.communities import tag_communities as tag_communities
 from .tags.cooccurrence import cooccurrence as cooccurrence
 from .tags.counts import tag_counts as tag_counts
 from .tags.kinds import tag_kind as tag_kind
 from .tags.kinds import with_tag_kinds as with_tag_kinds
 from .tags.trends import tag_trends as tag_trends
-from .tags.variants import apply_variants as apply_variants
 from .tags.variants import tag_variants as tag_variants
 from .text.columns import with_passages as with_passages
 from .text.columns import with_plain_text as with_plain_text

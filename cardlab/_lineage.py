@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from .frames import lists_in
 from .languages import with_languages
 from .licenses.counts import with_licenses
 from .schema import STRINGS, at_least, collect, column_names, lazy, one_of, require, to_lazy_polars
 from .shares.counting import wilson
-from .shares.frames import lists_in
 
 # ---- The graph of ``base_model`` by number: who names whom, where the lines lead, what is a
 # cycle.

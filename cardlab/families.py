@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from .schema import CardlabError, collect, lazy, require, to_lazy_polars, unreadable
+from .frames import as_polars, narrow, text_key
+from .schema import CardlabError, collect, require, unreadable
 
 # ---- Texts as sets of word shingles, read batch by batch; of a text only numbers are kept.
 
@@ -43,12 +44,6 @@ class Batch(NamedTuple):
     keys: Any
     hashes: Any
     ends: Any
-
-
-def text_key(column: str = "text") -> pl.Expr:
-    """Give 64 bits that stand for a text; null where it is blank or there is none."""
-    text = pl.col(column).cast(pl.String)
-    return pl.when(text.str.contains(r"\S")).then(text.hash(seed=0))
 
 
 def read_shingles(cards: pl.LazyFrame, *, only: Any = None) -> Iterator[Batch]:
@@ -542,7 +537,7 @@ def with_families(cards: Any, *, threshold: float = 0.9) -> Any:
         numbers = pl.Series(values.name, family[at], dtype=pl.Int64)
         return numbers.set(~pl.Series(there), None)
 
-    frame = cards if isinstance(cards, (pl.DataFrame, pl.LazyFrame)) else to_lazy_polars(cards)
+    frame = as_polars(cards)
     number = text_key().map_batches(look_up, return_dtype=pl.Int64, is_elementwise=True)
     return frame.with_columns(number.alias("family"))
 
@@ -558,10 +553,7 @@ def _find(cards: Any, threshold: float) -> tuple[Texts, pl.LazyFrame, pl.Series]
     if not number or not 0.5 <= threshold <= 1:
         raise CardlabError(f"threshold must be at least 0.5 and at most 1, not {threshold!r}.")
     require(cards, "id", "text")
-    if isinstance(cards, (pl.DataFrame, pl.LazyFrame)):
-        frame = cards.lazy().select("id", "text")
-    else:  # another engine hands them over
-        frame = collect(lazy(cards).select("id", "text")).lazy()
+    frame = narrow(cards, ["id", "text"])
     known = collect(frame.select("id", text_key().alias("key")))
     rows = known.hash_rows(seed=0).to_numpy().tobytes()
     corpus = blake2b(rows, digest_size=16).digest(), float(threshold)

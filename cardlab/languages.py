@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from .frames import map_items
 from .schema import STRINGS, CardlabError, require, to_lazy_polars
 from .shares.counting import check_by, count_values, named_shares, with_share
-from .shares.frames import map_items
 
 #: Codes that CLDR, the source of `langcodes`, folds into a code of another meaning, and what the
 #: IANA registry has for them: Serbo-Croatian is not Serbian, Dari not all Persian, Tagalog not

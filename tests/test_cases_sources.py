@@ -587,7 +587,6 @@ def test_U01_paths_of_cards_one_by_one(tmp_path):
 
 #: What some analyses need beside the cards.
 NEEDED: dict[str, dict[str, Any]] = {
-    "apply_variants": {"variants": pl.DataFrame({"tag": ["a"], "canonical": ["b"]})},
     "cluster_agreement": {"labels": np.arange(80) % 2},
     "cluster_keywords": {"labels": np.arange(80) % 2},
     "cluster_summary": {"labels": np.arange(80) % 2},

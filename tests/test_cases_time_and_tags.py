@@ -299,7 +299,7 @@ def test_F28_no_analysis_of_no_cards_raises_anything_else():
             lambda c: cl.plot_growth(cl.growth(c)),
             lambda c: cl.plot_trends(cl.tag_trends(c)),
             lambda c: cl.tag_communities(cl.cooccurrence(c)),
-            lambda c: cl.community_quality(cl.cooccurrence(c)),
+            lambda c: cl.tag_communities(cl.cooccurrence(c), quality=True),
             lambda c: cl.plot_cooccurrence(cl.cooccurrence(c)),
         ):
             with warnings.catch_warnings():

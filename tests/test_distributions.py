@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
+from cardlab.frames import map_items
 from cardlab.licenses.counts import find_license
 from cardlab.schema import CardlabError, MissingColumn
 from cardlab.shares.counting import count_values, wilson
-from cardlab.shares.frames import map_items
 
 CARDS = pl.DataFrame(
     {

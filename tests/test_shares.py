@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cardlab.frames import as_lists, map_items
 from cardlab.schema import CardlabError, MissingColumn
 from cardlab.shares.counting import count_values, wilson, with_share
-from cardlab.shares.frames import as_lists, map_items
 
 CARDS = pl.DataFrame(
     {

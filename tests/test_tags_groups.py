@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 import cardlab as cl
 from cardlab.sample._draw import topics
 from cardlab.sample._tags import PLANTED_PAIRS
-from cardlab.tags.communities import community_quality, tag_communities
+from cardlab.tags.communities import tag_communities
 
 
 def frame(**columns):
@@ -158,7 +158,9 @@ def test_planted_communities_are_found(weight):
     assert all(group[a] == group[b] for a, b in PLANTED_PAIRS)
     check_communities(found, pairs)
     assert tag_communities(pairs, weight=weight).equals(found)
-    quality = community_quality(pairs, weight=weight).row(0, named=True)
+    with_quality = tag_communities(pairs, weight=weight, quality=True)
+    assert with_quality[:, :5].equals(found)
+    quality = with_quality.row(0, named=True)
     assert quality["ari_low"] >= 0.9
     assert quality["ari_low"] <= quality["ari_mean"] <= 1
     assert quality["modularity"] > 0.8
@@ -193,8 +195,7 @@ def test_no_edges_give_no_communities():
     found = tag_communities(pairs)
     assert found.height == 0
     assert found.columns == ["tag", "community", "n_cards", "centrality", "label"]
-    row = community_quality(pairs).row(0, named=True)
-    assert (row["n_tags"], row["n_edges"], row["modularity"], row["ari_mean"]) == (0, 0, None, None)
+    assert tag_communities(pairs, quality=True).schema["modularity"] == pl.Float64
 
 
 def test_communities_refuse_what_they_cannot_use(monkeypatch):
@@ -208,7 +209,7 @@ def test_communities_refuse_what_they_cannot_use(monkeypatch):
     with pytest.raises(cl.MissingColumn, match="'npmi'"):
         tag_communities(pairs.drop("npmi"))
     with pytest.raises(cl.CardlabError, match="n_runs"):
-        community_quality(pairs, n_runs=1)
+        tag_communities(pairs, n_runs=1, quality=True)
     monkeypatch.setattr(communities, "MAX_EDGES", 3)
     with pytest.raises(cl.CardlabError, match=r"at most 3 .* Set top="):
         tag_communities(pairs)

@@ -17,7 +17,7 @@ import cardlab as cl
 from cardlab.sample._columns import DATE_FLOOR
 from cardlab.sample._draw import topics
 from cardlab.tags.trends import slopes, tag_trends
-from cardlab.tags.variants import apply_variants, folded, tag_variants
+from cardlab.tags.variants import folded, tag_variants
 
 CARDS = cl.make_cards(2000, text=False, embedding_dim=0)
 
@@ -91,18 +91,16 @@ def test_planted_spellings_are_found():
 
 def test_applying_variants_changes_only_the_tags_it_names():
     cards = frame(tags=[["A", "x", "a"], ["a", "A"], None, [], ["x", None]], id=list("abcde"))
-    found = apply_variants(cards, {"A": "a"})
-    assert found["tags"].to_list() == [["a", "x"], ["a"], None, [], ["x", None]]
-    assert found.drop("tags").equals(cards.drop("tags"))
-    lazy = apply_variants(cards.lazy(), pl.DataFrame({"tag": ["A"], "canonical": ["a"]}))
-    assert isinstance(lazy, pl.LazyFrame)
-    assert lazy.collect().equals(found)
-    assert apply_variants(cards, {}).equals(cards)
+    for variants in ({"A": "a"}, pl.DataFrame({"tag": ["A"], "canonical": ["a"]})):
+        for source in (cards, cards.lazy()):
+            counts = dict(cl.tag_counts(source, variants=variants).select("tag", "n_cards").rows())
+            assert counts == {"a": 2, "x": 2}
+    renamed = dict(cl.tag_counts(cards, variants={"A": "new"}).select("tag", "n_cards").rows())
+    assert renamed == {"a": 2, "new": 2, "x": 2}
+    assert cl.tag_counts(cards, variants={}).equals(cl.tag_counts(cards))
     assert cards["tags"][0].to_list() == ["A", "x", "a"]
-    counts = dict(cl.tag_counts(found).select("tag", "n_cards").rows())
-    assert counts == {"a": 2, "x": 2}
     with pytest.raises(cl.CardlabError, match="variants must be"):
-        apply_variants(cards, ["A"])
+        cl.tag_counts(cards, variants=["A"])
 
 
 @pytest.mark.parametrize("column", ["datasets", "base_model", "arxiv", "license"])
@@ -121,8 +119,10 @@ def test_variants_are_idempotent_and_keep_prefixes(tags):
     found = tag_variants(cards)
     assert set(found["tag"]).isdisjoint(found["canonical"])
     assert not any(":" in tag for tag in [*found["tag"], *found["canonical"]])
-    merged = apply_variants(cards, found)
-    again = tag_variants(merged)
+    merged = cl.tag_counts(cards, variants=found)
+    again = tag_variants(
+        frame(tags=[[tag] * n for tag, n in merged.select("tag", "n_cards").rows()])
+    )
     assert set(again["tag"]).isdisjoint(found["tag"])
     assert all(folded(tag) == folded(folded(tag)) for tag in tags)
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from ..frames import narrow
 from ..schema import COLUMNS, CardlabError, collect
-from .compare import columns_of, narrowed, require_of
+from .compare import columns_of, require_of
 
 #: Columns that follow from ``id``, or that no reader compares.
 _LEFT_OUT = ("id", "author", "embeddings")
@@ -57,7 +58,7 @@ def compare_ids(a: Any, b: Any, *, columns: Sequence[str] | None = None) -> pl.D
     for name in chosen:
         require_of(a, "a", name)
         require_of(b, "b", name)
-    types = [narrowed(side, chosen).collect_schema() if chosen else {} for side in (a, b)]
+    types = [narrow(side, chosen).collect_schema() if chosen else {} for side in (a, b)]
     alike = {name: types[0][name] == types[1][name] for name in chosen}
     marks_a, marks_b = _once_an_id(*(_hashed(side, chosen, alike) for side in (a, b)))
     both = marks_a.join(marks_b, on="id", how="inner", suffix=" b")
@@ -102,7 +103,7 @@ def _compared(a: Any, b: Any, columns: Sequence[str] | None) -> list[str]:
 
 def _hashed(cards: Any, columns: list[str], alike: dict[str, bool]) -> pl.DataFrame:
     """Give each id once, with a hash of each column of its cards."""
-    frame = narrowed(cards, list(dict.fromkeys(["id", *columns])))
+    frame = narrow(cards, list(dict.fromkeys(["id", *columns])))
     schema = frame.collect_schema()
     hashes = [
         _hash(name, schema[name], alike[name]).alias(f"column {at}")

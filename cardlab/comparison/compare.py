@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
 
+from ..frames import Coded, encode, lists_of, narrow
 from ..languages import with_languages
 from ..licenses.counts import with_licenses
-from ..schema import (
-    STRINGS,
-    CardlabError,
-    MissingColumn,
-    NoFigure,
-    at_least,
-    collect,
-    column_names,
-    lazy,
-    require,
-)
-from ..shares.counting import Draws, Side, side_of, wilson
+from ..schema import CardlabError, MissingColumn, NoFigure, at_least, column_names, require
+from ..shares.counting import Draws, wilson
 from ..text.lengths import MEASURES, with_text_lengths
 
 # ---- A column of two corpora, read as the same values on both sides.
@@ -37,7 +26,7 @@ DERIVED: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 _WHICH = {"a": "the first corpus (a)", "b": "the second corpus (b)"}
-_ID = "__id"
+_ID, _IN_A = "__id", "__in_a"
 # bins of numbers, which widen: 0, 1, 2, 5, 10, 20, 50 ...
 _EDGES = np.array([0, *(step * 10.0**power for power in range(12) for step in (1, 2, 5))])
 
@@ -65,24 +54,21 @@ def has(cards: Any, side: str, column: str) -> bool:
     return column in have or (column in DERIVED and DERIVED[column][0] in have)
 
 
-def narrowed(cards: Any, columns: list[str]) -> pl.LazyFrame:
-    """Give some columns as a lazy polars frame; other engines hand over just these."""
-    if isinstance(cards, (pl.DataFrame, pl.LazyFrame)):
-        return cards.lazy().select(columns)
-    return collect(lazy(cards).select(*(nw.col(name) for name in columns))).lazy()
+class Pair(NamedTuple):
+    """A column of both corpora, under the same codes; `ordered` if they are bins of numbers."""
 
+    a: Coded
+    b: Coded
+    ordered: bool
 
-@dataclass(frozen=True)
-class Pair:
-    """A column of both corpora: the names of its values in order, and the two sides.
-
-    `ordered` where the values are bins of numbers, by size.
-    """
-
-    names: pl.Series
-    a: Side
-    b: Side
-    ordered: bool = False
+    def sizes(self) -> dict[str, int]:
+        """Give the cards of both sides, and those with a value."""
+        return {
+            "n_cards_a": self.a.n_cards,
+            "n_declared_a": self.a.n_declared,
+            "n_cards_b": self.b.n_cards,
+            "n_declared_b": self.b.n_declared,
+        }
 
 
 def read_pairs(
@@ -97,37 +83,43 @@ def read_pairs(
     CardlabError
         A column holds neither strings, lists of strings nor numbers.
     """
-    queries = {side: _query(cards, side, columns) for side, cards in (("a", a), ("b", b))}
-    schemas = {side: query.collect_schema() for side, query in queries.items()}
-    codes = [_coding(column, *(schemas[side][column] for side in "ab")) for column in columns]
-    rows = {}
-    for side, query in queries.items():
-        ids = [_ID] if _ID in schemas[side] else []
-        coded = [
-            _as_codes(column, schemas[side][column], code) if code is not None else pl.col(column)
-            for column, code in zip(columns, codes, strict=True)
-        ]
-        rows[side] = collect(query.select(*ids, *coded))
-        if not rows[side].height:
+    sides = [_query(cards, side, columns) for side, cards in (("a", a), ("b", b))]
+    types = [frame.collect_schema() for frame in sides]
+    numbers = {name: [kind[name] for kind in types] for name in columns if _numeric(name, *types)}
+    listed = [name for name in columns if name not in numbers]
+    # one frame of both, so that a code means the same on both sides
+    both = pl.concat(
+        frame.select(
+            *(lists_of(name, kind[name]) for name in listed),
+            *(pl.col(name).cast(pl.Float64).fill_nan(None) for name in numbers),
+            (pl.col("id").cast(pl.String) if "id" in kind else pl.lit(None, pl.String)).alias(_ID),
+            pl.lit(in_a).alias(_IN_A),
+        )
+        for frame, kind, in_a in zip(sides, types, (True, False), strict=True)
+    )
+    read, rows = encode(both, listed, pl.col(*numbers, _ID, _IN_A))
+    in_a = rows[_IN_A].to_numpy()
+    for side, there in (("a", in_a), ("b", ~in_a)):
+        if not there.any():
             raise NoFigure(f"{_WHICH[side]} has no cards, so there is nothing to compare.")
-    n_shared = 0
-    if all(_ID in frame.columns for frame in rows.values()):
-        apart = rows["b"].join(rows["a"].select(_ID), on=_ID, how="anti")
-        n_shared = rows["b"].height - apart.height
-        if leave_out_shared:
-            rows["b"] = apart
-    elif leave_out_shared:
-        for side, cards in (("a", a), ("b", b)):
-            require_of(cards, side, "id")
-    if not rows["b"].height:
+    shared = rows[_ID].is_in(rows[_ID].filter(in_a).drop_nulls().implode()).fill_null(False)
+    kept = ~in_a
+    n_shared = int((shared.to_numpy() & kept).sum())
+    if leave_out_shared:
+        require_of(a, "a", "id")
+        require_of(b, "b", "id")
+        kept &= ~shared.to_numpy()
+    if not kept.any():
         raise NoFigure(
             f"{_WHICH['b']} has no cards but those that {_WHICH['a']} has too, and these were "
             "left out (leave_out_shared=True)."
         )
-    pairs = {}
-    for column, code in zip(columns, codes, strict=True):
-        read = _pair_of_numbers if code is None else _pair_of_codes
-        pairs[column] = read(rows["a"][column], rows["b"][column])
+    coded = dict(zip(listed, read, strict=True))
+    coded |= {name: _bins(rows[name], kinds) for name, kinds in numbers.items()}
+    pairs = {
+        name: Pair(coded[name].of_cards(in_a), coded[name].of_cards(kept), name in numbers)
+        for name in columns
+    }
     return pairs, n_shared
 
 
@@ -136,19 +128,20 @@ def _query(cards: Any, side: str, columns: Sequence[str]) -> pl.LazyFrame:
     have = columns_of(cards, side)
     base = [DERIVED[c][0] if c not in have and c in DERIVED else c for c in columns]
     require_of(cards, side, *base)
-    frame = narrowed(cards, list(dict.fromkeys([*base, *(["id"] if "id" in have else [])])))
+    ids = ["id"] if "id" in have else []
+    frame = narrow(cards, list(dict.fromkeys([*base, *ids])))
     makers = [DERIVED[c][1] for c, b in zip(columns, base, strict=True) if b != c]
     for make in dict.fromkeys(makers):
         frame = make(frame)
-    ids = [pl.col("id").cast(pl.String).alias(_ID)] if "id" in have else []
-    return frame.select(*ids, *dict.fromkeys(columns))
+    return frame.select(list(dict.fromkeys([*columns, *ids])))
 
 
-def _coding(column: str, a: Any, b: Any) -> pl.Categories | None:
-    """Choose how a column is read: as strings with codes common to both, or as numbers (None)."""
-    if a.is_numeric() and b.is_numeric():
-        return None
-    for side, dtype in (("a", a), ("b", b)):
+def _numeric(column: str, *types: Any) -> bool:
+    """Say whether a column holds numbers, and refuse what cannot be compared."""
+    if all(kind[column].is_numeric() for kind in types):
+        return True
+    for side, kind in zip("ab", types, strict=True):
+        dtype = kind[column]
         inner = dtype.inner if isinstance(dtype, pl.List) else dtype
         odd = inner.is_nested() or inner.is_temporal() or inner == pl.Object
         if odd or dtype.is_numeric():
@@ -156,46 +149,17 @@ def _coding(column: str, a: Any, b: Any) -> pl.Categories | None:
                 f"column {column!r} of {_WHICH[side]} is {dtype}: to be compared, it must hold "
                 "strings or lists of strings in both corpora, or numbers in both."
             )
-    return pl.Categories.random()
+    return False
 
 
-def _as_codes(column: str, dtype: Any, categories: pl.Categories) -> pl.Expr:
-    """Give each card's values, each once, as codes; none where it has no value."""
-    value = pl.col(column)
-    if not isinstance(dtype, pl.List):
-        one = pl.concat_list(value.cast(pl.String))
-        value = pl.when(value.is_not_null()).then(one)
-    once = value.cast(STRINGS).list.drop_nulls().list.unique().fill_null([])
-    return once.cast(pl.List(pl.Categorical(categories))).alias(column)
-
-
-def _pair_of_codes(a: pl.Series, b: pl.Series) -> Pair:
-    names = pl.Series(a.dtype.inner.categories.to_series(), dtype=pl.String)  # type: ignore[attr-defined]
-    # codes come in the order of reading, which threads decide: number them by name
-    order = names.arg_sort().to_numpy()
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    return Pair(names.gather(order), _side_of_lists(a, rank), _side_of_lists(b, rank))
-
-
-def _side_of_lists(lists: pl.Series, rank: Any) -> Side:
-    items = lists.explode(empty_as_null=False, keep_nulls=False).to_physical().to_numpy()
-    return side_of(lists.list.len().to_numpy(), rank[items], len(rank))
-
-
-def _pair_of_numbers(a: pl.Series, b: pl.Series) -> Pair:
+def _bins(values: pl.Series, kinds: list[pl.DataType]) -> Coded:
     """Put numbers into bins that widen; those below 0 are one bin of their own."""
-    whole = a.dtype.is_integer() and b.dtype.is_integer()
+    whole = all(kind.is_integer() for kind in kinds)
     ends = [*_EDGES[1:], None]
     names = [_bin_name(low, high, whole) for low, high in zip(_EDGES, ends, strict=True)]
-    none = np.empty(0, dtype=np.int64)
-    sides = []
-    for values in (a, b):
-        numbers = values.cast(pl.Float64).fill_nan(None).drop_nulls().to_numpy()
-        place = np.searchsorted(_EDGES, numbers, side="right")
-        single = np.bincount(place, minlength=len(names) + 1)
-        sides.append(Side(values.len(), single, none, none))
-    return Pair(pl.Series(["below 0", *names]), sides[0], sides[1], ordered=True)
+    place = np.searchsorted(_EDGES, values.drop_nulls().to_numpy(), side="right")
+    lengths = values.is_not_null().to_numpy().astype(np.int64)
+    return Coded(pl.Series(["below 0", *names]), place, lengths)
 
 
 def _bin_name(low: float, high: float | None, whole: bool) -> str:
@@ -310,16 +274,13 @@ def compare(
     for column, pair in pairs.items():
         # each column has a seed of its own: its figures do not depend on the others
         seed = np.random.SeedSequence([random_state, *column.encode()])
-        n_values = int(np.count_nonzero(pair.a.counts + pair.b.counts))
+        n_values = int(np.count_nonzero(pair.a.counts() + pair.b.counts()))
         rows.append(
             {
                 "column": column,
                 **_distance(pair.a, pair.b, n_boot, np.random.default_rng(seed)),
                 "n_values": n_values,
-                "n_cards_a": pair.a.n_cards,
-                "n_declared_a": pair.a.n_declared,
-                "n_cards_b": pair.b.n_cards,
-                "n_declared_b": pair.b.n_declared,
+                **pair.sizes(),
                 "n_shared": n_shared,
             }
         )
@@ -354,22 +315,19 @@ def _chosen(a: Any, b: Any, columns: Sequence[str] | None) -> list[str]:
     return found
 
 
-def _distance(a: Side, b: Side, n_boot: int, generator: np.random.Generator) -> dict[str, Any]:
+def _distance(a: Coded, b: Coded, n_boot: int, generator: np.random.Generator) -> dict[str, Any]:
     """Measure the distance of two sides, its interval, and what chance gives."""
     if not a.n_declared or not b.n_declared:
         return {}
-    divergence = float(min(contributions(a.weights, b.weights).sum(), 1))
+    divergence = float(min(contributions(a.weights(), b.weights()).sum(), 1))
     distance = divergence**0.5
-    both = Side(
-        a.n_cards + b.n_cards,
-        a.single + b.single,
-        np.append(a.code, b.code),
-        np.append(a.lengths, b.lengths),
-    )
+    both = Coded(a.names, np.append(a.code, b.code), np.append(a.lengths, b.lengths))
     draws = [Draws(side, generator) for side in (a, b, both)]
-    whole = both.weights
+    whole = both.weights()
     drawn, chance = [], []
-    for size in _sizes(n_boot, both):
+    at_once = max(1, _AT_ONCE // draws[2].n_numbers)
+    for begin in range(0, n_boot, at_once):
+        size = min(at_once, n_boot - begin)
         drawn.append(_roots(draws[0].resamples(size), draws[1].resamples(size)))
         first = draws[2].parts(a.n_cards, size)
         # rounding may leave of a value that is wholly in the first part an ulp below 0
@@ -390,12 +348,6 @@ def _distance(a: Side, b: Side, n_boot: int, generator: np.random.Generator) -> 
             "p_value": (1 + int((chance >= distance - 1e-12).sum())) / (1 + len(chance)),
         }
     return found
-
-
-def _sizes(n_boot: int, both: Side) -> list[int]:
-    """Part the draws into as many at a time as memory is given for."""
-    size = max(1, _AT_ONCE // (len(both.single) + len(both.lengths) + 1))
-    return [min(size, n_boot - begin) for begin in range(0, n_boot, size)]
 
 
 def _roots(a: Any, b: Any) -> Any:
@@ -464,14 +416,14 @@ def compare_values(a: Any, b: Any, *, column: str, leave_out_shared: bool = Fals
     method 10. Of a hundred values, five such intervals leave out the true difference.
     """
     pairs, n_shared = read_pairs(a, b, [column], leave_out_shared=leave_out_shared)
-    names, side_a, side_b = pairs[column].names, pairs[column].a, pairs[column].b
-    counts_a, counts_b = side_a.counts, side_b.counts
+    side_a, side_b, ordered = pair = pairs[column]
+    names, counts_a, counts_b = side_a.names, side_a.counts(), side_b.counts()
     part = np.full(len(names), np.nan)
     if side_a.n_declared and side_b.n_declared:
-        part = contributions(side_a.weights, side_b.weights)
+        part = contributions(side_a.weights(), side_b.weights())
         part = part / part.sum() if part.sum() else part
     none_a, none_b = (side.n_cards - side.n_declared for side in (side_a, side_b))
-    weights = [side.weights / max(side.n_declared, 1) for side in (side_a, side_b)]
+    weights = [side.weights() / max(side.n_declared, 1) for side in (side_a, side_b)]
     rows = pl.DataFrame(
         {
             "value": pl.concat([names, pl.Series([None], dtype=pl.String)]),
@@ -484,7 +436,7 @@ def compare_values(a: Any, b: Any, *, column: str, leave_out_shared: bool = Fals
     )
     rows = rows.filter((pl.col("n_a") + pl.col("n_b") > 0) | pl.col("value").is_null())
     order = [pl.col("value").is_null()]
-    if pairs[column].ordered:
+    if ordered:
         order += [pl.int_range(pl.len())]
     else:
         order += [-pl.col("share_difference").abs(), pl.col("value")]
@@ -492,11 +444,10 @@ def compare_values(a: Any, b: Any, *, column: str, leave_out_shared: bool = Fals
         rows.with_columns(_differences(rows, side_a.n_cards, side_b.n_cards))
         .with_columns(
             pl.col("share_weighted_a", "share_weighted_b", "contribution_share").fill_nan(None),
-            pl.lit(side_a.n_cards, pl.Int64).alias("n_cards_a"),
-            pl.lit(side_a.n_declared, pl.Int64).alias("n_declared_a"),
-            pl.lit(side_b.n_cards, pl.Int64).alias("n_cards_b"),
-            pl.lit(side_b.n_declared, pl.Int64).alias("n_declared_b"),
-            pl.lit(n_shared, pl.Int64).alias("n_shared"),
+            *(
+                pl.lit(n, pl.Int64).alias(name)
+                for name, n in {**pair.sizes(), "n_shared": n_shared}.items()
+            ),
         )
         .sort(order)
         .select(_COLUMNS)

@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from ..frames import first_of_families
 from ..schema import STRINGS, CardlabError, NoFigure, at_least
 from ..shares.counting import check_by, wilson
-from ..shares.frames import first_of_families
 from .bodies import STATES
 from .headings import MAX_CHARS, Standard, check_standard, fold, sections_of
 from .reading import MIN_SHARED, Sections, as_sections, stated_by, states_of

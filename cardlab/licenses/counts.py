@@ -8,10 +8,10 @@ from typing import Any
 
 import polars as pl
 
+from ..frames import as_lists, lists_in, map_items
 from ..frontmatter import strings
 from ..schema import STRINGS, CardlabError, collect, lazy, require, to_lazy_polars
 from ..shares.counting import check_by, count_values, named_shares
-from ..shares.frames import as_lists, lists_in, map_items
 from .reading import CLASSES, License, fold, read_license, reasons
 
 #: Columns that say which licence `other` is, the surest first.

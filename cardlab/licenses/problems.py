@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 
+from ..frames import lists_in, map_items
 from ..schema import STRINGS, collect, lazy, one_of, require, to_lazy_polars
 from ..shares.counting import count_values, with_share
-from ..shares.frames import lists_in, map_items
 from .counts import in_json, name_of, with_licenses
 from .reading import CLASSES, keywords, read_license
 

@@ -10,9 +10,9 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
 
+from ..frames import Coded, as_lists, check_countable
 from ..schema import CardlabError, NoFigure, at_least, collect, lazy, require
-from ..shares.counting import Draws, gini, one_row_per_item, side_of
-from ..shares.frames import as_lists
+from ..shares.counting import Draws, gini, one_row_per_item
 
 #: Numbers that are held at once while resampling.
 _AT_ONCE = 2_000_000
@@ -153,13 +153,8 @@ def _lists(cards: Any, column: str, by: str | None) -> tuple[pl.DataFrame, Any]:
     frame = lazy(cards).select(
         nw.col(column).alias("__value"), *([] if by is None else [nw.col(by).alias("__group")])
     )
-    kind = frame.collect_schema()["__value"]
-    if isinstance(kind, (nw.Struct, nw.Array, nw.Object)):
-        raise CardlabError(
-            f"column {column!r} is {kind}, which cannot be counted: it must hold strings or lists "
-            "of strings."
-        )
     rows = collect(frame if by is None else one_row_per_item(frame, "__group"))
+    check_countable(rows.schema["__value"], column)
     lists = as_lists(rows["__value"]).list.drop_nulls().list.unique(maintain_order=True)
     rows = rows.with_columns(lists.alias("__value")).filter(pl.col("__value").list.len() > 0)
     return _any(rows), _of_cards
@@ -196,15 +191,16 @@ def _of_cards(rows: pl.DataFrame, n_boot: int, generator: np.random.Generator) -
     lists = rows["__value"]
     lengths = lists.list.len().to_numpy()
     # numbers of the values in the order of their names
-    code = lists.explode().rank("dense").to_numpy().astype(np.int64) - 1
-    side = side_of(lengths, code, int(code.max()) + 1)
-    draws = Draws(side, generator, shared=False)
+    items = lists.explode()
+    code = items.rank("dense").to_numpy().astype(np.int64) - 1
+    coded = Coded(items.unique().sort(), code, lengths)
+    draws = Draws(coded, generator, shared=False)
     draw = draws.resamples if len(lengths) > 1 else None
-    measured = _measured(side.counts, draw, n_boot, draws.n_numbers)
+    measured = _measured(coded.counts(), draw, n_boot, draws.n_numbers)
     largest = int(lengths.argmax())
     first = int(lengths[:largest].sum())
     its_own = code[first : first + lengths[largest]]
-    rest = side.counts - np.bincount(its_own, minlength=side.n_values)
+    rest = coded.counts() - np.bincount(its_own, minlength=len(coded.names))
     without = float(_measures(rest[None, :])["hill_1"][0]) if rest.any() else None
     return {
         **measured,

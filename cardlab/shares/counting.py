@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
@@ -13,9 +11,16 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 
-from ..schema import CardlabError, collect, lazy, require
-from .coded import Rename, count_codes
-from .frames import family_key, first_of_families, map_items
+from ..frames import (
+    Coded,
+    Rename,
+    check_countable,
+    encode,
+    family_key,
+    first_of_families,
+    narrow,
+)
+from ..schema import STRINGS, CardlabError, collect, lazy, require
 
 # ---- How sure a share is, and how unequal numbers are.
 
@@ -99,7 +104,7 @@ def gini(values: Any, *, zeros: bool = True) -> Any:
 
 # names of our own for the columns that are read, so that `by` may be any column, even the counted
 _VALUE, _GROUP, _WEIGHT, _FAMILY, _ID = "__value", "__group", "__weight", "__family", "__id"
-_ROW, _N_ITEMS, _BAD = "__row", "__n_items", "__bad"
+_N_ITEMS, _BAD = "__n_items", "__bad"
 
 #: Columns of a table of shares in their order, the last five only where they were asked for.
 SHARE_COLUMNS = (
@@ -177,15 +182,15 @@ def count_values(
             frame = lazy(collect(frame))  # in memory already, and without aggregations over lists
     else:
         frame = lazy(_with_first(cards, names, families))
-    frame, numbers = _with_numbers(_as_strings(frame, column), weight, families)
-    group = None if by is None else _GROUP
-    native = nw.to_native(frame)
-    if isinstance(native, pl.LazyFrame) and derive is None:
-        parts = count_codes(native, value=_VALUE, group=group, numbers=numbers, rename=rename)
+    frame, numbers = _with_numbers(frame, weight, families)
+    rows = nw.to_native(frame)
+    if isinstance(rows, pl.LazyFrame) and derive is None:
+        if by is not None or numbers:
+            rows = rows.with_columns(pl.lit(1, pl.Int64).alias("n"))
     else:
-        if rename is not None:
-            derive = functools.partial(map_items, function=rename)
-        parts = _count_lists(frame, group, numbers, derive)
+        rows = _distinct(frame, numbers, derive)
+    check_countable(rows.collect_schema()[_VALUE], column)
+    parts = _add_up(rows, ["n", *numbers], rename)
     if weight is not None and (parts[1][_BAD].sum() or 0) > 0:
         raise CardlabError(
             f"weight={weight!r} has values below 0 or infinite, of which no shares can be made. "
@@ -285,28 +290,10 @@ def one_row_per_item(frame: nw.LazyFrame[Any], name: str) -> nw.LazyFrame[Any]:
 
 def _with_first(cards: Any, names: dict[str, str], families: str) -> pl.LazyFrame:
     """Read the columns with a mark on the first card of each family; of texts only a hash."""
-    narrow = lazy(cards).select(nw.col(name).alias(own) for own, name in names.items())
-    native = nw.to_native(narrow)
-    frame = native if isinstance(native, pl.LazyFrame) else collect(narrow).lazy()
-    rows = collect(frame.with_columns(family_key(families, _FAMILY)))
+    rows = collect(narrow(cards, names).with_columns(family_key(families, _FAMILY)))
     first = first_of_families(rows[_FAMILY], rows[_ID])
     stands = pl.Series("n_families", first).cast(pl.Int64)  # so that a sum counts families
     return rows.drop(_FAMILY, _ID).with_columns(stands).lazy()
-
-
-def _as_strings(frame: nw.LazyFrame[Any], column: str) -> nw.LazyFrame[Any]:
-    """Cast what is counted to strings or lists of strings, unless it is."""
-    dtype = frame.collect_schema()[_VALUE]
-    if isinstance(dtype, nw.List):
-        wanted: Any = nw.List(nw.String)
-    elif isinstance(dtype, (nw.Struct, nw.Array, nw.Object)):
-        raise CardlabError(
-            f"column {column!r} is {dtype}, which cannot be counted: it must hold strings or lists "
-            "of strings. cardlab.scan_cards(source) reads the cards' columns as such."
-        )
-    else:
-        wanted = nw.String()
-    return frame if dtype == wanted else frame.with_columns(nw.col(_VALUE).cast(wanted))
 
 
 def _with_numbers(
@@ -334,36 +321,55 @@ def _with_numbers(
     return frame, [*numbers, "weight", "n_weighted", _BAD]
 
 
-def _count_lists(
-    frame: nw.LazyFrame[Any],
-    group: str | None,
-    numbers: list[str],
-    derive: Callable[[pl.Series], pl.Series] | None,
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Count over the distinct lists of each group, on any engine, as `count_codes` does."""
-    keys = [] if group is None else [group]
+def _distinct(
+    frame: nw.LazyFrame[Any], numbers: list[str], derive: Callable[[pl.Series], pl.Series] | None
+) -> pl.LazyFrame:
+    """Let any engine add up the cards of each distinct list of a group; these are few."""
+    keys = [name for name in frame.collect_schema().names() if name == _GROUP]
     for key in keys:
         frame = one_row_per_item(frame, key)
     sums = [nw.len().alias("n"), *(nw.col(name).sum() for name in numbers)]
-    distinct = collect(frame.group_by(*keys, _VALUE).agg(*sums))
-    exact = [name for name in ("n", *numbers) if not distinct.schema[name].is_float()]
-    distinct = distinct.with_columns(pl.col(exact).cast(pl.Int64))  # engines differ in sums
+    found = collect(frame.group_by(*keys, _VALUE).agg(*sums))
+    exact = [name for name in ("n", *numbers) if not found.schema[name].is_float()]
+    found = found.with_columns(pl.col(exact).cast(pl.Int64))  # engines differ in sums
     if derive is not None:
-        distinct = distinct.with_columns(derive(distinct[_VALUE]).alias(_VALUE))
-    items = distinct.with_row_index(_ROW)
-    if isinstance(distinct.schema[_VALUE], pl.List):
-        items = items.explode(_VALUE, empty_as_null=False, keep_nulls=False)
-        items = items.unique([_ROW, _VALUE])
-    items = items.drop_nulls(_VALUE).with_columns(pl.col(_VALUE).cast(pl.String))
-    added = pl.col("n", *numbers).sum()
-    if group is None:
-        whole = [part.select(added) for part in (distinct, items.unique(_ROW))]
-        return items.group_by(_VALUE).agg(added), whole[0], whole[1]
-    return (
-        items.group_by(group, _VALUE).agg(added),
-        distinct.group_by(group).agg(added),
-        items.unique(_ROW).group_by(group).agg(added),
-    )
+        found = found.with_columns(derive(found[_VALUE]).alias(_VALUE))
+    return found.lazy()
+
+
+def _add_up(
+    rows: pl.LazyFrame, numbers: list[str], rename: Rename | None
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Add up numbers by value, by group, and over the cards of a group that have any value."""
+    schema = rows.collect_schema()
+    if schema.names() == [_VALUE]:  # the commonest question, in half the time
+        (coded,), _ = encode(rows, [_VALUE], rename=rename)
+        counts = pl.DataFrame({_VALUE: coded.names, "n": coded.counts()}).filter(pl.col("n") > 0)
+        cards, declared = (pl.DataFrame({"n": [n]}) for n in (coded.n_cards, coded.n_declared))
+        return counts, cards, declared
+    keys = [name for name in schema if name == _GROUP]
+    of_group = [_as_codes(name, schema[name]) for name in keys]
+    (coded,), read = encode(rows, [_VALUE], *of_group, pl.col(numbers), rename=rename)
+
+    def added(part: pl.DataFrame, *by: str) -> pl.DataFrame:
+        for key in keys:
+            part = collect(one_row_per_item(lazy(part), key))
+        sums = pl.col(numbers).sum()
+        found = part.group_by(*keys, *by).agg(sums) if keys or by else part.select(sums)
+        return found.with_columns(pl.col(pl.Categorical).cast(pl.String))
+
+    items = read[coded.of_each(np.arange(coded.n_cards))]
+    values = added(items.with_columns(pl.Series(_VALUE, coded.code)), _VALUE)
+    values = values.with_columns(coded.names.gather(values[_VALUE]).alias(_VALUE))
+    return values, added(read), added(read.filter(coded.lengths > 0))
+
+
+def _as_codes(group: str, dtype: pl.DataType) -> pl.Expr:
+    """Read groups that are strings as codes, which are quicker to tell apart."""
+    code = pl.Categorical(pl.Categories.random())
+    if isinstance(dtype, pl.List):
+        return pl.col(group).cast(pl.List(code)) if dtype == STRINGS else pl.col(group)
+    return pl.col(group).cast(code) if dtype == pl.String else pl.col(group)
 
 
 def _table(
@@ -398,50 +404,6 @@ def _table(
 # ---- Random draws of whole cards: the values of a card stay together.
 
 
-@dataclass(frozen=True)
-class Side:
-    """The values of a column in one corpus, as numbers of a list of names.
-
-    `single` counts the cards with one value, value by value; cards with several are in `code`,
-    one card after another, with `lengths`. The other cards of `n_cards` have none.
-    """
-
-    n_cards: int
-    single: Any
-    code: Any
-    lengths: Any
-
-    @property
-    def n_values(self) -> int:
-        """Different values that there are names for."""
-        return len(self.single)
-
-    @property
-    def n_declared(self) -> int:
-        """Cards with any value."""
-        return int(self.single.sum()) + len(self.lengths)
-
-    @property
-    def counts(self) -> Any:
-        """Cards of each value."""
-        return self.single + np.bincount(self.code, minlength=len(self.single))
-
-    @property
-    def weights(self) -> Any:
-        """Cards of each value, one with several being shared equally among them."""
-        each = np.repeat(1 / self.lengths, self.lengths)
-        found: Any = self.single + np.bincount(self.code, weights=each, minlength=len(self.single))
-        return found
-
-
-def side_of(lengths: Any, code: Any, n_values: int) -> Side:
-    """Tell cards with one value from those with several: `lengths` of cards, and their values."""
-    lengths = lengths.astype(np.int64)
-    alone = np.repeat(lengths == 1, lengths)
-    single = np.bincount(code[alone], minlength=n_values)
-    return Side(len(lengths), single, code[~alone], lengths[lengths > 1])
-
-
 class Draws:
     """Random draws of whole cards of one corpus, and the values on them.
 
@@ -449,17 +411,23 @@ class Draws:
     them.
     """
 
-    def __init__(self, side: Side, generator: np.random.Generator, *, shared: bool = True) -> None:
+    def __init__(
+        self, coded: Coded, generator: np.random.Generator, *, shared: bool = True
+    ) -> None:
         from scipy.sparse import csr_array
 
-        self._side, self._generator = side, generator
-        self._n_several = len(side.lengths)
+        self._generator, self._n_cards = generator, coded.n_cards
+        lengths = coded.lengths[coded.lengths > 1]
+        self._n_several = len(lengths)
         # cards with the same single value, or with none, are alike: only their number is drawn
-        self._kinds = np.append(side.single, [self._n_several, side.n_cards - side.n_declared])
-        ends = np.append(0, np.cumsum(side.lengths))
-        each = np.repeat(1 / side.lengths if shared else np.ones(self._n_several), side.lengths)
-        shape = (self._n_several, len(side.single))
-        self._several = csr_array((each, side.code, ends), shape=shape)
+        alone = coded.of_each(coded.lengths == 1)
+        single = np.bincount(coded.code[alone], minlength=len(coded.names))
+        n_none = coded.n_cards - coded.n_declared
+        self._kinds = np.append(single, [self._n_several, n_none])
+        each = np.repeat(1 / lengths if shared else np.ones(self._n_several), lengths)
+        ends = np.append(0, np.cumsum(lengths))
+        shape = (self._n_several, len(single))
+        self._several = csr_array((each, coded.code[~alone], ends), shape=shape)
 
     @property
     def n_numbers(self) -> int:
@@ -468,8 +436,7 @@ class Draws:
 
     def resamples(self, size: int) -> Any:
         """Draw as many cards as there are, with replacement, `size` times."""
-        n_cards = self._side.n_cards
-        drawn = self._generator.multinomial(n_cards, self._kinds / n_cards, size=size)
+        drawn = self._generator.multinomial(self._n_cards, self._kinds / self._n_cards, size=size)
         times = np.zeros((size, self._n_several))
         for row, n in enumerate(drawn[:, -2]):
             if n:

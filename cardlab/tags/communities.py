@@ -22,6 +22,7 @@ def tag_communities(
     q_value: float = 0.01,
     random_state: int = 0,
     n_runs: int = 10,
+    quality: bool = False,
 ) -> pl.DataFrame:
     """Find groups of tags that are on the same cards more often than chance would have it.
 
@@ -38,7 +39,10 @@ def tag_communities(
         Seed of the first run; run i has ``random_state + i``.
     n_runs : int
         The search depends on chance: of so many runs, that of the highest modularity is given
-        (the first, if several have it). :func:`community_quality` says how far runs agree.
+        (the first, if several have it).
+    quality : bool
+        Say also how clear the communities are, and whether another run would find them (of 2
+        runs or more).
 
     Returns
     -------
@@ -47,7 +51,11 @@ def tag_communities(
         name), ``n_cards``, ``centrality`` (weight of the tag's edges inside its community, as a
         share of that of all its members: 0-1, the sum of a community is 1), ``label`` (of the
         community: its two most central tags). By community, then most central first, then by
-        name. Tags without an edge are in no community and left out.
+        name. Tags without an edge are in no community and left out. With `quality` also, the same
+        on all rows: ``n_tags``, ``n_edges``, ``n_communities``, ``modularity`` (-0.5 to 1; 0 as if
+        the edges were put down by chance; above about 0.3 is taken for structure), ``n_runs``,
+        ``ari_mean`` and ``ari_low`` (mean and lowest adjusted Rand index of any two runs: 1 is
+        the same communities, 0 no more agreement than by chance).
 
     Raises
     ------
@@ -59,10 +67,10 @@ def tag_communities(
     Louvain's method (Blondel and others 2008) as in networkx.
     """
     graph, tags = _graph(pairs, weight, q_value)
-    at_least(n_runs, 1, name="n_runs")
+    at_least(n_runs, 2 if quality else 1, name="n_runs")
     runs = _runs(graph, random_state, n_runs)
     best = max(runs, key=lambda run: run[0])[1] if runs else []
-    sizes = dict(_sizes(pairs).rows())
+    sizes = {tag: n for side in "ba" for tag, n in pairs.select(f"tag_{side}", f"n_{side}").rows()}
     rows: list[tuple[str, int, int, float, str]] = []
     for number, members in enumerate(sorted(best, key=lambda group: (-len(group), min(group)))):
         inside = graph.subgraph(members).degree(weight="weight")
@@ -77,60 +85,29 @@ def tag_communities(
         "centrality": pl.Float64,
         "label": pl.String,
     }
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    found = pl.DataFrame(rows, schema=schema, orient="row")
+    return found.with_columns(**_quality(graph, runs)) if quality else found
 
 
-def community_quality(
-    pairs: pl.DataFrame,
-    *,
-    weight: str = "npmi",
-    q_value: float = 0.01,
-    random_state: int = 0,
-    n_runs: int = 10,
-) -> pl.DataFrame:
-    """Say how clear the communities of tags are, and whether another run would find them.
-
-    Parameters
-    ----------
-    pairs, weight, q_value, random_state, n_runs
-        As in :func:`tag_communities`, of whose result this speaks; `n_runs` of 2 or more.
-
-    Returns
-    -------
-    pl.DataFrame
-        One row: ``n_tags``, ``n_edges``, ``n_communities``, ``modularity`` (-0.5 to 1; 0 as if
-        the edges were put down by chance; above about 0.3 is taken for structure), ``n_runs``,
-        ``ari_mean`` and ``ari_low`` (mean and lowest adjusted Rand index of any two runs: 1 is
-        the same communities, 0 no more agreement than by chance). Without an edge the three
-        figures are null.
-
-    Raises
-    ------
-    CardlabError
-        As :func:`tag_communities`.
-    """
+def _quality(graph: Any, runs: list[tuple[float, list[set[int]]]]) -> dict[str, pl.Expr]:
+    """Say how clear the communities of the best run are, and how far the runs agree."""
     from sklearn.metrics import adjusted_rand_score
 
-    graph, _ = _graph(pairs, weight, q_value)
-    at_least(n_runs, 2, name="n_runs")
-    runs = _runs(graph, random_state, n_runs)
     labels = []
     for _, found in runs:
         group = {tag: number for number, members in enumerate(found) for tag in members}
         labels.append([group[tag] for tag in graph])
     agreement = [adjusted_rand_score(a, b) for a, b in itertools.combinations(labels, 2)]
-    modularity, best = max(runs, key=lambda run: run[0]) if runs else (None, [])
-    row = {
-        "n_tags": graph.number_of_nodes(),
-        "n_edges": graph.number_of_edges(),
-        "n_communities": len(best),
-        "modularity": modularity,
-        "n_runs": n_runs,
-        "ari_mean": float(np.mean(agreement)) if agreement else None,
-        "ari_low": float(min(agreement)) if agreement else None,
+    modularity, best = max(runs, key=lambda run: run[0], default=(None, []))
+    return {
+        "n_tags": pl.lit(graph.number_of_nodes(), pl.Int64),
+        "n_edges": pl.lit(graph.number_of_edges(), pl.Int64),
+        "n_communities": pl.lit(len(best), pl.Int64),
+        "modularity": pl.lit(modularity, pl.Float64),
+        "n_runs": pl.lit(len(runs), pl.Int64),
+        "ari_mean": pl.lit(float(np.mean(agreement)) if agreement else None, pl.Float64),
+        "ari_low": pl.lit(min(agreement, default=None), pl.Float64),
     }
-    types = dict.fromkeys(("modularity", "ari_mean", "ari_low"), pl.Float64)
-    return pl.DataFrame([row], schema_overrides=types)
 
 
 def findings(pairs: pl.DataFrame) -> pl.DataFrame:
@@ -180,9 +157,3 @@ def _runs(graph: Any, random_state: int, n_runs: int) -> list[tuple[float, list[
         found = louvain_communities(graph, weight="weight", seed=random_state + number)
         runs.append((float(modularity(graph, found, weight="weight")), found))
     return runs
-
-
-def _sizes(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Give the cards of each tag in the pairs."""
-    sides = [pairs.select(tag=f"tag_{side}", n_cards=f"n_{side}") for side in ("a", "b")]
-    return pl.concat(sides).unique("tag", maintain_order=True)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ..frames import Coded
 from ..schema import CardlabError, at_least
-from .codes import Coded, encode
 from .counts import ranked
-from .kinds import KINDS, NOT_PAIRED, checked_kinds, evidence, kinds_of, parted
-from .variants import folded, merged
+from .kinds import KINDS, NOT_PAIRED, checked_kinds, parted, read_tags
+from .variants import folded, mapping_of
 
 #: Pairs that one call counts or returns at most: beyond, memory is measured in tens of GiB.
 MAX_PAIRS_COUNTED = 500_000_000
@@ -101,14 +101,19 @@ def cooccurrence(
     if kinds is None and column == "tags":
         kinds = [kind for kind in KINDS if kind not in NOT_PAIRED]
     kinds = checked_kinds(kinds)
-    cards = merged(cards, variants, column=column, families=families)
-    beside = [] if kinds is None else evidence(cards, column)  # only kinds need it
-    coded = encode(cards, column, families=families, beside=beside)
-    coded = _considered(coded, column, kinds, top, min_cards)
-    return _table(coded, min_cards)
+    coded, kind, first = read_tags(
+        cards,
+        column,
+        families=families,
+        mapping=mapping_of(variants),
+        with_kinds=kinds is not None,
+    )
+    tags = ranked(coded, kind, kinds).filter(pl.col("n_cards") >= min_cards)
+    tags = tags if top is None else tags.head(top)
+    return _table(coded.only(tags["code"].sort().to_numpy()), first, min_cards)
 
 
-def _table(coded: Coded, min_cards: int) -> pl.DataFrame:
+def _table(coded: Coded, is_first: Any, min_cards: int) -> pl.DataFrame:
     """Count the pairs of the values that are considered, and measure them."""
     key, n_both = _count_pairs(coded)
     enough = n_both >= min_cards
@@ -123,8 +128,8 @@ def _table(coded: Coded, min_cards: int) -> pl.DataFrame:
     a, b = np.divmod(key, max(len(coded.names), 1))
     names = {"tag_a": coded.names.gather(a), "tag_b": coded.names.gather(b)}
     found = pl.DataFrame(names | columns | {"derived": _derived(names, columns)})
-    if coded.is_first is not None:
-        found = found.with_columns(**_of_families(coded, key)).select(
+    if is_first is not None:
+        found = found.with_columns(**_of_families(coded.of_cards(is_first), key)).select(
             pl.exclude("derived"), "derived"
         )
     return found.sort(["npmi", "n_cards", "tag_a", "tag_b"], descending=[True, True, False, False])
@@ -145,9 +150,8 @@ def _derived(names: dict[str, pl.Series], columns: dict[str, Any]) -> Any:
     return always | (one_prefix & (same | head) & follows)
 
 
-def _of_families(coded: Coded, key: Any) -> dict[str, pl.Series]:
+def _of_families(once: Coded, key: Any) -> dict[str, pl.Series]:
     """Give the measures of the pairs `key` where each family counts once."""
-    once = coded.of_families()
     there, n_there = _count_pairs(once)
     n_both = np.zeros(len(key), dtype=np.int64)
     place = np.searchsorted(there, key).clip(max=max(len(there) - 1, 0))
@@ -159,24 +163,13 @@ def _of_families(coded: Coded, key: Any) -> dict[str, pl.Series]:
     return {own: pl.Series(own, columns[name]) for name, own in names.items()}
 
 
-def _considered(
-    coded: Coded, column: str, kinds: list[str] | None, top: int | None, min_cards: int
-) -> Coded:
-    """Keep the values that are paired: on enough cards, of the kinds, the most frequent."""
-    kind = None if kinds is None else kinds_of(coded, column)
-    tags = ranked(coded, kind, kinds).filter(pl.col("n_cards") >= min_cards)
-    if top is not None:
-        tags = tags.head(top)
-    return coded.only(tags["code"].sort().to_numpy())
-
-
 def _count_pairs(coded: Coded) -> tuple[Any, Any]:
     """Count the pairs of codes on the same card: keys ``a * n_tags + b`` and numbers of cards.
 
     Cards with the same number of tags form one matrix, whose pairs of columns are counted in
     chunks of bounded size: the time is that of the pairs there are, not of all pairs of tags.
     """
-    n_tags, lengths = len(coded.names), coded.lengths.astype(np.int64)
+    n_tags, lengths = len(coded.names), coded.lengths
     starts = np.cumsum(lengths) - lengths
     _bounded(lengths, n_tags)
     dense = n_tags * n_tags <= 4 * _CHUNK

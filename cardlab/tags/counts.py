@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ..frames import Coded
 from ..schema import at_least
 from ..shares.counting import wilson
-from .codes import Coded, encode
-from .kinds import checked_kinds, evidence, kinds_of
-from .variants import merged
+from .kinds import checked_kinds, read_tags
+from .variants import mapping_of
 
 
 def tag_counts(
@@ -44,8 +44,9 @@ def tag_counts(
         of its own. With an engine other than polars, make the column of ids there: it would
         hand over all texts.
     variants : pl.DataFrame or mapping, optional
-        Spellings to count as one, as :func:`apply_variants` takes them. Nothing is merged
-        without it.
+        Spellings to count as one: ``tag`` and ``canonical`` as :func:`tag_variants` proposes
+        them, filtered to what one agrees with, or a mapping of tag to canonical form. Nothing is
+        merged without it.
 
     Returns
     -------
@@ -59,7 +60,8 @@ def tag_counts(
     MissingColumn
         The cards have no such column; with `families` they need ``id`` and that column too.
     CardlabError
-        `column` holds neither strings nor lists of strings, or `kinds` names no kind.
+        `column` holds neither strings nor lists of strings, `kinds` names no kind, or `variants`
+        is neither a mapping nor such a frame.
 
     Notes
     -----
@@ -69,9 +71,9 @@ def tag_counts(
     if top is not None:
         at_least(top, 1, name="top")
     kinds = checked_kinds(kinds)
-    cards = merged(cards, variants, column=column, families=families)
-    coded = encode(cards, column, families=families, beside=evidence(cards, column))
-    found = ranked(coded, kinds_of(coded, column), kinds)
+    mapping = mapping_of(variants)
+    coded, kind, first = read_tags(cards, column, families=families, mapping=mapping)
+    found = ranked(coded, kind, kinds)
     found = found.head(top) if top is not None else found
     n_cards = found["n_cards"].to_numpy()
     low, high = wilson(n_cards, np.full(found.height, coded.n_cards))
@@ -82,26 +84,24 @@ def tag_counts(
     )
     if families is None:
         return found.drop("code")
-    n_families = coded.of_families().counts()[found["code"].to_numpy()]
+    once = coded.of_cards(first)
+    n_families = once.counts()[found["code"].to_numpy()]
     return found.drop("code").with_columns(
         pl.Series("n_families", n_families, dtype=pl.Int64),
-        pl.Series("family_share", n_families / max(coded.n_families, 1), dtype=pl.Float64),
+        pl.Series("family_share", n_families / max(once.n_cards, 1), dtype=pl.Float64),
     )
 
 
 def ranked(coded: Coded, kind: pl.Series | None, kinds: list[str] | None) -> pl.DataFrame:
-    """Rank the values of a column, those of some kinds only if `kinds` says so.
+    """Rank the values that are on any card, those of some kinds only if `kinds` says so.
 
-    Returns
-    -------
-    pl.DataFrame
-        ``code``, ``tag``, ``kind`` (if given), ``n_cards``; most cards first, then by name.
-        Values on no card are left out.
+    Gives ``code``, ``tag``, ``kind`` (if given), ``n_cards``; most cards first, then by name.
     """
-    counts = coded.counts().astype(np.int64)
+    counts = pl.Series("n_cards", coded.counts())
     found = pl.DataFrame({"code": np.arange(len(counts)), "tag": coded.names})
-    found = found.with_columns([*([] if kind is None else [kind]), pl.Series("n_cards", counts)])
+    found = found.with_columns([*([] if kind is None else [kind]), counts])
+    found = found.filter(pl.col("n_cards") > 0)
     if kinds is not None:
         found = found.filter(pl.col("kind").is_in(kinds))
     # names ascend with their codes, which are quicker to compare
-    return found.filter(pl.col("n_cards") > 0).sort(["n_cards", "code"], descending=[True, False])
+    return found.sort(["n_cards", "code"], descending=[True, False])

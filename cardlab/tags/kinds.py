@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from ..frames import Coded, check_countable, encode, family_key, first_of_families, narrow
 from ..schema import FRONT_MATTER, column_names, one_of, require
-from .codes import Coded, encode
 
 #: Kinds of tags, in the order in which :func:`tag_kind` tries them.
 KINDS = (
@@ -103,14 +103,48 @@ def with_tag_kinds(counts: pl.DataFrame, *, column: str = "tag", cards: Any = No
         With ``kind``, one of :data:`KINDS`; null where the tag is null.
     """
     require(counts, column)
+    shown: dict[str, str] = {}
+    if cards is not None and evidence(cards, "tags"):
+        coded, kinds, _ = read_tags(cards, "tags")
+        shown = dict(zip(coded.names, kinds if kinds is not None else [], strict=True))
     tags = counts[column].cast(pl.String)
-    kinds = {tag: tag_kind(tag) for tag in tags.drop_nulls().unique()}
-    if cards is not None and (beside := evidence(cards, "tags")):
-        coded = encode(cards, "tags", beside=beside)
-        kinds |= {tag: kind for tag, kind in _shown(coded) if kinds.get(tag) in _NOT_PREFIXED}
-    return counts.with_columns(
-        pl.Series("kind", [None if tag is None else kinds[tag] for tag in tags], dtype=pl.String)
-    )
+    named = {tag: shown.get(tag) or tag_kind(tag) for tag in tags.drop_nulls().unique()}
+    return counts.with_columns(pl.Series("kind", [named.get(tag) for tag in tags], dtype=pl.String))
+
+
+# names of our own, so that a column may have any name
+_VALUE, _FAMILY, _ID, _BESIDE = "__value", "__family", "__id", "__beside_"
+
+
+def read_tags(
+    cards: Any,
+    column: str,
+    *,
+    families: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    with_kinds: bool = True,
+) -> tuple[Coded, pl.Series | None, Any]:
+    """Read a column of tags as codes, with the kind of each and the cards that stand for a family.
+
+    `mapping` has the tags that are counted as another. Where a column shows what kind a tag is,
+    both are read in one pass. Without kinds or families these are None.
+    """
+    shown = evidence(cards, column) if with_kinds else []
+    own = {_VALUE: column} | {_BESIDE + name: name for name in shown}
+    valued, more = list(own), []
+    if families is not None:
+        own |= {_FAMILY: families, _ID: "id"}
+        more = [family_key(families, _FAMILY), pl.col(_ID)]
+    require(cards, *own.values())
+    frame = narrow(cards, own)
+    schema = frame.collect_schema()
+    for name in valued:
+        check_countable(schema[name], own[name])
+    rename = None if not mapping else lambda tag: mapping.get(tag, tag)
+    (coded, *beside), rows = encode(frame, valued, *more, together=True, rename=rename)
+    first = None if families is None else first_of_families(rows[_FAMILY], rows[_ID])
+    kind = _kinds_of(coded, column, dict(zip(shown, beside, strict=True))) if with_kinds else None
+    return coded, kind, first
 
 
 def evidence(cards: Any, column: str) -> list[str]:
@@ -132,31 +166,34 @@ def _by_python(cards: pl.LazyFrame, column: str) -> bool:
     return FRONT_MATTER in cards.select(column).explain()
 
 
-def kinds_of(coded: Coded, column: str) -> pl.Series:
-    """Give the kind of each value: for tags by name and evidence, else that of the column."""
+def _kinds_of(coded: Coded, column: str, beside: dict[str, Coded]) -> pl.Series:
+    """Give the kind of each value: for tags by name and evidence, else that of the column.
+
+    A tag is of the kind of a column whose value it is on more than half of the cards that carry it.
+    If two columns name it, it is what the more cards say, and of as many the first of library,
+    task and language.
+    """
     if column != "tags":
         own = _OF_COLUMN.get(column, column)
         own = own if own in KINDS else "free"
         return pl.repeat(own, len(coded.names), dtype=pl.String, eager=True).alias("kind")
-    kinds = dict(zip(coded.names, map(tag_kind, coded.names), strict=True))
-    kinds |= {tag: kind for tag, kind in _shown(coded) if kinds[tag] in _NOT_PREFIXED}
-    return pl.Series("kind", list(kinds.values()), dtype=pl.String)
+    kinds = [tag_kind(tag) for tag in coded.names]
+    if beside:
+        n_same = np.stack([_same(coded, other) for other in beside.values()])
+        best = n_same.argmax(axis=0)
+        for code in np.flatnonzero(2 * n_same.max(axis=0) > coded.counts()):
+            if kinds[code] in _NOT_PREFIXED:
+                kinds[code] = _EVIDENCE[list(beside)[best[code]]]
+    return pl.Series("kind", kinds, dtype=pl.String)
 
 
-def _shown(coded: Coded) -> list[tuple[str, str]]:
-    """Find tags that are a column's value on more than half of the cards that carry them.
-
-    A tag that two columns name is what the more cards say, and of as many the first of library,
-    task and language.
-    """
-    if not coded.n_same:
-        return []
-    n_same = np.stack([coded.n_same[name] for name in coded.n_same])
-    kinds = [_EVIDENCE[name] for name in coded.n_same]
-    best = n_same.argmax(axis=0)
-    shown = np.flatnonzero(2 * n_same.max(axis=0) > coded.counts())
-    names = coded.names.gather(shown)
-    return [(tag, kinds[at]) for tag, at in zip(names, best[shown], strict=True)]
+def _same(coded: Coded, other: Coded) -> Any:
+    """Count, for each value, the cards that have it in both."""
+    sides = [np.repeat(np.arange(c.n_cards) << 32, c.lengths) | c.code for c in (coded, other)]
+    # both ascend: quicker than sorting them together
+    there = np.append(sides[0], -1)
+    same = other.code[there[np.searchsorted(sides[0], sides[1])] == sides[1]]
+    return np.bincount(same, minlength=len(coded.names))
 
 
 def checked_kinds(kinds: Sequence[str] | None) -> list[str] | None:

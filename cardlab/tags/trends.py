@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from ..frames import Coded, check_countable, encode, narrow
 from ..overview.time import Dated, check_dates, check_every, judge
-from ..schema import INSTANT, NoFigure, at_least
+from ..schema import INSTANT, NoFigure, at_least, require
 from ..shares.counting import wilson
-from .codes import Coded, encode_dated
 from .counts import ranked
 from .kinds import checked_kinds, tag_kind
 
@@ -86,9 +85,13 @@ def tag_trends(
     at_least(top, 1, name="top")
     check_every(every)
     kinds = checked_kinds(kinds)
-    coded, created = encode_dated(cards, column, "created_at")
-    check_dates(created.dtype, "created_at")
-    return _trends(coded, judge(created), kinds, top, every)
+    require(cards, column, "created_at")
+    frame = narrow(cards, {"tags": column, "created_at": "created_at"})
+    schema = frame.collect_schema()
+    check_countable(schema["tags"], column)
+    check_dates(schema["created_at"], "created_at")
+    (coded,), rows = encode(frame, ["tags"], pl.col("created_at"))
+    return _trends(coded, judge(rows["created_at"]), kinds, top, every)
 
 
 def _trends(
@@ -126,9 +129,8 @@ def _chosen(
     coded: Coded, of_card: Any, n_periods: int, kinds: list[str] | None, top: int
 ) -> tuple[pl.DataFrame, Any]:
     """Choose the tags on most dated cards: their rows, and cards by tag and period."""
-    usable = replace(coded, code=coded.code[coded.of_each(of_card >= 0)], n_same={})
-    period = coded.of_each(of_card)
-    period = period[period >= 0]
+    usable = coded.of_cards(of_card >= 0)
+    period = usable.of_each(of_card[of_card >= 0])
     tags = ranked(usable, None, None)
     if kinds is not None:
         tags = tags.filter(

@@ -10,9 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from ..schema import CardlabError, lazy, require, to_lazy_polars
-from .codes import as_lists, encode
-from .kinds import evidence, tag_kind
+from ..schema import CardlabError, require
+from .kinds import read_tags, tag_kind
 
 #: Columns of names, where another spelling is another thing.
 _NAMES = ("datasets", "base_model", "arxiv", "license")
@@ -52,15 +51,15 @@ def tag_variants(cards: Any, *, column: str = "tags") -> pl.DataFrame:
     ``-``, ``_``, ``.``; but between digits ``3.1`` is not ``31``) and to Unicode's forms of
     compatibility, or if one is the plural of the other in English (``-s``, ``-es``, ``-ies``; of
     five letters or more). A tag with a prefix (``license:``, ``dataset:``, ``word:``) is never
-    proposed, nor a language code: ``IT`` is not ``it``. The plural is a guess: look before
-    :func:`apply_variants`.
+    proposed, nor a language code: ``IT`` is not ``it``. The plural is a guess: look before you
+    count with ``variants=``, as :func:`tag_counts` and :func:`cooccurrence` do.
     """
     if column in _NAMES:
         raise CardlabError(
             f"column {column!r} holds names, where another spelling is another thing: "
             "tag_variants is for words, as in column='tags'."
         )
-    coded = encode(cards, column)
+    coded, _, _ = read_tags(cards, column, with_kinds=False)
     counts = coded.counts()
     number = {
         tag: int(n)
@@ -86,61 +85,19 @@ def tag_variants(cards: Any, *, column: str = "tags") -> pl.DataFrame:
     return found.sort(["n_cards", "tag"], descending=[True, False])
 
 
-def apply_variants(
-    cards: Any, variants: Any, *, column: str = "tags"
-) -> pl.LazyFrame | pl.DataFrame:
-    """Put the canonical form in the place of each variant.
-
-    Parameters
-    ----------
-    cards : frame
-        With `column`.
-    variants : pl.DataFrame or mapping
-        ``tag`` and ``canonical`` as :func:`tag_variants` proposes them, filtered to what one
-        agrees with; or a mapping of tag to canonical form.
-    column : str
-        The list of strings to change.
-
-    Returns
-    -------
-    pl.DataFrame or pl.LazyFrame
-        The same cards in the same order; a DataFrame for a DataFrame, else lazy. The changed
-        list has each tag once, in the old order. Pass it on to any analysis.
-
-    Raises
-    ------
-    MissingColumn, CardlabError
-        The cards have no such column, or `variants` is neither a mapping nor such a frame.
-    """
+def mapping_of(variants: Any) -> dict[str, str]:
+    """Give what is counted as what: ``tag`` and ``canonical`` of a frame, or a mapping."""
+    if variants is None:
+        return {}
     if isinstance(variants, pl.DataFrame):
         require(variants, "tag", "canonical")
-        mapping = dict(variants.select("tag", "canonical").rows())
-    elif isinstance(variants, Mapping):
-        mapping = {str(tag): str(canonical) for tag, canonical in variants.items()}
-    else:
-        raise CardlabError(
-            "variants must be a frame with tag and canonical, or a mapping of one to the other, "
-            f"not {type(variants).__name__}."
-        )
-    require(cards, column)
-    frame = as_lists(to_lazy_polars(cards), column, column)
-    if mapping:
-        item = pl.element().replace(list(mapping), list(mapping.values()))
-        changed = pl.col(column).list.eval(item).list.unique(maintain_order=True)
-        touched = pl.col(column).list.eval(pl.element().is_in(list(mapping))).list.any()
-        frame = frame.with_columns(pl.when(touched).then(changed).otherwise(column).alias(column))
-    return frame.collect() if isinstance(cards, pl.DataFrame) else frame
-
-
-def merged(cards: Any, variants: Any, *, column: str, families: str | None) -> Any:
-    """Apply variants where there are any; other engines hand over only what counting needs."""
-    if variants is None:
-        return cards
-    if not isinstance(cards, (pl.DataFrame, pl.LazyFrame)):
-        have = require(cards, column)
-        needed = dict.fromkeys([column, *evidence(cards, column), "id", families])
-        cards = lazy(cards).select(*(name for name in needed if name in have)).to_native()
-    return apply_variants(cards, variants, column=column)
+        return dict(variants.select("tag", "canonical").drop_nulls().rows())
+    if isinstance(variants, Mapping):
+        return {str(tag): str(canonical) for tag, canonical in variants.items()}
+    raise CardlabError(
+        "variants must be a frame with tag and canonical, or a mapping of one to the other, "
+        f"not {type(variants).__name__}."
+    )
 
 
 def _groups(tags: Iterable[str]) -> list[list[str]]:
