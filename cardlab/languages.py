@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from .frames import map_items
-from .schema import STRINGS, CardlabError, require, to_lazy_polars
+from .frames import as_polars, map_items
+from .schema import STRINGS, CardlabError, require
 from .shares.counting import check_by, count_values, named_shares, with_share
 
 #: Codes that CLDR, the source of `langcodes`, folds into a code of another meaning, and what the
@@ -107,7 +107,7 @@ def with_languages(cards: Any) -> Any:
     Valid codes are those that the package `langcodes` knows.
     """
     require(cards, "languages")
-    frame = cards if isinstance(cards, (pl.DataFrame, pl.LazyFrame)) else to_lazy_polars(cards)
+    frame = as_polars(cards)
     batches = isinstance(frame, pl.LazyFrame)  # of an eager frame they would be its chunks
     codes = pl.col("languages").map_batches(
         functools.partial(map_items, function=_codes_or_text),

@@ -17,9 +17,10 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import polars as pl
 
+from .frames import as_polars
 from .overview.concentration import concentration
 from .overview.time import doubling_time
-from .schema import CardlabError, NoFigure, collect, count, lazy, require, to_lazy_polars
+from .schema import CardlabError, NoFigure, collect, count, lazy, require
 from .shares.counting import check_by, wilson
 
 #: The published method of the growth figure: weekly cut-offs from `origin`, kept from `start`.
@@ -165,7 +166,7 @@ def with_task_domains(cards: Any) -> Any:
     MissingColumn
         The cards have neither ``task_domain`` nor ``pipeline_tag``.
     """
-    frame = cards if isinstance(cards, (pl.DataFrame, pl.LazyFrame)) else to_lazy_polars(cards)
+    frame = as_polars(cards)
     if "task_domain" in require(cards):
         return frame
     require(cards, "pipeline_tag")

@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from ..frames import as_lists, lists_in, map_items
+from ..frames import as_lists, as_polars, lists_in, map_items
 from ..frontmatter import strings
-from ..schema import STRINGS, CardlabError, collect, lazy, require, to_lazy_polars
+from ..schema import STRINGS, CardlabError, require
 from ..shares.counting import check_by, count_values, named_shares
 from .reading import CLASSES, License, fold, read_license, reasons
 
@@ -89,7 +89,7 @@ def with_licenses(cards: Any, *, names: bool = False) -> Any:
     as long as the count.
     """
     require(cards, "license", *(["metadata"] if names else []))
-    frame = cards if isinstance(cards, (pl.DataFrame, pl.LazyFrame)) else to_lazy_polars(cards)
+    frame = as_polars(cards)
     if names:
         frame = _with_names(frame)
     both = declared_licenses(frame).map_batches(
@@ -220,9 +220,8 @@ def with_names_for_other(cards: Any, *columns: str | None) -> Any:
     have = require(cards, "license")
     if not set(_NAMES) & set(have):
         return cards
-    if not isinstance(cards, (pl.DataFrame, pl.LazyFrame)):
-        wanted = {"license", *_NAMES, *columns} & set(have)
-        cards = collect(lazy(cards).select([name for name in have if name in wanted]))
+    wanted = {"license", *_NAMES, *columns} & set(have)
+    cards = as_polars(cards, *(name for name in have if name in wanted))
     return cards.with_columns(declared_licenses(cards))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from ..frames import as_lists
 from ..schema import (
     INSTANT,
     PROBLEMS,
@@ -19,7 +20,6 @@ from ..schema import (
     shorten,
     to_lazy_polars,
 )
-from ..shares.frames import as_lists
 from .time import implausible
 
 _LAYOUT = {"id": pl.String, "column": pl.String, "problem": pl.String, "detail": pl.String}

@@ -15,6 +15,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
 
+from ..frames import as_polars
 from ..schema import (
     DATE_FLOOR,
     INSTANT,
@@ -24,7 +25,6 @@ from ..schema import (
     collect,
     lazy,
     require,
-    to_lazy_polars,
 )
 from ..shares.counting import count_values, one_row_per_item, wilson
 
@@ -218,7 +218,7 @@ def with_period(cards: Any, *, every: str = "1y", column: str = "created_at") ->
     """
     check_every(every)
     require(cards, column)
-    frame = cards if isinstance(cards, (pl.DataFrame, pl.LazyFrame)) else to_lazy_polars(cards)
+    frame = as_polars(cards)
     check_dates(frame.lazy().collect_schema()[column], column)
 
     def periods(values: pl.Series) -> pl.Series:

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from ..frames import as_polars
 from ..overview.time import judge
 from ..schema import (
     INSTANT,
@@ -103,7 +104,7 @@ def with_text_lengths(cards: Any, *, measures: Iterable[str] | None = None) -> A
     have = require(cards, *needs_of(asked if asked is not None else ["n_chars"]))
     if asked is None:
         asked = [name for name in MEASURES if name != "n_metadata_chars" or "metadata" in have]
-    frame = cards if isinstance(cards, (pl.DataFrame, pl.LazyFrame)) else to_lazy_polars(cards)
+    frame = as_polars(cards)
     if not _PARTS.keys().isdisjoint(asked):
 
         def parsed(texts: pl.Series) -> pl.Series:
