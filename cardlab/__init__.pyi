@@ -20,7 +20,6 @@ from .charts.lineage import plot_lineage as plot_lineage
 from .charts.map import plot_map as plot_map
 from .charts.network import plot_network as plot_network
 from .charts.stability import plot_stability as plot_stability
-from .charts.trends import plot_share_trends as plot_share_trends
 from .charts.trends import plot_trends as plot_trends
 from .comparison.changes import compare_ids as compare_ids
 from .comparison.compare import compare as compare

@@ -24,7 +24,7 @@ from IPython.display import display
 from .cards.sources import corpus_hash
 from .charts.base import use_theme
 from .embeddings.vectors import usable
-from .labels import HEADINGS, is_share
+from .labels import is_share, label
 from .schema import CardlabError, NoFigure, count, printable, require, shorten
 
 __all__ = [
@@ -149,9 +149,7 @@ def show_table(
     columns = [
         {
             "name": name,
-            "label": printable(
-                (labels or {}).get(name, HEADINGS.get(name, name.replace("_", " ")))
-            ),
+            "label": printable((labels or {}).get(name, label(name))),
             "kind": _kind(name, dtype),
         }
         for name, dtype in shown.schema.items()

@@ -428,7 +428,7 @@ def test_N13_a_share_and_its_bounds_have_one_unit_in_tables_and_charts(made):
                 assert column in INDICES, (name, column)  # what is no percentage is named here
             assert (kind == "share") <= is_share(column)
     assert shown(pairs)["jaccard"][1] == shown(pairs)["confidence_ab"][1] == "share"
-    tip = next(t for t in tooltips(pairs, {"jaccard": "Jaccard"}))
+    tip = tooltips(pairs, "jaccard")[0]
     assert tip.to_dict()["format"] == ".1%"
 
 

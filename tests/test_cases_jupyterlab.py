@@ -237,7 +237,7 @@ def test_S03_nor_in_any_chart_that_takes_a_name(name):
         cl.plot_counts(counts),
         cl.plot_diversity(cl.diversity(counts, by=name), group=name),
         cl.plot_growth(cl.growth(cards, by=name)),
-        cl.plot_share_trends(cl.share_trends(cards, column=name)),
+        cl.plot_trends(cl.share_trends(cards, column=name)),
         plot_card_rates(replication.card_rates(cards, by=name)),
         cl.plot_concentration(cl.concentration(cards, column=None, by=name, curve=True)),
         cl.plot_concentration(

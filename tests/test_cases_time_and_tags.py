@@ -355,13 +355,13 @@ def unequal():
 
 
 def test_N06_titles_of_small_multiples_agree_with_their_lines():
-    spec = cl.plot_share_trends(cl.share_trends(unequal(), column="kind")).to_dict()
+    spec = cl.plot_trends(cl.share_trends(unequal(), column="kind")).to_dict()
     rows = rows_of(spec, spec["vconcat"][0])
     of_x = [row for row in rows if row["shown"] == "x"]
     assert [row["period"][:4] for row in of_x] == ["2020", "2021", "2022"]
     assert {row["panel"] for row in of_x} == {"x\n3.0 % to 9.0 %"}
     assert "(2 of 5, 3 cards)" in " ".join(spec["title"]["subtitle"])
-    few = cl.plot_share_trends(cl.share_trends(unequal().head(20), column="kind")).to_dict()
+    few = cl.plot_trends(cl.share_trends(unequal().head(20), column="kind")).to_dict()
     rows = rows_of(few, few["vconcat"][0])
     assert {row["panel"] for row in rows if row["shown"] == "x"} == {"x\n5 cards"}
     assert "Hollow: periods" in " ".join(few["title"]["subtitle"])
@@ -589,7 +589,7 @@ groups = cl.tag_communities(pairs, n_runs=2)
 charts = [*map(cl.plot_lineage, changes), cl.plot_network(pairs, groups, top=20),
           cl.plot_cooccurrence(pairs, top=10), cl.plot_growth(cl.growth(cards, by="license_class")),
           cl.plot_trends(cl.tag_trends(cards)),
-          cl.plot_share_trends(cl.share_trends(cards, column="license_class")),
+          cl.plot_trends(cl.share_trends(cards, column="license_class")),
           cl.plot_crosstab(cl.crosstab(cards, rows="author", columns="license", top=15)),
           cl.plot_concentration(cl.concentration(cards, curve=True))]
 for chart in charts:

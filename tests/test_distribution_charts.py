@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 
 import polars as pl
 import pytest
 import vl_convert
-from conftest import real_file
+from conftest import ROOT, real_file
 
 import cardlab as cl
+from cardlab.labels import HEADINGS, label
 from cardlab.licenses.problems import ORDERED
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[2J\u202e\n" + "w" * 400
@@ -32,8 +34,8 @@ def every_chart(cards):
         for by in ("author", None)
     )
     return {
-        "shares": cl.plot_share_trends(cl.share_trends(cards, column="license_class", every="1q")),
-        "shares of lists": cl.plot_share_trends(cl.share_trends(cards, column="license", top=2)),
+        "shares": cl.plot_trends(cl.share_trends(cards, column="license_class", every="1q")),
+        "shares of lists": cl.plot_trends(cl.share_trends(cards, column="license", top=2)),
         "doubling": cl.plot_doubling(
             cl.doubling_time(cards, start="2024-03-01", n_boot=50, curve=True)
         ),
@@ -66,6 +68,48 @@ def test_every_chart_has_title_denominator_and_description_and_draws(every_chart
         assert "NaN" not in svg, name
 
 
+#: What charts name themselves: a row or group by its kind, and columns that they make.
+OWN = {
+    *("shown", "group", "row", "column", "curve", "kind", "change", "use", "tag", "value"),
+    *("largest", "share", "cards", "label"),
+}
+
+
+def test_every_column_that_a_chart_encodes_has_one_label(every_chart):
+    """A tooltip calls a column what a table does, and never two lines the same."""
+    seen = set()
+
+    def walk(part):
+        if isinstance(part, dict):
+            tips = part.get("tooltip")
+            titles = [tip.get("title") for tip in tips] if isinstance(tips, list) else []
+            assert len(titles) == len(set(titles)), titles
+            for tip in tips if isinstance(tips, list) else []:
+                name = tip["field"]
+                seen.add(name)
+                if name not in OWN:
+                    # new cards stand beside all new cards; a rule is "on" a day
+                    assert tip["title"] in (label(name), "new cards with it", "on"), tip
+                    known = name in HEADINGS or name.endswith(("_low", "_high"))
+                    assert known or name == "period", name
+            for value in part.values():
+                walk(value)
+        elif isinstance(part, list):
+            for value in part:
+                walk(value)
+
+    for chart in every_chart.values():
+        walk({key: part for key, part in chart.to_dict().items() if key != "datasets"})
+    assert len(seen - OWN) > 20
+
+
+def test_no_colour_is_written_outside_the_palette():
+    for path in (ROOT / "cardlab").rglob("*"):
+        if path.suffix in (".py", ".js", ".css") and path.name != "colors.py":
+            screen = path.read_text("utf-8").split("@media print")[0]
+            assert not re.findall(r"[\"' ]#(?:[0-9a-f]{3}){1,2}\b", screen), path
+
+
 @pytest.mark.parametrize("name", ["shares", "doubling", "growth", "growth by", "trends"])
 def test_the_date_floor_is_marked_and_counted_on_every_chart_with_time(every_chart, name):
     spec = every_chart[name].to_dict()
@@ -80,7 +124,7 @@ def test_the_floor_is_counted_but_not_marked_where_the_corpus_is_younger():
     )
     for chart in (
         cl.plot_growth(cl.growth(cards)),
-        cl.plot_share_trends(cl.share_trends(cards, column="task", every="1mo")),
+        cl.plot_trends(cl.share_trends(cards, column="task", every="1mo")),
     ):
         spec = json.dumps(chart.to_dict())
         assert "0 cards at the Hub's date floor" in spec
@@ -100,7 +144,7 @@ def test_hostile_labels_lose_their_controls_and_draw():
     )
     counts = cl.tag_counts(cards, column="kind").with_columns(group=pl.lit(HOSTILE))
     charts = [
-        cl.plot_share_trends(cl.share_trends(cards, column="kind"), title=HOSTILE),
+        cl.plot_trends(cl.share_trends(cards, column="kind"), title=HOSTILE),
         cl.plot_lineage(cl.lineage_changes(cards, column="kind")),
         cl.plot_diversity(cl.diversity(counts, by="group", n_boot=10)),
         cl.plot_concentration(
@@ -119,7 +163,7 @@ def test_hostile_labels_lose_their_controls_and_draw():
 
 def test_wrong_and_empty_frames_say_so(cards):
     for plot, made_by in (
-        (cl.plot_share_trends, "share_trends"),
+        (cl.plot_trends, "tag_trends or share_trends"),
         (cl.plot_doubling, "doubling_time"),
         (cl.plot_diversity, "diversity"),
         (cl.plot_concentration, "concentration"),
@@ -132,7 +176,7 @@ def test_wrong_and_empty_frames_say_so(cards):
     with pytest.raises(cl.NoFigure, match="none of the 0 edges"):
         cl.plot_lineage(cl.lineage_changes(cards.head(0)))
     with pytest.raises(cl.NoFigure, match="no rows"):
-        cl.plot_share_trends(cl.share_trends(cards, column="license").head(0))
+        cl.plot_trends(cl.share_trends(cards, column="license").head(0))
 
 
 def test_lineage_says_how_often_licences_get_less_restrictive(cards):

@@ -12,8 +12,9 @@ import vl_convert
 from browser import browser_or_skip, opened_report, refresh, write_notebook
 
 import cardlab as cl
+from cardlab.charts.base import fits
 from cardlab.charts.cooccurrence import plot_cooccurrence
-from cardlab.charts.network import _is_free, _labelled, _placed, plot_network
+from cardlab.charts.network import _labelled, _placed, plot_network
 from cardlab.charts.trends import plot_trends
 from cardlab.tags.communities import tag_communities
 from cardlab.tags.trends import tag_trends
@@ -75,7 +76,7 @@ def test_no_label_covers_another_or_a_point(top):
         x, y = row["text_x"] - left, row["text_y"]
         boxes.append((x, y - 6, x + width, y + 6))
     for box, other in itertools.combinations(boxes, 2):
-        assert _is_free(box, [other], own=-1)
+        assert fits(box, [other], width=760, height=560)
 
 
 def test_few_groups_keep_their_colours_and_the_rest_are_named():

@@ -5,19 +5,32 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import math
 import os
 import zlib
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import altair as alt
 import numpy as np
 import polars as pl
 
-from ..labels import is_share
+from ..colors import (
+    ACCENT,
+    CATEGORIES,
+    FAINT,
+    GRID,
+    INK,
+    PAPER,
+    SEQUENTIAL,
+    WARM,
+)
+from ..labels import is_share, label
 from ..overview.time import FLOORS
 from ..schema import CardlabError, NoFigure, printable
+
+C = TypeVar("C", bound=alt.TopLevelMixin)
 
 # ---- A chart as a small picture, where none is drawn: nbconvert, GitHub, nbviewer.
 
@@ -102,66 +115,34 @@ def _smaller(png: bytes) -> bytes:
 WIDTH = 640
 MAX_ROWS_SHOWN = 10_000
 
-INK = "#22262e"
-FAINT = "#667085"
-GRID = "#e4e7ec"
-ACCENT = "#3b5bdb"
-SOFT = "#a5b4f4"
-WARM = "#d9730d"
-
-#: Ten colours that keep their order of lightness for colour-blind readers (after Okabe and Ito).
-CATEGORIES = [
-    *("#3b5bdb", "#d9730d", "#0f8a6a", "#b4438f", "#8a6d00"),
-    *("#0d8bb5", "#c4302b", "#6b5bd0", "#4d7c0f", "#7a5548"),
-]
-SEQUENTIAL = ["#f4f6ff", "#c9d3fb", "#8fa3f3", "#4f6be3", "#24399e"]
-DIVERGING = ["#b3541e", "#eaa877", "#f5f5f5", "#93a5ee", "#2a44b8"]
-
 _MIME = "application/vnd.vegalite.v5+json"
 
 
 @alt.theme.register("cardlab", enable=False)
 def _theme() -> alt.theme.ThemeConfig:
-    font = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
-    axis = {
-        "labelColor": INK,
-        "titleColor": FAINT,
-        "titleFontWeight": "normal",
-        "gridColor": GRID,
-        "domainColor": GRID,
-        "tickColor": GRID,
-        "labelFontSize": 11,
-        "titleFontSize": 11,
-        "labelLimit": 240,
-        "maxExtent": 280,  # beyond it a title would stand on the labels
-    }
-    legend = {"labelColor": INK, "titleColor": FAINT, "titleFontWeight": "normal"}
-    title = {
-        "anchor": "start",
-        "color": INK,
-        "fontSize": 15,
-        "fontWeight": 600,
-        "subtitleColor": FAINT,
-        "subtitleFontSize": 12,
-        "subtitlePadding": 4,
-        "offset": 12,
-        "frame": "group",
-    }
+    words = {"labelColor": INK, "titleColor": FAINT}
+    small = {"titleFontWeight": "normal", "labelFontSize": 11, "titleFontSize": 11}
     config = {
-        "background": "#ffffff",  # set, so that a dark page shows the chart on a light card
-        "font": font,
+        "background": PAPER,  # set, so that a dark page shows the chart on a light card
+        "font": "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif",
         "padding": 12,
-        "axis": axis,
-        "legend": legend
-        | {"labelFontSize": 11, "titleFontSize": 11, "labelLimit": 200, "titleLimit": 320},
-        "title": title,
-        "header": {"labelColor": INK, "titleColor": FAINT},
+        "axis": {
+            **words,
+            **small,
+            **{"gridColor": GRID, "domainColor": GRID, "tickColor": GRID, "labelLimit": 240},
+            "maxExtent": 280,  # beyond it a title would stand on the labels
+        },
+        "legend": {**words, **small, "labelLimit": 200, "titleLimit": 320},
+        "title": {
+            **{"anchor": "start", "frame": "group", "offset": 12, "color": INK, "fontSize": 15},
+            **{"fontWeight": 600, "subtitleColor": FAINT, "subtitleFontSize": 12},
+            "subtitlePadding": 4,
+        },
+        "header": words,
         "view": {"stroke": None, "continuousWidth": WIDTH},
         "range": {"category": CATEGORIES, "heatmap": SEQUENTIAL, "ramp": SEQUENTIAL},
-        "bar": {"color": ACCENT},
+        **{mark: {"color": ACCENT} for mark in ("bar", "point", "rect")},
         "line": {"color": ACCENT, "strokeWidth": 2},
-        "point": {"color": ACCENT},
-        "rect": {"color": ACCENT},
         "text": {"color": INK, "fontSize": 11},
     }
     return {"config": config}  # type: ignore[typeddict-item]
@@ -217,13 +198,12 @@ if alt.renderers.active in ("default", "html"):
     alt.renderers.enable("cardlab")
 
 
+# ---- What all charts are made of: checks, data, words, tooltips, axes.
+
+
 def clean(frame: pl.DataFrame) -> pl.DataFrame:
     """Replace the active characters in all strings of a small frame."""
-    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
-    return frame.with_columns(
-        pl.Series(name, [None if v is None else printable(v) for v in frame[name]], pl.String)
-        for name in texts
-    )
+    return frame.with_columns(pl.col(pl.String).map_elements(printable, return_dtype=pl.String))
 
 
 def values(frame: pl.DataFrame) -> alt.InlineData:
@@ -237,7 +217,7 @@ def values(frame: pl.DataFrame) -> alt.InlineData:
         It has more rows than a chart can show.
     """
     if not frame.height:
-        raise NoFigure("there are no rows to draw.")
+        raise NoFigure(_NO_ROWS)
     if frame.height > MAX_ROWS_SHOWN:
         raise CardlabError(
             f"a chart shows at most {MAX_ROWS_SHOWN:,} rows, this frame has {frame.height:,}. "
@@ -253,14 +233,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (dt.datetime, dt.date)):
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, float):
-        return None if value != value or value in (float("inf"), float("-inf")) else value
+        return value if math.isfinite(value) else None
     if isinstance(value, (list, tuple)):
         return ", ".join(printable(str(item)) for item in value)
     return value
 
 
-def need(frame: Any, *columns: str, made_by: str) -> None:
-    """Check that a frame is what a plot draws, and say which call makes one."""
+_NO_ROWS = "there are no rows to draw."
+
+
+def need(frame: Any, *columns: str, made_by: str, none: str = _NO_ROWS) -> None:
+    """Check that a frame is what a plot draws: which call makes one, or what has no rows."""
     have = frame.columns if isinstance(frame, pl.DataFrame) else None
     missing = list(columns) if have is None else [c for c in columns if c not in have]
     if missing:
@@ -269,6 +252,8 @@ def need(frame: Any, *columns: str, made_by: str) -> None:
             f"this plot draws the frame that {made_by} gives; missing "
             f"{', '.join(missing)}, found {found}."
         )
+    if not frame.height:
+        raise NoFigure(none)
 
 
 def one_group(frame: pl.DataFrame, by: str, *, made_by: str) -> None:
@@ -284,49 +269,92 @@ def one_group(frame: pl.DataFrame, by: str, *, made_by: str) -> None:
 
 
 def finish(
-    chart: Any,
+    chart: C,
     *,
     title: str,
     subtitle: str | Iterable[str],
     description: str,
-    width: int | None = None,
-) -> Any:
+    **size: int,
+) -> C:
     """Put title, denominator and description on a chart.
 
     The description is what a screen reader says and what stands beneath the figure.
     """
     lines = [subtitle] if isinstance(subtitle, str) else list(subtitle)
     header = alt.TitleParams(printable(title), subtitle=[printable(line) for line in lines if line])
-    chart = chart.properties(title=header, description=printable(description))
-    return chart.properties(width=width) if width else chart
+    return chart.properties(title=header, description=printable(description), **size)
 
 
-def tooltips(frame: pl.DataFrame, names: dict[str, str]) -> list[alt.Tooltip]:
-    """Give tooltips for the columns that are there: name -> label, formatted by type."""
-    tips = []
-    for name, label in names.items():
-        if name not in frame.columns:
-            continue
-        dtype, label = frame.schema[name], tip_title(label)
-        if is_share(name):
-            tips.append(alt.Tooltip(name, type="quantitative", title=label, format=".1%"))
-        elif dtype.is_integer():
-            tips.append(alt.Tooltip(name, type="quantitative", title=label, format=",d"))
-        elif dtype.is_float():
-            tips.append(alt.Tooltip(name, type="quantitative", title=label, format=",.3~g"))
+def tooltips(frame: pl.DataFrame, *names: str, **said: str) -> list[alt.Tooltip]:
+    """Give tooltips for the columns that are there, with their labels, formatted by type.
+
+    What a chart makes itself, or what the caller names, is `said`: column=label.
+    """
+    tips: dict[str, alt.Tooltip] = {}
+    for name in (name for name in names if name in frame.columns):
+        dtype, title = frame.schema[name], tip_title(said.get(name, label(name)))
+        while title in tips:  # Vega would show the last of two lines of one name
+            title += "\u200b"
+        if dtype.is_numeric():
+            text = ".1%" if is_share(name) else ",d" if dtype.is_integer() else ",.3~g"
+            tips[title] = alt.Tooltip(name, type="quantitative", title=title, format=text)
+        elif dtype.is_temporal():
+            tips[title] = alt.Tooltip(f"utcyearmonthdate({name}):T", title=title, format="%Y-%m-%d")
         else:
-            tips.append(alt.Tooltip(name, type="nominal", title=label))
-    return tips
+            tips[title] = alt.Tooltip(name, type="nominal", title=title)
+    return list(tips.values())
 
 
-def tip_title(label: str) -> str:
+def tip_title(name: str) -> str:
     """Give a line's name in a tooltip, which may be that of a column.
 
     JupyterLab's tooltip would load what is called ``image``, unescaped, and make a heading of a
     ``title``: with a blank of no width behind, they are names like others.
     """
-    label = printable(label)
-    return f"{label}\u200b" if label in ("image", "title", "__proto__") else label
+    name = printable(name)
+    return f"{name}\u200b" if name in ("image", "title", "__proto__") else name
+
+
+def names_axis(order: list[str], field: str = "shown", **axis: Any) -> alt.Y:
+    """Give a row for each name, in this order."""
+    y = alt.Y(f"{field}:N", sort=order, title=None)
+    return y.axis(**axis) if axis else y
+
+
+def share_axis(
+    field: str, title: str | None = None, *, ticks: int = 6, ends: bool = True, format: str = ".0%"
+) -> alt.X:
+    """Give an axis of percentages, from 0 to 100 where `ends`."""
+    x = alt.X(f"{field}:Q", title=label(field) if title is None else title)
+    x = x.axis(format=format, tickCount=ticks)
+    return x.scale(domain=[0, 1]) if ends else x
+
+
+def time_axis(field: str = "period", **axis: Any) -> alt.X:
+    """Give an axis of dates: they are UTC, and a reader's own time zone would move months."""
+    style = {"format": "%Y-%m", "labelOverlap": True, **axis}
+    return alt.X(f"{field}:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(**style))
+
+
+def layered(*charts: alt.Chart | alt.LayerChart, **given: Any) -> alt.LayerChart:
+    """Lay charts over each other; none of ours has facets, whose layers altair would turn round."""
+    return cast(alt.LayerChart, alt.layer(*charts, **given))
+
+
+def fits(
+    box: tuple[float, float, float, float],
+    taken: Iterable[tuple[float, float, float, float]],
+    *,
+    width: float,
+    height: float,
+) -> bool:
+    """Say whether a box (left, top, right, bottom) is in the picture and over no other."""
+    left, top, right, bottom = box
+    inside = left >= 0 and top >= 0 and right <= width and bottom <= height
+    return inside and not any(
+        left < other[2] and other[0] < right and top < other[3] and other[1] < bottom
+        for other in taken
+    )
 
 
 def percent(share: float) -> str:
@@ -339,6 +367,11 @@ def number(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
+def cut_to(shown: int, of: int, noun: str) -> str:
+    """Say that only the first rows are drawn, where it is so."""
+    return f"The first {shown:,} of {of:,} {noun}. " if shown < of else ""
+
+
 def not_declared(column: str) -> pl.Expr:
     """Give the labels of a column, with words where the value is null."""
     return pl.col(column).cast(pl.String).fill_null("not declared")
@@ -349,27 +382,20 @@ def not_declared(column: str) -> pl.Expr:
 _HUB = FLOORS[0].date()
 
 
-def floor_marks(frame: pl.DataFrame, *, time: str) -> list[str]:
-    """Give the days to mark: those of the floors that cards are at, and the Hub's if it is within.
+def floors(frame: pl.DataFrame, x: alt.X, field: str = "period") -> list[alt.LayerChart]:
+    """Mark the floors that cards are at, and the Hub's if it is within, by dashed rules with names.
 
-    Parameters
-    ----------
-    frame : pl.DataFrame
-        With ``floors``, as all analyses of time give it, and the column `time`.
-    time : str
-        The column whose first and last value are the ends of the chart.
+    `frame` has ``floors``, as all analyses of time give it, and the column `field`, whose first and
+    last value are the ends of the chart. Without a floor there is nothing to draw.
     """
     days = {floor.date() for floor in _floors(frame)}
-    ends = [frame[time].min(), frame[time].max()]
+    ends = [frame[field].min(), frame[field].max()]
     first, last = (end.date() if isinstance(end, dt.datetime) else end for end in ends)
     if first is not None and first <= _HUB <= last:  # type: ignore[operator]
         days.add(_HUB)
-    return [day.isoformat() for day in sorted(days)]
-
-
-def floor_rule(x: alt.X, marks: list[str], *, field: str) -> Any:
-    """Draw the floors as dashed rules, each with its name at the upper end."""
-    rows = [{field: f"{day}T23:29:04Z", "label": "date floor"} for day in marks]
+    rows = [{field: f"{day}T23:29:04Z", "label": "date floor"} for day in sorted(days)]
+    if not rows:
+        return []
     base = alt.Chart(alt.InlineData(values=rows))
     tip = [
         alt.Tooltip("label:N", title="here is a"),
@@ -379,7 +405,7 @@ def floor_rule(x: alt.X, marks: list[str], *, field: str) -> Any:
     text = base.mark_text(color=WARM, align="left", baseline="top", dx=4, dy=1, fontSize=10).encode(
         x=x, y=alt.value(0), text="label:N"
     )
-    return alt.layer(rule, text)
+    return [layered(rule, text)]
 
 
 def floor_words(frame: pl.DataFrame, n_at_floor: int, *, left_out: bool) -> str:

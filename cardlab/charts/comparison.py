@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import altair as alt
 import numpy as np
 import polars as pl
 
+from ..colors import ACCENT, GRID, INK, WARM
 from ..schema import CardlabError, NoFigure, at_least, shorten
 from ..shares.counting import wilson
-from .base import ACCENT, GRID, INK, WARM, clean, finish, need, number, percent, tooltips, values
+from .base import clean, finish, layered, names_axis, need, number, percent, tooltips, values
 
 _TOPICS = {
     "tags": "tags",
@@ -33,7 +33,7 @@ def plot_comparison(
     names: Sequence[str] = ("a", "b"),
     top: int = 20,
     title: str | None = None,
-) -> Any:
+) -> alt.LayerChart:
     """Draw two corpora side by side: distances by column, or shares by value.
 
     Parameters
@@ -72,7 +72,9 @@ def plot_comparison(
     return _distances(compared, named, top, title)
 
 
-def _distances(compared: pl.DataFrame, names: list[str], top: int, title: str | None) -> Any:
+def _distances(
+    compared: pl.DataFrame, names: list[str], top: int, title: str | None
+) -> alt.LayerChart:
     drawn = compared.drop_nulls("distance").head(top)
     if not drawn.height:
         raise NoFigure("no column has values in both corpora, so there is no distance to draw.")
@@ -80,97 +82,73 @@ def _distances(compared: pl.DataFrame, names: list[str], top: int, title: str | 
     shown = clean(drawn).with_columns(
         pl.when(label.is_duplicated()).then("column").otherwise(label).alias("shown")
     )
-    y = alt.Y("shown:N", sort=shown["shown"].to_list(), title=None)
-    x = alt.X(
-        "distance:Q",
-        title="Jensen-Shannon distance (0: equal, 1: nothing in common)",
-        scale=alt.Scale(domain=[0, 1]),
-    )
+    x = alt.X("distance:Q", title="Jensen-Shannon distance (0: equal, 1: nothing in common)")
     tips = tooltips(
         shown,
-        {
-            "column": "column",
-            "distance": "distance",
-            "distance_low": "95 % interval from",
-            "distance_high": "to",
-            "null_high": "95 % of random parts are below",
-            "p_value": "p",
-            "n_values": "different values",
-            "n_declared_a": f"cards with a value, {names[0]}",
-            "n_declared_b": f"cards with a value, {names[1]}",
-        },
+        *("column", "distance", "distance_low", "distance_high", "null_high", "p_value"),
+        *("n_values", "n_declared_a", "n_declared_b"),
+        n_declared_a=f"with a value, {names[0]}",
+        n_declared_b=f"with a value, {names[1]}",
     )
+    y = names_axis(shown["shown"].to_list())
     base = alt.Chart(values(shown), height=alt.Step(28)).encode(y=y)
-    bar = base.mark_bar(color=ACCENT, opacity=0.85, height=14).encode(x=x, tooltip=tips)
+    bar = base.mark_bar(color=ACCENT, opacity=0.85, height=14)
+    bar = bar.encode(x=x.scale(domain=[0, 1]), tooltip=tips)
     interval = base.mark_rule(color=INK).encode(x="distance_low:Q", x2="distance_high:Q")
     chance = base.mark_tick(color=WARM, thickness=3, size=22).encode(x="null_high:Q", tooltip=tips)
-    first = shown.row(0, named=True)
+    told = "; ".join(f"{row['shown']} {row['distance']:.2f}" for row in shown.to_dicts())
     return finish(
-        alt.layer(bar, interval, chance),
+        layered(bar, interval, chance),
         title=title or "How far apart the two corpora are",
         subtitle=[
-            f"{_cards(first, 'a', names)} against {_cards(first, 'b', names)}",
+            _cards(shown, names),
             "Thin line: 95 % interval; orange mark: 95 % of random parts of both together are "
             "closer than this",
         ],
-        description=(
-            f"Bars of Jensen-Shannon distances, {names[0]} against {names[1]}: "
-            + "; ".join(
-                f"{row['shown']} {row['distance']:.2f}" for row in shown.iter_rows(named=True)
-            )
-            + "."
-        ),
+        description=f"Bars of Jensen-Shannon distances, {' against '.join(names)}: {told}.",
         width=460,
     )
 
 
-def _shares(compared: pl.DataFrame, names: list[str], top: int, title: str | None) -> Any:
+def _shares(
+    compared: pl.DataFrame, names: list[str], top: int, title: str | None
+) -> alt.LayerChart:
     known = compared.drop_nulls(["value", "contribution_share"])
     if not known.height:
         raise NoFigure("a corpus declares no value here, so there are no shares to compare.")
     # those that differ most, in the order of the frame: by difference, or bins by size
     far = pl.col("share_difference").abs().rank("ordinal", descending=True) <= top
     drawn = known.filter(far)
-    shown = _one_row_a_dot(clean(drawn), names)
-    axis = alt.Axis(format="~%", tickCount=6)
-    y = alt.Y("value:N", sort=list(dict.fromkeys(shown["value"])), title=None)
-    base = alt.Chart(values(shown), height=alt.Step(24)).encode(y=y)
-    colour = alt.Color(
-        "corpus:N",
-        scale=alt.Scale(domain=names, range=[ACCENT, WARM]),
-        legend=alt.Legend(title=None, orient="top"),
+    shown = clean(_one_row_a_dot(drawn, names))
+    base = alt.Chart(values(shown), height=alt.Step(24)).encode(
+        y=names_axis(list(dict.fromkeys(shown["value"])), "value")
     )
-    bridge = base.mark_rule(color=GRID, strokeWidth=5).encode(
-        x=alt.X("least:Q", title="share of cards", axis=axis), x2="most:Q"
-    )
-    shape = alt.Shape(
-        "corpus:N",
-        scale=alt.Scale(domain=names, range=["circle", "diamond"]),
-        # like that of the colours, so that the two become one
-        legend=alt.Legend(title=None, orient="top"),
-    )
-    layers = [bridge]
+    # two scales of one title and one legend become one
+    color = alt.Color("corpus:N").scale(domain=names, range=[ACCENT, WARM])
+    color = color.legend(title=None, orient="top")
+    shape = alt.Shape("corpus:N").scale(domain=names, range=["circle", "diamond"])
+    x = alt.X("least:Q", title="share of cards").axis(format="~%", tickCount=6)
+    layers = [base.mark_rule(color=GRID, strokeWidth=5).encode(x=x, x2="most:Q")]
     # a little above and below the middle, so that intervals that overlap can be told apart
     for name, offset in zip(names, (-3, 3), strict=True):
         one = base.transform_filter(alt.FieldEqualPredicate(field="corpus", equal=name))
-        layers += [
-            one.mark_rule(strokeWidth=1.5, yOffset=offset).encode(
-                x="share_low:Q", x2="share_high:Q", color=colour
-            ),
-            one.mark_point(filled=True, size=60, opacity=1, yOffset=offset).encode(
-                x="card_share:Q", color=colour, shape=shape, tooltip=tooltips(shown, _TIPS)
-            ),
-        ]
-    first = drawn.row(0, named=True)
+        one = one.encode(color=color)
+        point = one.mark_point(filled=True, size=60, opacity=1, yOffset=offset).encode(
+            x="card_share:Q",
+            shape=shape.legend(title=None, orient="top"),
+            tooltip=tooltips(shown, *_TIPS),
+        )
+        rule = one.mark_rule(strokeWidth=1.5, yOffset=offset)
+        layers += [rule.encode(x="share_low:Q", x2="share_high:Q"), point]
     by_size = not (-drawn["share_difference"].abs()).is_sorted()
     chosen = f"the {drawn.height:,} of {known.height:,} values that differ most"
     if drawn.height == known.height:
         chosen = number(known.height, "value")
     return finish(
-        alt.layer(*layers),
+        layered(*layers),
         title=title or "Shares of cards in the two corpora",
         subtitle=[
-            f"{_cards(first, 'a', names)} against {_cards(first, 'b', names)}; {chosen}",
+            f"{_cards(drawn, names)}; {chosen}",
             "Share of all cards of each corpus; lines: 95 % intervals, each for one value alone"
             + ("" if by_size else ". Largest difference first"),
             _most_apart(known, names),
@@ -183,18 +161,10 @@ def _shares(compared: pl.DataFrame, names: list[str], top: int, title: str | Non
     )
 
 
-_TIPS = {
-    "value": "value",
-    "corpus": "corpus",
-    "n_cards": "cards",
-    "card_share": "share of all its cards",
-    "share_low": "95 % interval from",
-    "share_high": "to",
-    "share_difference": "difference",
-    "share_difference_low": "95 % interval from ",
-    "share_difference_high": "to ",
-    "contribution_share": "part of the divergence",
-}
+_TIPS = (
+    *("value", "corpus", "n_cards", "card_share", "share_low", "share_high", "share_difference"),
+    *("share_difference_low", "share_difference_high", "contribution_share"),
+)
 
 
 def _most_apart(known: pl.DataFrame, names: list[str]) -> str:
@@ -225,16 +195,15 @@ def _one_row_a_dot(drawn: pl.DataFrame, names: list[str]) -> pl.DataFrame:
                 pl.Series("share_high", high),
                 pl.min_horizontal("share_a", "share_b").alias("least"),
                 pl.max_horizontal("share_a", "share_b").alias("most"),
-                "share_difference",
-                "share_difference_low",
-                "share_difference_high",
-                "contribution_share",
+                *_TIPS[6:],
                 pl.int_range(pl.len()).alias("rank"),
             )
         )
-    return clean(pl.concat(sides)).sort("rank", maintain_order=True).drop("rank")
+    return pl.concat(sides).sort("rank", maintain_order=True).drop("rank")
 
 
-def _cards(row: dict[str, Any], side: str, names: list[str]) -> str:
-    name = names[0] if side == "a" else names[1]
-    return f"{name}: {number(row[f'n_cards_{side}'], 'card')}"
+def _cards(compared: pl.DataFrame, names: list[str]) -> str:
+    """Say how many cards each corpus has."""
+    sizes = (compared["n_cards_a"][0], compared["n_cards_b"][0])
+    sides = (f"{name}: {number(n, 'card')}" for name, n in zip(names, sizes, strict=True))
+    return " against ".join(sides)

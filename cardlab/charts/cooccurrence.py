@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
+from ..colors import DIVERGING, INK, PAPER
 from ..schema import NoFigure, at_least, one_of, shorten
 from ..tags.communities import findings
 from ..tags.kinds import KINDS, with_tag_kinds
-from .base import DIVERGING, INK, clean, finish, need, tooltips, values
+from .base import clean, finish, names_axis, need, tooltips, values
 
 _MEASURES = {"npmi": "NPMI", "lift": "lift", "jaccard": "Jaccard", "n_cards": "cards with both"}
 _ALL = "all kinds"
@@ -26,10 +28,10 @@ _SENT = (
 def plot_cooccurrence(
     pairs: pl.DataFrame,
     *,
-    measure: str = "npmi",
+    measure: Literal["npmi", "lift", "jaccard", "n_cards"] = "npmi",
     communities: pl.DataFrame | None = None,
     top: int = 30,
-) -> Any:
+) -> alt.Chart:
     """Draw pairs of tags as a heatmap in which the reader can change the measure and the kind.
 
     Parameters
@@ -57,23 +59,34 @@ def plot_cooccurrence(
     NoFigure
         There are no pairs.
     """
-    made_by = "cooccurrence"
-    need(pairs, "tag_a", "tag_b", "n_cards", "npmi", "lift", "jaccard", made_by=made_by)
+    none, columns = "no two tags are together on enough cards.", ("n_cards", *list(_MEASURES)[:3])
+    need(pairs, "tag_a", "tag_b", *columns, made_by="cooccurrence", none=none)
     at_least(top, 2, name="top")
     one_of(measure, _MEASURES, name="measure")
     if communities is not None:
-        need(communities, "tag", "community", "label", made_by="tag_communities")
+        columns = ("tag", "community", "label")
+        need(communities, *columns, made_by="tag_communities", none="there are no communities.")
     n_pairs, pairs = pairs.height, findings(pairs)
     if not pairs.height:
-        raise NoFigure("no two tags are together on enough cards.")
-    sizes = _tag_sizes(pairs)
+        raise NoFigure(none)
+    sizes = pl.concat(
+        pairs.select(pl.col(f"tag_{side}").alias("tag"), pl.col(f"n_{side}").alias("n"))
+        for side in "ab"
+    )
+    sizes = sizes.unique().sort(["n", "tag"], descending=[True, False])
     kept = sizes.head(min(top, 100))["tag"].to_list()
     inside = pairs.filter(pl.col("tag_a").is_in(kept) & pl.col("tag_b").is_in(kept))
     if not inside.height:
         raise NoFigure(f"none of the {len(kept)} most frequent tags go together; raise top.")
-    order = _ordered(inside, kept, communities)
-    cells, names = _cells(inside, order, communities)
-    chart = _drawn(cells, [names[tag] for tag in order], measure)
+    order = _seriated(inside, kept)
+    if communities is not None:
+        group = dict(communities.select("tag", "community").rows())
+        order = sorted(order, key=lambda tag: group.get(tag, len(group)))
+    # doublings from chance to the strongest lift, and powers of ten to the most cards
+    spread = math.log2(max(float(inside["lift"].max() or 0), 2))  # type: ignore[arg-type]
+    most = math.log10(max(int(inside["n_cards"].max() or 0), 2))  # type: ignore[arg-type]
+    cells, names = _cells(inside, order, communities, spread, most)
+    chart = _drawn(cells, names, measure, spread, most)
     total = round(pairs["n_cards"][0] / pairs["support"][0])
     best = inside.row(0, named=True)
     return finish(
@@ -93,93 +106,60 @@ def plot_cooccurrence(
     )
 
 
-def _ordered(inside: pl.DataFrame, kept: list[str], communities: pl.DataFrame | None) -> list[str]:
-    """Order tags so that those that go together are neighbours, community by community."""
-    order = _seriated(inside, kept)
-    if communities is None:
-        return order
-    group = dict(communities.select("tag", "community").rows())
-    return sorted(order, key=lambda tag: group.get(tag, len(group)))
-
-
 def _cells(
-    inside: pl.DataFrame, order: list[str], communities: pl.DataFrame | None
-) -> tuple[pl.DataFrame, dict[str, str]]:
-    """Give both cells of each pair with a shade for each measure, and the names on the axes."""
-    sides = [{"row": "tag_a", "column": "tag_b"}, {"row": "tag_b", "column": "tag_a"}]
-    ends = [("n_a", "n_b", "confidence_ab"), ("n_b", "n_a", "confidence_ba")]
+    inside: pl.DataFrame,
+    order: list[str],
+    communities: pl.DataFrame | None,
+    spread: float,
+    most: float,
+) -> tuple[pl.DataFrame, list[str]]:
+    """Give both cells of each pair with its shades, and the names on the axes in `order`.
+
+    A shade puts its measure on one scale from -1 over 0 (chance, or none) to 1.
+    """
     both = pl.concat(
-        inside.with_columns(n_row=n_row, n_column=n_column, share=share).with_columns(**side)
-        for side, (n_row, n_column, share) in zip(sides, ends, strict=True)
+        inside.with_columns(
+            **{"row": f"tag_{a}", "column": f"tag_{b}", "n_row": f"n_{a}", "n_column": f"n_{b}"},
+            share=f"confidence_{a}{b}",
+        )
+        for a, b in ("ab", "ba")
     )
     kinds = with_tag_kinds(pl.DataFrame({"tag": order}))
-    both = both.join(kinds, left_on="row", right_on="tag", how="left", maintain_order="left")
-    both = both.with_columns(group=pl.lit(None, dtype=pl.String), same=pl.lit(False))
-    if communities is not None:
-        number = dict(communities.select("tag", "community").rows())
-        label = dict(communities.select("tag", "label").rows())
-        row, column = (
-            pl.col(name).replace_strict(number, default=None, return_dtype=pl.Int64)
-            for name in ("row", "column")
-        )
-        both = both.with_columns(
-            (row == column).fill_null(False).alias("same"),
-            pl.col("row")
-            .replace_strict(label, default=None, return_dtype=pl.String)
-            .alias("group"),
-        )
-    names = _short_names(order)
-    replaced = [pl.col(name).replace_strict(names) for name in ("row", "column")]
-    sent = both.with_columns(*replaced, *_shades(inside)).select(_SENT)
-    floats = [name for name, dtype in sent.schema.items() if dtype.is_float()]
-    return clean(sent.with_columns(pl.col(floats).round_sig_figs(4))), names
+    if communities is None:
+        groups = kinds.select("tag", *(pl.lit(None).alias(name) for name in ("community", "group")))
+    else:
+        groups = communities.select("tag", "community", pl.col("label").alias("group"))
+    about = kinds.join(groups, on="tag", how="left", maintain_order="left")
+    short = clean(pl.DataFrame({"name": [shorten(tag, _LONGEST) for tag in about["tag"]]}))
+    # where two would be equal both keep their number
+    numbered = pl.format("{} ({})", "name", pl.int_range(1, pl.len() + 1))
+    short = short.with_columns(
+        pl.when(pl.col("name").is_duplicated()).then(numbered).otherwise("name").alias("name")
+    )
+    about = about.hstack(short)
+    for side in ("row", "column"):
+        both = both.join(about, left_on=side, right_on="tag", suffix="_of", maintain_order="left")
+        both = both.rename({"name": f"{side}_name"})
+    cells = both.with_columns(
+        row="row_name",
+        column="column_name",
+        same=(pl.col("community") == pl.col("community_of")).fill_null(False),
+        shade_npmi="npmi",
+        shade_lift=(pl.col("lift").log(2) / spread).clip(-1, 1),
+        shade_jaccard="jaccard",
+        shade_n_cards=pl.col("n_cards").log10() / most,
+    ).select(_SENT)
+    return clean(cells.with_columns(cs.float().round_sig_figs(4))), short["name"].to_list()
 
 
-def _short_names(tags: list[str]) -> dict[str, str]:
-    """Shorten names for the axes; where two would be equal both keep their number."""
-    short = {tag: clean(pl.DataFrame({"t": [shorten(tag, _LONGEST)]}))["t"][0] for tag in tags}
-    seen = list(short.values())
-    return {
-        tag: f"{name} ({number})" if seen.count(name) > 1 else name
-        for number, (tag, name) in enumerate(short.items(), start=1)
-    }
-
-
-def _shades(inside: pl.DataFrame) -> list[pl.Expr]:
-    """Put each measure on one scale from -1 over 0 (chance, or none) to 1."""
-    spread, most = _spread(inside), math.log10(max(_largest(inside, "n_cards"), 2))
-    return [
-        pl.col("npmi").alias("shade_npmi"),
-        (pl.col("lift").log(2) / spread).clip(-1, 1).alias("shade_lift"),
-        pl.col("jaccard").alias("shade_jaccard"),
-        (pl.col("n_cards").log10() / most).alias("shade_n_cards"),
-    ]
-
-
-def _largest(frame: pl.DataFrame, column: str) -> float:
-    return float(frame[column].max() or 1)  # type: ignore[arg-type]
-
-
-def _spread(inside: pl.DataFrame) -> float:
-    """Give the doublings from chance to the strongest lift."""
-    return max(math.log2(max(_largest(inside, "lift"), 1.01)), 1.0)
-
-
-def _drawn(cells: pl.DataFrame, order: list[str], first: str) -> Any:
+def _drawn(
+    cells: pl.DataFrame, order: list[str], first: str, spread: float, most: float
+) -> alt.Chart:
     kinds = [kind for kind in KINDS if kind in set(cells["kind"].drop_nulls())]
-    measure = alt.param(
-        name="measure",
-        value=first,
-        bind=alt.binding_select(
-            options=list(_MEASURES), labels=list(_MEASURES.values()), name="Measure "
-        ),
-    )
-    kind = alt.param(
-        name="kind", value=_ALL, bind=alt.binding_select(options=[_ALL, *kinds], name="Rows ")
-    )
-    step = max(11, min(22, 660 // max(len(order), 1)))
-    spread = math.log2(max(_largest(cells, "lift"), 2))
-    most = math.log10(max(_largest(cells, "n_cards"), 2))
+    measures, words = list(_MEASURES), list(_MEASURES.values())
+    measure = alt.binding_select(options=measures, labels=words, name="Measure ")
+    kind = alt.binding_select(options=[_ALL, *kinds], name="Rows ")
+    step = alt.Step(max(11, min(22, 660 // max(len(order), 1))))
     # one scale for all measures; the legend writes what a shade means for the chosen one
     legend = alt.Legend(
         title="below and above chance",
@@ -193,53 +173,34 @@ def _drawn(cells: pl.DataFrame, order: list[str], first: str) -> Any:
             f"format(pow(10, datum.value * {most:.6f}), ',.2~s')"
         ),
     )
-    names = {
-        "row": "tag",
-        "column": "with",
-        "n_cards": "cards with both",
-        "n_row": "cards with the first",
-        "n_column": "cards with the second",
-        "npmi": "NPMI",
-        "lift": "lift",
-        "jaccard": "Jaccard",
-        "share": "of the first's cards, with the second",
-        "q_value": "q",
-        "kind": "kind of the first",
-        "group": "its group",
-    }
-    axis = alt.Axis(labelLimit=230, labelFontSize=10, labelOverlap=False, ticks=False)
-    return (
-        alt.Chart(values(cells), width=alt.Step(step), height=alt.Step(step))
+    tips = tooltips(
+        cells,
+        *("row", "column", "n_cards", "n_row", "n_column", "npmi", "lift", "jaccard", "share"),
+        *("q_value", "kind", "group"),
+        **{"row": "tag", "column": "with", "n_cards": "cards with both", "n_row": "of the first"},
+        **{"n_column": "of the second", "share": "first → second", "kind": "kind of the first"},
+        group="its group",
+    )
+    axis: dict[str, Any] = {"labelLimit": 230, "labelFontSize": 10, "labelOverlap": False}
+    color = alt.Color("shade:Q", legend=legend)
+    chart: alt.Chart = (
+        alt.Chart(values(cells), width=step, height=step)
         .transform_filter(f"kind === '{_ALL}' || datum.kind === kind")
         .transform_calculate(shade="datum['shade_' + measure]")
         .mark_rect(strokeWidth=0.6)
         .encode(
-            x=alt.X("column:N", sort=order, title=None, axis=_turned(axis)),
-            y=alt.Y("row:N", sort=order, title=None, axis=axis),
-            color=alt.Color(
-                "shade:Q",
-                scale=alt.Scale(domain=[-1, 1], domainMid=0, range=DIVERGING),
-                legend=legend,
-            ),
-            stroke=alt.condition("datum.same", alt.value(INK), alt.value("#ffffff")),
-            tooltip=tooltips(cells, names),
+            x=alt.X("column:N", sort=order, title=None).axis(**axis, ticks=False, labelAngle=-90),
+            y=names_axis(order, "row", **axis, ticks=False),
+            color=color.scale(domain=[-1, 1], domainMid=0, range=DIVERGING),
+            stroke=alt.condition("datum.same", alt.value(INK), alt.value(PAPER)),
+            tooltip=tips,
         )
-        .add_params(measure, kind)
+        .add_params(
+            alt.param(name="measure", value=first, bind=measure),
+            alt.param(name="kind", value=_ALL, bind=kind),
+        )
     )
-
-
-def _turned(axis: alt.Axis) -> alt.Axis:
-    turned = axis.copy()
-    turned.labelAngle = -90
-    return turned
-
-
-def _tag_sizes(pairs: pl.DataFrame) -> pl.DataFrame:
-    sides = [
-        pairs.select(pl.col(f"tag_{side}").alias("tag"), pl.col(f"n_{side}").alias("n"))
-        for side in ("a", "b")
-    ]
-    return pl.concat(sides).unique().sort(["n", "tag"], descending=[True, False])
+    return chart
 
 
 def _seriated(pairs: pl.DataFrame, tags: list[str]) -> list[str]:

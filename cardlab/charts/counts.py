@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import altair as alt
 import polars as pl
 
+from ..colors import ACCENT, FAINT, INK
 from .base import (
-    ACCENT,
-    FAINT,
-    INK,
     clean,
+    cut_to,
     finish,
+    layered,
+    names_axis,
     need,
     not_declared,
+    number,
     one_group,
     percent,
+    share_axis,
     tooltips,
     values,
 )
 
-_LABELS = ("tag", "license", "language", "license_class", "value", "group", "problem", "family")
-_NOUN = {
-    "tag": "tags",
-    "license": "licences",
-    "language": "languages",
-    "license_class": "licence classes",
-    "value": "values",
-    "group": "groups",
-    "problem": "problems",
-    "family": "families",
+#: Columns of names: what a row of theirs is called, and several of them.
+_NOUNS = {
+    "tag": ("tag", "tags"),
+    "license": ("licence", "licences"),
+    "language": ("language", "languages"),
+    "license_class": ("licence class", "licence classes"),
+    "value": ("value", "values"),
+    "group": ("group", "groups"),
+    "problem": ("problem", "problems"),
+    "family": ("family", "families"),
 }
-_ENDS = ("card_share", "share_high")
-_ONE = {"licence classes": "licence class", "families": "family"}
 
 
 def plot_counts(
     counts: pl.DataFrame, *, title: str | None = None, label: str | None = None, top: int = 25
-) -> Any:
+) -> alt.LayerChart:
     """Draw the most frequent values as bars with their share of the cards.
 
     Parameters
@@ -71,52 +70,39 @@ def plot_counts(
     by, label = _columns(counts, label)
     if by is not None:
         one_group(counts, by, made_by=made_by)
-    noun = _NOUN.get(label, label)
+    one, noun = _NOUNS.get(label, (label.removesuffix("s"), label))
     shown = clean(counts.head(top)).with_columns(_names(counts, label).alias("shown"))
     # what differs in characters that are not shown only would be one bar over the other
     again = pl.col("shown").cum_count().over("shown")
-    shown = shown.with_columns(
-        pl.when(again > 1)
-        .then(pl.format("{} ({})", "shown", again))
-        .otherwise("shown")
-        .alias("shown")
-    )
-    data = values(shown)
-    total = _denominator(counts)
-    order = shown["shown"].to_list()
-    y = alt.Y("shown:N", sort=order, title=None)
-    base = alt.Chart(data, height=alt.Step(20))
-    one = _ONE.get(noun, noun[:-1] if noun.endswith("s") else noun)
-    names = {"shown": one, "kind": "kind", "example_id": "for example"}
-    names |= {"license_class": "class"} if label != "license_class" else {}
-    tips = tooltips(shown, names | {"n_cards": "cards", "card_share": "share of all cards"})
-    if "share_low" in shown.columns:
-        tips += tooltips(shown, {"share_low": "95 % interval from", "share_high": "to"})
+    twice = pl.when(again > 1).then(pl.format("{} ({})", "shown", again))
+    shown = shown.with_columns(twice.otherwise("shown").alias("shown"))
+    has_interval = {"share_low", "share_high"} <= set(shown.columns)
+    end = "share_high" if has_interval else "card_share"
     # ticks of whole percents would repeat where even the largest bar is a few percent long
-    largest = max(float(shown[name].max() or 0) for name in _ENDS if name in shown.columns)  # type: ignore[arg-type]
-    ticks = alt.Axis(format=".0%" if largest > 0.05 else ".2~%", tickCount=6)
-    x = alt.X("card_share:Q", title="share of cards", axis=ticks)
-    layers = [base.mark_bar(color=ACCENT, opacity=0.85).encode(x=x, y=y, tooltip=tips)]
-    end = "card_share"
-    if {"share_low", "share_high"} <= set(shown.columns):
-        end = "share_high"
-        layers.append(base.mark_rule(color=INK).encode(x="share_low:Q", x2="share_high:Q", y=y))
-    layers.append(
-        base.mark_text(align="left", dx=5, color=FAINT).encode(
-            x=alt.X(f"{end}:Q"), y=y, text=alt.Text("n_cards:Q", format=",d")
-        )
+    largest = max(float(shown[name].max() or 0) for name in {"card_share", end})  # type: ignore[arg-type]
+    x = share_axis("card_share", ends=False, format=".0%" if largest > 0.05 else ".2~%")
+    tips = ["shown", "kind", "example_id", *(["license_class"] if label != "license_class" else [])]
+    tips += ["n_cards", "card_share", "share_low", "share_high"]
+    base = alt.Chart(values(shown), height=alt.Step(20)).encode(
+        y=names_axis(shown["shown"].to_list())
     )
-    first = shown.row(0, named=True)
-    cut = f"The first {shown.height:,} of {counts.height:,} {noun}. " if counts.height > top else ""
-    whole = f"of {total:,} card{'s' * (total != 1)}" if total else ""
-    interval = "; thin lines: 95 % interval" if len(layers) > 2 else ""
-    if by is not None and total:
-        group = first[by]
-        whole += f" of {by}: {'not declared' if group is None else group}"
+    bars = base.mark_bar(color=ACCENT, opacity=0.85).encode(
+        x=x, tooltip=tooltips(shown, *tips, shown=one)
+    )
+    rule = base.mark_rule(color=INK).encode(x="share_low:Q", x2="share_high:Q")
+    text = base.mark_text(align="left", dx=5, color=FAINT).encode(
+        x=alt.X(f"{end}:Q"), text=alt.Text("n_cards:Q", format=",d")
+    )
+    first, whole = shown.row(0, named=True), ""
+    if first["card_share"]:  # the number of cards that the shares are of
+        whole = f"of {number(round(first['n_cards'] / first['card_share']), 'card')}"
+        if by is not None:
+            whole += f" of {by}: {'not declared' if first[by] is None else first[by]}"
     return finish(
-        alt.layer(*layers),
+        layered(bars, *([rule] if has_interval else []), text),
         title=title or f"The most frequent {noun}",
-        subtitle=f"{cut}Share {whole}; number of cards beside each bar{interval}",
+        subtitle=f"{cut_to(shown.height, counts.height, noun)}Share {whole}; number of cards "
+        f"beside each bar{'; thin lines: 95 % interval' if has_interval else ''}",
         description=(
             f"Bars: {noun} by share {whole}. Most frequent: {first['shown']} on "
             f"{first['n_cards']:,} ({percent(first['card_share'])})."
@@ -131,7 +117,7 @@ def _columns(counts: pl.DataFrame, label: str | None) -> tuple[str | None, str]:
     Counts by a column have it first, and the names next to it; a licence has its class beside it.
     """
     before = counts.columns[: counts.columns.index("n_cards")]
-    named = [name for name in before if name in _LABELS]
+    named = [name for name in before if name in _NOUNS]
     if label is None and len(named) > 1 and named[0] == before[0]:
         # counts of classes, which end with n_declared, by licence looks like license_counts
         beside = named[1] == "license_class" and counts.columns[-1] != "n_declared"
@@ -151,14 +137,6 @@ def _names(counts: pl.DataFrame, label: str) -> pl.Expr:
     return not_declared(label)
 
 
-def _denominator(counts: pl.DataFrame) -> int:
-    """Give the number of cards that the shares are of."""
-    if not counts.height or not counts["card_share"][0]:
-        return 0
-    n_cards: int = round(counts["n_cards"][0] / counts["card_share"][0])
-    return n_cards
-
-
 # ---- Who has a card, and whose downloads those are.
 
 #: The columns of the chart: field, title, its interval.
@@ -167,9 +145,15 @@ _PANELS = (
     ("card_rate", "of these, with a card", ("rate_low", "rate_high")),
     ("download_share", "of all downloads", None),
 )
+_TIPS = (
+    *("shown", "n_models", "n_with_card", "card_rate", "rate_low", "rate_high", "downloads"),
+    *("download_share", "card_download_share", "n_no_downloads"),
+)
 
 
-def plot_card_rates(rates: pl.DataFrame, *, title: str | None = None, top: int = 20) -> Any:
+def plot_card_rates(
+    rates: pl.DataFrame, *, title: str | None = None, top: int = 20
+) -> alt.HConcatChart:
     """Draw each group's share of the models, how many of them have a card, and its downloads.
 
     Parameters
@@ -201,13 +185,13 @@ def plot_card_rates(rates: pl.DataFrame, *, title: str | None = None, top: int =
         for i, (field, head, interval) in enumerate(_PANELS)
         if field in shown.columns
     ]
-    cut = f"The first {shown.height} of {rates.height:,} groups. " if rates.height > top else ""
     noun = label.replace("_", " ")
     first = shown.row(0, named=True)
     return finish(
         alt.hconcat(*panels, spacing=18),
         title=title or f"Models, cards and downloads by {noun}",
-        subtitle=f"{cut}{n_cards:,} of {n_models:,} models have a card; thin lines: 95 % interval",
+        subtitle=f"{cut_to(shown.height, rates.height, 'groups')}{n_cards:,} of {n_models:,} "
+        "models have a card; thin lines: 95 % interval",
         description=(
             f"Bars: share of models, of models with a card and of downloads by {noun}. Largest: "
             f"{first['shown']} with {first['n_models']:,} of {n_models:,} models, "
@@ -218,34 +202,16 @@ def plot_card_rates(rates: pl.DataFrame, *, title: str | None = None, top: int =
 
 def _panel(
     shown: pl.DataFrame, field: str, head: str, interval: tuple[str, str] | None, *, label: bool
-) -> Any:
+) -> alt.Chart | alt.LayerChart:
     """Draw one share of all groups; the names stand at the first panel only."""
-    axis = alt.Axis() if label else alt.Axis(labels=False, ticks=False)
-    y = alt.Y("shown:N", sort=shown["shown"].to_list(), title=None, axis=axis)
-    x = alt.X(
-        f"{field}:Q",
-        title=head,
-        axis=alt.Axis(format=".0%", tickCount=4),
-        scale=alt.Scale(domain=[0, 1]),
+    y = names_axis(shown["shown"].to_list())
+    y = y if label else y.axis(labels=False, ticks=False)
+    base = alt.Chart(values(shown), width=170, height=alt.Step(20)).encode(y=y)
+    bars: alt.Chart = base.mark_bar(color=ACCENT, opacity=0.85).encode(
+        x=share_axis(field, head, ticks=4), tooltip=tooltips(shown, *_TIPS, shown="group")
     )
-    tips = tooltips(
-        shown,
-        {
-            "shown": "group",
-            "n_models": "models",
-            "n_with_card": "with a card",
-            "card_rate": "share with a card",
-            "rate_low": "95 % interval from",
-            "rate_high": "to",
-            "downloads": "downloads",
-            "download_share": "share of all downloads",
-            "card_download_share": "of these, to models with a card",
-            "n_no_downloads": "models without known downloads",
-        },
-    )
-    base = alt.Chart(values(shown), width=170, height=alt.Step(20))
-    bars = base.mark_bar(color=ACCENT, opacity=0.85).encode(x=x, y=y, tooltip=tips)
     if interval is None:
         return bars
     low, high = interval
-    return bars + base.mark_rule(color=INK).encode(x=alt.X(f"{low}:Q"), x2=f"{high}:Q", y=y)
+    rule = base.mark_rule(color=INK).encode(x=alt.X(f"{low}:Q"), x2=f"{high}:Q")
+    return layered(bars, rule)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import altair as alt
 import polars as pl
 
+from ..colors import DIVERGING, INK, PAPER
 from ..schema import CardlabError
-from .base import DIVERGING, INK, clean, finish, need, not_declared, percent, tooltips, values
+from .base import clean, finish, layered, need, not_declared, percent, tooltips, values
 
 #: What a cell needs to be named: cards of its own and of its row, and a residual, below which it
 #: may be chance.
@@ -17,7 +16,7 @@ _TOLD = (pl.col("n_cards") >= 5) & (pl.col("n_row") >= 20) & (pl.col("residual")
 
 def plot_crosstab(
     table: pl.DataFrame, *, rows: str = "row", columns: str = "column", title: str | None = None
-) -> Any:
+) -> alt.LayerChart:
     """Draw a cross table as a heatmap: cards in each cell, colour by what chance would not give.
 
     Parameters
@@ -51,39 +50,27 @@ def plot_crosstab(
         not_declared("column"),
         pl.col("residual").clip(-10, 10).alias("shade"),
     )
-    data = values(shown)
     row_order = shown["row"].unique(maintain_order=True).to_list()
     column_order = shown["column"].unique(maintain_order=True).to_list()
-    names = {
-        "row": rows,
-        "column": columns,
-        "n_cards": "cards with both",
-        "n_row": f"cards with this {rows}",
-        "n_column": f"cards with this {columns}",
-        "row_share": "share of the row's cards",
-        "expected": "expected by chance",
-        "residual": "standardised residual",
-    }
+    tips = ("row", "column", "n_cards", "n_row", "n_column", "row_share", "expected", "residual")
     # wide enough for four digits with their comma
     cell = max(34, min(46, 580 // len(column_order)))
-    base = alt.Chart(data, width=alt.Step(cell), height=alt.Step(22)).encode(
+    base = alt.Chart(values(shown), width=alt.Step(cell), height=alt.Step(22)).encode(
         x=alt.X("column:N", sort=column_order, title=columns, axis=alt.Axis(labelAngle=-45)),
         y=alt.Y("row:N", sort=row_order, title=rows),
     )
-    scale = alt.Scale(domain=[-10, 10], domainMid=0, range=DIVERGING)
-    legend = alt.Legend(orient="top", gradientLength=200)
+    color = alt.Color("shade:Q", title="standardised residual, cut at ±10")
+    color = color.scale(domain=[-10, 10], domainMid=0, range=DIVERGING)
     heat = base.mark_rect().encode(
-        color=alt.Color(
-            "shade:Q", title="standardised residual, cut at ±10", scale=scale, legend=legend
-        ),
-        tooltip=tooltips(shown, names),
+        color=color.legend(orient="top", gradientLength=200),
+        tooltip=tooltips(shown, *tips, row=rows, column=columns),
     )
     numbers = base.mark_text(fontSize=10, color=INK).encode(
         text=alt.Text("n_cards:Q", format=",d"),
-        color=alt.condition("abs(datum.shade) > 7.5", alt.value("#ffffff"), alt.value(INK)),
+        color=alt.condition("abs(datum.shade) > 7.5", alt.value(PAPER), alt.value(INK)),
     )
     return finish(
-        alt.layer(heat, numbers),
+        layered(heat, numbers),
         title=title or f"{rows.capitalize()} by {columns}",
         subtitle=[
             f"{shown['n_total'][0]:,} cards with both; the {len(row_order)} by "

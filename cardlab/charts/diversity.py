@@ -7,14 +7,15 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from ..schema import CardlabError, NoFigure, printable
+from ..colors import ACCENT, CATEGORIES, FAINT, INK
+from ..labels import label
+from ..schema import CardlabError, printable
 from .base import (
-    ACCENT,
-    CATEGORIES,
-    FAINT,
-    INK,
     clean,
+    cut_to,
     finish,
+    layered,
+    names_axis,
     need,
     not_declared,
     percent,
@@ -22,26 +23,22 @@ from .base import (
     values,
 )
 
-#: What is drawn of a table of diversity, and how the axis says it.
+#: What is drawn of a table of diversity.
 _PANELS = ("hill_1", "hill_2", "gini")
-_SHORT = {"hill_1": "Hill number, order 1", "hill_2": "Hill number, order 2", "gini": "Gini"}
 _ENDS = ("", "_low", "_high")
 _OTHERS = (
-    "n_values",
-    "n_total",
-    "n_declared",
-    "largest_card_share",
-    "hill_1_without",
-    "led_by_one",
+    *("n_values", "n_total", "n_declared"),
+    *("largest_card_share", "hill_1_without", "led_by_one"),
 )
 #: Cards that a group needs to be named as the most varied.
 _TOLD = 20
-_TOP = {"top_1_share": "1", "top_10_share": "10", "top_100_share": "100"}
+#: The largest holders that are marked on a curve.
+_TOP = (1, 10, 100)
 
 
 def plot_diversity(
     table: pl.DataFrame, *, group: str | None = None, title: str | None = None, top: int = 25
-) -> Any:
+) -> alt.HConcatChart:
     """Draw Hill numbers and Gini of each group with their intervals.
 
     Parameters
@@ -69,8 +66,6 @@ def plot_diversity(
     """
     ends = [f"{name}_{end}" for name in _PANELS for end in ("low", "high")]
     need(table, *_PANELS, *ends, "n_values", "n_total", made_by="diversity")
-    if not table.height:
-        raise NoFigure("there are no rows to draw.")
     measures = [f"{name}{end}" for name in ("shannon", "simpson", *_PANELS) for end in _ENDS]
     group = group or next((n for n in table.columns if n not in {*measures, *_OTHERS}), None)
     if group is not None:
@@ -88,10 +83,7 @@ def plot_diversity(
     )
     others = [name for name in (*_OTHERS, "led") if name in shown.columns]
     shown = shown.select("shown", *_PANELS, pl.col(ends).cast(pl.Float64), *others)
-    order = shown["shown"].to_list()
-    data = values(shown)
-    panels = [_measure(data, shown, name, order, labels=not at) for at, name in enumerate(_PANELS)]
-    cut = f"The first {shown.height} of {table.height:,} groups. " if table.height > top else ""
+    panels = [_panel(shown, name) for name in _PANELS]
     several = "" if group is None else f" by {group}"
     least, most = min(shown["n_total"]), max(shown["n_total"])
     sizes = f", {least:,} to {most:,} a group" if shown.height > 1 else ""
@@ -99,7 +91,8 @@ def plot_diversity(
         alt.hconcat(*panels, spacing=14),
         title=title or f"How varied the values are{several}",
         subtitle=[
-            f"{cut}{shown['n_total'].sum():,} counted in all{sizes}; {_intervals(shown)}",
+            f"{cut_to(shown.height, table.height, 'groups')}{shown['n_total'].sum():,} counted in "
+            f"all{sizes}; {_intervals(shown)}",
             "Hill numbers: as varied as so many equally common values; order 2 weighs common ones "
             "more",
             "Gini: 0 all equally common, 1 one has all",
@@ -138,40 +131,35 @@ def _most_varied(shown: pl.DataFrame) -> str:
     )
 
 
-def _measure(data: Any, shown: pl.DataFrame, name: str, order: list[str], *, labels: bool) -> Any:
-    axis = alt.Axis(labels=labels, ticks=False, domain=False, grid=True, labelLimit=180)
-    y = alt.Y("shown:N", sort=order, title=None, axis=axis)
-    names = {"shown": "group", "n_values": "values", "n_total": "counted", name: _SHORT[name]}
-    names |= {f"{name}_low": "95 % interval from", f"{name}_high": "to"}
-    names |= {
-        "n_declared": "cards with a value",
-        "largest_card_share": "counted on its largest card",
-    }
-    names |= {"hill_1_without": "Hill number, order 1, without that card"}
-    base = alt.Chart(data, width=190, height=alt.Step(22)).encode(y=y)
-    scale = (
-        alt.Scale(domain=[0, 1], padding=8) if name == "gini" else alt.Scale(zero=True, padding=8)
+def _panel(shown: pl.DataFrame, name: str) -> alt.LayerChart:
+    """Draw one measure of all groups; the names stand at the first panel only."""
+    is_share = name == "gini"
+    low, high = f"{name}_low", f"{name}_high"
+    y = names_axis(shown["shown"].to_list()).axis(
+        labels=name == _PANELS[0], ticks=False, domain=False, grid=True, labelLimit=180
     )
+    x = alt.X(f"{low}:Q", title=label(name)).axis(tickCount=5)
+    base = alt.Chart(values(shown), width=190, height=alt.Step(22)).encode(y=y)
     rule = base.mark_rule(color=INK, strokeWidth=1.5).encode(
-        x=alt.X(f"{name}_low:Q", title=_SHORT[name], scale=scale, axis=alt.Axis(tickCount=5)),
-        x2=f"{name}_high:Q",
+        x=x.scale(domain=[0, 1], padding=8) if is_share else x.scale(zero=True, padding=8),
+        x2=f"{high}:Q",
     )
+    tips = ("shown", "n_values", "n_total", name, low, high, "n_declared", "largest_card_share")
     point = base.mark_point(filled=True, size=60, opacity=1).encode(
         x=alt.X(f"{name}:Q"),
         color=alt.condition("datum.led", alt.value(FAINT), alt.value(ACCENT)),
-        tooltip=tooltips(shown, names),
+        tooltip=tooltips(shown, *tips, "hill_1_without", shown="group"),
     )
-    end = name if shown[f"{name}_high"].null_count() else f"{name}_high"
     number = base.mark_text(align="left", dx=6, color=FAINT, fontSize=10).encode(
-        x=alt.X(f"{end}:Q"),
-        text=alt.Text(f"{name}:Q", format=".2f" if name == "gini" else ",.1f"),
+        x=alt.X(f"{name if shown[high].null_count() else high}:Q"),
+        text=alt.Text(f"{name}:Q", format=".2f" if is_share else ",.1f"),
     )
-    return alt.layer(rule, point, number)
+    return layered(rule, point, number)
 
 
 def plot_concentration(
     curve: pl.DataFrame, *, group: str | None = None, title: str | None = None
-) -> Any:
+) -> alt.LayerChart:
     """Draw which share of a total the largest holders have together, the largest first.
 
     Parameters
@@ -196,10 +184,9 @@ def plot_concentration(
     NoFigure
         The frame has no rows.
     """
-    own = ("group_share", "held_share", "n_groups", "gini", *_TOP, "n_all_groups", "n_cards")
+    own = ["group_share", "held_share", "n_groups", "gini", "n_all_groups", "n_cards"]
+    own += [f"top_{n}_share" for n in _TOP]
     need(curve, *own, "n_zero", "n_null", made_by="concentration(curve=True)")
-    if not curve.height:
-        raise NoFigure("there are no rows to draw.")
     if group is not None:
         need(curve, group, made_by="concentration(curve=True)")
     elif curve.select("gini", "n_all_groups", "n_cards").n_unique() > 1:
@@ -217,40 +204,44 @@ def plot_concentration(
         "curve", "largest", "share", "gini"
     )
     several = len(names) > 1
-    marks = pl.DataFrame(
-        [
-            {"curve": row["curve"], "largest": int(n), "share": row[column], "gini": row["gini"]}
-            for row in heads.iter_rows(named=True)
-            for column, n in _TOP.items()
-            if row["n_all_groups"] >= int(n)
-        ],
-        schema=drawn.schema,
-    )
+    marks = pl.concat(
+        heads.filter(pl.col("n_all_groups") >= n).select(
+            "curve", pl.lit(n).cast(drawn.schema["largest"]).alias("largest"),
+            pl.col(f"top_{n}_share").alias("share"), "gini",
+        )
+        for n in _TOP
+    )  # fmt: skip
     title_of = "curve" if group is None else printable(group)
-    legend = alt.Legend(orient="top", symbolType="stroke", symbolSize=300) if several else None
-    colour = alt.Color("curve:N", sort=names, title=title_of, legend=legend)
-    dash = alt.StrokeDash("curve:N", sort=names, title=title_of, legend=legend)
-    tips = {"curve": title_of, "largest": "largest holders", "share": "hold together"}
-    tooltip = tooltips(drawn, tips | {"gini": "Gini"})
-    scale = alt.Scale(type="log", nice=False)
-    axis = alt.Axis(format=",d", tickCount=6)
-    x = alt.X(
-        "largest:Q", title="number of the largest holders (log scale)", scale=scale, axis=axis
-    )
-    percents = alt.Axis(format=".0%", tickCount=6)
-    y = alt.Y("share:Q", title="share of the total", axis=percents, scale=alt.Scale(domain=[0, 1]))
+    look: Any = {
+        **{"sort": names, "title": title_of},
+        "legend": alt.Legend(orient="top", symbolType="stroke", symbolSize=300)
+        if several
+        else None,
+    }
+    said = {"curve": title_of, "largest": "largest holders", "share": "hold together"}
+    tips = tooltips(drawn, *drawn.columns, **said)
+    x = alt.X("largest:Q", title="number of the largest holders (log scale)")
+    x = x.scale(type="log", nice=False).axis(format=",d", tickCount=6)
+    y = alt.Y("share:Q", title="share of the total").axis(format=".0%", tickCount=6)
+    y = y.scale(domain=[0, 1])
     line = alt.Chart(values(drawn)).mark_line(interpolate="monotone", strokeWidth=2)
     base = alt.Chart(values(marks)).encode(x=x, y=y)
     layers = [
-        line.encode(x=x, y=y, color=colour, strokeDash=dash, tooltip=tooltip),
-        base.mark_point(filled=True, size=40, opacity=1, color=INK).encode(tooltip=tooltip),
+        line.encode(
+            x=x,
+            y=y,
+            color=alt.Color("curve:N", **look),
+            strokeDash=alt.StrokeDash("curve:N", **look),
+            tooltip=tips,
+        ),
+        base.mark_point(filled=True, size=40, opacity=1, color=INK).encode(tooltip=tips),
     ]
     if not several:
         number = base.mark_text(align="left", dx=8, dy=6, color=FAINT, fontSize=10)
         layers.append(number.encode(text=alt.Text("share:Q", format=".1%")))
     told = [_told(head, several) for head in heads.iter_rows(named=True)]
     return finish(
-        alt.layer(*layers).properties(width=560, height=320),
+        layered(*layers).properties(width=560, height=320),
         title=title or "How much is held by how few",
         subtitle=[*told[:4], *([f"… and {len(told) - 4} more"] if len(told) > 4 else [])],
         description=f"Share of the total by number of largest holders. {'; '.join(told)}.",

@@ -8,15 +8,14 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from ..colors import ACCENT, CATEGORIES, INK, SOFT
 from ..schema import CardlabError, printable
 from ..text.lengths import MEASURES
 from .base import (
-    ACCENT,
-    CATEGORIES,
-    INK,
-    SOFT,
     clean,
     finish,
+    layered,
+    names_axis,
     need,
     not_declared,
     number,
@@ -43,7 +42,7 @@ def plot_lengths(
     top: int = 20,
     order: Sequence[str | None] | None = None,
     title: str | None = None,
-) -> Any:
+) -> alt.Chart | alt.LayerChart:
     """Draw lengths: a curve, a histogram, or one line for each group.
 
     Parameters
@@ -80,21 +79,19 @@ def plot_lengths(
         raise CardlabError(f"order must be a list of groups, not {order!r}: order=['a', 'b'].")
     ranks = ["not declared" if name is None else printable(str(name)) for name in order or ()]
     unit = MEASURES.get(measure, measure)
-    if isinstance(lengths, pl.DataFrame):
-        lengths = clean(lengths)
-    if "cumulative_share" in getattr(lengths, "columns", ()):
-        return _curves(lengths, unit, ranks, title)
-    if "p50" in getattr(lengths, "columns", ()):
-        return _medians(lengths.head(top), unit, lengths.height, ranks, title)
-    if "spearman" in getattr(lengths, "columns", ()):
-        return _relation(lengths, unit, title)
-    need(
-        lengths, "low", "high", "n_cards", made_by="length_ecdf, length_histogram or length_summary"
-    )
-    return _histogram(lengths, unit, title)
+    have = lengths.columns if isinstance(lengths, pl.DataFrame) else []
+    if "cumulative_share" in have:
+        return _curves(clean(lengths), unit, ranks, title)
+    if "p50" in have:
+        return _medians(clean(lengths.head(top)), unit, lengths.height, ranks, title)
+    if "spearman" in have:
+        return _relation(clean(lengths), unit, title)
+    made_by = "length_ecdf, length_histogram or length_summary"
+    need(lengths, "low", "high", "n_cards", made_by=made_by)
+    return _histogram(clean(lengths), unit, title)
 
 
-def _curves(curve: pl.DataFrame, unit: str, ranks: list[str], title: str | None) -> Any:
+def _curves(curve: pl.DataFrame, unit: str, ranks: list[str], title: str | None) -> alt.Chart:
     curve = curve.with_columns(not_declared("group"))
     sizes = curve.group_by("group").agg(pl.col("n_cards").first())
     sizes = sizes.sort(["n_cards", "group"], descending=[True, False])
@@ -102,32 +99,31 @@ def _curves(curve: pl.DataFrame, unit: str, ranks: list[str], title: str | None)
     names = sorted(kept["group"], key=lambda name: _rank(name, ranks))
     shown = curve.filter(pl.col("group").is_in(names))
     one = len(names) == 1
-    encodings = {} if one else _told_apart(names, ranks)
-    tips = {"group": "group", "value": unit, "cumulative_share": "cards at most so long"}
     # each curve rises from 0 at its shortest card, so that a single length is a line too
     least = shown.group_by("group", maintain_order=True).first()
     shown = pl.concat([least.with_columns(pl.lit(0.0).alias("cumulative_share")), shown])
-    chart = (
+    chart: alt.Chart = (
         alt.Chart(values(shown), height=280)
         .mark_line(interpolate="step-after")
         .encode(
             x=_log_axis("value:Q", unit, shown["value"]),
             y=alt.Y("cumulative_share:Q", title="share of cards", axis=alt.Axis(format=".0%")),
-            tooltip=tooltips(shown, tips),
-            **encodings,
+            tooltip=tooltips(shown, "group", "value", "cumulative_share", value=unit),
+            **({} if one else _told_apart(names, ranks)),
         )
     )
     largest = f"the {len(names)} largest of " if sizes.height > len(names) else ""
     largest += f"{sizes.height:,} groups"
     whole = number(int(kept["n_cards"].sum()), "card") if one else largest
-    half = _at_half(shown.filter(pl.col("group") == names[0]))
+    half = shown.filter(pl.col("group") == names[0], pl.col("cumulative_share") >= 0.5)["value"]
     return finish(
         chart,
         title=title or f"How long cards are: {unit}",
         subtitle=f"Share of cards with at most so many {unit}; {whole}",
         description=(
             f"Cumulative share of cards by {unit}, {whole}. "
-            f"{'All' if one else names[0]}: half of the cards have at most about {half:,.0f}."
+            f"{'All' if one else names[0]}: half of the cards have at most about "
+            f"{float(half.min() or 0):,.0f}."  # type: ignore[arg-type]
         ),
         width=560,
     )
@@ -139,33 +135,27 @@ def _rank(name: str, ranks: list[str]) -> int:
 
 def _told_apart(names: list[str], ranks: list[str]) -> dict[str, Any]:
     """Give each group a colour and a dash by its place in `ranks`, the others what is left."""
-    free = [place for place in range(len(CATEGORIES)) if place >= len(ranks)]
-    free += [place for place in range(len(CATEGORIES)) if place not in free]
-    spare = iter(free)
+    n = len(CATEGORIES)
+    spare = iter([*range(len(ranks), n), *range(min(len(ranks), n))])
     places = [_rank(name, ranks) if name in ranks else next(spare) for name in names]
-    colours = [CATEGORIES[place % len(CATEGORIES)] for place in places]
-    dashes = [_DASHES[place % len(_DASHES)] for place in places]
-    return {
-        "color": alt.Color(
-            "group:N", scale=alt.Scale(domain=names, range=colours), sort=names, title=None
-        ),
-        # with the same title the two make one legend
-        "strokeDash": alt.StrokeDash(
-            "group:N", scale=alt.Scale(domain=names, range=dashes), sort=names, title=None
-        ),
+    looks: dict[str, tuple[Any, list[Any]]] = {
+        "color": (alt.Color, CATEGORIES),
+        "strokeDash": (alt.StrokeDash, _DASHES),
+    }
+    return {  # with the same title the two make one legend
+        key: kind("group:N", sort=names, title=None).scale(
+            domain=names, range=[found[place % len(found)] for place in places]
+        )
+        for key, (kind, found) in looks.items()
     }
 
 
-def _at_half(curve: pl.DataFrame) -> float:
-    return float(curve.filter(pl.col("cumulative_share") >= 0.5)["value"].min() or 0)  # type: ignore[arg-type]
-
-
-def _histogram(bins: pl.DataFrame, unit: str, title: str | None) -> Any:
+def _histogram(bins: pl.DataFrame, unit: str, title: str | None) -> alt.Chart:
     one_group(bins, "group", made_by="length_histogram")
     shown = bins.with_columns(not_declared("group"))
     total = int(shown["n_cards"].sum())
     most = min(max(shown["n_cards"].to_list(), default=1), 8)
-    chart = (
+    chart: alt.Chart = (
         alt.Chart(values(shown), height=220)
         .mark_bar(color=SOFT, stroke=ACCENT, strokeWidth=0.5)
         .encode(
@@ -173,7 +163,7 @@ def _histogram(bins: pl.DataFrame, unit: str, title: str | None) -> Any:
             x2="high:Q",
             y=alt.Y("n_cards:Q", title="cards", axis=alt.Axis(tickCount=most, format=",d")),
             y2=alt.Y2(datum=0),
-            tooltip=tooltips(shown, {"low": f"{unit} from", "high": "below", "n_cards": "cards"}),
+            tooltip=tooltips(shown, "low", "high", "n_cards", low=f"{unit} from", high="below"),
         )
     )
     return finish(
@@ -187,27 +177,15 @@ def _histogram(bins: pl.DataFrame, unit: str, title: str | None) -> Any:
 
 def _medians(
     summary: pl.DataFrame, unit: str, n_groups: int, ranks: list[str], title: str | None
-) -> Any:
+) -> alt.LayerChart:
     shown = summary.with_columns(not_declared("group"))
     longest = shown.sort(["p50", "group"], descending=[True, False])["group"].to_list()
     order = longest
     if ranks:  # what is not named keeps the order of the frame
         order = sorted(shown["group"].to_list(), key=lambda name: _rank(name, ranks))
-    base = alt.Chart(values(shown), height=alt.Step(20)).encode(
-        y=alt.Y("group:N", sort=order, title=None)
-    )
-    tips = tooltips(
-        shown,
-        {
-            "group": "group",
-            "n_cards": "cards",
-            "p50": f"median {unit}",
-            "median_low": "95 % interval from",
-            "median_high": "to",
-            "p25": "a quarter below",
-            "p75": "a quarter above",
-        },
-    )
+    base = alt.Chart(values(shown), height=alt.Step(20)).encode(y=names_axis(order, "group"))
+    fields = ("group", "n_cards", "p50", "median_low", "median_high", "p25", "p75")
+    tips = tooltips(shown, *fields, p50=f"median {unit}")
     drawn = pl.concat(shown[name].cast(pl.Float64) for name in _DRAWN)
     half = base.mark_bar(color=SOFT, height=8).encode(
         x=_log_axis("p25:Q", unit, drawn, _CLOSE), x2="p75:Q", tooltip=tips
@@ -219,7 +197,7 @@ def _medians(
     total = int(shown["n_cards"].sum())
     largest = f"The {shown.height:,} largest of " if n_groups > shown.height else ""
     return finish(
-        alt.layer(half, interval, median),
+        layered(half, interval, median),
         title=title or f"Median {unit} by group",
         subtitle=(
             f"{largest}{number(n_groups, 'group')}, {number(total, 'card')}; dot: median, "
@@ -233,26 +211,20 @@ def _medians(
     )
 
 
-def _relation(bins: pl.DataFrame, unit: str, title: str | None) -> Any:
+def _relation(bins: pl.DataFrame, unit: str, title: str | None) -> alt.LayerChart:
     to = str(bins["to"][0]) if bins.height else ""
     shown = bins.drop("to")
     tips = tooltips(
         shown,
-        {
-            "low": f"{unit} from",
-            "high": "to",
-            "n_cards": "cards",
-            "median": f"median {to}",
-            "median_low": "95 % interval from",
-            "median_high": "to",
-        },
+        *("low", "high", "n_cards", "median", "median_low", "median_high"),
+        **{"low": f"{unit} from", "high": "to", "median": f"median {to}"},
     )
     base = alt.Chart(values(shown), height=240).encode(tooltip=tips)
     # where all medians are 0 there is nothing to scale by
     low = min(0.0, float(shown["median_low"].min() or 0))  # type: ignore[arg-type]
     high = max(1.0, float(shown["median_high"].max() or 0))  # type: ignore[arg-type]
     scale = alt.Scale(type="symlog", constant=1, domain=[low, high], nice=False)
-    axis = _log_ticks()
+    axis = _log_ticks((1, 3))
     span = base.mark_rule(color=SOFT, strokeWidth=8).encode(
         x=_log_axis("low:Q", unit, pl.concat([shown["low"], shown["high"]])),
         x2="high:Q",
@@ -270,7 +242,7 @@ def _relation(bins: pl.DataFrame, unit: str, title: str | None) -> Any:
     figure = "Spearman {spearman:+.2f} (95 % {spearman_low:+.2f} to {spearman_high:+.2f})"
     rank = figure.format(**row) + f" over {number(row['n_total'], 'card')}" if row else ""
     return finish(
-        alt.layer(span, interval, median),
+        layered(span, interval, median),
         title=title or f"{to.capitalize()} by {unit}",
         subtitle=f"{rank}; dot: median of the cards of a bar, line: its 95 % interval",
         description=f"Median {to} of cards by {unit}, in {bins.height} parts. {rank}.",
@@ -280,8 +252,9 @@ def _relation(bins: pl.DataFrame, unit: str, title: str | None) -> Any:
 
 def _log_axis(field: str, unit: str, drawn: pl.Series, steps: tuple[float, ...] = (1, 3)) -> alt.X:
     """Give an axis that ends at ticks, so that it has two of them, however little is drawn."""
-    ticks = _ticks(steps)
+    axis = _log_ticks(steps)
     low, high = float(drawn.min() or 0), float(drawn.max() or 0)  # type: ignore[arg-type]
+    ticks = axis["values"]
     below = [tick for tick in ticks if tick <= low]
     above = [tick for tick in ticks if tick >= high]
     if below and above and below[-1] == above[0]:
@@ -289,12 +262,9 @@ def _log_axis(field: str, unit: str, drawn: pl.Series, steps: tuple[float, ...] 
     domain = [below[-1] if below else low, above[0] if above else high]
     # symlog, because some cards have no words at all and log(0) has no place
     scale = alt.Scale(type="symlog", constant=1, domain=domain, nice=False)
-    return alt.X(field, title=unit, scale=scale, axis=_log_ticks(steps))
+    return alt.X(field, title=unit, scale=scale, axis=axis)
 
 
-def _log_ticks(steps: tuple[float, ...] = (1, 3)) -> alt.Axis:
-    return alt.Axis(values=_ticks(steps), format=",d", labelOverlap="greedy")
-
-
-def _ticks(steps: tuple[float, ...]) -> list[int]:
-    return [0, *sorted({int(step * 10**power) for power in range(12) for step in steps})]
+def _log_ticks(steps: tuple[float, ...]) -> alt.Axis:
+    ticks = [0, *sorted({int(step * 10**power) for power in range(12) for step in steps})]
+    return alt.Axis(values=ticks, format=",d", labelOverlap="greedy")

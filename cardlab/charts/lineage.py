@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import altair as alt
 import polars as pl
 
 from .._lineage import CHANGES
+from ..colors import ACCENT, CATEGORIES, FAINT, INK, PAPER, SEQUENTIAL
+from ..labels import label
 from ..licenses.reading import CLASSES
 from ..schema import NoFigure
-from .base import (
-    ACCENT,
-    CATEGORIES,
-    FAINT,
-    INK,
-    SEQUENTIAL,
-    clean,
-    finish,
-    need,
-    percent,
-    tooltips,
-    values,
-)
+from .base import clean, finish, layered, names_axis, need, percent, share_axis, tooltips, values
 
 #: Edges that can be compared.
 _COMPARED = CHANGES[:6]
@@ -32,10 +22,13 @@ _CLASS_WORDS = {
     "later": "more restrictive",
     "differs": "differs, not ranked",
 }
+_WORDS = {"earlier": "earlier in the order", "later": "later in the order"}
 _FIGURES = ("n_edges", "declared_share", "declared_low", "declared_high", "n_declared", "n_all")
 
 
-def plot_lineage(changes: pl.DataFrame, *, title: str | None = None, top: int = 12) -> Any:
+def plot_lineage(
+    changes: pl.DataFrame, *, title: str | None = None, top: int = 12
+) -> alt.LayerChart | alt.FacetChart:
     """Draw what becomes of a base model's value in the models made from it.
 
     Parameters
@@ -59,158 +52,120 @@ def plot_lineage(changes: pl.DataFrame, *, title: str | None = None, top: int = 
     NoFigure
         No edge can be compared.
     """
-    need(changes, "change", "column", *_FIGURES, made_by="lineage_changes")
+    nothing = (
+        "none of the {:,} edges between models and their base models has both ends in this corpus "
+        "with a declared value."
+    )
+    need(changes, "change", "column", *_FIGURES, made_by="lineage_changes", none=nothing.format(0))
+    sums = dict(changes.group_by("change").agg(pl.col("n_edges").sum()).iter_rows())
+    total, n_all = sum(sums.get(change, 0) for change in _COMPARED), sum(sums.values())
+    if not total:
+        raise NoFigure(nothing.format(n_all))
     compared = changes.filter(pl.col("change").is_in(_COMPARED))
-    if not compared["n_edges"].sum():
-        n = changes["n_edges"].sum()
-        raise NoFigure(
-            f"none of the {n:,} edges between models and their base models has both ends in this "
-            "corpus with a declared value."
-        )
-    if "parent_value" in changes.columns:
-        return _heatmap(compared, changes, title, top)
-    return _bars(compared, changes, title)
-
-
-def _left_out(changes: pl.DataFrame) -> str:
-    """Count the edges that are not drawn, by reason."""
-    sums = changes.group_by("change").agg(pl.col("n_edges").sum())
-    known = dict(sums.iter_rows())
-    told = [f"{known[why]:,} {why}" for why in CHANGES[6:] if known.get(why)]
-    return f"Left out: {', '.join(told)}" if told else "No edge is left out"
-
-
-def _said(compared: pl.DataFrame) -> str:
-    """Say how often a value stays and how often it changes."""
-    sums = compared.group_by("change").agg(pl.col("n_edges").sum())
-    known, total = dict(sums.iter_rows()), compared["n_edges"].sum()
-    words = _words(compared)
-    return ", ".join(
-        f"{words.get(change, change)} {percent(known[change] / total)} ({known[change]:,})"
+    is_class = compared["column"][0] == "license_class"
+    words = _CLASS_WORDS if is_class else _WORDS
+    said = ", ".join(
+        f"{words.get(change, change)} {percent(sums[change] / total)} ({sums[change]:,})"
         for change in _COMPARED
-        if known.get(change)
+        if sums.get(change)
     )
-
-
-def _words(compared: pl.DataFrame) -> dict[str, str]:
-    if compared["column"][0] == "license_class":
-        return _CLASS_WORDS
-    return {"earlier": "earlier in the order", "later": "later in the order"}
-
-
-def _heatmap(compared: pl.DataFrame, changes: pl.DataFrame, title: str | None, top: int) -> Any:
-    ends = ("parent_value", "child_value")
-    if isinstance(compared.schema["parent_value"], pl.List):
-        compared = compared.with_columns(pl.col(name).list.join(", ") for name in ends)
-    words = _words(compared)
-    is_class = words is _CLASS_WORDS
-    cells = compared.group_by(*ends, "change").agg(pl.col("n_edges").sum())
-    cells = clean(cells.sort(*ends, "change"))
-    order = [_ranked(cells, name, is_class, top) for name in ends]
-    n_row = pl.col("n_edges").sum().over("parent_value")
-    cells = cells.with_columns(
-        n_row.alias("n_parent"),
-        (pl.col("n_edges") / n_row).alias("row_share"),
-        pl.col("change").replace(words),
-        pl.when(pl.col("change") == "same")
-        .then(pl.lit("same"))
-        .otherwise(pl.lit(""))
-        .alias("diagonal"),
-    )
-    shown = cells.filter(
-        pl.col("parent_value").is_in(order[0]) & pl.col("child_value").is_in(order[1])
-    )
-    names = {"parent_value": "base model", "child_value": "made from it", "change": "change"}
-    names |= {"n_edges": "edges", "n_parent": "edges from such base models", "row_share": "share"}
-    base = alt.Chart(values(shown), width=alt.Step(56), height=alt.Step(26)).encode(
-        x=alt.X("child_value:N", sort=order[1], title="the model made from it",
-                axis=alt.Axis(labelAngle=-40, labelLimit=160)),
-        y=alt.Y("parent_value:N", sort=order[0], title="base model",
-                axis=alt.Axis(labelLimit=160)),
-    )  # fmt: skip
-    scale = alt.Scale(domain=[0, 1], range=SEQUENTIAL)
-    legend = alt.Legend(orient="top", format=".0%", gradientLength=200)
-    heat = base.mark_rect().encode(
-        color=alt.Color("row_share:Q", title="share of the base models' row", scale=scale,
-                        legend=legend),
-        tooltip=tooltips(shown, names),
-    )  # fmt: skip
-    kept = base.transform_filter("datum.diagonal === 'same'").mark_rect(
-        fillOpacity=0, stroke=INK, strokeWidth=1.5
-    )
-    numbers = base.mark_text(fontSize=10).encode(
-        text=alt.Text("n_edges:Q", format=",d"),
-        color=alt.condition("datum.row_share > 0.55", alt.value("#ffffff"), alt.value(INK)),
-    )
-    total, n_all = int(compared["n_edges"].sum()), int(changes["n_edges"].sum())
-    said = _said(compared)
-    drawn = int(shown["n_edges"].sum())
-    cut = f" ({drawn:,} in the most frequent values shown)" if drawn < total else ""
+    left = [f"{sums[why]:,} {why}" for why in CHANGES[6:] if sums.get(why)]
+    chart: alt.LayerChart | alt.FacetChart
+    if "parent_value" in changes.columns:
+        usual, about = (
+            "From base model to what is made from it",
+            "Table of base models by the models",
+        )
+        about = f"{about} made from them, {total:,} edges: {said}."
+        marks = "Framed: no change; number: edges; colour: share of the row"
+        chart, drawn = _heatmap(compared, words, CLASSES if is_class else None, top)
+        cut = f" ({drawn:,} in the most frequent values shown)" if drawn < total else ""
+    else:
+        usual, about = "What changes from base model to what is made from it", f"Bars of {total:,}"
+        about, cut = f"{about} edges by what changes: {said}.", ""
+        marks = "Thin lines: 95 % interval; number: edges"
+        chart = _bars(compared, words)
     return finish(
-        alt.layer(heat, kept, numbers),
-        title=title or "From base model to what is made from it",
+        chart,
+        title=title or usual,
         subtitle=[
             f"{total:,} of {n_all:,} edges have both ends in the corpus and declared{cut}",
             f"Of these: {said}",
-            _left_out(changes),
-            "Framed: no change; number: edges; colour: share of the row",
+            f"Left out: {', '.join(left)}" if left else "No edge is left out",
+            marks,
         ],
-        description=f"Table of base models by the models made from them, {total:,} edges: {said}.",
+        description=about,
     )
 
 
-def _ranked(cells: pl.DataFrame, name: str, is_class: bool, top: int) -> list[str]:
-    sums = cells.group_by(name).agg(pl.col("n_edges").sum())
-    kept = sums.sort(["n_edges", name], descending=[True, False]).head(top)[name].to_list()
-    return [value for value in CLASSES if value in kept] if is_class else kept
+def _heatmap(
+    compared: pl.DataFrame, words: dict[str, str], ranked: Sequence[str] | None, top: int
+) -> tuple[alt.LayerChart, int]:
+    """Draw the base models' values by those made from them; give the number of edges drawn too."""
+    ends = ("parent_value", "child_value")
+    if isinstance(compared.schema["parent_value"], pl.List):
+        compared = compared.with_columns(pl.col(name).list.join(", ") for name in ends)
+    cells = clean(compared.group_by(*ends, "change").agg(pl.col("n_edges").sum()))
+    orders = []
+    for name in ends:
+        sums = cells.group_by(name).agg(pl.col("n_edges").sum())
+        kept = sums.sort(["n_edges", name], descending=[True, False]).head(top)[name].to_list()
+        orders.append([value for value in ranked if value in kept] if ranked else kept)
+    n_row = pl.col("n_edges").sum().over("parent_value")
+    same = pl.when(pl.col("change") == "same").then(pl.lit("same")).otherwise(pl.lit(""))
+    shown = (
+        cells.sort(*ends, "change")
+        .with_columns(
+            n_row.alias("n_parent"),
+            (pl.col("n_edges") / n_row).alias("row_share"),
+            pl.col("change").replace(words),
+            same.alias("diagonal"),
+        )
+        .filter(*(pl.col(name).is_in(order) for name, order in zip(ends, orders, strict=True)))
+    )
+    tips = tooltips(shown, *ends, "change", "n_edges", "n_parent", "row_share")
+    x = alt.X("child_value:N", sort=orders[1], title="the model made from it")
+    y = alt.Y("parent_value:N", sort=orders[0], title=label("parent_value"))
+    base = alt.Chart(values(shown), width=alt.Step(56), height=alt.Step(26)).encode(
+        x=x.axis(labelAngle=-40, labelLimit=160), y=y.axis(labelLimit=160)
+    )
+    color = alt.Color("row_share:Q", title="share of the base models' row")
+    color = color.legend(orient="top", format=".0%", gradientLength=200)
+    heat = base.mark_rect().encode(color=color.scale(domain=[0, 1], range=SEQUENTIAL), tooltip=tips)
+    kept_same = base.transform_filter("datum.diagonal === 'same'")
+    frames = kept_same.mark_rect(fillOpacity=0, stroke=INK, strokeWidth=1.5)
+    numbers = base.mark_text(fontSize=10).encode(
+        text=alt.Text("n_edges:Q", format=",d"),
+        color=alt.condition("datum.row_share > 0.55", alt.value(PAPER), alt.value(INK)),
+    )
+    return layered(heat, frames, numbers), int(shown["n_edges"].sum())
 
 
-def _bars(compared: pl.DataFrame, changes: pl.DataFrame, title: str | None) -> Any:
-    by_relation = "relation" in changes.columns
-    shown = compared.with_columns(
-        (pl.col("relation").fill_null("not said") if by_relation else pl.lit("all edges")).alias(
-            "row"
-        ),
-    ).with_columns(pl.format("{} (of {})", "row", "n_declared").alias("row"))
+def _bars(compared: pl.DataFrame, words: dict[str, str]) -> alt.FacetChart:
+    relation = pl.col("relation").fill_null("not said")
+    row = relation if "relation" in compared.columns else pl.lit("all edges")
+    shown = compared.with_columns(pl.format("{} (of {})", row, "n_declared").alias("row"))
     ranked = shown.sort("n_declared", "row", descending=[True, False])["row"]
-    order = ranked.unique(maintain_order=True).to_list()
-    words = _words(compared)
     found = set(shown["change"])
     changed = [words.get(change, change) for change in _COMPARED if change in found]
     data = shown.with_columns(pl.col("change").replace(words)).select("row", "change", *_FIGURES)
-    names = {"row": "edges", "change": "change", "n_edges": "edges with it"}
-    names |= {"declared_share": "share", "declared_low": "95 % interval from"}
-    base = alt.Chart(height=alt.Step(20), width=440).encode(
-        y=alt.Y("change:N", sort=changed, title=None)
+    fields = ("row", "change", "n_edges", "declared_share", "declared_low", "declared_high")
+    base = alt.Chart(height=alt.Step(20), width=440).encode(y=names_axis(changed, "change"))
+    color = alt.Color("change:N", legend=None).scale(domain=changed, range=[FAINT, *CATEGORIES])
+    bars = base.mark_bar(opacity=0.85, color=ACCENT).encode(
+        x=share_axis("declared_share", "share of the edges that can be compared"),
+        color=color,
+        tooltip=tooltips(data, *fields, row="edges from"),
     )
-    x = alt.X("declared_share:Q", title="share of the edges that can be compared",
-              axis=alt.Axis(format=".0%", tickCount=6), scale=alt.Scale(domain=[0, 1]))  # fmt: skip
-    colour = alt.Color(
-        "change:N", legend=None, scale=alt.Scale(domain=changed, range=[FAINT, *CATEGORIES])
-    )
-    tips = [
-        *tooltips(data, names),
-        alt.Tooltip("declared_high:Q", title="to", format=".1%"),
-    ]
-    bars = base.mark_bar(opacity=0.85, color=ACCENT).encode(x=x, color=colour, tooltip=tips)
     rule = base.mark_rule(color=INK).encode(x="declared_low:Q", x2="declared_high:Q")
     text = base.mark_text(align="left", dx=5, color=FAINT).encode(
         x="declared_high:Q", text=alt.Text("n_edges:Q", format=",d")
     )
-    header = alt.Header(labelAngle=0, labelAlign="left", labelAnchor="start", labelFontWeight=600)
-    chart = alt.layer(bars, rule, text, data=values(data)).facet(
-        facet=alt.Facet("row:N", sort=order, title=None, header=header), columns=1, spacing=8
-    )
-    total, n_all = int(compared["n_edges"].sum()), int(changes["n_edges"].sum())
-    said = _said(compared)
-    return finish(
-        chart,
-        title=title or "What changes from base model to what is made from it",
-        subtitle=[
-            f"{total:,} of {n_all:,} edges have both ends in the corpus and declared",
-            f"Of these: {said}",
-            _left_out(changes),
-            "Thin lines: 95 % interval; number: edges",
-        ],
-        description=f"Bars of {total:,} edges by what changes: {said}.",
+    facet = alt.Facet("row:N", sort=ranked.unique(maintain_order=True).to_list(), title=None)
+    return layered(bars, rule, text, data=values(data)).facet(
+        facet=facet.header(
+            labelAngle=0, labelAlign="left", labelAnchor="start", labelFontWeight=600
+        ),
+        columns=1,
+        spacing=8,
     )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+import altair as alt
 import numpy as np
 import polars as pl
 
@@ -37,7 +38,7 @@ class PointMap:
         self._random_state = random_state
 
     @cached_property
-    def chart(self) -> Any:
+    def chart(self) -> alt.LayerChart:
         """An even sample of 10,000 of the points as a chart of altair."""
         sample = self._placed.sample(MAX_ROWS_SHOWN, self._random_state)
         note = f"a report made of this notebook draws {len(self._placed.ids):,}"
@@ -55,22 +56,13 @@ class PointMap:
             all x and then all y as little-endian uint16, then for each column the group of each
             point as uint8; ``cards``, the ids, a line each, gzipped in base64.
         """
-        placed = self._placed
-        columns = [
-            {
-                "name": group.column,
-                "label": group.heading,
-                "groups": [
-                    {"label": label, "n": n, "color": color, "shape": shape}
-                    for label, n, color, shape in zip(
-                        group.labels, group.counts, group.colors, group.shapes, strict=True
-                    )
-                ],
-            }
-            for group in placed.groups
-        ]
-        clusters = placed.clusters
-        found = middles(clusters, placed.xy) if clusters else []
+        placed, looks = self._placed, ("label", "n", "color", "shape")
+        columns = []
+        for group in placed.groups:
+            each = zip(group.labels, group.counts, group.colors, group.shapes, strict=True)
+            groups = [dict(zip(looks, look, strict=True)) for look in each]
+            columns.append({"name": group.column, "label": group.heading, "groups": groups})
+        found = middles(placed.clusters, placed.xy) if placed.clusters else []
         return {
             "title": placed.title,
             "subtitle": placed.subtitle,
@@ -104,8 +96,6 @@ def _packed(data: bytes) -> str:
     return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode("ascii")
 
 
-# ---- Clusters as a map of points, and how far they can be trusted.
-
 #: Points of a map by default: with the ids of all of them it stays under 2 MB in a report.
 _MAX_POINTS = 100_000
 
@@ -121,7 +111,7 @@ def plot_map(
     top: int = 10,
     max_points: int = _MAX_POINTS,
     random_state: int = 0,
-) -> Any:
+) -> alt.LayerChart | PointMap:
     """Draw cards as points; near points have similar vectors.
 
     Parameters

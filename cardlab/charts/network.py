@@ -9,9 +9,10 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from ..schema import NoFigure, at_least
+from ..colors import CATEGORIES, FAINT, INK, PAPER, TIE
+from ..schema import at_least
 from ..tags.communities import edges as beyond_chance
-from .base import CATEGORIES, FAINT, INK, clean, finish, need, tooltips, values
+from .base import clean, finish, fits, layered, need, tooltips, values
 
 _WIDTH, _HEIGHT = 760, 560
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
@@ -30,7 +31,7 @@ def plot_network(
     top: int = 60,
     random_state: int = 0,
     q_value: float = 0.01,
-) -> Any:
+) -> alt.LayerChart:
     """Draw tags as points, joined where they go together, coloured by community.
 
     Parameters
@@ -59,11 +60,12 @@ def plot_network(
     NoFigure
         There is no community.
     """
-    need(pairs, "tag_a", "tag_b", "n_cards", "npmi", "q_value", made_by="cooccurrence")
-    need(communities, "tag", "community", "n_cards", "label", made_by="tag_communities")
     at_least(top, 2, name="top")
-    if not communities.height:
-        raise NoFigure("no two tags go together beyond chance, so there are no communities.")
+    none = "no two tags go together beyond chance, so there are no communities."
+    of_tags = ("tag", "community", "n_cards", "label")
+    need(communities, *of_tags, made_by="tag_communities", none=none)
+    of_pairs = ("tag_a", "tag_b", "n_cards", "npmi", "q_value")
+    need(pairs, *of_pairs, made_by="cooccurrence", none=none)
     kept = communities.sort(["n_cards", "tag"], descending=[True, False]).head(top)
     ends = kept["tag"].implode()
     edges = pairs.join(beyond_chance(pairs, q_value=q_value), on=["tag_a", "tag_b"], how="semi")
@@ -72,7 +74,7 @@ def plot_network(
     )
     n_edges, edges = edges.height, edges.head(_MAX_EDGES)
     nodes = _labelled(_placed(kept, edges, random_state))
-    chart = alt.layer(*_layers(clean(nodes), clean(_ends(edges, nodes)))).resolve_scale(
+    chart: alt.LayerChart = layered(*_layers(nodes, edges)).resolve_scale(
         strokeWidth="independent", size="independent"
     )
     total = round(pairs["n_cards"][0] / pairs["support"][0])
@@ -165,7 +167,9 @@ def _labelled(nodes: pl.DataFrame) -> pl.DataFrame:
     rows: list[tuple[str | None, str | None, float, float]] = []
     for i, name in enumerate(names):
         sides = _sides(float(x[i]), float(y[i]), float(radius[i]), _LETTER * len(name) + 4)
-        side, box = next((s for s in sides if _is_free(s[1], taken, own=i)), (None, None))
+        side, box = next(
+            (s for s in sides if fits(s[1], taken, width=_WIDTH, height=_HEIGHT)), (None, None)
+        )
         if box is None:
             rows.append((None, None, 0.0, 0.0))
             continue
@@ -186,68 +190,42 @@ def _sides(x: float, y: float, radius: float, width: float) -> Iterator[tuple[st
     yield "center", (x - width / 2, y - gap - 2 * half, x + width / 2, y - gap)
 
 
-def _is_free(box: _Box, taken: list[_Box], *, own: int) -> bool:
-    if box[0] < 0 or box[1] < 0 or box[2] > _WIDTH or box[3] > _HEIGHT:
-        return False
-    return not any(
-        box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
-        for number, other in enumerate(taken)
-        if number != own
-    )
-
-
-def _ends(edges: pl.DataFrame, nodes: pl.DataFrame) -> pl.DataFrame:
-    """Give both ends of each edge."""
-    place = nodes.select("tag", "x", "y")
-    return (
-        edges.select("tag_a", "tag_b", "n_cards", "npmi", "lift")
-        .join(place, left_on="tag_a", right_on="tag", maintain_order="left")
-        .join(place, left_on="tag_b", right_on="tag", suffix="2", maintain_order="left")
-    )
-
-
-def _layers(nodes: pl.DataFrame, ends: pl.DataFrame) -> list[Any]:
+def _layers(kept: pl.DataFrame, edges: pl.DataFrame) -> list[alt.Chart]:
+    nodes = clean(kept)
     groups = nodes.unique("community", maintain_order=True).sort("community").head(_SHOWN_GROUPS)
     named = [f"{number}  {label}" for number, label in groups.select("community", "label").rows()]
     of_group = dict(zip(groups["community"], named, strict=True))
     group = pl.col("community").replace_strict(of_group, default=_OTHERS, return_dtype=pl.String)
     nodes = nodes.with_columns(group.alias("group"))
-    domain = [*named, _OTHERS] if nodes["group"].is_in([_OTHERS]).any() else named
-    colours = [*CATEGORIES[: len(named)], FAINT][: len(domain)]
+    domain = [*named, _OTHERS] if _OTHERS in nodes["group"] else named
+    colors = [*CATEGORIES[: len(named)], FAINT][: len(domain)]
     shapes = [*(_SHAPES[i % len(_SHAPES)] for i in range(len(named))), "circle"][: len(domain)]
     legend = alt.Legend(title="group", orient="bottom", columns=3, symbolSize=90, labelLimit=230)
-    x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, _WIDTH], nice=False, zero=False))
-    y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[_HEIGHT, 0], nice=False, zero=False))
+    x = alt.X("x:Q", axis=None).scale(domain=[0, _WIDTH], nice=False, zero=False)
+    y = alt.Y("y:Q", axis=None).scale(domain=[_HEIGHT, 0], nice=False, zero=False)
     layers = []
-    if ends.height:
-        names = {"tag_a": "tag", "tag_b": "with", "n_cards": "cards with both"}
-        layers.append(
-            alt.Chart(values(ends))
-            .mark_rule(color="#98a2b3", opacity=0.45)
-            .encode(
-                x=x,
-                y=y,
-                x2="x2:Q",
-                y2="y2:Q",
-                strokeWidth=alt.StrokeWidth(
-                    "npmi:Q", scale=alt.Scale(domain=[0, 1], range=[0.4, 4]), legend=None
-                ),
-                tooltip=tooltips(ends, names | {"npmi": "NPMI", "lift": "lift"}),
-            )
+    if edges.height:
+        place = kept.select("tag", "x", "y")
+        ends = (
+            edges.select("tag_a", "tag_b", "n_cards", "npmi", "lift")
+            .join(place, left_on="tag_a", right_on="tag", maintain_order="left")
+            .join(place, left_on="tag_b", right_on="tag", suffix="2", maintain_order="left")
         )
+        ends = clean(ends)
+        width = alt.StrokeWidth("npmi:Q", legend=None).scale(domain=[0, 1], range=[0.4, 4])
+        tips = tooltips(ends, *ends.columns[:5], n_cards="cards with both")
+        rule = alt.Chart(values(ends)).mark_rule(color=TIE, opacity=0.45)
+        layers.append(rule.encode(x=x, y=y, x2="x2:Q", y2="y2:Q", strokeWidth=width, tooltip=tips))
     base = alt.Chart(values(nodes))
-    tips = {"tag": "tag", "n_cards": "cards", "group": "group", "centrality": "share of its ties"}
-    points = base.mark_point(filled=True, opacity=0.95, stroke="#ffffff", strokeWidth=1)
+    points = base.mark_point(filled=True, opacity=0.95, stroke=PAPER, strokeWidth=1)
     layers.append(
         points.encode(
             x=x,
             y=y,
             size=alt.Size("size:Q", scale=None, legend=None),
-            color=alt.Color(
-                "group:N", scale=alt.Scale(domain=domain, range=colours), legend=legend
-            ),
-            shape=alt.Shape("group:N", scale=alt.Scale(domain=domain, range=shapes), legend=legend),
-            tooltip=tooltips(nodes, tips),
+            color=alt.Color("group:N", legend=legend).scale(domain=domain, range=colors),
+            shape=alt.Shape("group:N", legend=legend).scale(domain=domain, range=shapes),
+            tooltip=tooltips(nodes, "tag", "n_cards", "group", "centrality"),
         )
     )
     for side in ("left", "right", "center"):

@@ -1,56 +1,43 @@
-"""A map of up to ten thousand points as a chart of altair."""
+"""The points of a map: what colours them, where names stand, and up to 10,000 as a chart."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import cos, pi, sin
-from typing import Any
+from typing import Any, NamedTuple
 
 import altair as alt
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ..colors import CATEGORIES, FAINT, INK, MISSING, ORDERED, OTHER, PAPER
+from ..labels import label
 from ..schema import CardlabError, printable, shorten
-from .base import CATEGORIES, FAINT, INK, finish, tip_title
+from .base import finish, fits, layered, tip_title
 
 # ---- What the points of a map are coloured by: the groups of a column, the largest first.
 
 #: Shapes of Vega; the canvas of a report draws the same.
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"]
-
-#: Ten steps from warm to cold, each dark enough to be seen on white, for values with an order.
-ORDERED = [
-    *("#d98a00", "#d9652b", "#c9453f", "#b03060", "#8f2a80"),
-    *("#6b2f98", "#4a3aa6", "#2f4aa8", "#1f5f9e", "#0f6f7f"),
-]
-OTHER = "#8d97a5"
-MISSING = "#b9c0ca"
-
 #: Different pairs of colour and shape: so many clusters can be told apart.
 MAX_CLUSTERS = len(CATEGORIES) * len(SHAPES)
 CLUSTER = "cluster"
+#: Columns that are coloured by where the caller names none, and the one group where none is there.
+USUAL = (CLUSTER, "pipeline_tag", "library_name", "license_class", "created_at")
+ALL = "all"
 
-#: What :func:`cardlab.cluster` says of points that are in no cluster, and their shapes.
-_NO_CLUSTER = {
+#: What has a fixed place at the end of the legend, whatever its size, and its shape: what
+#: :func:`cardlab.cluster` says of points that are in no cluster, and nulls of other columns.
+_NO_CLUSTER: dict[str | None, tuple[str, str]] = {
     "-2": ("noise (HDBSCAN)", "cross"),
     "-1": ("no usable vector", "square"),
     None: ("no cluster", "circle"),
 }
-
-#: What the columns of cards are called.
-_HEADINGS = {
-    "pipeline_tag": "task",
-    "library_name": "library",
-    "license_class": "licence class",
-    "created_at": "year",
-}
-#: Columns that are coloured by where the caller names none, and the one group where none is there.
-USUAL = (CLUSTER, *_HEADINGS)
-ALL = "all"
+_NOT_DECLARED: dict[str | None, tuple[str, str]] = {None: ("not declared", "circle")}
 
 _MAX_LABEL = 60
 _DOUBT = " (unstable)"
@@ -61,6 +48,8 @@ class Groups:
     """The groups of one column, and the group of each point."""
 
     column: str
+    #: The column's name in words.
+    heading: str
     #: What stands in the legend: groups, then "other", then "not declared", where there are any.
     labels: list[str]
     counts: list[int]
@@ -68,17 +57,6 @@ class Groups:
     shapes: list[str]
     #: Index into `labels` for each point.
     codes: npt.NDArray[np.uint8]
-
-    def at(self, rows: npt.NDArray[np.int64]) -> Groups:
-        """Keep the groups, with their counts, for some of the points."""
-        return replace(self, codes=self.codes[rows])
-
-    @property
-    def heading(self) -> str:
-        """The column's name in words."""
-        if self.column in _HEADINGS:
-            return _HEADINGS[self.column]
-        return shorten(printable(self.column).replace("_", " "), 40)
 
 
 def groups_of(
@@ -89,49 +67,36 @@ def groups_of(
     Clusters are all kept, as far as there are shapes and colours for them. Numbers and years
     stand in their order and have colours with an order; other groups stand by size, then name.
     """
-    frame = pl.DataFrame({"group": _texts(points, column)})
-    clusters = column == CLUSTER
-    # What has a fixed place at the end of the legend, whatever its size.
-    last = _NO_CLUSTER if clusters else {None: ("not declared", "circle")}
-    top = MAX_CLUSTERS if clusters else top
-    sizes = (
-        frame.drop_nulls()
-        .filter(~pl.col("group").is_in([name for name in last if name is not None]))
-        .group_by("group")
-        .len()
-        .sort("len", "group", descending=[True, False])
-        .head(top)
-    )
-    names = sizes["group"].to_list()
-    ordered = not clusters and _has_order(points.schema[column])
+    clusters, dtype = column == CLUSTER, points.schema[column]
+    last = _NO_CLUSTER if clusters else _NOT_DECLARED
+    texts = _texts(points, column).alias("group")
+    sizes = texts.filter(~texts.is_in([name for name in last if name])).value_counts(name="n")
+    sizes = sizes.drop_nulls().sort("n", "group", descending=[True, False])
+    names = sizes.head(MAX_CLUSTERS if clusters else top)["group"].to_list()
+    ordered = not clusters and (dtype.is_numeric() or dtype.is_temporal())
     if ordered:
         names.sort(key=lambda name: (float(name), name))
-    # After the names: those without room, then what stands last.
-    n_slots = len(names) + 1 + len(last)
-    slot = dict(zip(last, range(len(names) + 1, n_slots), strict=True))
-    of_name = {name: i for i, name in enumerate(names)}
-    of_name |= {name: i for name, i in slot.items() if name is not None}
-    texts, at = list(of_name), list(of_name.values())
-    found = frame["group"].replace_strict(texts, at, default=len(names), return_dtype=pl.Int64)
-    codes = np.where(frame["group"].is_null().to_numpy(), slot[None], found.to_numpy())
-    counts = np.bincount(codes, minlength=n_slots)
-    colors, shapes = _looks(len(names), ordered=ordered)
-    shown = _cluster_names(names, points, labels) if clusters else names
-    shown = [*shown, "other", *(label for label, _ in last.values())]
-    colors = [*colors, OTHER, *[MISSING] * len(last)]
-    shapes = [*shapes, "circle", *(shape for _, shape in last.values())]
-    # The groups that stand at the end are there only where they have points.
-    kept = [i for i in range(n_slots) if i < len(names) or counts[i]]
-    renumbered = np.zeros(n_slots, dtype=np.uint8)
+    n, k = len(names), len(CATEGORIES)
+    steps = np.linspace(0, len(ORDERED) - 1, max(n, 2)).round().astype(int)[:n]
+    said = _cluster_names(names, points, labels) if clusters else names
+    looks = [  # no two of up to sixty groups have both colour and shape in common
+        (said[i], ORDERED[steps[i]] if ordered else CATEGORIES[i % k], SHAPES[(i % k + i // k) % 6])
+        for i in range(n)
+    ]
+    looks += [("other", OTHER, "circle")]
+    looks += [(words, MISSING, shape) for words, shape in last.values()]
+    # After the names: those without room, then what stands last; each only where it has points.
+    of = dict(zip(names, range(n), strict=True))
+    of |= {name: n + 1 + i for i, name in enumerate(last)}
+    codes = texts.replace_strict(list(of), list(of.values()), default=n, return_dtype=pl.Int64)
+    counts = np.bincount(codes.to_numpy(), minlength=len(looks))
+    kept = [i for i in range(len(looks)) if i < n or counts[i]]
+    renumbered = np.zeros(len(looks), dtype=np.uint8)
     renumbered[kept] = np.arange(len(kept))
-    return Groups(
-        column,
-        [shown[i] for i in kept],
-        [int(counts[i]) for i in kept],
-        [colors[i] for i in kept],
-        [shapes[i] for i in kept],
-        renumbered[codes],
-    )
+    shown, colors, shapes = (list(found) for found in zip(*(looks[i] for i in kept), strict=True))
+    heading = "year" if column == "created_at" else shorten(printable(label(column)), 40)
+    counted = counts[kept].tolist()
+    return Groups(column, heading, shown, counted, colors, shapes, renumbered[codes.to_numpy()])
 
 
 def columns_of(color: str | Sequence[str] | None, have: Sequence[str]) -> list[str]:
@@ -148,8 +113,7 @@ def _texts(points: pl.DataFrame, column: str) -> pl.Series:
     """Give a column as one short text a point, null where nothing is declared."""
     dtype, value = points.schema[column], pl.col(column)
     if isinstance(dtype, (pl.List, pl.Array)):
-        items = value.cast(pl.List(pl.String)) if isinstance(dtype, pl.Array) else value
-        items = items.list.eval(pl.element().cast(pl.String)).list.drop_nulls().list.unique()
+        items = value.cast(pl.List(pl.String)).list.drop_nulls().list.unique()
         value = pl.when(items.list.len() > 1).then(pl.lit("several")).otherwise(items.list.first())
     elif isinstance(dtype, (pl.Datetime, pl.Date)):
         value = value.dt.year()
@@ -158,7 +122,7 @@ def _texts(points: pl.DataFrame, column: str) -> pl.Series:
     elif dtype.is_nested():
         raise CardlabError(f"points cannot be coloured by column {column!r}, which is {dtype}.")
     texts = points.select(value.cast(pl.String)).to_series()
-    found = texts.drop_nulls().unique().to_list()
+    found = texts.drop_nulls().unique()
     return texts.replace_strict(
         found, [_label(text) for text in found], default=None, return_dtype=pl.String
     )
@@ -166,10 +130,6 @@ def _texts(points: pl.DataFrame, column: str) -> pl.Series:
 
 def _label(text: str) -> str:
     return shorten(printable(text).strip(), _MAX_LABEL) or "(empty)"
-
-
-def _has_order(dtype: pl.DataType) -> bool:
-    return dtype.is_numeric() or isinstance(dtype, (pl.Datetime, pl.Date))
 
 
 def _cluster_names(
@@ -184,29 +144,19 @@ def _cluster_names(
         if frame is not None and "is_stable" in frame.columns and CLUSTER in frame.columns:
             judged = frame.drop_nulls(CLUSTER).group_by(CLUSTER).agg(pl.col("is_stable").all())
             stable |= {str(k): v for k, v in judged.iter_rows()}
-    doubt = {name: _DOUBT for name, good in stable.items() if good is False}
     # A summary's labels may bear the mark already; it must neither come twice nor be cut off.
-    doubt |= {name: _DOUBT for name, text in words.items() if text.endswith(_DOUBT)}
-    said = [f"{name} {words.get(name, '').removesuffix(_DOUBT)}" for name in names]
-    return [_label(text) + doubt.get(name, "") for name, text in zip(names, said, strict=True)]
-
-
-def _looks(n: int, *, ordered: bool) -> tuple[list[str], list[str]]:
-    """Give each of `n` groups a colour and a shape; no two have both in common up to sixty."""
-    k = len(CATEGORIES)
-    shapes = [SHAPES[(i % k + i // k) % len(SHAPES)] for i in range(n)]
-    if ordered:
-        steps = np.linspace(0, len(ORDERED) - 1, max(n, 2)).round().astype(int)
-        return [ORDERED[step] for step in steps[:n]], shapes
-    return [CATEGORIES[i % k] for i in range(n)], shapes
+    doubted = {name for name, good in stable.items() if good is False}
+    doubted |= {name for name, text in words.items() if text.endswith(_DOUBT)}
+    return [
+        _label(f"{name} {words.get(name, '').removesuffix(_DOUBT)}") + _DOUBT * (name in doubted)
+        for name in names
+    ]
 
 
 # ---- The points of a map as they are drawn: places, ids, groups, and what is said about them.
 
 _MAX_ID = 200
-
-#: Letters of a line of the subtitle.
-_LINE = 96
+_LINE = 96  # letters of a line of the subtitle
 
 
 @dataclass(frozen=True)
@@ -235,9 +185,8 @@ class Placed:
         return self if clusters is None else self._at(np.argsort(clusters.codes, kind="stable"))
 
     def _at(self, rows: npt.NDArray[np.int64]) -> Placed:
-        return replace(
-            self, xy=self.xy[rows], ids=self.ids[rows], groups=[g.at(rows) for g in self.groups]
-        )
+        groups = [replace(group, codes=group.codes[rows]) for group in self.groups]
+        return replace(self, xy=self.xy[rows], ids=self.ids[rows], groups=groups)
 
     @property
     def clusters(self) -> Groups | None:
@@ -248,13 +197,18 @@ class Placed:
     def subtitle(self) -> list[str]:
         """How many of how many cards are shown, and how they came to their places."""
         n, shown = self.n_points, len(self.ids)
-        of = f" of {self.n_cards:,}" if n < self.n_cards else ""
-        counted = f"{n:,}{of} cards"
+        counted = f"{n:,} of {self.n_cards:,} cards" if n < self.n_cards else f"{n:,} cards"
         if shown < n:
             counted = f"an even sample of {shown:,} of {counted}"
         if n < self.n_cards:
             counted += f"; {self.n_cards - n:,} without a usable vector left out"
-        return [counted, *_lines(self.about)]
+        lines: list[str] = []
+        for part in filter(None, self.about.split("; ")):
+            if lines and len(lines[-1]) + len(part) + 2 <= _LINE:
+                lines[-1] += f"; {part}"
+            else:
+                lines.append(part)
+        return [counted, *lines]
 
     @property
     def description(self) -> str:
@@ -276,31 +230,19 @@ class Placed:
         return [shorten(printable(name.replace("\n", " ")), _MAX_ID) for name in found]
 
 
-def _lines(text: str) -> list[str]:
-    """Break a long sentence at its semicolons."""
-    lines: list[str] = []
-    for part in filter(None, text.split("; ")):
-        if lines and len(lines[-1]) + len(part) + 2 <= _LINE:
-            lines[-1] += f"; {part}"
-        else:
-            lines.append(part)
-    return lines
-
-
 # ---- Names of clusters on a map, none over another.
 
 #: Letters of a name on the map; the legend has it in full.
 MAX_LETTERS = 32
 
 #: Widths in units of the font size, rather too wide than too narrow: no font is known here.
-_WIDE, _NARROW, _HEIGHT_map_names = 1.1, 0.62, 1.35
+_WIDE, _NARROW, _HIGH = 1.1, 0.62, 1.35
 
 #: How far from its cluster a name may stand, in pixels, and the steps on the way.
 _REACH, _RING = 72, 8
 
 
-@dataclass(frozen=True)
-class Name:
+class Name(NamedTuple):
     """A cluster's name, the point in its middle, and where the name stands, in pixels."""
 
     text: str
@@ -320,75 +262,50 @@ def middles(groups: Groups, xy: npt.NDArray[np.floating]) -> list[tuple[int, str
     median of a bent cluster may lie outside it.
     """
     found = []
-    for group, label in enumerate(groups.labels):
+    for group, text in enumerate(groups.labels):
         members = np.flatnonzero(groups.codes == group)
-        if not len(members) or not label[:1].isdigit():
+        if not len(members) or not text[:1].isdigit():
             continue
         at = xy[members]
         distance = ((at - np.median(at, axis=0)) ** 2).sum(axis=1)
-        found.append((group, short_name(label), int(members[distance.argmin()])))
+        short = shorten(text.removesuffix(_DOUBT), MAX_LETTERS) + _DOUBT * text.endswith(_DOUBT)
+        found.append((group, short, int(members[distance.argmin()])))
     return found
-
-
-def short_name(label: str) -> str:
-    """Cut a cluster's label to what a map has room for; the mark of doubt stays."""
-    mark = " (unstable)"
-    if label.endswith(mark):
-        return shorten(label.removesuffix(mark), MAX_LETTERS) + mark
-    return shorten(label, MAX_LETTERS)
 
 
 def place(
     names: list[tuple[int, str, float, float]], *, width: float, height: float, size: float = 11
 ) -> list[Name]:
-    """Find a place for each name, the first ones first: at its point, else beside it.
+    """Find a place for each name (group, text, point in pixels), the first ones first.
 
-    Parameters
-    ----------
-    names : list of (group, text, x, y)
-        The points in pixels.
-    width, height : float
-        Of the map in pixels; no name stands beyond.
-    size : float
-        Of the font in pixels.
-
-    Returns
-    -------
-    list of Name
-        Those that found a free place within 72 pixels of their point.
+    A name stands at its point or beside it, within 72 pixels, on the map and over no other; what
+    finds no such place is left out.
     """
     placed: list[Name] = []
+    taken: list[tuple[float, float, float, float]] = []
     for group, text, x, y in names:
-        w, h = _width(text) * size, _HEIGHT_map_names * size
+        w, h = size * sum(map(_width, text)), size * _HIGH
         for left, top in _candidates(x - w / 2, y - h / 2):
-            inside = left >= 0 and top >= 0 and left + w <= width and top + h <= height
-            if inside and not any(
-                left < o.left + o.width
-                and o.left < left + w
-                and top < o.top + o.height
-                and o.top < top + h
-                for o in placed
-            ):
+            box = (left, top, left + w, top + h)
+            if fits(box, taken, width=width, height=height):
+                taken.append(box)
                 placed.append(Name(text, group, x, y, left, top, w, h))
                 break
     return placed
 
 
-def _candidates(left: float, top: float) -> list[tuple[float, float]]:
+def _candidates(left: float, top: float) -> Iterator[tuple[float, float]]:
     """Give places around one, the nearest first."""
-    found = [(left, top)]
+    yield left, top
     for distance in range(_RING, _REACH + 1, _RING):
         for step in range(12):
             angle = 2 * pi * (step + 3) / 12
-            found.append((left + distance * 1.6 * cos(angle), top + distance * sin(angle)))
-    return found
+            yield left + distance * 1.6 * cos(angle), top + distance * sin(angle)
 
 
-def _width(text: str) -> float:
-    return sum(
-        _WIDE if unicodedata.east_asian_width(letter) in "WF" or letter.isupper() else _NARROW
-        for letter in text
-    )
+def _width(letter: str) -> float:
+    wide = unicodedata.east_asian_width(letter) in "WF" or letter.isupper()
+    return _WIDE if wide else _NARROW
 
 
 # ---- A map of up to ten thousand points as a chart of altair.
@@ -403,36 +320,44 @@ _MARGIN = 0.04
 _TAKEN = {"x", "y", "card", "slot", "picked"}
 
 
-def scatter(placed: Placed, *, note: str = "") -> Any:
+def scatter(placed: Placed, *, note: str = "") -> alt.LayerChart:
     """Draw points with a colour and a shape for each group, and the clusters' names."""
-    keys = _keys(placed.groups)
-    sides = _sides(placed.xy)
-    layers = [_points(placed, keys, sides), *_names(placed, sides)]
+    # the columns' own names where these are plain words
+    keys = [
+        name
+        if re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) and name not in _TAKEN
+        else f"column_{i}"
+        for i, name in enumerate(group.column for group in placed.groups)
+    ]
+    # the corners of the picture: a unit is as long on one axis as on the other
+    low, high = placed.xy.min(axis=0), placed.xy.max(axis=0)
+    size = np.array([_WIDTH, _HEIGHT])
+    unit = float(((high - low) / size).max()) * (1 + 2 * _MARGIN) or 1 / _WIDTH
+    corner = (low + high) / 2 - size * unit / 2
     chart = finish(
-        alt.layer(*layers),
+        layered(_points(placed, keys, corner, unit), *_names(placed, corner, unit)),
         title=placed.title,
-        subtitle=[*placed.subtitle, *([note] if note else [])],
+        subtitle=[*placed.subtitle, note],
         description=placed.description,
-    ).properties(width=_WIDTH, height=_HEIGHT)
+        width=_WIDTH,
+        height=_HEIGHT,
+    )
     # Last, and by name: altair copies and checks a chart's data at each step of its making.
-    chart.datasets = {_DATA: _rows(placed, keys)}
-    return chart
-
-
-def _rows(placed: Placed, keys: list[str]) -> list[dict[str, Any]]:
-    """Give a row for each point: place, id and the name of its group in each column."""
     columns = {
         key: pl.Series(np.array(group.labels, dtype=object)[group.codes], dtype=pl.String)
         for key, group in zip(keys, placed.groups, strict=True)
     }
-    places = {"x": placed.xy[:, 0].round(4), "y": placed.xy[:, 1].round(4)}
-    return pl.DataFrame({**places, "card": placed.names(), **columns}).to_dicts()
+    x, y = placed.xy.T.round(4)
+    rows = pl.DataFrame({"x": x, "y": y, "card": placed.names(), **columns})
+    chart.datasets = {_DATA: rows.to_dicts()}
+    return chart
 
 
-def _points(placed: Placed, keys: list[str], sides: npt.NDArray[np.float64]) -> Any:
+def _points(
+    placed: Placed, keys: list[str], corner: npt.NDArray[np.float64], unit: float
+) -> alt.Chart:
     groups = placed.groups
     n = max(len(group.labels) for group in groups)
-    slots = list(range(n))
     # The colours of a column are found by number: no word of a card is part of an expression.
     legend = alt.Legend(
         title=groups[0].heading if len(groups) == 1 else None,
@@ -443,7 +368,24 @@ def _points(placed: Placed, keys: list[str], sides: npt.NDArray[np.float64]) -> 
         symbolOpacity=1,
         labelLimit=230,
     )
-    return (
+    color, shape = (
+        kind("slot:N", legend=legend).scale(
+            domain=list(range(n)),
+            range=[alt.ExprRef(f"{name}[colour_by][{slot}]") for slot in range(n)],
+        )
+        for kind, name in ((alt.Color, "colors"), (alt.Shape, "shapes"))
+    )
+    hide = alt.Axis(labels=False, ticks=False, grid=False, domain=False, title=None)
+    x, y = (
+        kind(f"{name}:Q", axis=hide).scale(domain=[low, low + steps * unit], nice=False)
+        for kind, name, low, steps in zip(
+            (alt.X, alt.Y), "xy", corner.tolist(), (_WIDTH, _HEIGHT), strict=True
+        )
+    )
+    tips = [alt.Tooltip("card:N")]
+    for key, group in zip(keys, groups, strict=True):
+        tips.append(alt.Tooltip(f"{key}:N", title=tip_title(group.heading)))
+    chart: alt.Chart = (
         alt.Chart(alt.NamedData(name=_DATA))
         .mark_point(filled=True, size=22 if len(placed.ids) > 2000 else 34)
         .transform_calculate(
@@ -452,113 +394,68 @@ def _points(placed: Placed, keys: list[str], sides: npt.NDArray[np.float64]) -> 
             "datum[keys[floor(pick / 1000)]]",
         )
         .encode(
-            x=_axis(alt.X, "x", sides[:, 0]),
-            y=_axis(alt.Y, "y", sides[:, 1]),
-            color=alt.Color("slot:N", legend=legend, scale=_scale(slots, "colors")),
-            shape=alt.Shape("slot:N", legend=legend, scale=_scale(slots, "shapes")),
+            x=x,
+            y=y,
+            color=color,
+            shape=shape,
             opacity=alt.condition("datum.picked", alt.value(0.75), alt.value(0.05)),
-            tooltip=[
-                alt.Tooltip("card:N"),
-                *(
-                    alt.Tooltip(f"{key}:N", title=tip_title(group.heading))
-                    for key, group in zip(keys, groups, strict=True)
-                ),
-            ],
+            tooltip=tips,
         )
-        .add_params(*_params(groups, keys))
+        .add_params(*_params(groups, keys, n))
     )
+    return chart
 
 
-def _scale(slots: list[int], name: str) -> alt.Scale:
-    return alt.Scale(
-        domain=slots, range=[alt.ExprRef(f"{name}[colour_by][{slot}]") for slot in slots]
-    )
-
-
-def _params(groups: list[Groups], keys: list[str]) -> list[alt.Parameter]:
+def _params(groups: list[Groups], keys: list[str], n: int) -> list[alt.Parameter]:
     """Give what the expressions look up, and one or two boxes to choose from."""
-    n = max(len(group.labels) for group in groups)
-    found = [
-        alt.param(name="names", value=[group.labels for group in groups]),
-        alt.param(name="slots", value=[list(range(len(group.labels))) for group in groups]),
-        alt.param(name="colors", value=[_filled(group.colors, n, FAINT) for group in groups]),
-        alt.param(name="shapes", value=[_filled(group.shapes, n, "circle") for group in groups]),
-        alt.param(name="keys", value=keys),
-    ]
-    if len(groups) > 1:
-        by = alt.binding_select(
-            options=list(range(len(groups))),
-            labels=[group.heading for group in groups],
-            name="colour by ",
-        )
-        found.append(alt.param(name="colour_by", value=0, bind=by))
-    else:
-        found.append(alt.param(name="colour_by", value=0))
     options, labels = [-1], ["all cards"]
     for i, group in enumerate(groups):
         prefix = f"{group.heading}: " if len(groups) > 1 else ""
         options += [1000 * i + slot for slot in range(len(group.labels))]
-        labels += [
-            f"{prefix}{label} ({size:,})"
-            for label, size in zip(group.labels, group.counts, strict=True)
-        ]
+        sized = zip(group.labels, group.counts, strict=True)
+        labels += [f"{prefix}{label} ({size:,})" for label, size in sized]
+    by: dict[str, Any] = {}
+    if len(groups) > 1:
+        of, headings = list(range(len(groups))), [group.heading for group in groups]
+        by = {"bind": alt.binding_select(options=of, labels=headings, name="colour by ")}
     pick = alt.binding_select(options=options, labels=labels, name="show ")
-    return [*found, alt.param(name="pick", value=-1, bind=pick)]
+    looked_up: dict[str, list[Any]] = {
+        "names": [group.labels for group in groups],
+        "slots": [list(range(len(group.labels))) for group in groups],
+        "colors": [group.colors + [FAINT] * (n - len(group.colors)) for group in groups],
+        "shapes": [group.shapes + ["circle"] * (n - len(group.shapes)) for group in groups],
+        "keys": keys,
+    }
+    return [
+        *(alt.param(name=name, value=value) for name, value in looked_up.items()),
+        alt.param(name="colour_by", value=0, **by),
+        alt.param(name="pick", value=-1, bind=pick),
+    ]
 
 
-def _filled(values: list[str], n: int, filler: str) -> list[str]:
-    return values + [filler] * (n - len(values))
-
-
-def _names(placed: Placed, sides: npt.NDArray[np.float64]) -> list[Any]:
+def _names(placed: Placed, corner: npt.NDArray[np.float64], unit: float) -> list[alt.Chart]:
     """Write the clusters' names beside their middles, with a line to those that moved away."""
     clusters = placed.clusters
     if clusters is None:
         return []
-    low, high = sides
-    per_unit = np.array([_WIDTH, _HEIGHT]) / (high - low)
-    at = (placed.xy - low) * per_unit
+    at = (placed.xy - corner) / unit
     at[:, 1] = _HEIGHT - at[:, 1]
     wanted = [(group, text, *at[i]) for group, text, i in middles(clusters, placed.xy)]
-    found = place(wanted, width=_WIDTH, height=_HEIGHT)
-    if not found:
-        return []
-
-    def row(name: Name) -> dict[str, Any]:
-        middle = np.array([name.left + name.width / 2, name.top + name.height / 2])
-        ends = np.array([[name.x, name.y], middle])
+    rows = []
+    for name in place(wanted, width=_WIDTH, height=_HEIGHT):
+        middle = (name.left + name.width / 2, name.top + name.height / 2)
+        ends = np.array([(name.x, name.y), middle])
         ends[:, 1] = _HEIGHT - ends[:, 1]
-        (x, y), (x2, y2) = (ends / per_unit + low).round(4).tolist()
-        return {"name": name.text, "x": x, "y": y, "x2": x2, "y2": y2}
-
-    base = alt.Chart(alt.InlineData(values=[row(name) for name in found]))
+        (x, y), (x2, y2) = (ends * unit + corner).round(4).tolist()
+        rows.append({"name": name.text, "x": x, "y": y, "x2": x2, "y2": y2})
+    if not rows:
+        return []
+    base = alt.Chart(alt.InlineData(values=rows))
     text = base.encode(x="x2:Q", y="y2:Q", text="name:N")
     return [
         base.mark_rule(color=INK, strokeWidth=0.7, opacity=0.6).encode(
             x="x:Q", y="y:Q", x2="x2:Q", y2="y2:Q"
         ),
-        text.mark_text(fontWeight=600, stroke="#ffffff", strokeWidth=3.5, strokeJoin="round"),
+        text.mark_text(fontWeight=600, stroke=PAPER, strokeWidth=3.5, strokeJoin="round"),
         text.mark_text(fontWeight=600, color=INK),
     ]
-
-
-def _axis(kind: Any, name: str, ends: npt.NDArray[np.float64]) -> Any:
-    hide = alt.Axis(labels=False, ticks=False, grid=False, domain=False, title=None)
-    return kind(f"{name}:Q", axis=hide, scale=alt.Scale(domain=ends.tolist(), nice=False))
-
-
-def _sides(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Give the corners of the picture: a unit is as long on one axis as on the other."""
-    low, high = xy.min(axis=0), xy.max(axis=0)
-    size = np.array([_WIDTH, _HEIGHT])
-    unit = float(((high - low) / size).max()) * (1 + 2 * _MARGIN) or 1 / _WIDTH
-    return np.stack([(low + high) / 2 - size * unit / 2, (low + high) / 2 + size * unit / 2])
-
-
-def _keys(groups: list[Groups]) -> list[str]:
-    """Name the columns in the data: their own names where these are plain words."""
-    keys = []
-    for i, group in enumerate(groups):
-        plain = re.fullmatch(r"[A-Za-z]\w*", group.column, re.ASCII) and group.column not in _TAKEN
-        keys.append(group.column if plain else f"column_{i}")
-    return keys

@@ -7,7 +7,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from .base import ACCENT, CATEGORIES, FAINT, INK, finish, need, tooltips, values
+from ..colors import ACCENT, CATEGORIES, FAINT, INK
+from .base import finish, layered, need, tooltips, values
 
 #: The lines that a frame can have: column, name in the legend, colour, dashes.
 _LINES = (
@@ -17,19 +18,13 @@ _LINES = (
     ("silhouette_null", "silhouette without clusters", FAINT, [1, 3]),
 )
 
-_TIPS = {
-    "n_clusters": "clusters",
-    "jaccard_mean": "mean Jaccard",
-    "stable_share": "cards in stable clusters",
-    "ari_mean": "mean adjusted Rand",
-    "ari_low": "5 % of pairs of runs below",
-    "ari_seeds": "other seeds alone",
-    "silhouette": "silhouette",
-    "silhouette_null": "silhouette without clusters",
-}
+_TIPS = (
+    *("n_clusters", "jaccard_mean", "stable_share", "ari_mean", "ari_low", "ari_seeds"),
+    *("silhouette", "silhouette_null"),
+)
 
 
-def plot_stability(stability: pl.DataFrame, *, chosen: int | None = None) -> Any:
+def plot_stability(stability: pl.DataFrame, *, chosen: int | None = None) -> alt.LayerChart:
     """Draw how well clusters come back from run to run, for each number of clusters.
 
     Parameters
@@ -48,11 +43,8 @@ def plot_stability(stability: pl.DataFrame, *, chosen: int | None = None) -> Any
     NoFigure
         The frame has no rows.
     """
-    need(
-        stability,
-        *("n_clusters", "ari_mean", "ari_low", "silhouette"),
-        made_by="cluster_curve or cluster_stability",
-    )
+    made_by = "cluster_curve or cluster_stability"
+    need(stability, "n_clusters", "ari_mean", "ari_low", "silhouette", made_by=made_by)
     found = stability.filter("is_chosen") if "is_chosen" in stability.columns else None
     if chosen is None and found is not None and found.height:
         chosen = int(found["n_clusters"][0])
@@ -66,7 +58,7 @@ def plot_stability(stability: pl.DataFrame, *, chosen: int | None = None) -> Any
     spoken = verdict[:1].upper() + verdict[1:]
     best = stability.sort(["ari_mean", "n_clusters"], descending=[True, False]).row(0, named=True)
     return finish(
-        alt.layer(*layers),
+        layered(*layers),
         title="Would the clusters come back?",
         subtitle=[
             "1: the same clusters in every run, 0: no better than chance; thin lines down to the "
@@ -84,15 +76,9 @@ def plot_stability(stability: pl.DataFrame, *, chosen: int | None = None) -> Any
 def _layers(stability: pl.DataFrame) -> list[Any]:
     """Draw a line for each measure that the frame has, in colour and dashes."""
     lines = [line for line in _LINES if line[0] in stability.columns]
-    names = [name for _, name, _, _ in lines]
-    x = alt.X(
-        "n_clusters:Q",
-        title="number of clusters",
-        axis=alt.Axis(tickMinStep=1, format="d"),
-        scale=alt.Scale(zero=False, nice=False, padding=12),
-    )
-    colors = alt.Scale(domain=names, range=[color for _, _, color, _ in lines])
-    dashes = alt.Scale(domain=names, range=[dash for _, _, _, dash in lines])
+    _, names, colors, dashes = map(list, zip(*lines, strict=True))
+    x = alt.X("n_clusters:Q", title="number of clusters").axis(tickMinStep=1, format="d")
+    x = x.scale(zero=False, nice=False, padding=12)
     legend = alt.Legend(orient="bottom", columns=2, labelLimit=260)
     # What is drawn has a row for each point of a line, with all its figures for the tooltip.
     tidy = pl.concat(
@@ -106,13 +92,12 @@ def _layers(stability: pl.DataFrame) -> list[Any]:
     base = alt.Chart(values(tidy), height=260).encode(
         x=x,
         y=alt.Y("value:Q", title="0-1", scale=alt.Scale(domainMax=1)),
-        color=alt.Color("measure:N", title=None, scale=colors, legend=legend),
+        color=alt.Color("measure:N", title=None, legend=legend).scale(domain=names, range=colors),
     )
+    dash = alt.StrokeDash("measure:N", title=None, legend=legend).scale(domain=names, range=dashes)
     low = alt.Chart(values(stability.select("n_clusters", "ari_low", "ari_mean")))
     return [
         low.mark_rule(color=ACCENT, opacity=0.5).encode(x=x, y="ari_low:Q", y2="ari_mean:Q"),
-        base.mark_line().encode(
-            strokeDash=alt.StrokeDash("measure:N", title=None, scale=dashes, legend=legend)
-        ),
-        base.mark_point(filled=True, size=45, opacity=1).encode(tooltip=tooltips(tidy, _TIPS)),
+        base.mark_line().encode(strokeDash=dash),
+        base.mark_point(filled=True, size=45, opacity=1).encode(tooltip=tooltips(tidy, *_TIPS)),
     ]

@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from nbconvert.exporters.templateexporter import TemplateExporter
 from traitlets import default
 
+from .. import colors
 from ..schema import NotebookFailure
 from .notebooks import INJECTED_TAG, PARAMETERS_TAG, tags
 from .outputs import Outputs, checked_facts, vega_script
@@ -250,11 +251,16 @@ def page_values(page: Page) -> dict[str, Any]:
     return {
         "page": page,
         "card": json_block(page.card),
-        "style": asset("report.css"),
+        "style": style_sheet(),
         "script": script,
         "vega": packed_script(vega),
         "policy": content_policy([script, *([vega] if vega else [])]),
     }
+
+
+def style_sheet() -> str:
+    """Return the style sheet, its colours first."""
+    return colors.style() + asset("report.css")
 
 
 def render_index(cards: list[dict[str, Any]], *, day: str) -> str:
@@ -266,7 +272,7 @@ def render_index(cards: list[dict[str, Any]], *, day: str) -> str:
         .render(
             cards=cards,
             day=day,
-            style=asset("report.css"),
+            style=style_sheet(),
             script=script,
             policy=content_policy([script]),
         )

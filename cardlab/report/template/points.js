@@ -2,7 +2,10 @@
 const cardlabPoints = (() => {
   "use strict";
   const { make } = cardlab;
-  const PALE = "#dfe3e9";
+  const page = getComputedStyle(document.documentElement);
+  const [PAPER, INK, OTHER, PALE] = ["paper", "ink", "other", "pale"].map((name) =>
+    page.getPropertyValue(`--${name}`).trim(),
+  );
 
   const unpackPoints = (bytes, n, nColumns) => {
     const axis = (start) => {
@@ -77,7 +80,7 @@ const cardlabPoints = (() => {
       const ctx = this.canvas.getContext("2d");
       ctx.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
       ctx.globalAlpha = 1;
-      ctx.fillStyle = "#ffffff";
+      ctx.fillStyle = PAPER;
       ctx.fillRect(0, 0, this.width, this.height);
       const room = Math.sqrt((this.width * this.height) / this.n);
       const r = Math.min(Math.max(0.4 * room, 0.8), 3.2) * Math.min((this.k / this.kAll) ** 0.4, 3);
@@ -164,7 +167,7 @@ const cardlabPoints = (() => {
         const spot = this.spot(x, y, w, size * 1.35);
         if (spot) this.labels.push({ ...name, x, y, w, h: size * 1.35, left: spot[0], top: spot[1] });
       }
-      ctx.strokeStyle = "#22262e";
+      ctx.strokeStyle = INK;
       ctx.lineWidth = 0.8;
       ctx.beginPath();
       for (const { x, y, left, top, w, h } of this.labels) {
@@ -174,10 +177,10 @@ const cardlabPoints = (() => {
       ctx.stroke();
       const picked = this.group >= 0 && this.words.columns[this.column].name === "cluster";
       for (const { text, group, left, top, h } of this.labels) {
-        ctx.strokeStyle = "#ffffff";
+        ctx.strokeStyle = PAPER;
         ctx.lineWidth = 3.5;
         ctx.strokeText(text, left + 3, top + h / 2);
-        ctx.fillStyle = picked && group !== this.group ? "#8d97a5" : "#22262e";
+        ctx.fillStyle = picked && group !== this.group ? OTHER : INK;
         ctx.fillText(text, left + 3, top + h / 2);
       }
     }
@@ -201,7 +204,7 @@ const cardlabPoints = (() => {
     paintRing(ctx) {
       const [x, y] = this.at(this.found);
       ctx.lineWidth = 2;
-      for (const [color, r] of [["#ffffff", this.radius + 5.5], ["#22262e", this.radius + 4]]) {
+      for (const [color, r] of [[PAPER, this.radius + 5.5], [INK, this.radius + 4]]) {
         ctx.strokeStyle = color;
         ctx.beginPath();
         ctx.arc(x, y, r, 0, 2 * Math.PI);

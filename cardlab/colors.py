@@ -1,0 +1,55 @@
+"""All colours: of charts, of maps, and of pages, whose style sheet reads them as variables."""
+
+from __future__ import annotations
+
+PAPER, INK, FAINT, GRID = "#ffffff", "#22262e", "#667085", "#e4e7ec"
+ACCENT, SOFT, WARM, PEACH = "#3b5bdb", "#a5b4f4", "#d9730d", "#f3c69b"
+#: Edges of a network; groups of a map that are not told apart, are not known, are not picked.
+TIE, OTHER, MISSING, PALE = "#98a2b3", "#8d97a5", "#b9c0ca", "#dfe3e9"
+
+#: Ten colours that keep their order of lightness for colour-blind readers (after Okabe and Ito).
+CATEGORIES = [
+    *(ACCENT, WARM, "#0f8a6a", "#b4438f", "#8a6d00"),
+    *("#0d8bb5", "#c4302b", "#6b5bd0", "#4d7c0f", "#7a5548"),
+]
+SEQUENTIAL = ["#f4f6ff", "#c9d3fb", "#8fa3f3", "#4f6be3", "#24399e"]
+DIVERGING = ["#b3541e", "#eaa877", "#f5f5f5", "#93a5ee", "#2a44b8"]
+#: Ten steps from warm to cold, each dark enough to be seen on white, for values with an order.
+ORDERED = [
+    *("#d98a00", "#d9652b", "#c9453f", "#b03060", "#8f2a80"),
+    *("#6b2f98", "#4a3aa6", "#2f4aa8", "#1f5f9e", "#0f6f7f"),
+]
+
+_LIGHT = {
+    **{"page": "#f7f8fa", "card": PAPER, "line": "#dde1e7", "text": "#1d232b", "soft": "#596372"},
+    **{"accent": "#0b5cad", "accent-soft": "#e6f0fa", "warn": "#8a4b00", "warn-soft": "#fff4e2"},
+    **{"bad": "#a3222a", "bad-soft": "#fdecec", "code": "#f1f3f6"},
+    **{"kw": "#7a2f9e", "str": "#1b6e3c", "num": "#9a4a00", "com": "#5f6975", "fn": "#0b5cad"},
+}
+_DARK = {
+    **{"page": "#14181e", "card": "#1b2128", "line": "#343c47", "text": "#e4e8ee"},
+    **{"soft": "#a5afbd", "accent": "#82b8f2", "accent-soft": "#1d3147", "warn": "#f0bd72"},
+    **{"warn-soft": "#382a14", "bad": "#f39a9f", "bad-soft": "#3d1f22", "code": "#10141a"},
+    **{"kw": "#d3a4ee", "str": "#8fd3a6", "num": "#f0b27a", "com": "#98a2af", "fn": "#82b8f2"},
+}
+#: The same on a light and on a dark page: what a script draws a map with, and the box at a pointer.
+_BOTH = {
+    **{"paper": PAPER, "ink": INK, "grid": GRID, "other": OTHER, "pale": PALE},
+    **{"tip": _LIGHT["text"], "tip-text": PAPER, "tip-key": "#b9c4d2"},
+}
+
+
+def style() -> str:
+    """Give the colours as variables of CSS; figures stay light on a dark page."""
+    light, dark, both = (
+        " ".join(f"--{name}: {color};" for name, color in colors.items())
+        for colors in (_LIGHT, _DARK, _BOTH)
+    )
+    return (
+        f":root {{ {both} }}\n"
+        f":root, figure.chart, figure.map {{ {light} color-scheme: light; }}\n"
+        "@media (prefers-color-scheme: dark) {\n"
+        f'  :root:not([data-theme="light"]) {{ {dark} color-scheme: dark; }}\n'
+        "}\n"
+        f':root[data-theme="dark"] {{ {dark} color-scheme: dark; }}\n'
+    )
