@@ -16,16 +16,7 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from ..colors import (
-    ACCENT,
-    CATEGORIES,
-    FAINT,
-    GRID,
-    INK,
-    PAPER,
-    SEQUENTIAL,
-    WARM,
-)
+from ..colors import ACCENT, CATEGORIES, FAINT, GRID, INK, PAPER, SEQUENTIAL, WARM
 from ..labels import is_share, label
 from ..overview.time import FLOORS
 from ..schema import CardlabError, NoFigure, printable
@@ -44,20 +35,10 @@ _PNG = "image/png"
 
 
 def picture(spec: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
-    """Draw a Vega-Lite chart as PNG, without a network.
+    """Draw a Vega-Lite chart as PNG, without a network: base64, and its width for nbconvert.
 
-    Parameters
-    ----------
-    spec : dict
-        A chart's specification.
-
-    Returns
-    -------
-    content : dict
-        ``image/png`` in base64; nothing for a chart that takes data or images from elsewhere or
-        cannot be drawn, and where the environment variable ``CARDLAB_PICTURES`` is ``0``.
-    about : dict
-        Its width in the page, as nbconvert reads it.
+    Nothing for a chart that takes data or images from elsewhere or cannot be drawn, and where the
+    environment variable ``CARDLAB_PICTURES`` is ``0``.
     """
     # data from an address would be missing, and the picture empty
     if os.environ.get(SWITCH) == "0" or '"url": ' in json.dumps(spec, default=str):
@@ -207,15 +188,7 @@ def clean(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def values(frame: pl.DataFrame) -> alt.InlineData:
-    """Give a small frame as a chart's data: dates as ISO text, lists as one string.
-
-    Raises
-    ------
-    NoFigure
-        The frame has no rows.
-    CardlabError
-        It has more rows than a chart can show.
-    """
+    """Give a small frame as a chart's data: dates as ISO text, lists as one string."""
     if not frame.height:
         raise NoFigure(_NO_ROWS)
     if frame.height > MAX_ROWS_SHOWN:
@@ -315,12 +288,6 @@ def tip_title(name: str) -> str:
     return f"{name}\u200b" if name in ("image", "title", "__proto__") else name
 
 
-def names_axis(order: list[str], field: str = "shown", **axis: Any) -> alt.Y:
-    """Give a row for each name, in this order."""
-    y = alt.Y(f"{field}:N", sort=order, title=None)
-    return y.axis(**axis) if axis else y
-
-
 def share_axis(
     field: str, title: str | None = None, *, ticks: int = 6, ends: bool = True, format: str = ".0%"
 ) -> alt.X:
@@ -328,6 +295,19 @@ def share_axis(
     x = alt.X(f"{field}:Q", title=label(field) if title is None else title)
     x = x.axis(format=format, tickCount=ticks)
     return x.scale(domain=[0, 1]) if ends else x
+
+
+def beside(base: alt.Chart, x: Any, field: str, *, format: str = ",d", **look: Any) -> alt.Chart:
+    """Write a number to the right of each bar or point."""
+    text = base.mark_text(align="left", color=FAINT, **look)
+    return cast(alt.Chart, text.encode(x=x, text=alt.Text(f"{field}:Q", format=format)))
+
+
+def in_cells(base: alt.Chart, field: str, *, dark: str) -> alt.Chart:
+    """Write a number in each cell of a heatmap, white where the cell is dark."""
+    color = alt.condition(dark, alt.value(PAPER), alt.value(INK))
+    text = base.mark_text(fontSize=10, color=INK)
+    return cast(alt.Chart, text.encode(text=alt.Text(f"{field}:Q", format=",d"), color=color))
 
 
 def time_axis(field: str = "period", **axis: Any) -> alt.X:

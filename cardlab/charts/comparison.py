@@ -11,7 +11,7 @@ import polars as pl
 from ..colors import ACCENT, GRID, INK, WARM
 from ..schema import CardlabError, NoFigure, at_least, shorten
 from ..shares.counting import wilson
-from .base import clean, finish, layered, names_axis, need, number, percent, tooltips, values
+from .base import clean, finish, layered, need, number, percent, tooltips, values
 
 _TOPICS = {
     "tags": "tags",
@@ -90,7 +90,7 @@ def _distances(
         n_declared_a=f"with a value, {names[0]}",
         n_declared_b=f"with a value, {names[1]}",
     )
-    y = names_axis(shown["shown"].to_list())
+    y = alt.Y("shown:N", sort=shown["shown"].to_list(), title=None)
     base = alt.Chart(values(shown), height=alt.Step(28)).encode(y=y)
     bar = base.mark_bar(color=ACCENT, opacity=0.85, height=14)
     bar = bar.encode(x=x.scale(domain=[0, 1]), tooltip=tips)
@@ -121,7 +121,7 @@ def _shares(
     drawn = known.filter(far)
     shown = clean(_one_row_a_dot(drawn, names))
     base = alt.Chart(values(shown), height=alt.Step(24)).encode(
-        y=names_axis(list(dict.fromkeys(shown["value"])), "value")
+        y=alt.Y("value:N", sort=list(dict.fromkeys(shown["value"])), title=None)
     )
     # two scales of one title and one legend become one
     color = alt.Color("corpus:N").scale(domain=names, range=[ACCENT, WARM])

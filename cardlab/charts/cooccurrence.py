@@ -14,7 +14,7 @@ from ..colors import DIVERGING, INK, PAPER
 from ..schema import NoFigure, at_least, one_of, shorten
 from ..tags.communities import findings
 from ..tags.kinds import KINDS, with_tag_kinds
-from .base import clean, finish, names_axis, need, tooltips, values
+from .base import clean, finish, need, tooltips, values
 
 _MEASURES = {"npmi": "NPMI", "lift": "lift", "jaccard": "Jaccard", "n_cards": "cards with both"}
 _ALL = "all kinds"
@@ -190,7 +190,7 @@ def _drawn(
         .mark_rect(strokeWidth=0.6)
         .encode(
             x=alt.X("column:N", sort=order, title=None).axis(**axis, ticks=False, labelAngle=-90),
-            y=names_axis(order, "row", **axis, ticks=False),
+            y=alt.Y("row:N", sort=order, title=None).axis(**axis, ticks=False),
             color=color.scale(domain=[-1, 1], domainMid=0, range=DIVERGING),
             stroke=alt.condition("datum.same", alt.value(INK), alt.value(PAPER)),
             tooltip=tips,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from ..colors import ACCENT, FAINT, INK
+from ..colors import ACCENT, INK
 from .base import (
+    beside,
     clean,
     cut_to,
     finish,
     layered,
-    names_axis,
     need,
     not_declared,
     number,
@@ -83,16 +83,13 @@ def plot_counts(
     x = share_axis("card_share", ends=False, format=".0%" if largest > 0.05 else ".2~%")
     tips = ["shown", "kind", "example_id", *(["license_class"] if label != "license_class" else [])]
     tips += ["n_cards", "card_share", "share_low", "share_high"]
-    base = alt.Chart(values(shown), height=alt.Step(20)).encode(
-        y=names_axis(shown["shown"].to_list())
-    )
+    y = alt.Y("shown:N", sort=shown["shown"].to_list(), title=None)
+    base = alt.Chart(values(shown), height=alt.Step(20)).encode(y=y)
     bars = base.mark_bar(color=ACCENT, opacity=0.85).encode(
         x=x, tooltip=tooltips(shown, *tips, shown=one)
     )
     rule = base.mark_rule(color=INK).encode(x="share_low:Q", x2="share_high:Q")
-    text = base.mark_text(align="left", dx=5, color=FAINT).encode(
-        x=alt.X(f"{end}:Q"), text=alt.Text("n_cards:Q", format=",d")
-    )
+    text = beside(base, f"{end}:Q", "n_cards", dx=5)
     first, whole = shown.row(0, named=True), ""
     if first["card_share"]:  # the number of cards that the shares are of
         whole = f"of {number(round(first['n_cards'] / first['card_share']), 'card')}"
@@ -204,7 +201,7 @@ def _panel(
     shown: pl.DataFrame, field: str, head: str, interval: tuple[str, str] | None, *, label: bool
 ) -> alt.Chart | alt.LayerChart:
     """Draw one share of all groups; the names stand at the first panel only."""
-    y = names_axis(shown["shown"].to_list())
+    y = alt.Y("shown:N", sort=shown["shown"].to_list(), title=None)
     y = y if label else y.axis(labels=False, ticks=False)
     base = alt.Chart(values(shown), width=170, height=alt.Step(20)).encode(y=y)
     bars: alt.Chart = base.mark_bar(color=ACCENT, opacity=0.85).encode(

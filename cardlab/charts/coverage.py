@@ -11,10 +11,10 @@ from ..colors import ACCENT, FAINT, INK, PAPER, PEACH, SOFT, WARM
 from ..labels import label
 from ..schema import CardlabError, NoFigure
 from .base import (
+    beside,
     clean,
     finish,
     layered,
-    names_axis,
     need,
     number,
     percent,
@@ -80,7 +80,8 @@ def plot_coverage(coverage: pl.DataFrame, *, title: str | None = None) -> alt.La
         ((pl.col("n_filled") + added) / pl.col("n_cards")).alias("either_share")
     )
     adds = shown.filter((pl.col("n_filled") + added) > pl.col("n_filled"))
-    y = names_axis(shown["section"].to_list(), "section", labelLimit=330, labelPadding=6)
+    y = alt.Y("section:N", sort=shown["section"].to_list(), title=None)
+    y = y.axis(labelLimit=330, labelPadding=6)
     tips = tooltips(shown, *_TIPS)
     base = alt.Chart(values(shown)).encode(y=y)
     layers: list[Any] = [_bars(shown, y).encode(tooltip=tips)]
@@ -91,11 +92,7 @@ def plot_coverage(coverage: pl.DataFrame, *, title: str | None = None) -> alt.La
             shape="diamond", size=55, color=INK, filled=False, fill=PAPER, opacity=1
         )
         layers.append(marks.encode(x=alt.X("either_share:Q"), y=y, tooltip=tips))
-    layers.append(
-        base.mark_text(align="left", dx=6, color=FAINT).encode(
-            x=alt.datum(1), text=alt.Text("n_filled:Q", format=",d")
-        )
-    )
+    layers.append(beside(base, alt.datum(1), "n_filled", dx=6))
     first = shown.sort("n_filled", descending=True, maintain_order=True).row(0, named=True)
     last = shown.sort("n_filled", maintain_order=True).row(0, named=True)
     diamond = "; diamond: with what front matter states" if adds.height else ""

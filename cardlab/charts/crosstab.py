@@ -5,9 +5,9 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from ..colors import DIVERGING, INK, PAPER
+from ..colors import DIVERGING
 from ..schema import CardlabError
-from .base import clean, finish, layered, need, not_declared, percent, tooltips, values
+from .base import clean, finish, in_cells, layered, need, not_declared, percent, tooltips, values
 
 #: What a cell needs to be named: cards of its own and of its row, and a residual, below which it
 #: may be chance.
@@ -65,10 +65,7 @@ def plot_crosstab(
         color=color.legend(orient="top", gradientLength=200),
         tooltip=tooltips(shown, *tips, row=rows, column=columns),
     )
-    numbers = base.mark_text(fontSize=10, color=INK).encode(
-        text=alt.Text("n_cards:Q", format=",d"),
-        color=alt.condition("abs(datum.shade) > 7.5", alt.value(PAPER), alt.value(INK)),
-    )
+    numbers = in_cells(base, "n_cards", dark="abs(datum.shade) > 7.5")
     return finish(
         layered(heat, numbers),
         title=title or f"{rows.capitalize()} by {columns}",

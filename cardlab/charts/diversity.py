@@ -11,11 +11,11 @@ from ..colors import ACCENT, CATEGORIES, FAINT, INK
 from ..labels import label
 from ..schema import CardlabError, printable
 from .base import (
+    beside,
     clean,
     cut_to,
     finish,
     layered,
-    names_axis,
     need,
     not_declared,
     percent,
@@ -135,7 +135,7 @@ def _panel(shown: pl.DataFrame, name: str) -> alt.LayerChart:
     """Draw one measure of all groups; the names stand at the first panel only."""
     is_share = name == "gini"
     low, high = f"{name}_low", f"{name}_high"
-    y = names_axis(shown["shown"].to_list()).axis(
+    y = alt.Y("shown:N", sort=shown["shown"].to_list(), title=None).axis(
         labels=name == _PANELS[0], ticks=False, domain=False, grid=True, labelLimit=180
     )
     x = alt.X(f"{low}:Q", title=label(name)).axis(tickCount=5)
@@ -150,10 +150,8 @@ def _panel(shown: pl.DataFrame, name: str) -> alt.LayerChart:
         color=alt.condition("datum.led", alt.value(FAINT), alt.value(ACCENT)),
         tooltip=tooltips(shown, *tips, "hill_1_without", shown="group"),
     )
-    number = base.mark_text(align="left", dx=6, color=FAINT, fontSize=10).encode(
-        x=alt.X(f"{name if shown[high].null_count() else high}:Q"),
-        text=alt.Text(f"{name}:Q", format=".2f" if is_share else ",.1f"),
-    )
+    end, format = name if shown[high].null_count() else high, ".2f" if is_share else ",.1f"
+    number = beside(base, f"{end}:Q", name, format=format, dx=6, fontSize=10)
     return layered(rule, point, number)
 
 
@@ -237,8 +235,7 @@ def plot_concentration(
         base.mark_point(filled=True, size=40, opacity=1, color=INK).encode(tooltip=tips),
     ]
     if not several:
-        number = base.mark_text(align="left", dx=8, dy=6, color=FAINT, fontSize=10)
-        layers.append(number.encode(text=alt.Text("share:Q", format=".1%")))
+        layers.append(beside(base, x, "share", format=".1%", dx=8, dy=6, fontSize=10))
     told = [_told(head, several) for head in heads.iter_rows(named=True)]
     return finish(
         layered(*layers).properties(width=560, height=320),

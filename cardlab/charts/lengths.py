@@ -11,18 +11,7 @@ import polars as pl
 from ..colors import ACCENT, CATEGORIES, INK, SOFT
 from ..schema import CardlabError, printable
 from ..text.lengths import MEASURES
-from .base import (
-    clean,
-    finish,
-    layered,
-    names_axis,
-    need,
-    not_declared,
-    number,
-    one_group,
-    tooltips,
-    values,
-)
+from .base import clean, finish, layered, need, not_declared, number, one_group, tooltips, values
 
 #: Groups that have a curve: as many as one can tell apart.
 _CURVES = 7
@@ -183,7 +172,8 @@ def _medians(
     order = longest
     if ranks:  # what is not named keeps the order of the frame
         order = sorted(shown["group"].to_list(), key=lambda name: _rank(name, ranks))
-    base = alt.Chart(values(shown), height=alt.Step(20)).encode(y=names_axis(order, "group"))
+    y = alt.Y("group:N", sort=order, title=None)
+    base = alt.Chart(values(shown), height=alt.Step(20)).encode(y=y)
     fields = ("group", "n_cards", "p50", "median_low", "median_high", "p25", "p75")
     tips = tooltips(shown, *fields, p50=f"median {unit}")
     drawn = pl.concat(shown[name].cast(pl.Float64) for name in _DRAWN)

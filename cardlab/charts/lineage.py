@@ -8,11 +8,22 @@ import altair as alt
 import polars as pl
 
 from .._lineage import CHANGES
-from ..colors import ACCENT, CATEGORIES, FAINT, INK, PAPER, SEQUENTIAL
+from ..colors import ACCENT, CATEGORIES, FAINT, INK, SEQUENTIAL
 from ..labels import label
 from ..licenses.reading import CLASSES
 from ..schema import NoFigure
-from .base import clean, finish, layered, names_axis, need, percent, share_axis, tooltips, values
+from .base import (
+    beside,
+    clean,
+    finish,
+    in_cells,
+    layered,
+    need,
+    percent,
+    share_axis,
+    tooltips,
+    values,
+)
 
 #: Edges that can be compared.
 _COMPARED = CHANGES[:6]
@@ -134,10 +145,7 @@ def _heatmap(
     heat = base.mark_rect().encode(color=color.scale(domain=[0, 1], range=SEQUENTIAL), tooltip=tips)
     kept_same = base.transform_filter("datum.diagonal === 'same'")
     frames = kept_same.mark_rect(fillOpacity=0, stroke=INK, strokeWidth=1.5)
-    numbers = base.mark_text(fontSize=10).encode(
-        text=alt.Text("n_edges:Q", format=",d"),
-        color=alt.condition("datum.row_share > 0.55", alt.value(PAPER), alt.value(INK)),
-    )
+    numbers = in_cells(base, "n_edges", dark="datum.row_share > 0.55")
     return layered(heat, frames, numbers), int(shown["n_edges"].sum())
 
 
@@ -150,7 +158,8 @@ def _bars(compared: pl.DataFrame, words: dict[str, str]) -> alt.FacetChart:
     changed = [words.get(change, change) for change in _COMPARED if change in found]
     data = shown.with_columns(pl.col("change").replace(words)).select("row", "change", *_FIGURES)
     fields = ("row", "change", "n_edges", "declared_share", "declared_low", "declared_high")
-    base = alt.Chart(height=alt.Step(20), width=440).encode(y=names_axis(changed, "change"))
+    y = alt.Y("change:N", sort=changed, title=None)
+    base = alt.Chart(height=alt.Step(20), width=440).encode(y=y)
     color = alt.Color("change:N", legend=None).scale(domain=changed, range=[FAINT, *CATEGORIES])
     bars = base.mark_bar(opacity=0.85, color=ACCENT).encode(
         x=share_axis("declared_share", "share of the edges that can be compared"),
@@ -158,9 +167,7 @@ def _bars(compared: pl.DataFrame, words: dict[str, str]) -> alt.FacetChart:
         tooltip=tooltips(data, *fields, row="edges from"),
     )
     rule = base.mark_rule(color=INK).encode(x="declared_low:Q", x2="declared_high:Q")
-    text = base.mark_text(align="left", dx=5, color=FAINT).encode(
-        x="declared_high:Q", text=alt.Text("n_edges:Q", format=",d")
-    )
+    text = beside(base, "declared_high:Q", "n_edges", dx=5)
     facet = alt.Facet("row:N", sort=ranked.unique(maintain_order=True).to_list(), title=None)
     return layered(bars, rule, text, data=values(data)).facet(
         facet=facet.header(
