@@ -148,18 +148,10 @@ def plot_doubling(
     NoFigure
         The frame has no rows.
     """
-    figures = (
-        *("n_implausible", "floors"),
-        "doubling_weeks",
-        "low",
-        "high",
-        "n_periods",
-        "n_cards",
-        "n_at_floor",
-        "n_null",
-    )
-    lines = ("fitted", "fitted_low", "fitted_high")
-    need(fit, "cut_off", "n_total", "in_fit", *lines, *figures, made_by="doubling_time(curve=True)")
+    figures = ("doubling_weeks", "low", "high", "n_periods", "n_cards", "n_at_floor", "n_null")
+    lines, made_by = ("fitted", "fitted_low", "fitted_high"), "doubling_time(curve=True)"
+    left_out = ("n_implausible", "floors")
+    need(fit, "cut_off", "n_total", "in_fit", *lines, *figures, *left_out, made_by=made_by)
     row = fit.row(0, named=True)
     use = pl.when("in_fit").then(pl.lit(_USES[0])).otherwise(pl.lit(_USES[1])).alias("use")
     shown = fit.select("cut_off", "n_total", "in_fit", *lines, use)
