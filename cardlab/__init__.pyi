@@ -30,7 +30,6 @@ from .coverage.coverage import unmapped_headings as unmapped_headings
 from .coverage.gaps import documentation_gaps as documentation_gaps
 from .coverage.reading import read_sections as read_sections
 from .embeddings.cluster import cluster as cluster
-from .embeddings.cluster import cluster_curve as cluster_curve
 from .embeddings.cluster import cluster_jaccard as cluster_jaccard
 from .embeddings.cluster import cluster_stability as cluster_stability
 from .embeddings.describe_clusters import between_clusters as between_clusters
@@ -45,7 +44,6 @@ from .embeddings.project import project as project
 from .embeddings.project import trustworthiness as trustworthiness
 from .embeddings.search import search as search
 from .embeddings.vector_problems import shared_vectors as shared_vectors
-from .embeddings.vector_problems import vector_problems as vector_problems
 from .embeddings.vectors import vectors as vectors
 from .families import template_families as template_families
 from .families import with_families as with_families

@@ -152,7 +152,7 @@ def test_auto_finds_the_planted_topics() -> None:
 
 def test_the_curve_shows_what_auto_chose() -> None:
     x, _ = plant(500, 16, k=5, noise=0.08)
-    curve = cl.cluster_curve(x, max_clusters=12)
+    curve = cl.cluster_stability(x, max_clusters=12)
     assert curve.columns == [
         *("n_clusters", "ari_mean", "ari_low", "jaccard_mean", "stable_share"),
         *("silhouette", "silhouette_null", "is_stable", "is_chosen"),
@@ -190,7 +190,7 @@ def blob(kind: str) -> Floats:
 )
 def test_no_stable_clusters_where_there_are_none(kind: str) -> None:
     x = blob(kind)
-    curve = cl.cluster_curve(x, max_clusters=9)
+    curve = cl.cluster_stability(x, max_clusters=9)
     assert not curve["is_stable"].any()
     assert not curve["is_chosen"].any()
     chart = cl.plot_stability(curve).to_dict()
@@ -204,13 +204,13 @@ def test_no_stable_clusters_where_there_are_none(kind: str) -> None:
 
 
 def test_curves_of_tiny_and_equal_vectors() -> None:
-    assert cl.cluster_curve(np.ones((9, 3))).height == 0
+    assert cl.cluster_stability(np.ones((9, 3))).height == 0
     assert cl.cluster(np.ones((9, 3))).tolist() == [0] * 9
-    assert cl.cluster_curve(np.eye(3))["n_clusters"].to_list() == [2]
+    assert cl.cluster_stability(np.eye(3))["n_clusters"].to_list() == [2]
     with pytest.raises(NoFigure, match=r"no rows"):
-        cl.plot_stability(cl.cluster_curve(np.ones((9, 3))))
+        cl.plot_stability(cl.cluster_stability(np.ones((9, 3))))
     with pytest.raises(CardlabError, match=r"max_clusters"):
-        cl.cluster_curve(np.eye(3), max_clusters=1)
+        cl.cluster_stability(np.eye(3), max_clusters=1)
 
 
 # hdbscan

@@ -21,6 +21,7 @@ import cardlab as em
 from cardlab.embeddings.cluster import silhouette
 from cardlab.embeddings.lsa import MAX_TEXT, prose
 from cardlab.embeddings.points import Points
+from cardlab.embeddings.vectors import usable
 from cardlab.schema import CardlabError, MissingColumn, NoFigure
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -80,13 +81,13 @@ def test_vectors_of_every_layout_are_equal(dtype: pl.DataType) -> None:
     assert x.dtype == np.float32
     nan = [np.nan] * 3
     np.testing.assert_array_equal(x, [[1, 2, 3], nan, nan, nan, nan, [1.5, 0, -2], nan])
-    assert em.usable(x).tolist() == [True, False, False, False, False, True, False]
+    assert usable(x).tolist() == [True, False, False, False, False, True, False]
 
 
 def test_vectors_of_wrong_lengths_stay_aligned() -> None:
     rows = [[1.0], [1.0, 2.0], [], None, [3.0, 4.0], [1.0, 2.0, 3.0], [5.0, 6.0]]
     x = em.vectors(frame_of(rows, LIST))
-    assert em.usable(x).tolist() == [False, True, False, False, True, False, True]
+    assert usable(x).tolist() == [False, True, False, False, True, False, True]
     np.testing.assert_array_equal(x[[1, 4, 6]], [[1, 2], [3, 4], [5, 6]])
     tie = em.vectors(frame_of([[1.0], [1.0, 2.0]], LIST))
     assert tie.shape == (2, 2)
@@ -132,7 +133,7 @@ def test_vectors_errors_say_what_is_there() -> None:
     with pytest.raises(CardlabError, match=r"lists of numbers.*String"):
         em.vectors(pl.DataFrame({"embeddings": ["[1, 2]"]}))
     with pytest.raises(CardlabError, match=r"shape \(3,\)"):
-        em.usable([1, 2, 3])
+        usable([1, 2, 3])
 
 
 row = st.none() | st.lists(
@@ -148,7 +149,7 @@ def test_vectors_keep_each_card_in_its_row(rows: list[list[float | None] | None]
         x = em.vectors(cards)
     except NoFigure:
         return
-    good = em.usable(x)
+    good = usable(x)
     assert len(x) == len(rows)
     assert np.isnan(x[~good]).all()
     for given_row, kept, found in zip(rows, good, x, strict=True):
@@ -181,7 +182,7 @@ def test_lsa_leaves_cards_without_words_as_nan() -> None:
         text=pl.when(empty).then(bare).otherwise("text"),
         tags=pl.when(empty).then(pl.lit(["license:mit"])).otherwise("tags"),
     )
-    assert np.flatnonzero(~em.usable(em.embed(cards))).tolist() == [1, 5]
+    assert np.flatnonzero(~usable(em.embed(cards))).tolist() == [1, 5]
 
 
 def test_lsa_uses_tags_where_there_is_no_text() -> None:
@@ -218,7 +219,7 @@ def test_callable_models_get_batches_and_are_checked() -> None:
     )
     x = em.embed(cards, model=model)
     assert sizes == [256, 256, 87]
-    assert np.flatnonzero(~em.usable(x)).tolist() == [3]
+    assert np.flatnonzero(~usable(x)).tolist() == [3]
     assert x[0, 1] == 2  # Once in the text, once among the free tags.
     with pytest.raises(CardlabError, match=r"\(256, 2\).*\(255, 2\)"):
         em.embed(cards, model=lambda texts: model(texts)[:255])
@@ -263,7 +264,7 @@ def test_hostile_text_breaks_nothing() -> None:
     bad = pl.DataFrame({"id": [f"bad/{i}" for i in range(len(HOSTILE))], "text": HOSTILE})
     cards = pl.concat([cards, bad], how="diagonal")
     x = em.embed(cards)
-    assert em.usable(x)[:30].all()
+    assert usable(x)[:30].all()
     labels = np.concatenate([topic, np.full(len(HOSTILE), 3)])
     keywords = em.cluster_keywords(cards, labels=labels)
     assert keywords["keyword"].str.contains(r"^\p{L}{3,}$").all()
@@ -359,7 +360,11 @@ def test_many_cards_cluster_in_batches() -> None:
 def test_stability_is_highest_at_the_planted_number() -> None:
     x, _ = plant(600, 32, k=5)
     table = em.cluster_stability(x, n_clusters=range(4, 8), n_runs=5)
-    assert table.columns == ["n_clusters", "ari_mean", "ari_low", "ari_seeds", "silhouette"]
+    assert table.columns == [
+        *("n_clusters", "ari_mean", "ari_low", "ari_seeds", "jaccard_mean", "stable_share"),
+        *("silhouette", "silhouette_null", "is_stable", "is_chosen"),
+    ]
+    assert table.filter("is_chosen")["n_clusters"].to_list() == [5]
     assert table["n_clusters"].to_list() == [4, 5, 6, 7]
     best = table.filter(n_clusters=5).row(0, named=True)
     assert best["ari_mean"] == table["ari_mean"].max()
@@ -377,7 +382,7 @@ def test_silhouette_counts_copies() -> None:
     x[50:100] = x[:50]
     topic[50:100] = topic[:50]
     points = Points.of(x, 0)
-    sample = points.sample(0)
+    sample = points.sample(np.arange(len(points.rows)))
     labels = np.empty(len(points.values), dtype=np.int64)
     labels[points.point_of_row] = topic[points.rows]
     assert silhouette(sample, labels) == pytest.approx(silhouette_score(x, topic), abs=1e-5)
@@ -490,7 +495,7 @@ def test_project_is_aligned_and_repeats(method: str) -> None:
     np.testing.assert_array_equal(xy, em.project(x, method=method))
     order = np.random.default_rng(0).permutation(150)
     np.testing.assert_array_equal(xy[order], em.project(x[order], method=method))
-    kept = em.usable(x)
+    kept = usable(x)
     assert (xy[kept].max(axis=0) >= -xy[kept].min(axis=0)).all()
     assert silhouette_score(xy[kept], topic[kept]) > 0.5
     assert em.trustworthiness(x, xy) > (0.9 if method == "tsne" else 0.7)
@@ -525,12 +530,12 @@ def test_trustworthiness_knows_truth_from_chance() -> None:
 
 def test_real_cards_from_text_to_labels(real: pl.DataFrame) -> None:
     x = em.embed(real, n_components=64)
-    assert em.usable(x).mean() > 0.95
+    assert usable(x).mean() > 0.95
     np.testing.assert_array_equal(x, em.embed(real, n_components=64))
     labels = em.cluster(x, n_clusters=10)
-    np.testing.assert_array_equal(labels >= 0, em.usable(x))
+    np.testing.assert_array_equal(labels >= 0, usable(x))
     table = em.cluster_summary(real, labels=labels, x=x)
-    assert table["n_cards"].sum() == em.usable(x).sum()
+    assert table["n_cards"].sum() == usable(x).sum()
     assert table["card_share"].sum() == pytest.approx(1)
     assert table["label"].null_count() == 0
     assert table["cohesion"].is_between(0, 1).all()

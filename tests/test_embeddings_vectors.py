@@ -22,6 +22,8 @@ import cardlab as em
 from cardlab.embeddings import vectors as blocks
 from cardlab.embeddings import vectors as frames
 from cardlab.embeddings.embed import Encoder
+from cardlab.embeddings.vector_problems import vector_problems
+from cardlab.embeddings.vectors import usable
 from cardlab.sample import make_cards
 from cardlab.schema import CardlabError, MissingColumn, NoFigure, SourceError
 
@@ -101,7 +103,7 @@ def test_files_are_mapped_and_never_changed(cards: pl.DataFrame, tmp_path: Path)
     np.save(tmp_path / "v.npy", x)
     before = (tmp_path / "v.npy").read_bytes()
     found = em.vectors(tmp_path / "v.npy", normalize=True)
-    assert np.flatnonzero(~em.usable(found)).tolist() == [7]
+    assert np.flatnonzero(~usable(found)).tolist() == [7]
     assert (tmp_path / "v.npy").read_bytes() == before
     base: object = em.vectors(tmp_path / "v.npy")
     while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
@@ -120,7 +122,7 @@ def test_files_are_aligned_by_id(cards: pl.DataFrame, tmp_path: Path) -> None:
     x = em.vectors(mine, file=tmp_path / "v.parquet")
     np.testing.assert_array_equal(x[[0, 2, 3]], X[[3, 59, 3]])
     assert np.isnan(x[[1, 4]]).all()
-    found = em.vector_problems(mine, file=tmp_path / "v.parquet")
+    found = vector_problems(mine, file=tmp_path / "v.parquet")
     assert found.select("id", "row", "problem").rows() == [
         (None, 4, "null"),
         ("new/card", 1, "null"),
@@ -170,26 +172,26 @@ def test_blocks_give_what_the_whole_gives(rows: list[list[float | None] | None],
     ids = [f"{i:02d}" for i in range(len(rows))]
     cards = pl.DataFrame({"id": ids, "embeddings": pl.Series(rows, dtype=LIST)})
     chunks = pl.concat([cards[i : i + size] for i in range(0, len(rows), size)], rechunk=False)
-    problems = em.vector_problems(cards)
-    assert problems.equals(em.vector_problems(chunks))
+    problems = vector_problems(cards)
+    assert problems.equals(vector_problems(chunks))
     assert problems["problem"].is_in(["null", "wrong_length", "not_finite", "zero"]).all()
     try:
         x = em.vectors(cards)
     except NoFigure:
         assert problems.height == len(rows)
         return
-    assert sorted(problems["row"]) == np.flatnonzero(~em.usable(x)).tolist()
+    assert sorted(problems["row"]) == np.flatnonzero(~usable(x)).tolist()
     np.testing.assert_array_equal(em.vectors(chunks), x)
     lazy = blocks.fill(
         blocks.Source(len(rows), lambda: iter(chunks["embeddings"].get_chunks()), lambda: None)
     )[0]
-    np.testing.assert_array_equal(lazy[em.usable(x)], x[em.usable(x)])
+    np.testing.assert_array_equal(lazy[usable(x)], x[usable(x)])
 
 
 def test_problems_are_named_counted_and_sorted() -> None:
     rows = [[1.0, 2.0], None, [1.0], [0.0, 0.0], [float("nan"), 1.0], [1.0, None], [3.0, 4.0], []]
     cards = pl.DataFrame({"id": list("hgfedcba"), "embeddings": pl.Series(rows, dtype=LIST)})
-    found = em.vector_problems(cards)
+    found = vector_problems(cards)
     assert found.schema == {
         "id": pl.String,
         "row": pl.Int64,
@@ -204,8 +206,8 @@ def test_problems_are_named_counted_and_sorted() -> None:
         ("g", 1, "null", None),
         ("e", 3, "zero", 2),
     ]
-    assert em.vector_problems(cards.lazy()).equals(found)
-    good = em.vector_problems(cards.filter(pl.col("id").is_in(["h", "b"])))
+    assert vector_problems(cards.lazy()).equals(found)
+    good = vector_problems(cards.filter(pl.col("id").is_in(["h", "b"])))
     assert good.height == 0
     assert good.schema == found.schema
 
@@ -220,7 +222,7 @@ def test_a_lazy_frame_whose_first_vectors_are_odd(
     )
     x = em.vectors(pl.scan_parquet(tmp_path / "v.parquet"))
     assert x.shape == (26, 2)
-    assert em.usable(x).tolist() == [False] * 6 + [True] * 20
+    assert usable(x).tolist() == [False] * 6 + [True] * 20
 
 
 def test_memory_of_a_scan_is_the_matrix_and_a_block(tmp_path: Path) -> None:
@@ -287,9 +289,7 @@ def test_copies_among_real_cards_are_found() -> None:
     cards = pl.read_parquet(real_file("model_cards.seed.parquet"), columns=["id", "text", "tags"])
     cards = cards.with_columns(tags=pl.lit(None, pl.List(pl.String)))
     x = em.embed(cards, n_components=16)
-    copies = (
-        cards.filter(em.usable(x)).group_by("text").agg("id").filter(pl.col("id").list.len() > 1)
-    )
+    copies = cards.filter(usable(x)).group_by("text").agg("id").filter(pl.col("id").list.len() > 1)
     pairs = em.near_duplicates(x, ids=cards["id"], threshold=1.0)
     found = set(pairs.select("id_a", "id_b").iter_rows())
     for same in copies["id"]:
@@ -323,7 +323,7 @@ def test_a_card_is_the_mean_of_its_passages() -> None:
     cards = pl.DataFrame({"id": ["a", "b", "c"], "parts": [["e", "eee", None], [], ["xx"]]})
     x = em.embed(cards, model=lengths, column="parts")
     np.testing.assert_array_equal(x[[0, 2]], [[2, 2, 1], [2, 0, 1]])
-    assert em.usable(x).tolist() == [True, False, True]
+    assert usable(x).tolist() == [True, False, True]
     long = pl.DataFrame({"id": ["a"], "text": ["\n".join(["seven letters"] * 40)]})
     sizes: list[int] = []
     em.embed(long, model=lambda texts: sizes.append(len(texts)) or lengths(texts), max_tokens=20)
@@ -451,7 +451,7 @@ def test_sentence_transformers_work_offline(
     cards = pl.DataFrame({"id": ["a", "b", "c", "d"], "text": [*texts, None]})
     x = em.embed(cards, model=minilm, save=tmp_path)
     assert x.shape == (4, 384)
-    assert em.usable(x).tolist() == [True, True, True, False]
+    assert usable(x).tolist() == [True, True, True, False]
     near = em.neighbors(x, ids=cards["id"], query="a")
     assert near["id"].to_list() == ["b", "c"]
     found = em.search(cards, "automatic transcription", model=minilm, x=x)

@@ -15,7 +15,8 @@ from sklearn.neighbors import KNeighborsClassifier
 import cardlab as cl
 from cardlab.embeddings import project as projection
 from cardlab.embeddings import project as trust
-from cardlab.embeddings.project import Nearest, place
+from cardlab.embeddings.points import Points, drawn, row_hashes
+from cardlab.embeddings.project import place
 
 
 def planted(n: int, d: int = 20, k: int = 6, *, noise: float = 0.15, seed: int = 0):
@@ -49,8 +50,8 @@ def test_planted_clusters_separate_and_held_out_cards_fall_into_theirs(quick, me
     assert silhouette_score(xy, topic) > 0.6
     # The fitted ones tell the cluster of all others on the map.
     fitted = np.zeros(1500, dtype=bool)
-    distinct = projection.Distinct.of(x)
-    fitted[distinct.first[distinct.sample(250, 0)]] = True
+    rows = Points.of(x, 0).first
+    fitted[rows[np.argsort(row_hashes(x, rows))[drawn(1500, 250, 0)]]] = True
     model = KNeighborsClassifier(5).fit(xy[fitted], topic[fitted])
     assert model.score(xy[~fitted], topic[~fitted]) > 0.99
     assert cl.trustworthiness(x, xy) > 0.9
@@ -116,19 +117,10 @@ def test_what_is_said_of_principal_components():
         cl.project(np.eye(3), method="opentsne")
 
 
-def test_nearest_are_those_of_brute_force(monkeypatch):
-    monkeypatch.setattr("cardlab.embeddings.project._CELLS", 2**10)
-    x, _ = planted(400)
-    found, away = Nearest(x[:300]).find(x[300:], 4)
-    exact = np.linalg.norm(x[300:, None].astype(float) - x[None, :300], axis=2)
-    np.testing.assert_array_equal(found, np.argsort(exact, axis=1)[:, :4])
-    np.testing.assert_allclose(away, np.sort(exact, axis=1)[:, :4], rtol=1e-3)
-
-
 def test_a_point_between_two_groups_is_not_placed_in_the_void():
     points = np.array([[0, 0], [0.1, 0], [10, 0], [10.1, 0]], dtype=np.float32)
     flat = points * np.float32(5)
-    placed = place(Nearest(points), flat, np.array([[5.0, 0]], dtype=np.float32))
+    placed = place(points, flat, np.array([[5.0, 0]], dtype=np.float32))
     assert np.abs(flat - placed).sum(axis=1).min() < 1
 
 

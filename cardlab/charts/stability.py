@@ -30,9 +30,9 @@ def plot_stability(stability: pl.DataFrame, *, chosen: int | None = None) -> alt
     Parameters
     ----------
     stability : pl.DataFrame
-        From :func:`cardlab.cluster_curve` or :func:`cardlab.cluster_stability`.
+        From :func:`cardlab.cluster_stability`.
     chosen : int, optional
-        The number of clusters in use, marked; of a curve the chosen one is marked anyway.
+        The number of clusters in use, marked; the chosen one is marked anyway.
 
     Returns
     -------
@@ -43,8 +43,11 @@ def plot_stability(stability: pl.DataFrame, *, chosen: int | None = None) -> alt
     NoFigure
         The frame has no rows.
     """
-    made_by = "cluster_curve or cluster_stability"
-    need(stability, "n_clusters", "ari_mean", "ari_low", "silhouette", made_by=made_by)
+    need(
+        stability,
+        *("n_clusters", "ari_mean", "ari_low", "silhouette"),
+        made_by="cluster_stability",
+    )
     found = stability.filter("is_chosen") if "is_chosen" in stability.columns else None
     if chosen is None and found is not None and found.height:
         chosen = int(found["n_clusters"][0])

@@ -1,514 +1,21 @@
-"""Clusters of vectors."""
+"""Clusters of vectors, and how far they can be trusted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable
 from itertools import combinations
 from math import isqrt
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from .. import schema
-from .kmeans import WARD_ROWS, dense, fit, fit_all, nearest, ward_centres, ward_tree
-from .points import Frame, Indices, Ints, Points, Sample, checked_labels, on_all_cores, whole_number
-from .vectors import Floats, matrix
-
-# ---- Would clusters come back from other cards and other seeds, all of them and each of them.
-
-#: K-means++ starts beside Ward's of each run of a stability estimate, and of a cluster.
-_RUN_STARTS = 3
-STARTS = 10
-
-#: Mean Jaccard similarity below which a cluster is unstable; Hennig calls 0.6 the least at which
-#: a cluster shows any pattern, and 0.75 that of a valid one.
-STABLE_JACCARD = 0.6
-
-#: Rows of which the clusters are drawn again.
-_JACCARD_ROWS = 10_000
-
-
-def cluster_stability(
-    x: npt.ArrayLike,
-    *,
-    n_clusters: int | Iterable[int],
-    n_runs: int = 10,
-    random_state: int = 0,
-) -> pl.DataFrame:
-    """Measure how well clusters come back when the fit is repeated on other cards and seeds.
-
-    Parameters
-    ----------
-    x : array-like of numbers, shape (n, d)
-        Vectors, one a row; rows that are not usable are left out.
-    n_clusters : int or iterable of int
-        The numbers of clusters to judge.
-    n_runs : int, default 10
-        Fits for each number, at least 2, each with its own seed on its own bootstrap sample of
-        the usable rows (of 5,000 of them, drawn once, where there are more), from Ward's
-        hierarchy and three k-means++ starts. All rows then get the nearest centre.
-    random_state : int, default 0
-        Seed of all draws and fits.
-
-    Returns
-    -------
-    pl.DataFrame
-        One row for each number, in the order given: ``n_clusters``; ``ari_mean`` and
-        ``ari_low``, the mean and the 5 % quantile over all pairs of runs of the adjusted Rand
-        index (1 the same clusters, 0 what chance gives; slightly negative values occur);
-        ``ari_seeds``, the mean over pairs of as many runs that differ in the seed alone;
-        ``silhouette``, the mean silhouette (-1 to 1, on at most 5,000 rows) of the clusters that
-        :func:`cluster` gives for this number and seed.
-
-    Raises
-    ------
-    NoFigure
-        Fewer than 3 rows are usable.
-    CardlabError
-        More clusters are asked for than there are distinct usable rows.
-
-    Notes
-    -----
-    Hubert and Arabie (1985), Comparing partitions; Ben-Hur, Elisseeff and Guyon (2002), A
-    stability based method for discovering structure in clustered data; Fang and Wang (2012),
-    Selection of the number of clusters via the bootstrap method.
-    """
-    asked = n_clusters if isinstance(n_clusters, Iterable) else [n_clusters]
-    candidates = [whole_number(k, 2, name="n_clusters") for k in asked]
-    n_runs = whole_number(n_runs, 2, name="n_runs")
-    seed = whole_number(random_state, 0, name="random_state")
-    points = Points.of(matrix(x), seed)
-    for k in candidates:
-        points.allow(k)
-    sample = points.sample(seed)
-    runs = bootstrap_runs(sample, candidates, n_runs, seed, n_starts=_RUN_STARTS)
-    ari = pairwise_ari(sample, runs)
-    seeds = pairwise_ari(sample, _seed_runs(sample, candidates, n_runs, seed))
-    widths = [
-        silhouette(sample, labels[sample.points])
-        for labels in fit_all(points, candidates, seed, n_starts=STARTS)
-    ]
-    columns = {
-        "n_clusters": pl.Series(candidates, dtype=pl.Int32),
-        "ari_mean": ari.mean(axis=1),
-        "ari_low": np.quantile(ari, 0.05, axis=1),
-        "ari_seeds": seeds.mean(axis=1),
-        "silhouette": pl.Series(widths, dtype=pl.Float64),
-    }
-    return pl.DataFrame(columns)
-
-
-def cluster_jaccard(
-    x: npt.ArrayLike, *, labels: npt.ArrayLike, n_runs: int = 20, random_state: int = 0
-) -> pl.DataFrame:
-    """Measure for each cluster whether it comes back from other samples of the cards.
-
-    Parameters
-    ----------
-    x : array-like of numbers, shape (n, d)
-        Vectors, one a row.
-    labels : array-like of int, shape (n,)
-        The cluster of each row, negative for none, as :func:`cluster` gives them.
-    n_runs : int, default 20
-        Bootstrap samples, at least 2, of the usable rows in clusters (of 10,000 of them, drawn
-        once, where there are more). Each is clustered again by k-means into as many clusters,
-        from Ward's hierarchy and three k-means++ starts, whichever method made the labels.
-    random_state : int, default 0
-        Seed of all draws and fits.
-
-    Returns
-    -------
-    pl.DataFrame
-        One row for each cluster, by its number.
-
-        - ``cluster`` (int), ``n_cards`` (int): its rows, usable or not.
-        - ``jaccard_mean``, ``jaccard_low`` (float, 0-1): mean and 5 % quantile over the runs of
-          the largest Jaccard similarity that the cluster has with a cluster of the run, on the
-          rows of the bootstrap sample. Null where no sample has two of its rows.
-        - ``is_stable`` (bool): ``jaccard_mean`` is at least 0.6. Null where that is null.
-
-    Raises
-    ------
-    NoFigure
-        Fewer than 3 rows are usable and in a cluster.
-    CardlabError
-        There are more or fewer labels than rows, or they are not whole numbers.
-
-    Notes
-    -----
-    Hennig (2007), Cluster-wise assessment of cluster stability. A single cluster comes back
-    always: that all cards are one is no finding.
-    """
-    n_runs = whole_number(n_runs, 2, name="n_runs")
-    seed = whole_number(random_state, 0, name="random_state")
-    x = matrix(x)
-    label = checked_labels(labels, len(x), of="vectors")
-    clusters, sizes = np.unique(label[label >= 0], return_counts=True)
-    # What is in no cluster is no part of the question.
-    points = Points.of(x if (label >= 0).all() else x[label >= 0], seed)
-    of_row = np.searchsorted(clusters, label[label >= 0])[points.rows]
-    scores = _jaccards(points, of_row, len(clusters), n_runs, seed)
-    known = ~np.isnan(scores).all(axis=0)
-    mean, low = np.full((2, len(clusters)), np.nan)
-    mean[known] = np.nanmean(scores[:, known], axis=0)
-    low[known] = np.nanquantile(scores[:, known], 0.05, axis=0)
-    return pl.DataFrame(
-        {
-            "cluster": pl.Series(clusters, dtype=pl.Int32),
-            "n_cards": pl.Series(sizes, dtype=pl.Int64),
-            "jaccard_mean": pl.Series(mean, nan_to_null=True),
-            "jaccard_low": pl.Series(low, nan_to_null=True),
-        }
-    ).with_columns(is_stable=pl.col("jaccard_mean") >= STABLE_JACCARD)
-
-
-def _jaccards(
-    points: Points, of_row: Indices, k: int, n_runs: int, seed: int
-) -> npt.NDArray[np.float64]:
-    """Give the best Jaccard similarity of each run and cluster, NaN where it has too few rows."""
-    chosen = np.arange(len(points.rows))
-    if len(chosen) > _JACCARD_ROWS:
-        drawn = np.random.default_rng(seed).choice(len(chosen), _JACCARD_ROWS, replace=False)
-        chosen = np.sort(drawn)
-    there, rows = np.unique(points.point_of_row[chosen], return_inverse=True)
-    sample = Sample(there, points.take(there), rows)
-    # A row of the vectors and its cluster belong together: copies may be in different ones.
-    own = of_row[chosen]
-
-    def run(run_seed: int) -> npt.NDArray[np.float64]:
-        drawn = np.random.default_rng(run_seed).integers(len(rows), size=len(rows))
-        part = sample.part(drawn)
-        small = part.smaller(run_seed, WARD_ROWS)
-        start = ward_centres(ward_tree(small.values), small, k)
-        found = fit(part, k, run_seed, ward=start, n_starts=_RUN_STARTS)
-        best = best_jaccard(own[drawn], found.labels[part.rows], k)
-        return np.where(np.bincount(own[drawn], minlength=k) >= 2, best, np.nan)
-
-    return np.array(on_all_cores(run, _seeds(seed, n_runs)))
-
-
-def best_jaccard(labels: Indices, others: npt.NDArray[Any], k: int) -> npt.NDArray[np.float64]:
-    """Give for each of `k` clusters of some rows the largest similarity with one of others."""
-    both = np.zeros((k, int(others.max(initial=0)) + 1))
-    np.add.at(both, (labels, others), 1)
-    union = both.sum(axis=1)[:, None] + both.sum(axis=0) - both
-    best: npt.NDArray[np.float64] = (both / np.maximum(union, 1)).max(axis=1)
-    return best
-
-
-def bootstrap_runs(
-    sample: Sample, candidates: Sequence[int], n_runs: int, seed: int, *, n_starts: int
-) -> list[list[Ints]]:
-    """Repeat fits, each with its own seed on its own bootstrap sample of the rows.
-
-    Gives for each run and candidate the labels of all points of the sample.
-    """
-
-    def run(run_seed: int) -> list[Ints]:
-        n = len(sample.rows)
-        part = sample.part(np.random.default_rng(run_seed).integers(n, size=n))
-        return _labels_of_run(sample, part, candidates, run_seed, n_starts)
-
-    return on_all_cores(run, _seeds(seed, n_runs))
-
-
-def _seed_runs(
-    sample: Sample, candidates: Sequence[int], n_runs: int, seed: int
-) -> list[list[Ints]]:
-    """Repeat fits on all rows of the sample with other seeds; as `bootstrap_runs`."""
-
-    def run(run_seed: int) -> list[Ints]:
-        return _labels_of_run(sample, sample, candidates, run_seed, _RUN_STARTS)
-
-    return on_all_cores(run, _seeds(seed, n_runs))
-
-
-def _labels_of_run(
-    sample: Sample, part: Sample, candidates: Sequence[int], seed: int, n_starts: int
-) -> list[Ints]:
-    tree = ward_tree(part.values)
-    found = []
-    for k in candidates:
-        best = fit(part, k, seed, ward=ward_centres(tree, part, k), n_starts=n_starts)
-        found.append(nearest(sample.values, best.centres).astype(np.int32))
-    return found
-
-
-def pairwise_ari(sample: Sample, runs: list[list[Ints]]) -> npt.NDArray[np.float64]:
-    """Give a row for each candidate, with the adjusted Rand index of each pair of runs."""
-    from sklearn.metrics import adjusted_rand_score
-
-    rows = sample.rows
-    scores = [
-        [adjusted_rand_score(a[rows], b[rows]) for a, b in combinations(of_candidate, 2)]
-        for of_candidate in zip(*runs, strict=True)
-    ]
-    return np.array(scores)
-
-
-def _seeds(seed: int, n: int) -> list[int]:
-    return [int(s) for s in np.random.SeedSequence(seed).generate_state(n)]
-
-
-def silhouette(sample: Sample, labels: Indices) -> float:
-    """Give the mean silhouette over the rows of a sample, 0 for a row alone in its cluster.
-
-    The same as scikit-learn's, but the distances of all points to all clusters are one matrix
-    product, and copies are counted instead of repeated.
-    """
-    found, own = np.unique(labels, return_inverse=True)
-    if len(found) < 2:
-        return 0.0
-    points = np.arange(len(own))
-    member = np.zeros((len(own), len(found)), dtype=np.float32)
-    member[points, own] = sample.copies
-    sizes = np.bincount(own, weights=sample.copies)
-    sums = (sample.distances @ member).astype(np.float64)
-    within = sums[points, own] / np.maximum(sizes[own] - 1, 1)
-    others = sums / sizes
-    others[points, own] = np.inf
-    between = others.min(axis=1)
-    larger = np.maximum(within, between)
-    width = np.divide(between - within, larger, out=np.zeros_like(larger), where=larger > 0)
-    return float(np.average(np.where(sizes[own] > 1, width, 0), weights=sample.copies))
-
-
-def marked(table: pl.DataFrame, stability: pl.DataFrame) -> pl.DataFrame:
-    """Add how well each cluster comes back, and say so in the label of one that does not."""
-    schema.require(stability, "cluster", "jaccard_mean", "is_stable")
-    marks = stability.select(
-        pl.col("cluster").cast(pl.Int32), pl.col("jaccard_mean").alias("jaccard"), "is_stable"
-    )
-    joined = table.join(marks, on="cluster", how="left", maintain_order="left")
-    if "label" not in table.columns:
-        return joined
-    mark = pl.when(pl.col("is_stable").not_()).then(pl.lit(" (unstable)")).otherwise(pl.lit(""))
-    return joined.with_columns(label=pl.col("label") + mark)
-
-
-# ---- How many clusters: stability and silhouette of every number, against data without clusters.
-
-#: The largest number of clusters that is tried: more than that nobody reads.
-MAX_CLUSTERS = 100
-
-#: Numbers up to this one are all tried; beyond, each is about an eighth larger than the last.
-_DENSE = 16
-
-#: Bootstrap samples of each number.
-_RUNS = 6
-
-#: Rows on which the numbers are judged: the time grows with their square.
-_ROWS = 3_000
-
-#: Mean Jaccard similarity from which a number of clusters counts as stable: what Hennig asks of
-#: a valid cluster, here of the cluster of a card.
-STABLE = 0.75
-
-#: How far the silhouette must lie above that of data without clusters. Other shapes without
-#: clusters (a square, a circle) come up to a twentieth above those that are drawn here, and draws
-#: differ by some thousandths; of 1,500 rows or less there are up to three of each kind.
-_FACTOR = 1.1
-_MARGIN = 0.01
-_DRAWS = 3
-
-#: Lengths that differ by less than this share of the longest are equal.
-_SAME_LENGTH = 1e-3
-
-_CURVE = {
-    "n_clusters": pl.Int32,
-    "ari_mean": pl.Float64,
-    "ari_low": pl.Float64,
-    "jaccard_mean": pl.Float64,
-    "stable_share": pl.Float64,
-    "silhouette": pl.Float64,
-    "silhouette_null": pl.Float64,
-    "is_stable": pl.Boolean,
-    "is_chosen": pl.Boolean,
-}
-
-
-def cluster_curve(
-    x: npt.ArrayLike, *, max_clusters: int = MAX_CLUSTERS, random_state: int = 0
-) -> pl.DataFrame:
-    """Show what ``cluster(x, n_clusters="auto")`` sees: how sure every number of clusters is.
-
-    Parameters
-    ----------
-    x : array-like of numbers, shape (n, d)
-        Vectors, one a row; rows that are not usable are left out.
-    max_clusters : int, default 100
-        The largest number that is tried; never more than the square root of the usable rows
-        (but at least 2).
-    random_state : int, default 0
-        Seed of all draws and fits.
-
-    Returns
-    -------
-    pl.DataFrame
-        One row for each number tried, in rising order: all up to 16, then steps of an eighth,
-        and all between the neighbours of the best of these. All figures are of at most 3,000
-        usable rows. No rows where all vectors are equal.
-
-        - ``n_clusters`` (int).
-        - ``ari_mean``, ``ari_low`` (float): mean and 5 % quantile, over the pairs of six fits,
-          of the adjusted Rand index. Each fit has its own bootstrap sample of the rows and starts
-          from Ward's hierarchy of it; every row then gets the nearest centre.
-        - ``jaccard_mean`` (float, 0-1): mean over the rows of how well the cluster of a row comes
-          back: its largest Jaccard similarity with a cluster of a bootstrap fit, mean of the fits.
-        - ``stable_share`` (float, 0-1): share of the rows in clusters where that is 0.6 or more.
-        - ``silhouette`` (float, -1 to 1): mean silhouette of a fit on all the rows.
-        - ``silhouette_null`` (float): the largest of fits on data without clusters: normal and
-          uniform draws that are spread as widely in each principal component (and of one
-          length, if the vectors are and have no more than 100 columns).
-        - ``is_stable`` (bool): ``jaccard_mean`` is at least 0.75, and ``silhouette`` more than
-          a tenth and 0.01 above ``silhouette_null``.
-        - ``is_chosen`` (bool): of the stable numbers the one with the largest
-          ``jaccard_mean * silhouette``, the smallest on a tie. No number is chosen where none is
-          stable: no stable clusters were found.
-
-    Raises
-    ------
-    NoFigure
-        Fewer than 3 rows are usable.
-
-    Notes
-    -----
-    Fang and Wang (2012), Selection of the number of clusters via the bootstrap method; Hennig
-    (2007), Cluster-wise assessment of cluster stability; Rousseeuw (1987), Silhouettes; the
-    comparison with data without clusters after Tibshirani, Walther and Hastie (2001), Estimating
-    the number of clusters in a data set via the gap statistic.
-
-    A long cloud can be cut in two in the same place every time, so stability alone is no sign of
-    clusters; and any cloud gets a silhouette above 0, so the silhouette alone is none either.
-    """
-    max_clusters = whole_number(max_clusters, 2, name="max_clusters")
-    seed = whole_number(random_state, 0, name="random_state")
-    return curve(Points.of(matrix(x), seed), seed, max_clusters)
-
-
-def curve(points: Points, seed: int, max_clusters: int = MAX_CLUSTERS) -> pl.DataFrame:
-    """Judge a grid of numbers of clusters, then all numbers around the best of the grid."""
-    largest = min(max(2, min(max_clusters, isqrt(len(points.rows)))), len(points.copies))
-    sample = points.sample(seed, _ROWS)
-    largest = min(largest, len(sample.values))
-    if largest < 2:
-        return pl.DataFrame(schema=_CURVE)
-    grid = [k for k in _grid(largest) if k <= largest]
-    clouds = _without_clusters(sample, points.frame, seed)
-    table = _judged(sample, clouds, grid, seed)
-    best = _best(table)
-    if best is not None:
-        at = grid.index(best)
-        around = range(grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)] + 1)
-        finer = [k for k in around if k not in grid]
-        if finer:
-            table = pl.concat([table, _judged(sample, clouds, finer, seed)]).sort("n_clusters")
-            best = _best(table)
-    chosen = pl.lit(False) if best is None else pl.col("n_clusters") == best
-    return table.with_columns(is_chosen=chosen).cast(_CURVE)  # type: ignore[arg-type]
-
-
-def _grid(largest: int) -> list[int]:
-    steps = list(range(2, _DENSE + 1))
-    while steps[-1] < largest:
-        steps.append(min(steps[-1] + max(1, round(steps[-1] / 8)), largest))
-    return steps
-
-
-def _best(table: pl.DataFrame) -> int | None:
-    stable = table.filter("is_stable").with_columns(
-        score=pl.col("jaccard_mean") * pl.col("silhouette")
-    )
-    ranked = stable.sort(["score", "n_clusters"], descending=[True, False])
-    return int(ranked["n_clusters"][0]) if ranked.height else None
-
-
-def _judged(sample: Sample, clouds: list[Sample], candidates: list[int], seed: int) -> pl.DataFrame:
-    runs = bootstrap_runs(sample, candidates, _RUNS, seed, n_starts=0)
-    ari = pairwise_ari(sample, runs)
-    asked = [candidates, *([_thinned(candidates)] * len(clouds))]
-    fits = on_all_cores(
-        lambda task: _fits(*task, seed), list(zip([sample, *clouds], asked, strict=True))
-    )
-    back = [_come_back(sample, own, runs, i) for i, (own, _) in enumerate(fits[0])]
-    null = np.max([[width for _, width in of_cloud] for of_cloud in fits[1:]], axis=0)
-    table = pl.DataFrame(
-        {
-            "n_clusters": candidates,
-            "ari_mean": ari.mean(axis=1),
-            "ari_low": np.quantile(ari, 0.05, axis=1),
-            "jaccard_mean": [of_rows.mean() for of_rows in back],
-            "stable_share": [(of_rows >= STABLE_JACCARD).mean() for of_rows in back],
-            "silhouette": [width for _, width in fits[0]],
-            "silhouette_null": np.interp(np.log(candidates), np.log(asked[1]), null),
-        }
-    )
-    return table.with_columns(
-        is_stable=(pl.col("jaccard_mean") >= STABLE)
-        & (pl.col("silhouette") > _FACTOR * pl.col("silhouette_null") + _MARGIN)
-    )
-
-
-def _thinned(candidates: list[int]) -> list[int]:
-    """Leave out numbers between which a curve without clusters is all but straight."""
-    kept = [candidates[0]]
-    for k in candidates:
-        if k >= kept[-1] * 1.25 or k == candidates[-1]:
-            kept.append(k)
-    return sorted(set(kept))
-
-
-def _come_back(
-    sample: Sample, own: Indices, runs: list[list[Ints]], candidate: int
-) -> npt.NDArray[np.float64]:
-    """Give for each row of a sample how well its cluster comes back in the runs."""
-    of_row = own[sample.rows]
-    found = [best_jaccard(of_row, run[candidate][sample.rows], own.max() + 1) for run in runs]
-    mean: npt.NDArray[np.float64] = np.mean(found, axis=0)
-    return mean[of_row]
-
-
-def _fits(sample: Sample, candidates: list[int], seed: int) -> list[tuple[Indices, float]]:
-    """Cluster a sample into each number of clusters; gives labels and mean silhouette."""
-    tree = ward_tree(sample.values)
-    found = []
-    for k in candidates:
-        labels = fit(sample, k, seed, ward=ward_centres(tree, sample, k), n_starts=0).labels
-        found.append((labels, silhouette(sample, labels)))
-    return found
-
-
-def _without_clusters(sample: Sample, frame: Frame, seed: int) -> list[Sample]:
-    """Draw normal and uniform clouds with the spread of a sample in each of its columns."""
-    rng = np.random.default_rng(seed)
-    weights = sample.copies
-    mean = np.average(sample.values, axis=0, weights=weights)
-    spread = np.sqrt(np.average((sample.values - mean) ** 2, axis=0, weights=weights))
-    shape = (len(sample.rows), sample.values.shape[1])
-    # Vectors of one length lie on a sphere, where a cloud is not what it is elsewhere.
-    length = _common_length(sample.values + frame.mean) if frame.axes is None else None
-
-    def of(draws: npt.NDArray[np.float64]) -> Sample:
-        values: Floats = (draws * spread).astype(np.float32)
-        if length is not None:
-            values += frame.mean
-            values *= length / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
-            values -= frame.mean
-        return Sample(np.arange(len(values)), values, np.arange(len(values)))
-
-    n_draws = max(1, min(_DRAWS, _ROWS // shape[0]))
-    normal = [of(rng.standard_normal(shape)) for _ in range(n_draws)]
-    return normal + [of(rng.uniform(-(3**0.5), 3**0.5, shape)) for _ in range(n_draws)]
-
-
-def _common_length(vectors: Floats) -> float | None:
-    """Give the length that all vectors have, None where they differ."""
-    lengths = np.linalg.norm(vectors, axis=1)
-    same = np.ptp(lengths) < _SAME_LENGTH * lengths.max()
-    return float(lengths.mean()) if same else None
-
+from .kmeans import WARD_ROWS, Ward, dense, fit, fit_all, nearest
+from .points import Axes, Indices, Ints, Points, Sample, drawn, on_all_cores
+from .vectors import Floats, checked_labels, matrix, whole_number
 
 # ---- Clusters of vectors.
 
@@ -516,8 +23,8 @@ def _common_length(vectors: Floats) -> float | None:
 def cluster(
     x: npt.ArrayLike,
     *,
-    n_clusters: int | str = "auto",
-    method: str = "kmeans",
+    n_clusters: int | Literal["auto"] = "auto",
+    method: Literal["kmeans", "hdbscan"] = "kmeans",
     min_cluster_size: int = 15,
     random_state: int = 0,
 ) -> Ints:
@@ -531,7 +38,7 @@ def cluster(
         where only their direction matters. With more than 100 columns the first 100 principal
         components (of 30,000 distinct rows) stand for them.
     n_clusters : int or "auto", default "auto"
-        ``"auto"`` takes the number that :func:`cluster_curve` marks as chosen. Where none is
+        ``"auto"`` takes the number that :func:`cluster_stability` marks as chosen. Where none is
         stable all cards are left in one cluster: no stable clusters were found. With
         ``"hdbscan"`` the number comes by itself and cannot be asked for.
     method : {"kmeans", "hdbscan"}, default "kmeans"
@@ -583,20 +90,19 @@ def cluster(
             )
     points = Points.of(matrix(x), seed)
     if method == "hdbscan":
-        return _by_size(points.spread(dense(points, seed, min_cluster_size)))
-    if not isinstance(n_clusters, str):
-        labels = fit_all(points, [points.allow(n_clusters)], seed, n_starts=STARTS)[0]
-        if labels.max() + 1 < n_clusters:
-            raise schema.CardlabError(
-                f"n_clusters is {n_clusters}, but the vectors are so near each other that only "
-                f"{labels.max() + 1} clusters can be told apart."
-            )
-        return _by_size(points.spread(labels))
-    chosen = curve(points, seed, MAX_CLUSTERS).filter("is_chosen")
-    if not chosen.height:
-        return points.spread(np.zeros(len(points.copies), dtype=np.int32))
-    k = int(chosen["n_clusters"][0])
-    return _by_size(points.spread(fit_all(points, [k], seed, n_starts=STARTS)[0]))
+        return _by_size(points.spread(dense(points, seed, min_cluster_size), -1))
+    if isinstance(n_clusters, str):
+        chosen = _curve(points, seed, _RUNS, MAX_CLUSTERS).filter("is_chosen")["n_clusters"]
+        if not len(chosen):
+            return points.spread(np.zeros(len(points.copies), dtype=np.int32), -1)
+        return _by_size(points.spread(fit_all(points, int(chosen[0]), seed), -1))
+    labels = fit_all(points, points.allow(n_clusters), seed)
+    if labels.max() + 1 < n_clusters:
+        raise schema.CardlabError(
+            f"n_clusters is {n_clusters}, but the vectors are so near each other that only "
+            f"{labels.max() + 1} clusters can be told apart."
+        )
+    return _by_size(points.spread(labels, -1))
 
 
 def _by_size(labels: Ints) -> Ints:
@@ -607,3 +113,413 @@ def _by_size(labels: Ints) -> Ints:
     rank = np.empty(found.max() + 1, dtype=np.int32)
     rank[found[np.lexsort((first, -sizes))]] = np.arange(len(found))
     return np.where(labels >= 0, rank[labels], labels)
+
+
+# ---- How many clusters: stability and silhouette of every number, against data without clusters.
+
+#: The largest number of clusters that is tried: more than that nobody reads.
+MAX_CLUSTERS = 100
+
+#: Numbers up to this one are all tried; beyond, each is about an eighth larger than the last.
+_DENSE = 16
+
+#: Bootstrap samples of each number.
+_RUNS = 6
+
+#: Rows on which the numbers are judged: the time grows with their square.
+_ROWS = 3_000
+
+#: K-means++ starts beside Ward's of a run of which the clusters are judged one by one.
+_RUN_STARTS = 3
+
+#: Mean Jaccard similarity below which a cluster is unstable; Hennig calls 0.6 the least at which
+#: a cluster shows any pattern, and 0.75 that of a valid one: here of the cluster of a card, from
+#: which a number of clusters counts as stable.
+_UNSTABLE = 0.6
+_VALID = 0.75
+
+#: How far the silhouette must lie above that of data without clusters. Other shapes without
+#: clusters (a square, a circle) come up to a twentieth above those that are drawn here, and draws
+#: differ by some thousandths; of 1,500 rows or less there are up to three of each kind.
+_FACTOR = 1.1
+_MARGIN = 0.01
+_DRAWS = 3
+
+#: Lengths that differ by less than this share of the longest are equal.
+_SAME_LENGTH = 1e-3
+
+_CURVE = {
+    "n_clusters": pl.Int32,
+    "ari_mean": pl.Float64,
+    "ari_low": pl.Float64,
+    "jaccard_mean": pl.Float64,
+    "stable_share": pl.Float64,
+    "silhouette": pl.Float64,
+    "silhouette_null": pl.Float64,
+    "is_stable": pl.Boolean,
+    "is_chosen": pl.Boolean,
+}
+
+
+def cluster_stability(
+    x: npt.ArrayLike,
+    *,
+    n_clusters: int | Iterable[int] | Literal["auto"] = "auto",
+    n_runs: int = _RUNS,
+    max_clusters: int = MAX_CLUSTERS,
+    random_state: int = 0,
+) -> pl.DataFrame:
+    """Measure how sure numbers of clusters are: what ``cluster(x, n_clusters="auto")`` sees.
+
+    Parameters
+    ----------
+    x : array-like of numbers, shape (n, d)
+        Vectors, one a row; rows that are not usable are left out.
+    n_clusters : int, iterable of int or "auto", default "auto"
+        The numbers of clusters to judge. ``"auto"``: all up to 16, then steps of an eighth, and
+        all between the neighbours of the best of these.
+    n_runs : int, default 6
+        Bootstrap samples for each number, at least 2. :func:`cluster` looks at six.
+    max_clusters : int, default 100
+        The largest number that ``"auto"`` tries; never more than the square root of the usable
+        rows (but at least 2).
+    random_state : int, default 0
+        Seed of all draws and fits.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row for each number, in rising order. All figures are of at most 3,000 usable rows.
+        No rows where ``"auto"`` finds all vectors equal.
+
+        - ``n_clusters`` (int).
+        - ``ari_mean``, ``ari_low`` (float): mean and 5 % quantile, over the pairs of the fits,
+          of the adjusted Rand index (1 the same clusters, 0 what chance gives; slightly negative
+          values occur). Each fit has its own bootstrap sample of the rows and starts from Ward's
+          hierarchy of it; every row then gets the nearest centre.
+        - ``ari_seeds`` (float), not with ``"auto"``: the mean over pairs of as many fits of all
+          rows, from the hierarchy and three k-means++ starts, that differ in the seed alone.
+        - ``jaccard_mean`` (float, 0-1): mean over the rows of how well the cluster of a row comes
+          back: its largest Jaccard similarity with a cluster of a bootstrap fit, mean of the fits.
+        - ``stable_share`` (float, 0-1): share of the rows in clusters where that is 0.6 or more.
+        - ``silhouette`` (float, -1 to 1): mean silhouette of a fit on all the rows.
+        - ``silhouette_null`` (float): the largest of fits on data without clusters: normal and
+          uniform draws that are spread as widely in each principal component (and of one
+          length, if the vectors are and have no more than 100 columns).
+        - ``is_stable`` (bool): ``jaccard_mean`` is at least 0.75, and ``silhouette`` more than
+          a tenth and 0.01 above ``silhouette_null``.
+        - ``is_chosen`` (bool): of the stable numbers the one with the largest
+          ``jaccard_mean * silhouette``, the smallest on a tie. No number is chosen where none is
+          stable: no stable clusters were found.
+
+    Raises
+    ------
+    NoFigure
+        Fewer than 3 rows are usable.
+    CardlabError
+        More clusters are asked for than there are distinct usable rows.
+
+    Notes
+    -----
+    Hubert and Arabie (1985), Comparing partitions; Fang and Wang (2012), Selection of the number
+    of clusters via the bootstrap method; Hennig (2007), Cluster-wise assessment of cluster
+    stability; Rousseeuw (1987), Silhouettes; the comparison with data without clusters after
+    Tibshirani, Walther and Hastie (2001), Estimating the number of clusters in a data set via the
+    gap statistic.
+
+    A long cloud can be cut in two in the same place every time, so stability alone is no sign of
+    clusters; and any cloud gets a silhouette above 0, so the silhouette alone is none either.
+    """
+    n_runs = whole_number(n_runs, 2, name="n_runs")
+    max_clusters = whole_number(max_clusters, 2, name="max_clusters")
+    seed = whole_number(random_state, 0, name="random_state")
+    if isinstance(n_clusters, str):
+        schema.one_of(n_clusters, ("auto",), name="n_clusters, unless a number,")
+        return _curve(Points.of(matrix(x), seed), seed, n_runs, max_clusters)
+    asked = n_clusters if isinstance(n_clusters, Iterable) else [n_clusters]
+    candidates = sorted({whole_number(k, 2, name="n_clusters") for k in asked})
+    points = Points.of(matrix(x), seed)
+    for k in candidates:
+        points.allow(k)
+    sample = points.sample(drawn(len(points.rows), _ROWS, seed))
+    table = _judged(sample, _without_clusters(sample, points.axes, seed), candidates, n_runs, seed)
+    runs = _runs(sample, candidates, _seeds(seed, n_runs), resampled=False)
+    seeds = pl.Series("ari_seeds", _pairwise_ari(sample, runs).mean(axis=1))
+    return _chosen(table, _best(table)).insert_column(3, seeds)
+
+
+def _curve(points: Points, seed: int, n_runs: int, max_clusters: int) -> pl.DataFrame:
+    """Judge a grid of numbers of clusters, then all numbers around the best of the grid."""
+    sample = points.sample(drawn(len(points.rows), _ROWS, seed))
+    largest = min(max(2, min(max_clusters, isqrt(len(points.rows)))), len(sample.values))
+    if largest < 2:
+        return pl.DataFrame(schema=_CURVE)
+    grid = [k for k in _grid(largest) if k <= largest]
+    clouds = _without_clusters(sample, points.axes, seed)
+    table = _judged(sample, clouds, grid, n_runs, seed)
+    best = _best(table)
+    if best is not None:
+        at = grid.index(best)
+        around = range(grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)] + 1)
+        finer = [k for k in around if k not in grid]
+        if finer:
+            more = _judged(sample, clouds, finer, n_runs, seed)
+            table = pl.concat([table, more]).sort("n_clusters")
+            best = _best(table)
+    return _chosen(table, best)
+
+
+def _grid(largest: int) -> list[int]:
+    steps = list(range(2, _DENSE + 1))
+    while steps[-1] < largest:
+        steps.append(min(steps[-1] + max(1, round(steps[-1] / 8)), largest))
+    return steps
+
+
+def _best(table: pl.DataFrame) -> int | None:
+    stable = table.filter("is_stable").with_columns(
+        score=pl.col("jaccard_mean") * pl.col("silhouette")
+    )
+    ranked = stable.sort(["score", "n_clusters"], descending=[True, False])
+    return int(ranked["n_clusters"][0]) if ranked.height else None
+
+
+def _chosen(table: pl.DataFrame, best: int | None) -> pl.DataFrame:
+    chosen = pl.lit(False) if best is None else pl.col("n_clusters") == best
+    return table.with_columns(is_chosen=chosen).cast(_CURVE)  # type: ignore[arg-type]
+
+
+def _judged(
+    sample: Sample, clouds: list[Sample], candidates: list[int], n_runs: int, seed: int
+) -> pl.DataFrame:
+    runs = _runs(sample, candidates, _seeds(seed, n_runs))
+    ari = _pairwise_ari(sample, runs)
+    asked = [candidates, *([_thinned(candidates)] * len(clouds))]
+    fits = on_all_cores(
+        lambda task: _fits(*task, seed), list(zip([sample, *clouds], asked, strict=True))
+    )
+    back = [_come_back(sample, own, runs, i) for i, (own, _) in enumerate(fits[0])]
+    null = np.max([[width for _, width in of_cloud] for of_cloud in fits[1:]], axis=0)
+    table = pl.DataFrame(
+        {
+            "n_clusters": candidates,
+            "ari_mean": ari.mean(axis=1),
+            "ari_low": np.quantile(ari, 0.05, axis=1),
+            "jaccard_mean": [of_rows.mean() for of_rows in back],
+            "stable_share": [(of_rows >= _UNSTABLE).mean() for of_rows in back],
+            "silhouette": [width for _, width in fits[0]],
+            "silhouette_null": np.interp(np.log(candidates), np.log(asked[1]), null),
+        }
+    )
+    return table.with_columns(
+        is_stable=(pl.col("jaccard_mean") >= _VALID)
+        & (pl.col("silhouette") > _FACTOR * pl.col("silhouette_null") + _MARGIN)
+    )
+
+
+def _thinned(candidates: list[int]) -> list[int]:
+    """Leave out numbers between which a curve without clusters is all but straight."""
+    kept = [candidates[0]]
+    for k in candidates:
+        if k >= kept[-1] * 1.25 or k == candidates[-1]:
+            kept.append(k)
+    return sorted(set(kept))
+
+
+def _runs(
+    sample: Sample, candidates: list[int], seeds: list[int], *, resampled: bool = True
+) -> list[list[Ints]]:
+    """Repeat fits, each with its own seed on its own bootstrap sample of the rows, or on all.
+
+    Gives for each run and candidate the labels of all points of the sample.
+    """
+
+    def run(seed: int) -> list[Ints]:
+        n = len(sample.rows)
+        part = sample.part(np.random.default_rng(seed).integers(n, size=n)) if resampled else sample
+        ward, n_starts = Ward.of(part), 0 if resampled else _RUN_STARTS
+        found = []
+        for k in candidates:
+            best = fit(part, k, seed, ward=ward.centres(k), n_starts=n_starts)
+            found.append(nearest(sample.values, best.centres).astype(np.int32))
+        return found
+
+    return on_all_cores(run, seeds)
+
+
+def _fits(sample: Sample, candidates: list[int], seed: int) -> list[tuple[Indices, float]]:
+    """Cluster a sample into each number of clusters; gives labels and mean silhouette."""
+    ward = Ward.of(sample)
+    fits = [fit(sample, k, seed, ward=ward.centres(k), n_starts=0).labels for k in candidates]
+    return [(labels, silhouette(sample, labels)) for labels in fits]
+
+
+def _seeds(seed: int, n: int) -> list[int]:
+    return [int(s) for s in np.random.SeedSequence(seed).generate_state(n)]
+
+
+def _pairwise_ari(sample: Sample, runs: list[list[Ints]]) -> npt.NDArray[np.float64]:
+    """Give a row for each candidate, with the adjusted Rand index of each pair of runs."""
+    from sklearn.metrics import adjusted_rand_score
+
+    rows = sample.rows
+    scores = [
+        [adjusted_rand_score(a[rows], b[rows]) for a, b in combinations(of_candidate, 2)]
+        for of_candidate in zip(*runs, strict=True)
+    ]
+    return np.array(scores)
+
+
+def _come_back(
+    sample: Sample, own: Indices, runs: list[list[Ints]], candidate: int
+) -> npt.NDArray[np.float64]:
+    """Give for each row of a sample how well its cluster comes back in the runs."""
+    of_row = own[sample.rows]
+    found = [_best_jaccard(of_row, run[candidate][sample.rows], own.max() + 1) for run in runs]
+    mean: npt.NDArray[np.float64] = np.mean(found, axis=0)
+    return mean[of_row]
+
+
+def _best_jaccard(labels: Indices, others: npt.NDArray[Any], k: int) -> npt.NDArray[np.float64]:
+    """Give for each of `k` clusters of some rows the largest similarity with one of others."""
+    both = np.zeros((k, int(others.max(initial=0)) + 1))
+    np.add.at(both, (labels, others), 1)
+    union = both.sum(axis=1)[:, None] + both.sum(axis=0) - both
+    best: npt.NDArray[np.float64] = (both / np.maximum(union, 1)).max(axis=1)
+    return best
+
+
+def silhouette(sample: Sample, labels: Indices) -> float:
+    """Give the mean silhouette over the rows of a sample, 0 for a row alone in its cluster.
+
+    The same as scikit-learn's, but the distances of all points to all clusters are one matrix
+    product, and copies are counted instead of repeated.
+    """
+    found, own = np.unique(labels, return_inverse=True)
+    if len(found) < 2:
+        return 0.0
+    points = np.arange(len(own))
+    member = np.zeros((len(own), len(found)), dtype=np.float32)
+    member[points, own] = sample.copies
+    sizes = np.bincount(own, weights=sample.copies)
+    sums = (sample.distances @ member).astype(np.float64)
+    within = sums[points, own] / np.maximum(sizes[own] - 1, 1)
+    others = sums / sizes
+    others[points, own] = np.inf
+    between = others.min(axis=1)
+    larger = np.maximum(within, between)
+    width = np.divide(between - within, larger, out=np.zeros_like(larger), where=larger > 0)
+    return float(np.average(np.where(sizes[own] > 1, width, 0), weights=sample.copies))
+
+
+def _without_clusters(sample: Sample, axes: Axes, seed: int) -> list[Sample]:
+    """Draw normal and uniform clouds with the spread of a sample in each of its columns."""
+    rng = np.random.default_rng(seed)
+    weights = sample.copies
+    mean = np.average(sample.values, axis=0, weights=weights)
+    spread = np.sqrt(np.average((sample.values - mean) ** 2, axis=0, weights=weights))
+    shape = (len(sample.rows), sample.values.shape[1])
+    # Vectors of one length lie on a sphere, where a cloud is not what it is elsewhere.
+    length = _common_length(sample.values + axes.mean) if axes.components is None else None
+
+    def of(draws: npt.NDArray[np.float64]) -> Sample:
+        values: Floats = (draws * spread).astype(np.float32)
+        if length is not None:
+            values += axes.mean
+            values *= length / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
+            values -= axes.mean
+        return Sample(values, np.arange(len(values)))
+
+    n_draws = max(1, min(_DRAWS, _ROWS // shape[0]))
+    normal = [of(rng.standard_normal(shape)) for _ in range(n_draws)]
+    return normal + [of(rng.uniform(-(3**0.5), 3**0.5, shape)) for _ in range(n_draws)]
+
+
+def _common_length(vectors: Floats) -> float | None:
+    """Give the length that all vectors have, None where they differ."""
+    lengths = np.linalg.norm(vectors, axis=1)
+    same = np.ptp(lengths) < _SAME_LENGTH * lengths.max()
+    return float(lengths.mean()) if same else None
+
+
+# ---- Would each of them come back from other cards.
+
+#: Rows of which the clusters are drawn again.
+_JACCARD_ROWS = 10_000
+
+
+def cluster_jaccard(
+    x: npt.ArrayLike, *, labels: npt.ArrayLike, n_runs: int = 20, random_state: int = 0
+) -> pl.DataFrame:
+    """Measure for each cluster whether it comes back from other samples of the cards.
+
+    Parameters
+    ----------
+    x : array-like of numbers, shape (n, d)
+        Vectors, one a row.
+    labels : array-like of int, shape (n,)
+        The cluster of each row, negative for none, as :func:`cluster` gives them.
+    n_runs : int, default 20
+        Bootstrap samples, at least 2, of the usable rows in clusters (of 10,000 of them, drawn
+        once, where there are more). Each is clustered again by k-means into as many clusters,
+        from Ward's hierarchy and three k-means++ starts, whichever method made the labels.
+    random_state : int, default 0
+        Seed of all draws and fits.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row for each cluster, by its number.
+
+        - ``cluster`` (int), ``n_cards`` (int): its rows, usable or not.
+        - ``jaccard_mean``, ``jaccard_low`` (float, 0-1): mean and 5 % quantile over the runs of
+          the largest Jaccard similarity that the cluster has with a cluster of the run, on the
+          rows of the bootstrap sample. Null where no sample has two of its rows.
+        - ``is_stable`` (bool): ``jaccard_mean`` is at least 0.6. Null where that is null.
+
+    Raises
+    ------
+    NoFigure
+        Fewer than 3 rows are usable and in a cluster.
+    CardlabError
+        There are more or fewer labels than rows, or they are not whole numbers.
+
+    Notes
+    -----
+    Hennig (2007), Cluster-wise assessment of cluster stability. A single cluster comes back
+    always: that all cards are one is no finding.
+    """
+    n_runs = whole_number(n_runs, 2, name="n_runs")
+    seed = whole_number(random_state, 0, name="random_state")
+    x = matrix(x)
+    label = checked_labels(labels, len(x), of="vectors")
+    clusters, sizes = np.unique(label[label >= 0], return_counts=True)
+    # What is in no cluster is no part of the question.
+    points = Points.of(x if (label >= 0).all() else x[label >= 0], seed)
+    chosen = drawn(len(points.rows), _JACCARD_ROWS, seed)
+    sample = points.sample(chosen)
+    # A row of the vectors and its cluster belong together: copies may be in different ones.
+    own = np.searchsorted(clusters, label[label >= 0])[points.rows[chosen]]
+    k = len(clusters)
+
+    def run(run_seed: int) -> npt.NDArray[np.float64]:
+        rows = np.random.default_rng(run_seed).integers(len(own), size=len(own))
+        part = sample.part(rows)
+        ward = Ward.of(part.smaller(run_seed, WARD_ROWS)).centres(k)
+        found = fit(part, k, run_seed, ward=ward, n_starts=_RUN_STARTS)
+        best = _best_jaccard(own[rows], found.labels[part.rows], k)
+        return np.where(np.bincount(own[rows], minlength=k) >= 2, best, np.nan)
+
+    scores = np.column_stack(on_all_cores(run, _seeds(seed, n_runs)))
+    with warnings.catch_warnings():
+        # Of a cluster of which no sample has two rows nothing is known.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        mean, low = np.nanmean(scores, axis=1), np.nanquantile(scores, 0.05, axis=1)
+    return pl.DataFrame(
+        {
+            "cluster": pl.Series(clusters, dtype=pl.Int32),
+            "n_cards": pl.Series(sizes, dtype=pl.Int64),
+            "jaccard_mean": pl.Series(mean, nan_to_null=True),
+            "jaccard_low": pl.Series(low, nan_to_null=True),
+        }
+    ).with_columns(is_stable=pl.col("jaccard_mean") >= _UNSTABLE)

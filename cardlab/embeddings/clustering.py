@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ..schema import NoFigure, column_names, lazy, to_lazy_polars
-from .cluster import cluster, cluster_curve, cluster_jaccard
+from .cluster import cluster, cluster_jaccard, cluster_stability
 from .describe_clusters import cluster_summary
 from .embed import embed
 from .vector_problems import vector_problems
@@ -144,7 +144,7 @@ def cluster_cards(
         x = embed(held, model=model, random_state=random_state)
         origin = f"computed here by {'LSA of texts and tags' if model == 'lsa' else model}{origin}"
     ids = held.lazy().select("id").collect(engine="streaming")["id"]
-    curve = cluster_curve(x, random_state=random_state)
+    curve = cluster_stability(x, random_state=random_state)
     chosen = curve.filter("is_chosen")["n_clusters"].to_list()
     k = int(n_clusters) if n_clusters != "auto" else chosen[0] if chosen else None
     labels = summary = None

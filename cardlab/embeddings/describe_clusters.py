@@ -11,11 +11,9 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
-from .cluster import marked
 from .lsa import card_texts, free_tags, strings, word_counts
-from .neighbors import checked_ids
-from .points import Ints, Points, checked_labels, in_blocks, whole_number
-from .vectors import Floats, matrix, same_size, usable
+from .points import Ints, Points, in_blocks
+from .vectors import Floats, checked_ids, checked_labels, matrix, same_size, usable, whole_number
 
 # ---- The words that tell clusters apart.
 
@@ -90,7 +88,7 @@ def cluster_keywords(
         rows = {"cluster": int(clusters[i]), "keyword": words[best], "score": score[best]}
         frames.append(pl.DataFrame(rows, schema=KEYWORDS))
     keywords = pl.concat(frames)
-    return keywords if stability is None else marked(keywords, stability).drop("jaccard")
+    return keywords if stability is None else _marked(keywords, stability).drop("jaccard")
 
 
 # ---- What the cards of a cluster have in common: label, tags, licence, languages, examples.
@@ -197,7 +195,7 @@ def cluster_summary(
         "example_ids",
         "cohesion",
     )
-    return summary if stability is None else marked(summary, stability)
+    return summary if stability is None else _marked(summary, stability)
 
 
 def _cosines(x: Floats, label: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
@@ -312,33 +310,44 @@ def _top_licenses(frame: pl.DataFrame) -> pl.DataFrame:
             tag.filter(tag.str.starts_with("license:")).str.strip_prefix("license:")
         )
     else:
-        return pl.DataFrame(schema={"cluster": pl.Int32, "top_license": pl.String})
-    return (
-        frame.select("cluster", top_license=declared.list.unique())
-        .explode("top_license")
-        .drop_nulls()
-        .group_by("cluster", "top_license")
-        .len()
-        .sort("len", "top_license", descending=[True, False])
-        .group_by("cluster", maintain_order=True)
-        .agg(pl.col("top_license").first())
-    )
+        declared = pl.lit(None, schema.STRINGS)
+    first = pl.col("top_license").list.first()
+    return _commonest(frame, declared, "top_license", 1).with_columns(first)
 
 
 def _top_languages(frame: pl.DataFrame) -> pl.DataFrame:
-    if "languages" not in frame.columns:
-        return pl.DataFrame(schema={"cluster": pl.Int32, "top_languages": schema.STRINGS})
-    declared = strings(frame, "languages", schema.STRINGS)
-    return (
-        frame.select("cluster", top_languages=declared.list.unique())
-        .explode("top_languages")
-        .drop_nulls()
-        .group_by("cluster", "top_languages")
-        .len()
-        .sort("len", "top_languages", descending=[True, False])
-        .group_by("cluster", maintain_order=True)
-        .agg(pl.col("top_languages").head(_LANGUAGES))
+    there = "languages" in frame.columns
+    declared = (
+        strings(frame, "languages", schema.STRINGS) if there else pl.lit(None, schema.STRINGS)
     )
+    return _commonest(frame, declared, "top_languages", _LANGUAGES)
+
+
+def _commonest(frame: pl.DataFrame, declared: pl.Expr, name: str, n: int) -> pl.DataFrame:
+    """Give the values that most cards of each cluster declare, ties by name."""
+    return (
+        frame.select("cluster", declared.list.unique().alias(name))
+        .explode(name)
+        .drop_nulls()
+        .group_by("cluster", name)
+        .len()
+        .sort("len", name, descending=[True, False])
+        .group_by("cluster", maintain_order=True)
+        .agg(pl.col(name).head(n))
+    )
+
+
+def _marked(table: pl.DataFrame, stability: pl.DataFrame) -> pl.DataFrame:
+    """Add how well each cluster comes back, and say so in the label of one that does not."""
+    schema.require(stability, "cluster", "jaccard_mean", "is_stable")
+    marks = stability.select(
+        pl.col("cluster").cast(pl.Int32), pl.col("jaccard_mean").alias("jaccard"), "is_stable"
+    )
+    joined = table.join(marks, on="cluster", how="left", maintain_order="left")
+    if "label" not in table.columns:
+        return joined
+    mark = pl.when(pl.col("is_stable").not_()).then(pl.lit(" (unstable)")).otherwise(pl.lit(""))
+    return joined.with_columns(label=pl.col("label") + mark)
 
 
 # ---- How clusters stand to what the cards declare, and to each other.

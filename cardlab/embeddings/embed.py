@@ -21,8 +21,7 @@ from ..cards.files import check_parquet
 from ..text.passages import Counter, estimated_tokens, packed
 from ..text.sections import section_texts
 from .lsa import card_texts, lsa
-from .points import whole_number
-from .vectors import Floats, blanked, matrix, usable
+from .vectors import Floats, blanked, matrix, usable, whole_number
 
 # ---- Models that turn texts into vectors: sentence-transformers, or a callable of the caller's.
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from .points import Indices, Ints, Points, Sample, in_blocks, on_all_cores, one_thread
+from .points import Indices, Ints, Points, Sample, drawn, in_blocks, on_all_cores, one_thread
 from .vectors import Floats
 
 #: Rows on which k-means is fitted at most: centres of clusters of any size worth naming do not
 #: move when more are looked at, and all other rows only need to be assigned.
 FIT_ROWS = 50_000
+
+#: K-means++ starts beside Ward's.
+_STARTS = 10
 
 #: Rows on which the starts compete, and the k-means++ starts that do so if there are more rows;
 #: rows of which Ward's hierarchy is built.
@@ -49,10 +53,11 @@ def fit(sample: Sample, k: int, seed: int, *, ward: Floats | None, n_starts: int
     race = sample.smaller(seed, _RACE_ROWS)
     if len(race.values) < k:
         race = sample
-    fits = on_all_cores(partial(_one_fit, race, k), starts)
-    best = min(fits, key=lambda found: found.inertia)
-    if race is sample or len(best.centres) < k:
-        return best if race is sample else _labelled(sample, best.centres)
+    best = min(on_all_cores(partial(_one_fit, race, k), starts), key=lambda found: found.inertia)
+    if race is sample:
+        return best
+    if len(best.centres) < k:
+        return Fit(best.centres, nearest(sample.values, best.centres), float("nan"))
     return _one_fit(sample, k, best.centres)
 
 
@@ -71,22 +76,9 @@ def _one_fit(sample: Sample, k: int, start: Floats | int) -> Fit:
     return Fit(model.cluster_centers_[found], labels.astype(np.int64), float(model.inertia_))
 
 
-def _labelled(sample: Sample, centres: Floats) -> Fit:
-    return Fit(centres, nearest(sample.values, centres), float("nan"))
-
-
 def nearest(values: Floats, centres: Floats) -> Indices:
     """Give the index of the nearest centre of each row; of equally near ones the first."""
-    half = np.einsum("ij,ij->i", centres, centres) / 2
-    across = np.ascontiguousarray(centres.T)
-
-    def assign(block: slice) -> Indices:
-        score = values[block] @ across
-        score -= half
-        best: Indices = score.argmax(axis=1)
-        return best
-
-    return np.concatenate([np.zeros(0, dtype=np.int64), *in_blocks(assign, len(values))])
+    return _nearest(values.__getitem__, len(values), centres, centres)
 
 
 def assign(points: Points, centres: Floats) -> Indices:
@@ -97,59 +89,76 @@ def assign(points: Points, centres: Floats) -> Indices:
     """
     # So small a product takes longer when threads wait for each other.
     with one_thread():
-        full = np.ascontiguousarray(points.frame.back(centres).T)
+        full = points.axes.back(centres)
+
+    def centred(block: slice) -> Floats:
+        values = points.gathered(points.first[block])
+        values -= points.axes.mean
+        return values
+
+    return _nearest(centred, len(points.first), centres, full)
+
+
+def _nearest(
+    take: Callable[[slice], Floats], n: int, centres: Floats, directions: Floats
+) -> Indices:
+    # The square of the row is left out: it changes no order.
     half = np.einsum("ij,ij->i", centres, centres) / 2
-    first = points.first
+    across = np.ascontiguousarray(directions.T)
 
     def of_block(block: slice) -> Indices:
-        score = points.centred(first[block]) @ full
+        score = take(block) @ across
         score -= half
         best: Indices = score.argmax(axis=1)
         return best
 
-    return np.concatenate(in_blocks(of_block, len(first)))
+    return np.concatenate([np.zeros(0, dtype=np.int64), *in_blocks(of_block, n)])
 
 
-def fit_all(points: Points, candidates: list[int], seed: int, *, n_starts: int) -> list[Indices]:
-    """Cluster all points once for each number of clusters; gives a label for each point."""
-    sample = points.sample(seed, FIT_ROWS)
-    small = sample.smaller(seed, WARD_ROWS)
-    tree = ward_tree(small.values)
-    found = []
-    for k in candidates:
-        start = ward_centres(tree, small, k)
-        if k > len(sample.values):
-            # More clusters than points were drawn, though there are enough of them.
-            sample = points.sample(seed, len(points.rows))
-        best = fit(sample, k, seed, ward=start, n_starts=n_starts)
-        everything = len(sample.values) == len(points.copies)
-        found.append(best.labels if everything else assign(points, best.centres))
-    return found
+def fit_all(points: Points, k: int, seed: int) -> Ints:
+    """Cluster all points; gives a label for each."""
+    sample = points.sample(drawn(len(points.rows), FIT_ROWS, seed))
+    ward = Ward.of(sample.smaller(seed, WARD_ROWS)).centres(k)
+    if k > len(sample.values):
+        # More clusters than points were drawn, though there are enough of them.
+        sample = points.sample(np.arange(len(points.rows)))
+    best = fit(sample, k, seed, ward=ward, n_starts=_STARTS)
+    everything = len(sample.values) == len(points.copies)
+    return (best.labels if everything else assign(points, best.centres)).astype(np.int32)
 
 
-def ward_tree(values: Floats) -> npt.NDArray[np.float64] | None:
-    """Build Ward's hierarchy of at most a few thousand points; None of a single one."""
-    from scipy.cluster.hierarchy import linkage
+@dataclass(frozen=True)
+class Ward:
+    """Ward's hierarchy of at most a few thousand points; none of a single one."""
 
-    return np.asarray(linkage(values, "ward")) if len(values) > 1 else None
+    sample: Sample
+    tree: npt.NDArray[np.float64] | None
 
+    @classmethod
+    def of(cls, sample: Sample) -> Ward:
+        """Build it."""
+        from scipy.cluster.hierarchy import linkage
 
-def ward_centres(tree: npt.NDArray[np.float64] | None, sample: Sample, k: int) -> Floats | None:
-    """Cut a hierarchy into `k` clusters and give their centres; None where ties forbid it.
+        several = len(sample.values) > 1
+        return cls(sample, np.asarray(linkage(sample.values, "ward")) if several else None)
 
-    Drawn starts put two centres into a large cluster and one between two small ones, and k-means
-    does not get out of that by itself. A hierarchy seldom makes this mistake.
-    """
-    from scipy.cluster.hierarchy import fcluster
+    def centres(self, k: int) -> Floats | None:
+        """Cut it into `k` clusters and give their centres; None where ties forbid it.
 
-    if tree is None or k > len(sample.values):
-        return None
-    labels = fcluster(tree, k, criterion="maxclust") - 1
-    if labels.max() + 1 != k:
-        return None
-    sums = np.zeros((k, sample.values.shape[1]))
-    np.add.at(sums, labels, sample.values * sample.copies[:, None])
-    return (sums / np.bincount(labels, weights=sample.copies)[:, None]).astype(np.float32)
+        Drawn starts put two centres into a large cluster and one between two small ones, and
+        k-means does not get out of that by itself. A hierarchy seldom makes this mistake.
+        """
+        from scipy.cluster.hierarchy import fcluster
+
+        values, copies = self.sample.values, self.sample.copies
+        if self.tree is None or k > len(values):
+            return None
+        labels = fcluster(self.tree, k, criterion="maxclust") - 1
+        if labels.max() + 1 != k:
+            return None
+        sums = np.zeros((k, values.shape[1]))
+        np.add.at(sums, labels, values * copies[:, None])
+        return (sums / np.bincount(labels, weights=copies)[:, None]).astype(np.float32)
 
 
 # ---- Clusters as dense regions, with what lies in none of them left out.
@@ -170,39 +179,29 @@ _NEIGHBORS = 5
 def dense(points: Points, seed: int, min_cluster_size: int) -> Ints:
     """Give each point the number of its dense region, or `NOISE`."""
     from sklearn.cluster import HDBSCAN
+    from sklearn.neighbors import NearestNeighbors
 
-    n = len(points.copies)
-    drawn = np.arange(n)
-    if n > _MANY:
-        drawn = np.sort(np.random.default_rng(seed).choice(n, _MANY, replace=False))
-    values = np.ascontiguousarray(points.take(drawn)[:, :_COMPONENTS])
+    result = np.full(len(points.copies), NOISE, dtype=np.int32)
+    chosen = drawn(len(result), _MANY, seed)
+    values = np.ascontiguousarray(points.take(chosen)[:, :_COMPONENTS])
     if len(values) < max(min_cluster_size, _NEIGHBORS + 1):
-        return np.full(n, NOISE, dtype=np.int32)
+        return result
     model = HDBSCAN(min_cluster_size=min_cluster_size, min_samples=_NEIGHBORS, copy=True)
     with one_thread():
         found = model.fit_predict(values.astype(np.float64))
-    labels = np.where(found >= 0, found, NOISE).astype(np.int32)
-    if len(drawn) == n:
-        return labels
-    result = np.empty(n, dtype=np.int32)
-    result[drawn] = labels
-    rest = np.setdiff1d(np.arange(n), drawn)
-    result[rest] = _of_nearest(points, rest, values, labels)
-    return result
-
-
-def _of_nearest(points: Points, rest: npt.NDArray[np.int64], values: Floats, labels: Ints) -> Ints:
-    """Give other points the label of the nearest drawn one, if they are near enough to it."""
-    from sklearn.neighbors import NearestNeighbors
-
+    result[chosen] = labels = np.where(found >= 0, found, NOISE).astype(np.int32)
+    rest = np.setdiff1d(np.arange(len(result)), chosen)
+    if not len(rest):
+        return result
+    # Another point is in the cluster of the nearest drawn one, if it is near enough to that.
     with one_thread():
         tree = NearestNeighbors(n_neighbors=_NEIGHBORS + 1).fit(values)
         reach = tree.kneighbors(values)[0][:, -1]
 
-        def of_block(block: slice) -> Ints:
-            others = points.take(rest[block])[:, :_COMPONENTS]
-            distance, nearest = tree.kneighbors(others, n_neighbors=1)
-            near = distance[:, 0] <= reach[nearest[:, 0]]
-            return np.where(near, labels[nearest[:, 0]], NOISE).astype(np.int32)
+    def of_nearest(block: slice) -> Ints:
+        others = points.take(rest[block])[:, :_COMPONENTS]
+        distance, at = tree.kneighbors(others, n_neighbors=1)
+        return np.where(distance[:, 0] <= reach[at[:, 0]], labels[at[:, 0]], NOISE)
 
-        return np.concatenate(in_blocks(of_block, len(rest)))
+    result[rest] = np.concatenate(in_blocks(of_nearest, len(rest)))
+    return result

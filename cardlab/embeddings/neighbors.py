@@ -2,129 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from .. import schema
-from .points import whole_number
-from .vectors import Floats, matrix, row_hashes, rows_of, same_size, usable
-
-# ---- Cosines of vectors: quick in float32 to find candidates, exact in float64 to judge them.
-
-Rows = npt.NDArray[np.int64]
-
-#: Decimals of a cosine: what float64 leaves uncertain neither orders nor excludes a pair.
-DECIMALS = 12
-
-
-@dataclass(frozen=True)
-class Directions:
-    """The usable rows of a matrix, to be compared by direction.
-
-    Attributes
-    ----------
-    x : np.ndarray of float32
-        The vectors as given, or scaled where their squares do not fit into float32.
-    rows : np.ndarray of int
-        The usable rows of `x`.
-    length : np.ndarray of float64
-        The length of each row of `x`; NaN where it is not usable.
-    """
-
-    x: Floats
-    rows: Rows
-    length: npt.NDArray[np.float64]
-
-    @classmethod
-    def of(cls, x: npt.ArrayLike, *, name: str = "x") -> Directions:
-        """Measure the lengths, block by block."""
-        values = matrix(x, name=name)
-        good = usable(values)
-        length = np.full(len(values), np.nan)
-        step = rows_of(values.shape[1])
-        for start in range(0, len(values), step):
-            block = values[start : start + step].astype(np.float64)
-            length[start : start + step] = np.sqrt(np.einsum("ij,ij->i", block, block))
-        length[~good] = np.nan
-        used = length[good]
-        if used.size and not (used.min() > 1e-12 and used.max() < 1e12):
-            scaled = np.full_like(values, np.nan)
-            rows = np.flatnonzero(good)
-            # Powers of two: no digit changes.
-            scaled[rows] = np.ldexp(
-                values[rows].astype(np.float64), -np.frexp(length[rows])[1][:, None]
-            )
-            return cls.of(scaled)
-        return cls(values, np.flatnonzero(good), length)
-
-    @property
-    def error(self) -> float:
-        """How far a float32 product of two unit vectors can be from their cosine, at most."""
-        return float(self.x.shape[1] + 8) * 2.0**-23
-
-    def unit(self, rows: Rows | slice) -> Floats:
-        """Give some rows at length 1."""
-        return self.x[rows] / self.length[rows].astype(np.float32)[:, None]
-
-    def exact(self, first: Rows, second: Rows, *, other: Directions | None = None) -> Any:
-        """Give the cosines of pairs of rows, in float64 and rounded to 12 decimals."""
-        other = other or self
-        found = np.empty(len(first))
-        step = max(rows_of(self.x.shape[1]) // 2, 1)
-        for start in range(0, len(first), step):
-            part = slice(start, start + step)
-            a, b = first[part], second[part]
-            product = np.einsum(
-                "ij,ij->i", self.x[a].astype(np.float64), other.x[b].astype(np.float64)
-            )
-            found[part] = product / (self.length[a] * other.length[b])
-        return np.clip(np.round(found, DECIMALS), -1, 1)
-
-
-def checked_ids(ids: Any, n: int) -> pl.Series:
-    """Take the ids of the rows, as strings: a sequence, a column, or a frame with ``id``."""
-    if schema.is_frame(ids):
-        ids = schema.unindexed(ids)
-        schema.require(ids, "id")
-        values = schema.collect(schema.lazy(ids).select("id")).to_series()
-    elif schema.is_series(ids):
-        values = nw.from_native(ids, series_only=True).to_polars()
-    elif isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
-        values = pl.Series([ids], dtype=pl.Object)
-    else:
-        values = pl.Series(ids if hasattr(ids, "__arrow_c_array__") else list(ids), strict=False)
-    if values.dtype.is_nested() or values.dtype == pl.Object:
-        raise schema.CardlabError(
-            "ids must be the ids of the cards in the order of the vectors: a list of strings, a "
-            f"column such as cards['id'], or the cards themselves; not {type(ids).__name__}"
-            + (f" of {values.dtype}." if values.dtype.is_nested() else ".")
-        )
-    same_size(len(values), n, name="ids", of="vectors")
-    return values.cast(pl.String).alias("id")
-
-
-def alphabetical(ids: pl.Series) -> Rows:
-    """Give the place of each row when the rows stand in the order of their ids."""
-    order = ids.to_frame("id").with_row_index("row").sort("id", "row")["row"].to_numpy()
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
-    return place
-
-
-def unknown(missing: list[str], n: int) -> schema.CardlabError:
-    """Say which ids are not among the cards."""
-    shown = ", ".join(repr(schema.shorten(schema.printable(name), 80)) for name in missing[:3])
-    return schema.CardlabError(
-        f"{len(missing):,} of the ids asked for are not among the {n:,} cards: {shown}. "
-        "Ids are written as in the column id, upper and lower case alike."
-    )
-
+from .points import row_hashes
+from .vectors import Floats, Rows, checked_ids, matrix, pieces, usable, whole_number
 
 # ---- The cards whose vectors point most nearly where another card's, or another vector, points.
 
@@ -174,45 +62,36 @@ def neighbors(x: npt.ArrayLike, *, ids: Any, query: Any, top: int = 10) -> pl.Da
     names = checked_ids(ids, len(cards.x))
     if not len(cards.rows):
         raise schema.NoFigure(f"none of the {len(cards.x):,} vectors is usable.")
-    asked, labels, own = _asked(cards, names, query)
-    good = np.isin(np.arange(len(labels)), asked.rows) if own is None else None
-    kept = [i for i in range(len(labels)) if good is None or good[i]]
-    if own is not None:
-        kept = [i for i in kept if np.isfinite(cards.length[own[i]])]
-    if not kept:
+    asked, labels, rows = _asked(cards, names, query)
+    kept = np.flatnonzero(np.isfinite(asked.length[rows]))
+    if not len(kept):
         raise schema.NoFigure("none of what is asked for has a usable vector.")
     place = alphabetical(names)
-    numbers_of: list[Rows] = []
-    rows_of: list[Rows] = []
-    similarity: list[npt.NDArray[np.float64]] = []
+    found: list[tuple[Rows, Rows, Rows, npt.NDArray[np.float64]]] = []
     step = max(_COSINES // len(cards.rows), 1)
     for start in range(0, len(kept), step):
-        numbers = np.array(kept[start : start + step])
-        rows = numbers if own is None else own[numbers]
-        near = _near(cards, asked.unit(rows), top)
-        for number, row, candidates in zip(numbers, rows, near, strict=True):
-            if own is not None:
+        some = kept[start : start + step]
+        near = _near(cards, asked.unit(rows[some]), top)
+        for number, row, candidates in zip(some, rows[some], near, strict=True):
+            if asked is cards:
                 candidates = candidates[candidates != row]
             exact = cards.exact(candidates, np.full(len(candidates), row), other=asked)
             best = np.lexsort((place[candidates], -exact))[:top]
-            numbers_of.append(np.full(len(best), number))
-            rows_of.append(candidates[best])
-            similarity.append(exact[best])
+            rank = np.arange(1, len(best) + 1)
+            found.append((np.full(len(best), number), rank, candidates[best], exact[best]))
+    numbers, ranks, others, similarity = map(np.concatenate, zip(*found, strict=True))
     return pl.DataFrame(
         {
-            "query": pl.Series(labels, dtype=pl.String).gather(np.concatenate(numbers_of)),
-            "rank": np.concatenate([np.arange(1, len(found) + 1) for found in rows_of]),
-            "id": names.gather(np.concatenate(rows_of)),
-            "similarity": np.concatenate(similarity),
-        },
-        schema_overrides={"rank": pl.Int32},
+            "query": pl.Series(labels, dtype=pl.String).gather(numbers),
+            "rank": pl.Series(ranks, dtype=pl.Int32),
+            "id": names.gather(others),
+            "similarity": similarity,
+        }
     )
 
 
-def _asked(
-    cards: Directions, names: pl.Series, query: Any
-) -> tuple[Directions, list[str], Rows | None]:
-    """Give the vectors asked for, what each is called, and the rows of cards among them."""
+def _asked(cards: Directions, names: pl.Series, query: Any) -> tuple[Directions, list[str], Rows]:
+    """Give where the vectors asked for lie, what each is called, and its row there."""
     if isinstance(query, str):
         query = [query]
     if isinstance(query, pl.Series):
@@ -222,7 +101,12 @@ def _asked(
         there = names.to_frame("id").with_row_index("row").filter(pl.col("id").is_in(query))
         missing = wanted.join(there, on="id", how="anti")["id"].unique(maintain_order=True)
         if len(missing):
-            raise unknown(missing.to_list(), len(names))
+            shown = (repr(schema.shorten(schema.printable(name), 80)) for name in missing[:3])
+            raise schema.CardlabError(
+                f"{len(missing):,} of the ids asked for are not among the {len(names):,} cards: "
+                f"{', '.join(shown)}. Ids are written as in the column id, upper and lower case "
+                "alike."
+            )
         twice = there.filter(pl.col("id").is_duplicated())["id"]
         if len(twice):
             raise schema.CardlabError(
@@ -240,7 +124,8 @@ def _asked(
             f"query must be an id, a list of ids, or vectors of {cards.x.shape[1]} numbers as the "
             "cards have them."
         )
-    return Directions.of(values, name="query"), [str(i) for i in range(len(values))], None
+    numbers = np.arange(len(values))
+    return Directions.of(values, name="query"), [str(i) for i in numbers], numbers
 
 
 def _near(cards: Directions, asked: Floats, top: int) -> list[Rows]:
@@ -259,6 +144,75 @@ def _near(cards: Directions, asked: Floats, top: int) -> list[Rows]:
     return found
 
 
+def alphabetical(ids: pl.Series) -> Rows:
+    """Give the place of each row when the rows stand in the order of their ids."""
+    order = ids.to_frame("id").with_row_index("row").sort("id", "row")["row"].to_numpy()
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return place
+
+
+# ---- Cosines of vectors: quick in float32 to find candidates, exact in float64 to judge them.
+
+#: Numbers of one side of the pairs that are judged in one go: 16 MB of float64.
+_CELLS = 2**21
+
+#: Decimals of a cosine: what float64 leaves uncertain neither orders nor excludes a pair.
+DECIMALS = 12
+
+
+@dataclass(frozen=True)
+class Directions:
+    """The usable rows of a matrix, to be compared by direction."""
+
+    #: The vectors as given, or scaled where their squares do not fit into float32.
+    x: Floats
+    #: The usable rows of `x`.
+    rows: Rows
+    #: The length of each row of `x`; NaN where it is not usable.
+    length: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, x: npt.ArrayLike, *, name: str = "x") -> Directions:
+        """Measure the lengths, block by block."""
+        values = matrix(x, name=name)
+        good = usable(values)
+        rows = np.flatnonzero(good)
+        length = np.full(len(values), np.nan)
+        for piece in pieces(values):
+            block = values[piece].astype(np.float64)
+            length[piece] = np.sqrt(np.einsum("ij,ij->i", block, block))
+        length[~good] = np.nan
+        if len(rows) and not (length[rows].min() > 1e-12 and length[rows].max() < 1e12):
+            scaled = np.full_like(values, np.nan)
+            # Powers of two: no digit changes.
+            powers = -np.frexp(length[rows])[1][:, None]
+            scaled[rows] = np.ldexp(values[rows].astype(np.float64), powers)
+            return cls.of(scaled)
+        return cls(values, rows, length)
+
+    @property
+    def error(self) -> float:
+        """How far a float32 product of two unit vectors can be from their cosine, at most."""
+        return float(self.x.shape[1] + 8) * 2.0**-23
+
+    def unit(self, rows: Rows | slice) -> Floats:
+        """Give some rows at length 1."""
+        return self.x[rows] / self.length[rows].astype(np.float32)[:, None]
+
+    def exact(self, first: Rows, second: Rows, *, other: Directions | None = None) -> Any:
+        """Give the cosines of pairs of rows, in float64 and rounded to 12 decimals."""
+        other = other or self
+        found = np.empty(len(first))
+        step = max(_CELLS // self.x.shape[1], 1)
+        for start in range(0, len(first), step):
+            a, b = first[start : start + step], second[start : start + step]
+            left, right = self.x[a].astype(np.float64), other.x[b].astype(np.float64)
+            product = np.einsum("ij,ij->i", left, right)
+            found[start : start + step] = product / (self.length[a] * other.length[b])
+        return np.clip(np.round(found, DECIMALS), -1, 1)
+
+
 # ---- Pairs of cards whose vectors are nearly the same, all of them, without comparing all
 # numbers.
 
@@ -271,8 +225,6 @@ _SAMPLE = 20_000
 
 #: Where more than this share of a block's pairs remains, the whole block is multiplied out.
 _DENSE = 1e-3
-
-_PAIRS = {"id_a": pl.String, "id_b": pl.String, "similarity": pl.Float64}
 
 
 def near_duplicates(
@@ -319,47 +271,35 @@ def near_duplicates(
     whole_number(max_pairs, 1, name="max_pairs")
     cards = Directions.of(x)
     names = checked_ids(ids, len(cards.x))
-    groups = _copies(cards)
-    n_pairs = sum(len(rows) * (len(rows) - 1) // 2 for rows in groups)
+    one = _copies(cards)
+    heads, n_copies = np.unique(one, return_counts=True)
+    heads, n_copies = heads[heads >= 0], n_copies[heads >= 0]
+    n_pairs = int((n_copies * (n_copies - 1) // 2).sum())
     _allow(n_pairs, max_pairs, threshold)
-    first: list[Rows] = []
-    second: list[Rows] = []
-    similarity: list[npt.NDArray[np.float64]] = []
-    for rows in groups:
-        a, b = np.triu_indices(len(rows), 1)
-        first.append(rows[a])
-        second.append(rows[b])
-        similarity.append(np.ones(len(a)))
-    n_copies = np.ones(len(cards.x), dtype=np.int64)
-    n_copies[[rows[0] for rows in groups]] = [len(rows) for rows in groups]
-    copies = {int(rows[0]): rows for rows in groups}
-    heads = np.setdiff1d(cards.rows, np.concatenate([np.empty(0, int), *(g[1:] for g in groups)]))
-    for a, b in _close(cards, heads.astype(np.int64), threshold):
+    again = heads[n_copies > 1]
+    found = [(again, again, np.ones(len(again)))]
+    size = np.zeros(len(cards.x), dtype=np.int64)
+    size[heads] = n_copies
+    for a, b in _close(cards, heads, threshold):
         exact = cards.exact(a, b)
         kept = exact >= threshold
-        a, b, exact = a[kept], b[kept], exact[kept]
-        stands_for = n_copies[a] * n_copies[b]
-        n_pairs += int(stands_for.sum())
+        found.append((a[kept], b[kept], exact[kept]))
+        n_pairs += int((size[a[kept]] * size[b[kept]]).sum())
         _allow(n_pairs, max_pairs, threshold)
-        alone = stands_for == 1
-        first.append(a[alone])
-        second.append(b[alone])
-        similarity.append(exact[alone])
-        for one, other, cosine in zip(a[~alone], b[~alone], exact[~alone], strict=True):
-            left, right = copies.get(int(one), [one]), copies.get(int(other), [other])
-            first.append(np.repeat(left, len(right)))
-            second.append(np.tile(right, len(left)))
-            similarity.append(np.full(len(left) * len(right), cosine))
-    if not first:
-        return pl.DataFrame(schema=_PAIRS)
-    a, b = np.concatenate(first), np.concatenate(second)
-    place = alphabetical(names)
-    swap = place[a] > place[b]
-    a, b = np.where(swap, b, a), np.where(swap, a, b)
-    found = {"id_a": names.gather(a), "id_b": names.gather(b)}
-    return pl.DataFrame({**found, "similarity": np.concatenate(similarity)}).sort(
-        "similarity", "id_a", "id_b", descending=[True, False, False], nulls_last=True
+    first, second, similarity = map(np.concatenate, zip(*found, strict=True))
+    pairs = pl.DataFrame({"first": first, "second": second, "similarity": similarity})
+    # Each distinct vector stands for its copies; those of one are pairs among themselves.
+    rows = pl.DataFrame({"one": one, "row": np.arange(len(one)), "place": alphabetical(names)})
+    pairs = pairs.join(rows, left_on="first", right_on="one")
+    pairs = pairs.join(rows, left_on="second", right_on="one", suffix="_b").filter(
+        (pl.col("first") != pl.col("second")) | (pl.col("row") < pl.col("row_b"))
     )
+    swap = pl.col("place") > pl.col("place_b")
+    return pairs.select(
+        id_a=names.gather(pairs.select(pl.when(swap).then("row_b").otherwise("row")).to_series()),
+        id_b=names.gather(pairs.select(pl.when(swap).then("row").otherwise("row_b")).to_series()),
+        similarity="similarity",
+    ).sort("similarity", "id_a", "id_b", descending=[True, False, False], nulls_last=True)
 
 
 def _allow(n_pairs: int, max_pairs: int, threshold: float) -> None:
@@ -370,14 +310,14 @@ def _allow(n_pairs: int, max_pairs: int, threshold: float) -> None:
         )
 
 
-def _copies(cards: Directions) -> list[Rows]:
-    """Give the rows of each vector that occurs more than once."""
-    if not len(cards.rows):
-        return []
-    hashes = row_hashes(cards.x)[cards.rows]
-    order = np.argsort(hashes, kind="stable")
-    starts = np.flatnonzero(np.diff(hashes[order], prepend=~hashes[order[:1]]) != 0)
-    return [cards.rows[group] for group in np.split(order, starts[1:]) if len(group) > 1]
+def _copies(cards: Directions) -> Rows:
+    """Give for each row the first that has the same vector, -1 where it is not usable."""
+    one = np.full(len(cards.x), -1)
+    _, first, which = np.unique(
+        row_hashes(cards.x, cards.rows), return_index=True, return_inverse=True
+    )
+    one[cards.rows] = cards.rows[first[which]]
+    return one
 
 
 def _close(cards: Directions, rows: Rows, threshold: float) -> Iterator[tuple[Rows, Rows]]:

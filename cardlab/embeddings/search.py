@@ -16,8 +16,7 @@ from .. import schema
 from .embed import Encoder, Model, encoder, said
 from .lsa import free_tags, lsa, strings
 from .neighbors import Directions, alphabetical, neighbors
-from .points import whole_number
-from .vectors import matrix, same_size, stream
+from .vectors import matrix, same_size, stream, whole_number
 
 # ---- The part of a card that answers a query, in a line.
 

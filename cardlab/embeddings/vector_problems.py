@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from .. import schema
-from .vectors import classified, matrix, row_hashes, same_size, source_of, usable, vectors
+from .points import row_hashes
+from .vectors import classified, matrix, same_size, source_of, usable, vectors
 
 _PROBLEMS = {"id": pl.String, "row": pl.Int64, "problem": pl.String, "length": pl.Int64}
 _GROUPS = {
@@ -109,17 +111,16 @@ def shared_vectors(
     text = pl.col("text").cast(pl.String).hash() if "text" in have else pl.lit(None, pl.UInt64)
     frame = schema.collect(columns.select(pl.col("id").cast(pl.String), text=text))
     same_size(len(given), frame.height, name="x", of="cards")
-    good = usable(given)
-    n_usable = int(good.sum())
-    if not n_usable:
+    rows = np.flatnonzero(usable(given))
+    if not len(rows):
         raise schema.NoFigure(f"none of the {len(given):,} vectors is usable.")
-    frame = frame.filter(pl.Series(good)).with_columns(vector=pl.Series(row_hashes(given)[good]))
+    frame = frame[rows].with_columns(vector=pl.Series(row_hashes(given, rows)))
     n_texts = pl.col("text").n_unique() if "text" in have else pl.lit(None, pl.Int64)
     groups = (
         frame.filter(pl.col("vector").is_duplicated())
         .group_by("vector")
         .agg(n_cards=pl.len(), n_texts=n_texts, ids=pl.col("id").sort())
-        .with_columns(same_text=pl.col("n_texts") == 1, card_share=pl.col("n_cards") / n_usable)
+        .with_columns(same_text=pl.col("n_texts") == 1, card_share=pl.col("n_cards") / len(rows))
         .sort("n_cards", pl.col("ids").list.first(), "vector", descending=[True, False, False])
     )
     if same_text is not None:
