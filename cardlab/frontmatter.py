@@ -108,19 +108,11 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def split_card(card: str) -> tuple[str | None, str, int]:
-    """Split a card into its front matter block and its body.
+    """Split a card into its front matter block, its body, and the block's first line in the card.
 
     The block begins where the first line that is not blank is ``---`` and ends at the next such
-    line; a byte order mark before it does not count.
-
-    Returns
-    -------
-    block : str or None
-        The text between the two lines, or None where there is no block or it never closes.
-    body : str
-        What follows the block; the whole card where there is no block or it never closes.
-    line : int
-        Number of the block's first line in the card (1-based); 0 where no block begins.
+    line; a byte order mark before it does not count. Where none begins the block is None and the
+    line 0; where one never closes the block is None, and the body the whole card.
     """
     blank = _BLANK.match(card)
     start = blank.end() if blank else 0
@@ -137,23 +129,11 @@ def split_card(card: str) -> tuple[str | None, str, int]:
 def read_card(card: str) -> Card:
     """Read one card: front matter, body and problems.
 
-    Parameters
-    ----------
-    card : str
-        The README as it stands, with its front matter.
-
-    Returns
-    -------
-    Card
-        ``(metadata, body, problems)``. Problems are of kind ``unterminated``, ``not_a_mapping``,
-        ``yaml_error``, ``repeated_key``, ``front_matter_in_text``, or of those that
-        :func:`fields` gives; their details give the line of the card.
-
-    Notes
-    -----
+    Problems are of kind ``unterminated``, ``not_a_mapping``, ``yaml_error``, ``repeated_key``,
+    ``front_matter_in_text``, or of those that :func:`fields` gives; their details give the line.
     YAML 1.1 as PyYAML reads it (libyaml where present), except that the values of
-    :data:`AS_WRITTEN` and all keys and dates stay the strings that were written. Front matter
-    that does not stand at the top is text, to the Hub as to us, and said to be there.
+    :data:`AS_WRITTEN` and all keys and dates stay the strings that were written. Front matter that
+    does not stand at the top is text, to the Hub as to us, and said to be there.
     """
     block, body, line = split_card(card)
     if block is None:
@@ -230,15 +210,11 @@ def to_json(metadata: dict[str, Any]) -> str:
 
 
 def read_values(value: Any) -> tuple[list[str], list[Any]]:
-    """Give a field that may be a scalar, a list or missing as strings, and what is none.
+    """Give a field that may be a scalar, a list or missing as strings, and the mappings in it.
 
-    Returns
-    -------
-    values : list of str
-        Without blanks, in order. Lists inside lists are read as one. ``False`` is the Norwegian
-        code ``no`` as YAML 1.1 reads it; numbers that JSON lacks are no values.
-    others : list
-        The mappings, which name nothing for certain.
+    Strings come without blanks, in order, lists inside lists as one; mappings name nothing for
+    certain. ``False`` is the Norwegian code ``no`` as YAML 1.1 reads it; numbers that JSON lacks
+    are no values.
     """
     if isinstance(value, str):  # by far the most
         text = value.strip()
@@ -267,12 +243,8 @@ def strings(value: Any) -> list[str]:
 def fields(metadata: dict[str, Any], problems: list[Problem] | None = None) -> dict[str, Any]:
     """Take the canonical columns out of front matter; None or empty for what is not said.
 
-    Parameters
-    ----------
-    metadata : dict
-        The front matter. Other spellings of a key are read where the key itself says nothing.
-    problems : list of Problem, optional
-        Takes what was found: ``key_alias``, and ``bad_value`` for what could not be read.
+    Other spellings of a key are read where the key itself says nothing. `problems` takes what was
+    found: ``key_alias``, and ``bad_value`` for what could not be read.
     """
     said: list[Problem] = [] if problems is None else problems
     keys: dict[str, list[str]] = {}

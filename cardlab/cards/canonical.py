@@ -84,17 +84,8 @@ class Finding(NamedTuple):
 def to_canonical(raw: pl.LazyFrame, label: str) -> pl.LazyFrame:
     """Rename, type and derive the canonical columns of a raw frame.
 
-    Parameters
-    ----------
-    raw : pl.LazyFrame
-        The source as it is. ``__problems`` may carry what the reader found wrong.
-    label : str
-        The source's name, for the error.
-
-    Raises
-    ------
-    SourceError
-        There is no ``id`` and no alias of it.
+    ``__problems`` in it may carry what the reader found wrong. A SourceError names the source by
+    its `label` where there is no ``id`` and no alias of it.
     """
     raw = _set_aside(raw)
     have = raw.collect_schema()

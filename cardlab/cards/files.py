@@ -36,13 +36,7 @@ _EXCEL = re.compile(rb"(?:\xef\xbb\xbf)?\"?sep=(.)\"?\r?\n")
 
 
 def check_parquet(file: Path) -> None:
-    """Refuse a parquet file whose lengths contradict each other.
-
-    Raises
-    ------
-    ValueError
-        Numbers of rows or values, or sizes of pages, that cannot be.
-    """
+    """Refuse, with a ValueError, a parquet file whose lengths contradict each other."""
     metadata = pq.read_metadata(file)
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     if sum(group.num_rows for group in groups) != metadata.num_rows:
@@ -136,12 +130,9 @@ def scan_arrow(files: list[Any]) -> pl.LazyFrame:
 
 
 def check_arrow(file: Path) -> None:
-    """Refuse an Arrow file whose list of batches leaves some out.
+    """Refuse, with a ValueError, an Arrow file whose list of batches leaves some out.
 
-    Raises
-    ------
-    ValueError
-        Between the schema, the batches that are listed and the end lies more than padding.
+    Between the schema, the batches that are listed and the end lies no more than padding.
     """
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as whole:
         if whole[:6] != b"ARROW1":

@@ -53,20 +53,10 @@ _POINTERS = (b"version https://git-lfs.github.com/spec/", b"# xet version")
 
 
 def open_source(source: Any) -> tuple[list[pl.LazyFrame], str]:
-    """Open a source as it is.
+    """Open a source as it is: a frame for each set of columns that its files have, and its name.
 
-    Returns
-    -------
-    frames : list of pl.LazyFrame
-        Its rows and columns, unchanged, a frame for each set of columns that its files have;
-        ``__problems`` where rows could not be read.
-    label : str
-        Its name for messages.
-
-    Raises
-    ------
-    SourceError
-        Names the source, what was found, and what is accepted.
+    ``__problems`` is there where rows could not be read. A SourceError names the source, what was
+    found, and what is accepted.
     """
     if isinstance(source, tuple):
         label = f"{len(source):,} files, {printable(str(source[0]))} the first"
@@ -389,17 +379,9 @@ def _of_records(source: Any) -> pl.LazyFrame:
 
 
 def corpus_hash(source: Any) -> str | None:
-    """Hash a source: SHA-256 over its files' names and bytes, or over a frame's columns.
+    """Hash a source with SHA-256: its files' names and bytes, or a frame's columns.
 
-    Parameters
-    ----------
-    source : str, path, frame, or list of these
-        As :func:`cardlab.scan_cards` takes it.
-
-    Returns
-    -------
-    str or None
-        64 hexadecimal digits; None for a remote or lazy source, which is not read for this.
+    None for a remote or lazy source, which is not read for this.
     """
     digest = hashlib.sha256()
     items = source if isinstance(source, (list, tuple)) else [source]

@@ -61,30 +61,12 @@ def fields_of(standard: str) -> dict[str, tuple[str, ...]]:
 
 
 def coverage_sections(standard: Standard = "huggingface") -> pl.DataFrame:
-    """List the sections of a standard and what is taken to answer each.
+    """List the sections of a standard, in its own order, and what is taken to answer each.
 
-    Parameters
-    ----------
-    standard : str
-        ``"huggingface"`` (the Hub's model card template), ``"mitchell2019"``, ``"liang2024"`` or
-        ``"eu_gpai"`` (the topics of the EU's Model Documentation Form).
-
-    Returns
-    -------
-    pl.DataFrame
-        ``section``, ``asks`` (what it asks for), ``weight`` (in a score; 1 unless the data file
-        says otherwise), ``concepts`` (list of str: what headings and labels mean),
-        ``metadata_fields`` (list of str: fields of the front matter that answer it), in the
-        standard's own order.
-
-    Raises
-    ------
-    CardlabError
-        There is no such standard.
-
-    Notes
-    -----
-    All of it, with the headings in nine languages, is in ``cardlab/data/sections.toml``.
+    ``section``, ``asks`` (what it asks for), ``weight`` (in a score; 1 unless the data file says
+    otherwise), ``concepts`` (list of str: what headings and labels mean), ``metadata_fields`` (list
+    of str: fields of the front matter that answer it). All of it, with the headings in nine
+    languages, is in ``cardlab/data/sections.toml``.
     """
     items = sections_of(standard)
     fields = fields_of(standard)
@@ -105,10 +87,7 @@ def coverage_sections(standard: Standard = "huggingface") -> pl.DataFrame:
 def weights_of(standard: str, weights: Mapping[str, float] | None) -> pl.DataFrame:
     """Give ``section, weight``: those of the data file, or what the caller puts in their place.
 
-    Raises
-    ------
-    CardlabError
-        A name is no section of the standard, a weight is no number of at least 0, or all are 0.
+    A CardlabError where a name is no section, a weight no number of at least 0, or all are 0.
     """
     own = {item.name: item.weight for item in sections_of(standard)}
     for name, weight in (weights or {}).items():
@@ -148,16 +127,9 @@ _SPLIT_CJK = re.compile(f"([{_CJK}]+)")
 class Meaning(NamedTuple):
     """What a heading says by itself.
 
-    Attributes
-    ----------
-    words : str
-        The heading as it is compared.
-    concepts : tuple of str
-        What it names, sorted; empty where nothing is known.
-    weak : bool
-        Only words that mean less than the section they stand in ("summary", "overview").
-    complete : bool
-        All of its words are accounted for.
+    `words` is the heading as it is compared, `concepts` what it names, sorted. It is `weak` where
+    it has only words that mean less than the section it stands in ("summary"), and `complete` where
+    all of its words are accounted for.
     """
 
     words: str

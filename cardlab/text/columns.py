@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -32,19 +31,8 @@ def with_batches(
 ) -> Any:
     """Add the columns that `make` gives for the columns `needs`; the first of these is the text.
 
-    Parameters
-    ----------
-    cards : frame
-        A DataFrame gives a DataFrame; a LazyFrame, or a frame of another engine, a LazyFrame that
-        does the work when it is collected, and only if one of the columns is asked for.
-    needs : list of str
-        Columns that `make` gets.
-    make : callable
-        The same for every engine: on a cluster it runs over the same batches.
-    schema : dict
-        The new columns and their types.
-    jobs : int, optional
-        Processes; by default as many as there are cores, for large corpora only.
+    A DataFrame gives a DataFrame; any other frame a LazyFrame that does the work when it is
+    collected, and only if one of the columns is asked for. `schema` has the new columns' types.
     """
     if jobs is not None:
         at_least(jobs, 1, name="jobs")
@@ -73,26 +61,29 @@ def run(
     """Apply `make` to batches of the cards and put the results together in order."""
     sizes = columns.to_series(0).str.len_bytes().fill_null(0)
     if jobs is None:
-        jobs = _cores() if int(sizes.sum()) >= MIN_BYTES_FOR_PROCESSES else 1
+        jobs = -1 if int(sizes.sum()) >= MIN_BYTES_FOR_PROCESSES else 1
     batches = list(_bounds(sizes))
     made = []
-    for result in _results((columns[a:b] for a, b in batches), make, min(jobs, len(batches))):
+    for result in _results((columns[a:b] for a, b in batches), make, jobs, len(batches)):
         made.append(result)
         progress.step(result.height)
     progress.end()
     return pl.concat(made) if made else pl.DataFrame(schema=schema)
 
 
-def _results(batches: Iterator[pl.DataFrame], make: Make, jobs: int) -> Iterator[pl.DataFrame]:
-    if jobs <= 1:
+def _results(
+    batches: Iterator[pl.DataFrame], make: Make, jobs: int, n: int
+) -> Iterator[pl.DataFrame]:
+    if jobs == 1 or n < 2:
         yield from map(make, batches)
         return
     # The parser holds Python's lock, so threads gain nothing. joblib's processes are started
     # afresh (a fork would copy polars' locks), need no guarded main module, and stay for the
     # next call; few batches are on their way at a time, so memory stays flat
-    from joblib import Parallel, delayed
+    from joblib import Parallel, cpu_count, delayed
 
-    pool = Parallel(n_jobs=jobs, return_as="generator", batch_size=1, pre_dispatch="2*n_jobs")
+    workers = min(cpu_count() if jobs < 0 else jobs, n)
+    pool = Parallel(n_jobs=workers, return_as="generator", batch_size=1, pre_dispatch="2*n_jobs")
     yield from pool(delayed(make)(batch) for batch in batches)
 
 
@@ -106,12 +97,6 @@ def _bounds(sizes: pl.Series) -> Iterator[tuple[int, int]]:
         room -= size
     if len(sizes) > start:
         yield start, len(sizes)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Progress:

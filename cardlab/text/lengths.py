@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -162,28 +162,11 @@ def measured(cards: Any, measure: str, columns: list[str]) -> pl.LazyFrame:
 
 
 def text_problems(cards: Any, *, jobs: int | None = None) -> pl.DataFrame:
-    """List the cards whose text was not taken apart as a whole.
+    """List the cards whose text was not taken apart as a whole, as :func:`cardlab.problems` does.
 
-    Parameters
-    ----------
-    cards : frame
-        With ``id`` and ``text``.
-    jobs : int, optional
-        As in :func:`with_plain_text`.
-
-    Returns
-    -------
-    pl.DataFrame
-        As :func:`cardlab.problems`: ``id``, ``column`` (``"text"``), ``problem``
-        (``"too_large"``), ``detail`` (what was left out). Of such a card characters, words, lines
-        and tokens are counted in full; headings, links, tables and the words of sections in what
-        was read: the first 2,000,000 characters, 128 columns of a table (fewer where its rows
-        are all but empty), 100 addresses of e-mail in a line.
-
-    Raises
-    ------
-    MissingColumn
-        The cards lack ``id`` or ``text``.
+    Of such a card characters, words, lines and tokens are counted in full; headings, links, tables
+    and the words of sections in what was read: the first 2,000,000 characters, 128 columns of a
+    table (fewer where its rows are all but empty), 100 addresses of e-mail in a line.
     """
     require(cards, "id", "text")
     frame = to_lazy_polars(lazy(cards).select("id", "text").to_native())
@@ -253,7 +236,10 @@ def length_summary(
     """
     values = _values(cards, measure, by, every)
     value = pl.col("value")
-    values = values.join(_ranks(values), on="group", nulls_equal=True)
+    sizes = values.group_by("group").agg(pl.len().alias("n"))
+    low, high = median_ranks(sizes["n"].to_numpy())  # of the group's sorted values, from 0
+    ranks = sizes.select("group", pl.Series("low", low), pl.Series("high", high))
+    values = values.join(ranks, on="group", nulls_equal=True)
     levels = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "p99": 0.99}
     return (
         values.group_by("group")
@@ -353,18 +339,19 @@ def length_histogram(
     )
 
 
-def _values(cards: Any, measure: str, by: str | None, every: str) -> pl.DataFrame:
-    """Give one row a card and group: ``group, value``, without null values."""
-    frame = measured(cards, measure, [by] if by else [])
-    values = collect(
-        grouped(frame, by, every).select("group", "value").filter(pl.col("value").is_not_null())
-    )
+def _values(
+    cards: Any, measure: str, by: str | None, every: str = "1y", also: tuple[str, ...] = ()
+) -> pl.DataFrame:
+    """Give one row a card and group: ``*also, group, value``, without null values."""
+    columns = list(dict.fromkeys([*also, *([by] if by else [])]))
+    frame = _grouped(measured(cards, measure, columns), by, every)
+    values = collect(frame.select(*also, "group", "value").drop_nulls("value"))
     if not values.height:
         raise NoFigure(f"none of the {count(cards):,} cards has a value for {measure!r}.")
     return values
 
 
-def grouped(frame: pl.LazyFrame, by: str | None, every: str = "1y") -> pl.LazyFrame:
+def _grouped(frame: pl.LazyFrame, by: str | None, every: str) -> pl.LazyFrame:
     """Add ``group``, the text of column `by` or its period; a row for each item of a list."""
     if by is None:
         return frame.with_columns(pl.lit("all").alias("group"))
@@ -388,13 +375,6 @@ def grouped(frame: pl.LazyFrame, by: str | None, every: str = "1y") -> pl.LazyFr
             group = group.map_batches(lambda s: judge(s, crowds=crowds).true, return_dtype=INSTANT)
         group = group.dt.truncate(every).dt.strftime(pattern)
     return frame.with_columns(group.cast(pl.String).alias("group"))
-
-
-def _ranks(values: pl.DataFrame) -> pl.DataFrame:
-    """Give which of each group's sorted values bound its median: ``group, low, high`` from 0."""
-    sizes = values.group_by("group").agg(pl.len().alias("n"))
-    low, high = median_ranks(sizes["n"].to_numpy())
-    return sizes.select("group", pl.Series("low", low), pl.Series("high", high))
 
 
 def median_ranks(n: Any) -> tuple[Any, Any]:
@@ -428,7 +408,7 @@ def length_outliers(
     *,
     measure: str = "n_words",
     by: str | None = None,
-    side: str = "long",
+    side: Literal["long", "short"] = "long",
     top: int = 20,
     min_cards: int = MIN_GROUP,
 ) -> pl.DataFrame:
@@ -440,8 +420,8 @@ def length_outliers(
         With ``id``, and ``text`` or the column `measure`.
     measure, by
         As in :func:`length_summary`.
-    side : str
-        ``"long"`` or ``"short"``.
+    side : {"long", "short"}
+        The longest, or the shortest.
     top : int
         Most rows.
     min_cards : int
@@ -467,11 +447,7 @@ def length_outliers(
     one_of(side, ("long", "short"), name="side")
     at_least(top, 1, name="top")
     at_least(min_cards, 1, name="min_cards")
-    columns = list(dict.fromkeys(["id", *([by] if by else [])]))
-    frame = grouped(measured(cards, measure, columns), by)
-    rows = collect(frame.select("id", "group", "value").filter(pl.col("value").is_not_null()))
-    if not rows.height:
-        raise NoFigure(f"none of the {count(cards):,} cards has a value for {measure!r}.")
+    rows = _values(cards, measure, by, also=("id",))
     size = (pl.col("value").cast(pl.Float64).clip(0) + 1).log()
     away = size - size.median().over("group")
     spread = away.abs().median().over("group") / 0.6745

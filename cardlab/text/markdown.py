@@ -80,15 +80,9 @@ def bounded(markdown: str) -> tuple[str, list[str]]:
     """Cut what the parser would take more time for than the length of a card accounts for.
 
     It fills each row of a table up to the width of the first, so that a few kilobytes can make
-    millions of cells, and before each cell it counts those before it. No real card comes near
-    what it gets to see: a card takes 5 seconds at worst.
-
-    Returns
-    -------
-    markdown : str
-        As long in lines as what came in.
-    cut : list of str
-        What was cut, in words; empty for nearly every card.
+    millions of cells, and before each cell it counts those before it. No real card comes near what
+    it gets to see: a card takes 5 seconds at worst. Lines stay lines; what was cut is said in
+    words.
     """
     parts: list[str] = []
     cut: list[str] = []

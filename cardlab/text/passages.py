@@ -36,17 +36,9 @@ def estimated_tokens(texts: list[str]) -> list[int]:
 def token_counter(tokenizer: Any) -> Counter:
     """Turn what the caller calls a tokenizer into a function that counts tokens.
 
-    Parameters
-    ----------
-    tokenizer : None, tokenizers.Tokenizer or callable
-        None for :func:`estimated_tokens`. A ``tokenizers.Tokenizer`` counts what it adds itself
-        (``[CLS]`` and the like); its truncation and padding are left aside. A callable takes one
-        text and gives a number, a list of tokens, or a mapping with ``input_ids``.
-
-    Raises
-    ------
-    CardlabError
-        It is none of these, or gives something else.
+    A ``tokenizers.Tokenizer`` counts what it adds itself (``[CLS]`` and the like); its truncation
+    and padding are left aside. A callable takes one text and gives a number, a list of tokens, or a
+    mapping with ``input_ids``. None: :func:`estimated_tokens`.
     """
     if tokenizer is None:
         return estimated_tokens

@@ -289,15 +289,7 @@ def plain_text(markdown: str) -> str:
 def section_texts(markdown: str) -> list[str]:
     """Give the words of each section, its heading first; the intro only where it has words.
 
-    Parameters
-    ----------
-    markdown : str
-        The body of one card.
-
-    Returns
-    -------
-    list of str
-        In the order of the card. Joined by blank lines they are :func:`plain_text`.
+    Joined by blank lines they are :func:`plain_text`.
     """
     card = outline(markdown)
     words = _joined(card)
