@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from .frames import as_polars, narrow, text_key
-from .schema import CardlabError, collect, require, unreadable
+from .schema import CardlabError, Frame, collect, require, unreadable
 
 # ---- Texts as sets of word shingles, read batch by batch; of a text only numbers are kept.
 
@@ -497,7 +497,7 @@ def template_families(cards: Any, *, threshold: float = 0.9) -> pl.DataFrame:
     ).select(pl.col(name).cast(dtype) for name, dtype in _SCHEMA.items())
 
 
-def with_families(cards: Any, *, threshold: float = 0.9) -> Any:
+def with_families(cards: Frame, *, threshold: float = 0.9) -> Frame:
     """Add the family of each card that shares its text with another.
 
     Parameters
@@ -539,7 +539,8 @@ def with_families(cards: Any, *, threshold: float = 0.9) -> Any:
 
     frame = as_polars(cards)
     number = text_key().map_batches(look_up, return_dtype=pl.Int64, is_elementwise=True)
-    return frame.with_columns(number.alias("family"))
+    added: Frame = frame.with_columns(number.alias("family"))
+    return added
 
 
 #: The families of the last corpus, by the hashes of its ids and texts: who asks for a table and

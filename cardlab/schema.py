@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import narwhals.stable.v2 as nw
 import polars as pl
@@ -92,6 +92,10 @@ PROBLEMS = pl.List(PROBLEM)
 CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 #: Halves of characters cannot be written at all.
 _ACTIVE = re.compile(f"[{CONTROLS}\ud800-\udfff]")
+
+
+#: Cards that stay as they are, eager or lazy, when a column is added to them.
+Frame = TypeVar("Frame", bound="pl.DataFrame | pl.LazyFrame")
 
 
 class CardlabError(ValueError):

@@ -261,8 +261,7 @@ def _typed(name: str, column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, lis
     if name == "metadata":
         return _something(text), findings
     text = text.str.strip_chars()
-    read = pl.when(text.str.contains(_WRITTEN)).then(text)
-    written = _mapped(read, fronts.read_written_one, fronts.TEXT)
+    written, read = _written(text, "library_name", fronts.TEXT)
     findings.append(Finding(name, "bad_value", written.struct.field("detail")))
     value = pl.coalesce(written.struct.field("value"), pl.when(read.is_null()).then(text))
     return pl.when(value != "").then(value), findings
@@ -318,11 +317,16 @@ def _as_list(
     else:
         text = column.cast(pl.String)
         plain = pl.concat_list(text) if separator is None else text.str.split(separator)
-        read = pl.when(text.str.contains(_WRITTEN)).then(text)
-        written = _mapped(read, fronts.read_written, fronts.LIST)
+        written, _ = _written(text, "languages", fronts.LIST)
         lists = pl.coalesce(written.struct.field("value"), pl.when(text.is_not_null()).then(plain))
         detail = written.struct.field("detail")
     return lists.list.eval(item.str.strip_chars()).list.filter(item != ""), detail
+
+
+def _written(text: pl.Expr, name: str, dtype: pl.Struct) -> tuple[pl.Expr, pl.Expr]:
+    """Read texts that hold a list or mapping; give also those texts."""
+    read = pl.when(text.str.contains(_WRITTEN)).then(text)
+    return _mapped(read, partial(fronts.read_written, name=name, dtype=dtype), dtype), read
 
 
 def _as_instant(column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, Finding | None]:

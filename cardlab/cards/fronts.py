@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from .. import frontmatter
-from ..schema import COLUMNS, CONTROLS, PROBLEM, PROBLEMS, STRINGS, printable, shorten
+from ..schema import COLUMNS, CONTROLS, PROBLEM, PROBLEMS, STRINGS, problem
 from .records import NOT_UTF8
 
 FRONT = pl.Struct(
@@ -112,7 +112,7 @@ def _known(metadata: dict[str, Any], arxiv: list[str], problems: Sequence[Any]) 
         "metadata": frontmatter.to_json(metadata),
         "arxiv": arxiv,
         "tags": frontmatter.hub_tags(known, arxiv),
-        "problems": [problem._asdict() for problem in problems],
+        "problems": [found._asdict() for found in problems],
     }
 
 
@@ -176,19 +176,19 @@ def _problems_of_json(text: str) -> list[dict[str, str]]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        return [_problem("bad_json", str(error))]
+        return [problem("metadata", "bad_json", str(error))]
     if not isinstance(value, dict):
         detail = f"the front matter is JSON, but {type(value).__name__}, not an object"
-        return [_problem("not_a_mapping", detail)]
+        return [problem("metadata", "not_a_mapping", detail)]
     problems: list[frontmatter.Problem] = []
     frontmatter.fields(value, problems)
-    return [problem._asdict() for problem in problems]
+    return [found._asdict() for found in problems]
 
 
 def text_problems(texts: pl.Series) -> pl.Series:
     """List front matter that texts hold and that is not read, where they are given."""
     found = [frontmatter.front_matter_in(text) for text in texts.drop_nulls()]
-    lists = [[problem._asdict() for problem in problems] for problems in found]
+    lists = [[one._asdict() for one in problems] for problems in found]
     return _lists_at(texts.is_not_null(), pl.Series(lists, dtype=PROBLEMS))
 
 
@@ -229,17 +229,8 @@ def _body_of_text(both: dict[str, str | None] | None) -> str | None:
     return card.body
 
 
-def read_written(texts: pl.Series) -> pl.Series:
+def read_written(texts: pl.Series, *, name: str, dtype: pl.Struct) -> pl.Series:
     """Read lists that a CSV or JSON file holds as text: JSON, or Python's own way to print them."""
-    return _read_written(texts, LIST, "languages")
-
-
-def read_written_one(texts: pl.Series) -> pl.Series:
-    """Read the first value of lists that a file holds as text where one is expected."""
-    return _read_written(texts, TEXT, "library_name")
-
-
-def _read_written(texts: pl.Series, dtype: pl.Struct, name: str) -> pl.Series:
     if texts.null_count() == len(texts):
         return pl.Series([None], dtype=dtype).new_from_index(0, len(texts))
     read = [None if text is None else _read_odd(_written(text.strip()), name) for text in texts]
@@ -349,7 +340,3 @@ def _problem_of(column: str, kind: str, detail: pl.Expr) -> pl.Expr:
     return pl.struct(
         pl.lit(column).alias("column"), pl.lit(kind).alias("problem"), short.alias("detail")
     ).cast(PROBLEM)
-
-
-def _problem(kind: str, detail: str) -> dict[str, str]:
-    return {"column": "metadata", "problem": kind, "detail": shorten(printable(detail), 300)}

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
-from .headings import asked_for, definitions, meaning, under
+from .headings import asked_for, definitions, listed, meaning, under
 
 #: States of a section's text, the least first: where several texts answer one section, the last
 #: of these that any of them has is its state. ``absent`` is no text at all.
@@ -92,7 +92,7 @@ def judge(body: str, concepts: tuple[str, ...] = (), *, generated: bool = False)
 def _says(words: list[str], concepts: tuple[str, ...]) -> bool:
     """Say whether a few words answer what is asked: one does only where a name or number does."""
     own = [word for word in words if _WORD.search(word)]
-    if len(own) > 1 or not concepts or not _one_word().isdisjoint(concepts):
+    if len(own) > 1 or not concepts or not listed("filled", "one_word").isdisjoint(concepts):
         return True
     return "://" in own[0] or _UNSPACED.search(own[0]) is not None
 
@@ -167,7 +167,7 @@ def shown_by(text: str, title: str, concepts: tuple[str, ...], card_id: str) -> 
     """Find what a text shows beside what it stands under, which is `concepts`."""
     bare = _COMMENT.sub("", text) if "<!--" in text else text
     folded = bare.casefold()
-    elsewhere = not set(definitions()["evidence"]["elsewhere"]).isdisjoint(concepts)
+    elsewhere = not listed("evidence", "elsewhere").isdisjoint(concepts)
     elsewhere &= "samples" not in meaning(title).concepts  # an example, whatever it stands in
     found: dict[str, Evidence] = {}
     for concept, name, word, pattern in _evidence():
@@ -278,11 +278,6 @@ def _patterns() -> list[list[tuple[str, re.Pattern[str]]]]:
 def _says_more() -> tuple[re.Pattern[str], re.Pattern[str]]:
     placeholders = definitions()["placeholders"]
     return re.compile(placeholders["says"]), re.compile(placeholders["goes_on"])
-
-
-@functools.cache
-def _one_word() -> frozenset[str]:
-    return frozenset(definitions()["filled"]["one_word"])
 
 
 @functools.cache

@@ -35,6 +35,12 @@ def definitions() -> dict[str, Any]:
     return tomllib.loads(files("cardlab").joinpath("data/sections.toml").read_text("utf-8"))
 
 
+@functools.cache
+def listed(table: str, key: str) -> frozenset[str]:
+    """Give one list of the data file, to look words up in."""
+    return frozenset(definitions()[table][key])
+
+
 def check_standard(standard: str) -> None:
     """Raise a CardlabError unless the data file has this standard."""
     one_of(standard, definitions()["standards"], name="standard")
@@ -297,11 +303,6 @@ def _run(tokens: list[str], start: int) -> tuple[str, list[int]]:
 
 
 @functools.cache
-def _joining() -> frozenset[str]:
-    return frozenset(definitions()["words"]["joining"])
-
-
-@functools.cache
 def _leads() -> frozenset[str]:
     return frozenset(map(fold, definitions()["words"]["leads"]))
 
@@ -313,7 +314,7 @@ def _parts(tokens: list[str], spent: set[int]) -> list[tuple[list[str], int]]:
     """
     parts: list[tuple[list[str], set[int]]] = [([], set())]
     for at, token in enumerate(tokens):
-        if token == "|" or (token in _joining() and at not in spent):
+        if token == "|" or (token in listed("words", "joining") and at not in spent):
             parts.append(([], set()))
             continue
         parts[-1][0].append(token)

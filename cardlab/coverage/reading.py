@@ -43,6 +43,7 @@ from .headings import (
     asked_for,
     definitions,
     fields_of,
+    listed,
     meaning,
     phrase,
     sections_of,
@@ -270,7 +271,7 @@ def _with_shared(texts: pl.DataFrame, cards: pl.DataFrame) -> pl.DataFrame:
 def _fields(batch: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
     """Give a row for each field of the front matter that says anything."""
     rows: list[tuple[int, str]] = []
-    wanted = _wanted()
+    wanted = definitions()["metadata"]
     if "metadata" in batch.columns:
         for card, text in zip(numbers, batch["metadata"].cast(pl.String), strict=True):
             if text and len(text) > 2:
@@ -294,11 +295,6 @@ def _fields(batch: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
 
 
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
-
-
-@functools.cache
-def _wanted() -> tuple[str, ...]:
-    return tuple(definitions()["metadata"])
 
 
 def _hash(text: str) -> int:
@@ -527,12 +523,10 @@ def _in_name(words: str, name: str) -> bool:
     """Say whether a heading has a word that tells this name, however either is spaced."""
     squeezed = re.sub(r"[\W_]+", "", name.casefold())
     joined = [re.sub(r"\W+", "", word) for word in words.split()]
-    return any(len(word) > 2 and word not in _common() and word in squeezed for word in joined)
+    return any(
+        len(word) > 2 and word not in listed("words", "in_many_names") and word in squeezed
+        for word in joined
+    )
 
 
 _GENERAL = frozenset(("summary", "description"))
-
-
-@functools.cache
-def _common() -> frozenset[str]:
-    return frozenset(definitions()["words"]["in_many_names"])

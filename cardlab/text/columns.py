@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from ..schema import at_least, require, to_lazy_polars
+from ..schema import Frame, at_least, require, to_lazy_polars
 from .passages import counting, packed
 from .sections import section_texts_of_many
 
@@ -27,8 +27,8 @@ Make = Callable[[pl.DataFrame], pl.DataFrame]
 
 
 def with_batches(
-    cards: Any, needs: list[str], make: Make, schema: dict[str, Any], *, jobs: int | None
-) -> Any:
+    cards: Frame, needs: list[str], make: Make, schema: dict[str, Any], *, jobs: int | None
+) -> Frame:
     """Add the columns that `make` gives for the columns `needs`; the first of these is the text.
 
     A DataFrame gives a DataFrame; any other frame a LazyFrame that does the work when it is
@@ -36,9 +36,13 @@ def with_batches(
     """
     if jobs is not None:
         at_least(jobs, 1, name="jobs")
-    if isinstance(cards, pl.DataFrame):
-        made = run(cards.select(needs), make, schema, jobs=jobs, progress=Progress(cards.height))
-        return cards.with_columns(made)
+    frame: Any = cards if isinstance(cards, pl.DataFrame) else to_lazy_polars(cards)
+    added: Frame
+    if isinstance(frame, pl.DataFrame):
+        progress = Progress(frame.height)
+        made = run(frame.select(needs), make, schema, jobs=jobs, progress=progress)
+        added = frame.with_columns(made)  # type: ignore[assignment]
+        return added
     progress = Progress(None)
     helper = "__batches"
 
@@ -47,12 +51,9 @@ def with_batches(
         return made.to_struct(columns.name)
 
     batch = pl.struct(needs).map_batches(each, return_dtype=pl.Struct(schema), is_elementwise=True)
-    return (
-        to_lazy_polars(cards)
-        .with_columns(batch.alias(helper))
-        .with_columns(pl.col(helper).struct.field(name).alias(name) for name in schema)
-        .drop(helper)
-    )
+    fields = (pl.col(helper).struct.field(name).alias(name) for name in schema)
+    added = frame.with_columns(batch.alias(helper)).with_columns(fields).drop(helper)
+    return added
 
 
 def run(
@@ -140,7 +141,7 @@ _SCHEMA = {
 }
 
 
-def with_plain_text(cards: Any, *, jobs: int | None = None) -> Any:
+def with_plain_text(cards: Frame, *, jobs: int | None = None) -> Frame:
     """Add ``text_str``, the words of each card.
 
     Parameters
@@ -164,7 +165,7 @@ def with_plain_text(cards: Any, *, jobs: int | None = None) -> Any:
     return _with(cards, ["text_str"], jobs)
 
 
-def with_sections(cards: Any, *, jobs: int | None = None) -> Any:
+def with_sections(cards: Frame, *, jobs: int | None = None) -> Frame:
     """Add ``text_str``, the words of each card, and ``text_lists``, those of each section.
 
     Parameters
@@ -191,13 +192,13 @@ def with_sections(cards: Any, *, jobs: int | None = None) -> Any:
 
 
 def with_passages(
-    cards: Any,
+    cards: Frame,
     *,
     tokenizer: Any = None,
     max_tokens: int = 512,
     prefix: str = "",
     jobs: int | None = None,
-) -> Any:
+) -> Frame:
     """Add the six text columns of the 18-column data set, ready for an embedding model.
 
     Parameters
@@ -241,7 +242,7 @@ def with_passages(
     )
 
 
-def _with(cards: Any, columns: list[str], jobs: int | None, **options: Any) -> Any:
+def _with(cards: Frame, columns: list[str], jobs: int | None, **options: Any) -> Frame:
     have = require(cards, "text")
     needs = ["text", "tags"] if "tags" in have and "tags_str" in columns else ["text"]
     make = partial(text_columns, columns=columns, **options)

@@ -14,6 +14,7 @@ from ..overview.time import judge
 from ..schema import (
     INSTANT,
     CardlabError,
+    Frame,
     NoFigure,
     at_least,
     collect,
@@ -61,7 +62,7 @@ _PARTS = {
 _HTML = "__cardlab_html"
 
 
-def with_text_lengths(cards: Any, *, measures: Iterable[str] | None = None) -> Any:
+def with_text_lengths(cards: Frame, *, measures: Iterable[str] | None = None) -> Frame:
     """Add the lengths of each card's body.
 
     Parameters
@@ -113,7 +114,8 @@ def with_text_lengths(cards: Any, *, measures: Iterable[str] | None = None) -> A
         html = pl.col("text").map_batches(parsed, return_dtype=pl.String, is_elementwise=True)
         frame = frame.with_columns(html.alias(_HTML))
     frame = frame.with_columns(counted(asked)).drop(_HTML, strict=False)
-    return frame.select(*[name for name in have if name not in asked], *asked)
+    added: Frame = frame.select(*[name for name in have if name not in asked], *asked)
+    return added
 
 
 def html_column(html: Iterable[str | None]) -> pl.Series:
