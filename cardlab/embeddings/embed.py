@@ -21,7 +21,7 @@ from ..cards.files import check_parquet
 from ..text.passages import Counter, estimated_tokens, packed
 from ..text.sections import section_texts
 from .lsa import card_texts, lsa
-from .vectors import Floats, blanked, matrix, usable, whole_number
+from .vectors import Floats, blanked, ids_of, matrix, usable, whole_number
 
 # ---- Models that turn texts into vectors: sentence-transformers, or a callable of the caller's.
 
@@ -465,7 +465,7 @@ def _with_lsa(
     if not known.all():
         x = lsa(texts, n_components, random_state).x
         settings["texts"] = corpus(text_hash)
-        write(path, _ids(cards), text_hash, x, settings)
+        write(path, ids_of(cards), text_hash, x, settings)
     return x
 
 
@@ -509,7 +509,11 @@ def _with_model(
             part = model.mean([passages[i] for i in says])
             if not x.shape[1]:
                 x = np.full((len(documents), part.shape[1]), np.nan, dtype=np.float32)
-            _same_width(part.shape[1], x.shape[1])
+            if part.shape[1] != x.shape[1]:
+                raise schema.CardlabError(
+                    f"the model gave vectors of {part.shape[1]} numbers, earlier ones have "
+                    f"{x.shape[1]}."
+                )
             for i, vector in zip(says, part, strict=True):
                 x[batch["row"][i].to_numpy()] = vector
         done += int(batch["row"].list.len().sum())
@@ -518,7 +522,7 @@ def _with_model(
         raise schema.NoFigure(f"none of the {len(x):,} cards has a passage to embed.")
     x = blanked(x, usable(x), owned=True)
     if path is not None and (todo.height or not path.exists()):
-        write(path, _ids(cards), text_hash, x, settings)
+        write(path, ids_of(cards), text_hash, x, settings)
     return x
 
 
@@ -547,17 +551,6 @@ def _documents(cards: Any, column: str | None) -> pl.Series:
     raise schema.CardlabError(
         f"column {column!r} must hold strings or lists of strings; it is {found.dtype}."
     )
-
-
-def _ids(cards: Any) -> pl.Series:
-    return schema.collect(schema.lazy(cards).select("id")).to_series().cast(pl.String)
-
-
-def _same_width(found: int, expected: int) -> None:
-    if found != expected:
-        raise schema.CardlabError(
-            f"the model gave vectors of {found} numbers, earlier ones have {expected}."
-        )
 
 
 def _report(progress: Progress, done: int, total: int) -> None:

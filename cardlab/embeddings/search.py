@@ -16,7 +16,7 @@ from .. import schema
 from .embed import Encoder, Model, encoder, said
 from .lsa import free_tags, lsa, strings
 from .neighbors import Directions, alphabetical, neighbors
-from .vectors import matrix, same_size, stream, whole_number
+from .vectors import ids_of, matrix, same_size, stream, whole_number
 
 # ---- The part of a card that answers a query, in a line.
 
@@ -244,7 +244,7 @@ def _best(
     if len(rows) > top:
         least = np.partition(score, len(score) - top)[len(score) - top]
         rows, score = rows[score >= least], score[score >= least]
-    ids = schema.collect(schema.lazy(cards).select("id")).to_series().cast(pl.String).gather(rows)
+    ids = ids_of(cards).gather(rows)
     order = pl.DataFrame({"id": ids, "score": score}).with_row_index("row")
     chosen = order.sort("score", "id", descending=[True, False])["row"].head(top).to_numpy()
     return rows[chosen], score[chosen]
@@ -287,7 +287,7 @@ def _by_meaning(
     if not len(Directions.of(asked).rows):
         return pl.DataFrame(schema=_RESULT)  # The cards have none of these words.
     # Called by their places in the alphabet, so that cards of one id stay apart.
-    place = alphabetical(schema.collect(schema.lazy(cards).select("id")).to_series())
+    place = alphabetical(ids_of(cards))
     called = [f"{number:012d}" for number in place]
     near = neighbors(values, ids=called, query=asked, top=top)
     rows = np.argsort(place)[near["id"].cast(pl.Int64).to_numpy()]
