@@ -462,7 +462,7 @@ def test_N13_mixed_units_of_a_study_are_shown_as_they_are_named(made):
     cells = json.loads((ROOT / "notebooks" / "07-replication.ipynb").read_text("utf-8"))["cells"]
     code = next("".join(cell["source"]) for cell in cells if "heads = " in "".join(cell["source"]))
     *lines, last = ast.parse(code).body
-    names = {"pl": pl, "cl": cl, "compared": found, "n_models": 300}
+    names = {"pl": pl, "cl": cl, "nb": nb, "compared": found, "n_models": 300}
     exec(compile(ast.Module(lines, []), "07", "exec"), names)
     bundle = eval(compile(ast.Expression(last.value), "07", "eval"), names)._repr_mimebundle_()
     table = bundle["application/vnd.cardlab.table.v1+json"]
