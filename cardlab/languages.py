@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import polars as pl
 
@@ -65,6 +65,10 @@ _BETWEEN = re.compile(r"\s*(?:->|[,;/|&+>→]|\b(?:and|to)\b)\s*|\s+")
 _QUALIFIED = re.compile(r"([^()]+?)\s*\(([^()]+)\)")
 
 
+@overload
+def with_languages(cards: pl.DataFrame) -> pl.DataFrame: ...
+@overload
+def with_languages(cards: Any) -> pl.LazyFrame: ...
 def with_languages(cards: Any) -> Any:
     """Add each card's languages, one code for each.
 

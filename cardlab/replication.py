@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Callable
 from importlib.resources import files
-from typing import Any
+from typing import Any, overload
 
 import narwhals.stable.v2 as nw
 import polars as pl
@@ -145,6 +145,10 @@ def _presence(cards: Any, by: str | None) -> tuple[nw.LazyFrame[Any], bool]:
     return read, "downloads" in have
 
 
+@overload
+def with_task_domains(cards: pl.DataFrame) -> pl.DataFrame: ...
+@overload
+def with_task_domains(cards: Any) -> pl.LazyFrame: ...
 def with_task_domains(cards: Any) -> Any:
     """Add the domain of each model's task.
 

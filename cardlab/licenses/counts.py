@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import Any
+from typing import Any, overload
 
 import polars as pl
 
@@ -22,6 +22,10 @@ TEXTS = (pl.String, pl.Null, pl.Categorical)
 # ---- The one name and the class of each licence of a card.
 
 
+@overload
+def with_licenses(cards: pl.DataFrame, *, names: bool = False) -> pl.DataFrame: ...
+@overload
+def with_licenses(cards: Any, *, names: bool = False) -> pl.LazyFrame: ...
 def with_licenses(cards: Any, *, names: bool = False) -> Any:
     """Add each card's licences under one name each, and the class of what they ask for.
 

@@ -115,44 +115,33 @@ def sources() -> dict[str, str]:
 
 
 @functools.cache
-def spdx_ids() -> dict[str, License]:
-    """List all SPDX ids in lower case, retired ones under the id that replaced them."""
-    known: dict[str, License] = {}
-    for name, others, category, is_exception in _index():
-        if is_exception:
-            continue
-        own = _CATEGORIES.get(category, "unknown")
-        by_text = (known_as for pattern, known_as in _BY_TEXT if pattern.fullmatch(name))
-        found = License(name, next(by_text, own))
-        for key in (name, *others):
-            known[key.lower()] = found
-    return known
+def spdx() -> tuple[dict[str, License], dict[str, License]]:
+    """List the ids and the exceptions of SPDX in lower case, retired ones under today's id.
 
-
-@functools.cache
-def exceptions() -> dict[str, License]:
-    """List the exceptions of SPDX in lower case, with what they leave of a licence's demands."""
-    return {
-        key.lower(): License(name, _CATEGORIES.get(category, "unknown"))
-        for name, others, category, is_exception in _index()
-        if is_exception
-        for key in (name, *others)
-    }
-
-
-@functools.cache
-def _index() -> list[tuple[str, list[str], str, bool]]:
-    """Give the SPDX list: id, other ids, category, and whether it is an exception."""
+    An exception has the class of what it leaves of a licence's demands.
+    """
     # imported when the first licence outside the table turns up: most corpora never need it
     from license_expression import get_license_index
 
-    found = []
+    ids: dict[str, License] = {}
+    exceptions: dict[str, License] = {}
     for entry in get_license_index():
         name = entry.get("spdx_license_key") or ""
-        if name and not name.startswith("LicenseRef-"):
-            other = [k for k in entry["other_spdx_license_keys"] if not k.startswith("LicenseRef-")]
-            found.append((name, other, entry["category"], bool(entry["is_exception"])))
-    return found
+        if not name or name.startswith("LicenseRef-"):
+            continue
+        kinds = [_CATEGORIES.get(entry["category"], "unknown")]
+        if not entry["is_exception"]:
+            kinds = [kind for pattern, kind in _BY_TEXT if pattern.fullmatch(name)] + kinds
+        for key in (name, *entry["other_spdx_license_keys"]):
+            if not key.startswith("LicenseRef-"):
+                known = exceptions if entry["is_exception"] else ids
+                known[key.lower()] = License(name, kinds[0])
+    return ids, exceptions
+
+
+def spdx_ids() -> dict[str, License]:
+    """Give all SPDX ids in lower case."""
+    return spdx()[0]
 
 
 def squeeze(text: str) -> str:
@@ -336,7 +325,7 @@ def _evaluate(node: Any) -> License | None:
 def _evaluate_symbol(node: Any) -> License | None:
     if hasattr(node, "exception_symbol"):
         found = _part(node.license_symbol.key)
-        exception = exceptions().get(node.exception_symbol.key)
+        exception = spdx()[1].get(node.exception_symbol.key)
         if found is None or exception is None:
             return None
         # an exception only takes demands away

@@ -9,7 +9,7 @@ import datetime as dt
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -172,6 +172,12 @@ def _crowded(known: pl.Series) -> list[dt.datetime]:
     return found
 
 
+@overload
+def with_period(
+    cards: pl.DataFrame, *, every: str = "1y", column: str = "created_at"
+) -> pl.DataFrame: ...
+@overload
+def with_period(cards: Any, *, every: str = "1y", column: str = "created_at") -> pl.LazyFrame: ...
 def with_period(cards: Any, *, every: str = "1y", column: str = "created_at") -> Any:
     """Add the period of each card's date, so that counts can be made ``by="period"``.
 
