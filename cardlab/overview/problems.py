@@ -138,20 +138,16 @@ def _unread(
     unlike = {value: repr(printable(value[:60])) for value in values.filter(~shaped)}
     known = {value: why(value) for value in values.filter(shaped)}
     unread = {value: f"{value!r}: {reason}" for value, reason in known.items() if reason}
-    found = []
+    found = [pl.DataFrame(schema={name: _LAYOUT[name] for name in ("id", "problem", "detail")})]
     for kind, said in ((f"not_a_{what}", unlike), (f"unknown_{what}", unread)):
+        if not said:
+            continue
         wrong = pl.element().filter(pl.element().is_in(list(said)))
-        listed = rows.select("id", pl.col("value").list.eval(wrong)).filter(
-            pl.col("value").list.len() > 0
-        )
+        listed = rows.select("id", pl.col("value").list.eval(wrong), problem=pl.lit(kind))
+        listed = listed.filter(pl.col("value").list.len() > 0)
         details = [_enumerated([said[value] for value in row]) for row in listed["value"]]
-        found.append(
-            listed.select(
-                "id",
-                pl.lit(kind).alias("problem"),
-                pl.Series("detail", details, dtype=pl.String),
-            )
-        )
+        detail = pl.Series("detail", details, dtype=pl.String)
+        found.append(listed.select("id", "problem", detail))
     return pl.concat(found)
 
 
