@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from .frames import lists_in
+from .frames import lists_in, narrow
 from .languages import with_languages
 from .licenses.counts import with_licenses
-from .schema import STRINGS, at_least, collect, column_names, lazy, one_of, require, to_lazy_polars
+from .schema import STRINGS, at_least, collect, column_names, one_of, require
 from .shares.counting import wilson
 
 # ---- The graph of ``base_model`` by number: who names whom, where the lines lead, what is a
@@ -100,8 +100,7 @@ def read_graph(cards: Any) -> Graph:
 def _ids_and(cards: Any, *names: str) -> pl.LazyFrame:
     """Give ids as strings and some columns lazily; engines other than polars hand over these."""
     require(cards, "id", *names)
-    frame = to_lazy_polars(lazy(cards).select("id", *names).to_native())
-    return frame.with_columns(pl.col("id").cast(pl.String))
+    return narrow(cards, ["id", *names]).with_columns(pl.col("id").cast(pl.String))
 
 
 def _relations(graph: Graph, cards: Any) -> pl.DataFrame:

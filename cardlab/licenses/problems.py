@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from ..frames import lists_in, map_items
-from ..schema import STRINGS, collect, lazy, one_of, require, to_lazy_polars
+from ..frames import lists_in, map_items, narrow
+from ..schema import STRINGS, collect, one_of, require
 from ..shares.counting import count_values, with_share
 from .counts import in_json, name_of, with_licenses
 from .reading import CLASSES, keywords, read_license
@@ -55,7 +55,7 @@ def license_problems(cards: Any, *, column: str = "license") -> pl.DataFrame:
     one_of(column, ("license", "tags", "license_name"), name="column")
     require(cards, column)
     if column == "tags":
-        frame = to_lazy_polars(lazy(cards).select("tags").to_native())
+        frame = narrow(cards, ["tags"])
         cards = frame.select(_tagged(frame).alias("tags"))
     counts = with_share(count_values(cards, column))
     readings = [read_license(value) for value in counts["value"]]
@@ -146,8 +146,7 @@ def license_conflicts(cards: Any) -> pl.DataFrame:
     """
     have = set(require(cards, "id"))
     read = ("id", "tags", "metadata", "license", "base_model", "license_name", "license_link")
-    narrow = lazy(cards).select([name for name in read if name in have])
-    frame = to_lazy_polars(narrow.to_native())
+    frame = narrow(cards, [name for name in read if name in have])
     found = []
     if {"metadata", "tags"} <= have:
         found.append(_against_tags(_front_matter_and_tags(frame)))

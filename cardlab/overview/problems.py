@@ -7,18 +7,16 @@ from typing import Any
 
 import polars as pl
 
-from ..frames import as_lists
+from ..frames import as_lists, narrow
 from ..schema import (
     INSTANT,
     PROBLEMS,
     CardlabError,
     NoFigure,
     collect,
-    lazy,
     printable,
     require,
     shorten,
-    to_lazy_polars,
 )
 from .time import implausible
 
@@ -66,8 +64,8 @@ def problems(cards: Any, *, columns: str | Sequence[str] | None = None) -> pl.Da
     names = [columns] if isinstance(columns, str) else columns
     have = require(cards, "id", *(names or ()))
     read = ("id", "problems", "metadata", "tags", *_CHECKS)
-    narrow = lazy(cards).select([name for name in have if name in read])
-    frame = to_lazy_polars(narrow.to_native()).with_columns(pl.col("id").cast(pl.String))
+    frame = narrow(cards, [name for name in have if name in read])
+    frame = frame.with_columns(pl.col("id").cast(pl.String))
     found = [pl.DataFrame(schema=_LAYOUT)]
     if frame.collect_schema().get("problems") == PROBLEMS:
         listed = pl.col("problems")
