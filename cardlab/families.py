@@ -412,7 +412,7 @@ def template_families(cards: Any, *, threshold: float = 0.9) -> pl.DataFrame:
     Parameters
     ----------
     cards : frame
-        With ``id`` and ``text``. A lazy polars frame is read two or three times, batch by batch;
+        With ``id`` and ``text``. A lazy polars frame is read three or four times, batch by batch;
         of a text some 500 bytes are kept, up to 4 kB more of one that may have a near copy. An
         engine other than polars hands over its ids and texts.
     threshold : float, default 0.9
