@@ -238,8 +238,7 @@ def _codes(lists: pl.Series, rank: Any, size: Any) -> tuple[Any, Any]:
         if not one_each:
             times = size[place]
             n = _per_card(n, times)
-            before = np.cumsum(times) - times
-            place = np.repeat(start[place] - before, times) + np.arange(times.sum())
+            place = runs(start[place], times)
         code = rank[place]
         cards = np.flatnonzero(n > 1)
         if len(cards):
@@ -254,6 +253,11 @@ def _codes(lists: pl.Series, rank: Any, size: Any) -> tuple[Any, Any]:
         lengths[first:last] = n
         codes.append(code)
     return np.concatenate(codes), lengths
+
+
+def runs(start: Any, n: Any) -> Any:
+    """Give the places of runs of `n` items from each `start` on, one run after another."""
+    return np.repeat(start - (np.cumsum(n) - n), n) + np.arange(n.sum())
 
 
 def _per_card(n: Any, numbers: Any) -> Any:

@@ -19,6 +19,7 @@ from ..frames import (
     family_key,
     first_of_families,
     narrow,
+    runs,
 )
 from ..schema import STRINGS, CardlabError, collect, lazy, require
 
@@ -104,7 +105,7 @@ def gini(values: Any, *, zeros: bool = True) -> Any:
 
 # names of our own for the columns that are read, so that `by` may be any column, even the counted
 _VALUE, _GROUP, _WEIGHT, _FAMILY, _ID = "__value", "__group", "__weight", "__family", "__id"
-_N_ITEMS, _BAD = "__n_items", "__bad"
+_ROW, _N_ITEMS, _BAD = "__row", "__n_items", "__bad"
 
 #: Columns of a table of shares in their order, the last five only where they were asked for.
 SHARE_COLUMNS = (
@@ -351,17 +352,22 @@ def _add_up(
     of_group = [_as_codes(name, schema[name]) for name in keys]
     (coded,), read = encode(rows, [_VALUE], *of_group, pl.col(numbers), rename=rename)
 
+    read = read.with_row_index(_ROW)
+    for key in keys:
+        read = collect(one_row_per_item(lazy(read), key))
+    row = read[_ROW].to_numpy()
+    n_items, first = coded.lengths[row], np.cumsum(coded.lengths) - coded.lengths
+    items = read[np.repeat(np.arange(len(row)), n_items)]
+    items = items.with_columns(pl.Series(_VALUE, coded.code[runs(first[row], n_items)]))
+
     def added(part: pl.DataFrame, *by: str) -> pl.DataFrame:
-        for key in keys:
-            part = collect(one_row_per_item(lazy(part), key))
         sums = pl.col(numbers).sum()
         found = part.group_by(*keys, *by).agg(sums) if keys or by else part.select(sums)
         return found.with_columns(pl.col(pl.Categorical).cast(pl.String))
 
-    items = read[coded.of_each(np.arange(coded.n_cards))]
-    values = added(items.with_columns(pl.Series(_VALUE, coded.code)), _VALUE)
+    values = added(items, _VALUE)
     values = values.with_columns(coded.names.gather(values[_VALUE]).alias(_VALUE))
-    return values, added(read), added(read.filter(coded.lengths > 0))
+    return values, added(read), added(read.filter(n_items > 0))
 
 
 def _as_codes(group: str, dtype: pl.DataType) -> pl.Expr:
