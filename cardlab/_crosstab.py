@@ -6,7 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from .schema import NoFigure, at_least, collect, count, require, to_lazy_polars
+from .frames import narrow
+from .schema import NoFigure, at_least, collect, count, require
 
 
 def crosstab(cards: Any, *, rows: str, columns: str, top: int = 20) -> pl.DataFrame:
@@ -83,7 +84,7 @@ def crosstab(cards: Any, *, rows: str, columns: str, top: int = 20) -> pl.DataFr
 
 def _both(cards: Any, rows: str, columns: str) -> pl.DataFrame:
     """Give one row for each card and pair of its values: ``card, row, column``."""
-    frame = to_lazy_polars(cards).select(pl.col(rows).alias("row"), pl.col(columns).alias("column"))
+    frame = narrow(cards, {"row": rows, "column": columns})
     schema = frame.collect_schema()
     frame = frame.with_row_index("card")
     for side in ("row", "column"):
