@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import datetime as dt
 import json
@@ -10,6 +9,7 @@ import subprocess
 import sys
 import warnings
 from functools import partial
+from unittest.mock import patch
 
 import altair as alt
 import duckdb
@@ -17,8 +17,10 @@ import numpy as np
 import polars as pl
 import pytest
 from conftest import ROOT, real_file
+from IPython.core.interactiveshell import InteractiveShell
 
 import cardlab as cl
+from cardlab import notebook as nb
 from cardlab import replication
 from cardlab.overview import time
 from cardlab.replication import GROWTH
@@ -61,18 +63,18 @@ def run(notebook: str, source) -> list[str]:
         else:
             shown.append(repr(thing))
 
-    names = {"display": display}
-    for cell in json.loads(path.read_text("utf-8"))["cells"]:
-        if cell["cell_type"] == "code":
-            tree = ast.parse("".join(cell["source"]))
-            last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-            exec(compile(tree, notebook, "exec"), names)
-            if last is not None:
-                value = eval(compile(ast.Expression(last.value), notebook, "eval"), names)
-                if value is not None:
-                    display(value)
-            if "parameters" in cell["metadata"].get("tags", []):
-                names["source"] = source
+    shell = InteractiveShell()
+    nb.say_no_figure(shell)
+    shell.user_ns["display"] = display
+    with patch.object(nb, "display", display):
+        for cell in json.loads(path.read_text("utf-8"))["cells"]:
+            if cell["cell_type"] == "code":
+                result = shell.run_cell("".join(cell["source"]))
+                result.raise_error()
+                if result.result is not None:
+                    display(result.result)
+                if "parameters" in cell["metadata"].get("tags", []):
+                    shell.user_ns["source"] = source
     return shown
 
 
