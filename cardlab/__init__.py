@@ -30,7 +30,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         from ._public import meant
 
-        raise AttributeError(f"module 'cardlab' has no attribute {name!r}{meant(name, __all__)}")
+        said = f"module 'cardlab' has no attribute {name!r}{meant(name, __all__)}"
+        raise AttributeError(said, name=name, obj=None)  # else Python adds a second guess
     value = getattr(import_module(f".{_HOME[name]}", __name__), name)
     if isfunction(value):
         from ._public import public
