@@ -12,15 +12,13 @@ import polars as pl
 
 from .. import schema
 from .lsa import card_texts, free_tags, strings, word_counts
-from .points import Ints, Points, in_blocks
+from .points import BLOCK, Ints, Points, in_blocks
 from .vectors import Floats, checked_ids, checked_labels, matrix, same_size, usable, whole_number
 
 # ---- The words that tell clusters apart.
 
 #: In a cluster with fewer cards a word or tag need only occur in one of them.
 TINY_CLUSTER = 4
-
-KEYWORDS = {"cluster": pl.Int32, "keyword": pl.String, "score": pl.Float64}
 
 
 def cluster_keywords(
@@ -70,24 +68,30 @@ def cluster_keywords(
     -----
     Grootendorst (2022), BERTopic: neural topic modeling with a class-based TF-IDF procedure.
     """
+    from scipy.sparse import csr_matrix
+
     whole_number(top, 1, name="top")
     label = checked_labels(labels, schema.count(cards), of="cards")
-    counts, words = word_counts(card_texts(cards).filter(pl.Series(label >= 0)))
+    counts, counter = word_counts(card_texts(cards).filter(pl.Series(label >= 0)))
     clusters, member = np.unique(label[label >= 0], return_inverse=True)
     sizes = np.bincount(member)
-    counts.data = 1 + np.log(counts.data.astype(np.float64))
-    groups = [counts[member == i] for i in range(len(clusters))]
-    total = np.asarray(counts.sum(axis=0)).ravel()
-    weight = np.log1p(total.sum() / len(clusters) / np.maximum(total, 1e-300))
-    frames = []
-    for i, group in enumerate(groups):
-        n_cards = np.bincount(group.indices, minlength=len(words))
-        score = np.asarray(group.sum(axis=0)).ravel() / max(group.sum(), 1) * weight
-        kept = np.flatnonzero(n_cards >= (2 if sizes[i] >= TINY_CLUSTER else 1))
-        best = kept[np.lexsort((words[kept], -score[kept]))][:top]
-        rows = {"cluster": int(clusters[i]), "keyword": words[best], "score": score[best]}
-        frames.append(pl.DataFrame(rows, schema=KEYWORDS))
-    keywords = pl.concat(frames)
+    counts.data = 1 + np.log(counts.data)
+    of_cluster = csr_matrix((np.ones(len(member)), (member, np.arange(len(member)))))
+    # Two sums over the cards of each cluster, with an entry for the same words.
+    said, n_cards = ((of_cluster @ each).tocoo() for each in (counts, counts.sign()))
+    length = np.array([counts[member == i].sum() for i in range(len(clusters))])
+    of_word = np.asarray(counts.sum(axis=0)).ravel()
+    weight = np.log1p(of_word.sum() / len(clusters) / of_word)
+    score = said.data / length[said.row] * weight[said.col]
+    words = pl.Series(counter.get_feature_names_out(), dtype=pl.String)
+    keywords = (
+        pl.DataFrame({"cluster": clusters[said.row], "word": said.col, "score": score})
+        .filter(n_cards.data >= np.where(sizes[said.row] >= TINY_CLUSTER, 2, 1))
+        .sort("cluster", "score", "word", descending=[False, True, False])
+        .group_by("cluster", maintain_order=True)
+        .head(top)
+        .select("cluster", pl.lit(words).gather(pl.col("word")).alias("keyword"), "score")
+    )
     return keywords if stability is None else _marked(keywords, stability).drop("jaccard")
 
 
@@ -169,20 +173,29 @@ def cluster_summary(
     names = [name for name in ("id", "tags", "license", *_DECLARED) if name in have]
     frame = schema.collect(schema.lazy(cards).select(*map(nw.col, names)))
     label = checked_labels(labels, frame.height, of="cards")
-    cosine = None if x is None else _cosines(matrix(x), label)
-    # A column that is null throughout, unless there are vectors.
-    near = pl.lit(None, pl.Float64) if cosine is None else pl.Series(cosine, nan_to_null=True)
-    frame = frame.with_columns(
-        pl.col("id").cast(pl.String), cluster=pl.Series(label), cosine=near
-    ).filter(pl.col("cluster") >= 0)
-    summary = _members(frame, top)
-    parts = (
-        _label_texts(cards, label, have),
-        _top_tags(frame, top),
-        _top_licenses(frame),
-        _top_languages(frame),
+    frame = (
+        frame.with_columns(pl.col("id").cast(pl.String), cluster=pl.Series(label))
+        .with_columns(cosine=pl.lit(None, pl.Float64) if x is None else _cosines(matrix(x), label))
+        .filter(pl.col("cluster") >= 0)
+        .with_columns(size=pl.len().over("cluster").cast(pl.Int64))
     )
-    for part in parts:
+    # Rounded, so that copies of one card tie and their ids decide.
+    near = pl.col("cosine").round(6)
+    summary = (
+        frame.sort(near, "id", descending=[True, False], nulls_last=True)
+        .group_by(cluster="cluster", n_cards="size", maintain_order=True)
+        .agg(
+            example_ids=pl.col("id").drop_nulls().head(top),
+            cohesion=pl.col("cosine").mean(),
+        )
+    )
+    licenses, languages = _licenses(frame), strings(frame, "languages", schema.STRINGS)
+    for part in (
+        _label_texts(cards, label),
+        _top_tags(frame, top),
+        _first(_counted(frame, licenses), "n", 1, "top_license"),
+        _first(_counted(frame, languages), "n", _LANGUAGES, "top_languages"),
+    ):
         summary = summary.join(part, on="cluster", how="left")
     summary = summary.sort("cluster").select(
         "cluster",
@@ -190,7 +203,7 @@ def cluster_summary(
         (pl.col("n_cards") / frame.height).alias("card_share"),
         "label",
         pl.col("top_tags").fill_null([]),
-        "top_license",
+        pl.col("top_license").list.first(),
         pl.col("top_languages").fill_null([]),
         "example_ids",
         "cohesion",
@@ -198,143 +211,86 @@ def cluster_summary(
     return summary if stability is None else _marked(summary, stability)
 
 
-def _cosines(x: Floats, label: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
-    """Give the cosine of each row to the centre of its cluster, NaN (null) where there is none."""
+def _cosines(x: Floats, label: Ints) -> pl.Series:
+    """Give the cosine of each row to the centre of its cluster, null where there is none."""
     same_size(len(x), len(label), name="x", of="cards")
     rows = np.flatnonzero((label >= 0) & usable(x))
     clusters, member = np.unique(label[rows], return_inverse=True)
+    blocks = [slice(at, at + BLOCK) for at in range(0, len(rows), BLOCK)]
 
     def units(block: slice) -> npt.NDArray[np.float64]:
         wide = x[rows[block]].astype(np.float64)
         wide /= np.linalg.norm(wide, axis=1, keepdims=True)
         return wide
 
-    def sums(block: slice) -> npt.NDArray[np.float64]:
-        total = np.zeros((len(clusters), x.shape[1]))
-        np.add.at(total, member[block], units(block))
-        return total
-
     centres = np.zeros((len(clusters), x.shape[1]))
-    for total in in_blocks(sums, len(rows)):
-        centres += total
-    lengths = np.linalg.norm(centres, axis=1, keepdims=True)
+    for block in blocks:
+        np.add.at(centres, member[block], units(block))
     # A centre at the origin has no direction; the cosine to it is 0.
-    centres = np.divide(centres, lengths, out=np.zeros_like(centres), where=lengths > 0)
-
-    def cosines(block: slice) -> npt.NDArray[np.float64]:
-        near: npt.NDArray[np.float64] = (units(block) * centres[member[block]]).sum(axis=1)
-        return near
-
-    result = np.full(len(x), np.nan)
-    result[rows] = np.concatenate([np.zeros(0), *in_blocks(cosines, len(rows))])
-    return result
+    centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-300)
+    cosine = np.full(len(x), np.nan)
+    for block in blocks:
+        cosine[rows[block]] = (units(block) * centres[member[block]]).sum(axis=1)
+    return pl.Series(cosine, nan_to_null=True)
 
 
-def _members(frame: pl.DataFrame, top: int) -> pl.DataFrame:
-    """Count the cards of each cluster and pick its examples, the nearest to its centre."""
-    # Rounded, so that copies of one card tie and their ids decide.
-    near = pl.col("cosine").round(6)
-    ordered = frame.sort(near, "id", descending=[True, False], nulls_last=True)
-    return ordered.group_by("cluster", maintain_order=True).agg(
-        n_cards=pl.len().cast(pl.Int64),
-        example_ids=pl.col("id").drop_nulls().head(top),
-        cohesion=pl.col("cosine").mean(),
-    )
-
-
-def _label_texts(cards: Any, label: npt.NDArray[np.int32], have: list[str]) -> pl.DataFrame:
-    """Put the keywords that a cluster has for itself into its label."""
-    texts: dict[int, str] = {}
+def _label_texts(cards: Any, label: Ints) -> pl.DataFrame:
+    """Put the keywords that a cluster has for itself into its label, else its best one."""
     try:
-        keywords = (
-            cluster_keywords(cards, labels=label, top=_CANDIDATES)
-            if {"text", "tags"} & set(have)
-            else pl.DataFrame(schema=KEYWORDS)
-        )
-    except schema.NoFigure:
-        # Cards without words can be described all the same.
-        keywords = pl.DataFrame(schema=KEYWORDS)
-    strongest = keywords.sort("score", "cluster", descending=[True, False], maintain_order=True)
-    owner = dict(reversed([(_stem(word), c) for c, word, _ in strongest.iter_rows()]))
-    for (cluster,), rows in keywords.group_by("cluster", maintain_order=True):
-        own: dict[str, str] = {}
-        for word in rows["keyword"]:
-            if owner[_stem(word)] == cluster:
-                own.setdefault(_stem(word), word)
-        texts[int(cluster)] = ", ".join(list(own.values())[:_LABEL_WORDS] or [rows["keyword"][0]])
-    schema_of = {"cluster": pl.Int32, "label": pl.String}
-    return pl.DataFrame({"cluster": list(texts), "label": list(texts.values())}, schema=schema_of)
-
-
-def _stem(word: str) -> str:
-    """Make singular and plural one, as far as a label needs it."""
-    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 4 else word
+        keywords = cluster_keywords(cards, labels=label, top=_CANDIDATES)
+    except schema.NoFigure:  # cards without words can be described all the same
+        return pl.DataFrame(schema={"cluster": pl.Int32, "label": pl.String})
+    word = pl.col("keyword")
+    plural = word.str.ends_with("s") & ~word.str.ends_with("ss") & (word.str.len_chars() > 4)
+    # Singular and plural are one; it belongs to the cluster where it scores highest.
+    stem = pl.when(plural).then(word.str.head(-1)).otherwise(word)
+    owner = pl.col("cluster").sort_by("score", "cluster", descending=[True, False]).first()
+    own = (
+        keywords.with_columns(stem=stem)
+        .filter(owner.over("stem") == pl.col("cluster"))
+        .unique(["cluster", "stem"], keep="first", maintain_order=True)
+        .group_by("cluster")
+        .agg(own=word.head(_LABEL_WORDS).str.join(", "))
+    )
+    best = keywords.group_by("cluster").agg(best=word.first())
+    texts = best.join(own, on="cluster", how="left")
+    return texts.select("cluster", label=pl.coalesce("own", "best"))
 
 
 def _top_tags(frame: pl.DataFrame, top: int) -> pl.DataFrame:
-    if "tags" not in frame.columns:
-        return pl.DataFrame(schema={"cluster": pl.Int32, "top_tags": schema.STRINGS})
-    sizes = frame.group_by("cluster").agg(size=pl.len())
+    """Find the free tags that a cluster has more often than the others."""
     free = free_tags(strings(frame, "tags", schema.STRINGS))
     for name in _DECLARED:  # what the card declares is no subject, whether a list knows it or not
-        if name in frame.columns:
-            said = strings(frame, name, schema.STRINGS if name == "languages" else pl.String)
-            said = said if name == "languages" else pl.concat_list(said)
-            free = free.list.set_difference(said.fill_null(pl.lit([], schema.STRINGS)))
-    tags = frame.select("cluster", tag=free)
-    counts = (
-        tags.explode("tag")
-        .drop_nulls()
-        .group_by("cluster", "tag")
-        .agg(n=pl.len())
-        .join(sizes, on="cluster")
-    )
-    everywhere = pl.col("n").sum().over("tag")
+        dtype = schema.STRINGS if name == "languages" else pl.String
+        said = pl.concat_list(strings(frame, name, dtype)).fill_null([])
+        free = free.list.set_difference(said)
+    everywhere = pl.col("n").sum().over("value")
     outside = (everywhere - pl.col("n")) / (frame.height - pl.col("size")).clip(1)
+    more = _counted(frame, free).with_columns(more=pl.col("n") / pl.col("size") - outside)
     needed = pl.when(pl.col("size") >= TINY_CLUSTER).then(2).otherwise(1)
-    return (
-        counts.with_columns(more=pl.col("n") / pl.col("size") - outside)
-        .filter(pl.col("more") > 0, pl.col("n") >= needed)
-        .sort("cluster", "more", "tag", descending=[False, True, False])
-        .group_by("cluster", maintain_order=True)
-        .agg(top_tags=pl.col("tag").head(top))
-    )
+    return _first(more.filter(pl.col("more") > 0, pl.col("n") >= needed), "more", top, "top_tags")
 
 
-def _top_licenses(frame: pl.DataFrame) -> pl.DataFrame:
+def _licenses(frame: pl.DataFrame) -> pl.Expr:
+    """Give the licences that each card declares."""
     if "license" in frame.columns:
-        declared = strings(frame, "license", schema.STRINGS)
-    elif "tags" in frame.columns:
-        tag = pl.element()
-        declared = strings(frame, "tags", schema.STRINGS).list.eval(
-            tag.filter(tag.str.starts_with("license:")).str.strip_prefix("license:")
-        )
-    else:
-        declared = pl.lit(None, schema.STRINGS)
-    first = pl.col("top_license").list.first()
-    return _commonest(frame, declared, "top_license", 1).with_columns(first)
-
-
-def _top_languages(frame: pl.DataFrame) -> pl.DataFrame:
-    there = "languages" in frame.columns
-    declared = (
-        strings(frame, "languages", schema.STRINGS) if there else pl.lit(None, schema.STRINGS)
+        return strings(frame, "license", schema.STRINGS)
+    tag = pl.element()
+    return strings(frame, "tags", schema.STRINGS).list.eval(
+        tag.filter(tag.str.starts_with("license:")).str.strip_prefix("license:")
     )
-    return _commonest(frame, declared, "top_languages", _LANGUAGES)
 
 
-def _commonest(frame: pl.DataFrame, declared: pl.Expr, name: str, n: int) -> pl.DataFrame:
-    """Give the values that most cards of each cluster declare, ties by name."""
-    return (
-        frame.select("cluster", declared.list.unique().alias(name))
-        .explode(name)
-        .drop_nulls()
-        .group_by("cluster", name)
-        .len()
-        .sort("len", name, descending=[True, False])
-        .group_by("cluster", maintain_order=True)
-        .agg(pl.col(name).head(n))
-    )
+def _counted(frame: pl.DataFrame, values: pl.Expr) -> pl.DataFrame:
+    """Count the cards of each cluster that have a value."""
+    each = frame.select("cluster", "size", value=values.list.unique()).explode("value")
+    return each.drop_nulls("value").group_by("cluster", "size", "value").agg(n=pl.len())
+
+
+def _first(counts: pl.DataFrame, by: str, n: int, name: str) -> pl.DataFrame:
+    """Keep of each cluster the values with the most, ties by name."""
+    ordered = counts.sort(by, "value", descending=[True, False])
+    return ordered.group_by("cluster").agg(pl.col("value").head(n).alias(name))
 
 
 def _marked(table: pl.DataFrame, stability: pl.DataFrame) -> pl.DataFrame:
@@ -505,56 +461,40 @@ def between_clusters(
     The simplified silhouette of Hruschka, Campello and Castro (2006), Evolving clusters in
     gene-expression data.
     """
+    from scipy.spatial.distance import cdist
+
     whole_number(top, 1, name="top")
     x = matrix(x)
     label = checked_labels(labels, len(x), of="vectors")
     names = checked_ids(ids, len(x))
     points = Points.of(x, 0)
-    values = points.values
-    found, centres = _centres(points, values, label)
+    inside = label[points.rows] >= 0
+    rows, of_row = points.rows[inside], points.point_of_row[inside]
+    found, own = np.unique(label[rows], return_inverse=True)
     if len(found) < 2:
         raise schema.NoFigure(
             "there is nothing between clusters: only one cluster has usable vectors."
         )
-    inside = label[points.rows] >= 0
-    rows, of_row = points.rows[inside], points.point_of_row[inside]
-    own = np.searchsorted(found, label[rows])
+    values = points.values
+    centres = [values[of_row[own == i]].mean(axis=0, dtype=np.float64) for i in range(len(found))]
 
     def measure(block: slice) -> npt.NDArray[np.float64]:
-        given = values[of_row[block]].astype(np.float64)
-        at = np.arange(len(given))
-        squares = (given**2).sum(axis=1)[:, None] - 2 * given @ centres.T + (centres**2).sum(axis=1)
-        distance = np.sqrt(np.maximum(squares, 0))
+        distance = cdist(values[of_row[block]], centres)
+        at = np.arange(len(distance))
         near = distance[at, own[block]]
         distance[at, own[block]] = np.inf
         second = distance.argmin(axis=1)
         far = distance[at, second]
-        larger = np.maximum(near, far)
-        margin = np.divide(far - near, larger, out=np.zeros_like(far), where=larger > 0)
-        return np.stack([second, margin])
+        return np.stack([second, (far - near) / np.maximum(np.maximum(near, far), 1e-300)])
 
     second, margin = np.concatenate(in_blocks(measure, len(rows)), axis=1)
     table = pl.DataFrame(
         {
             "id": names[rows],
             "cluster": label[rows],
-            "second": found[second.astype(np.int64)].astype(np.int32),
+            "second": found[second.astype(np.int64)],
             # Rounded, so that ids decide between equal vectors.
             "margin": margin.round(6),
         }
     )
     return table.sort("margin", "id", "cluster").head(top)
-
-
-def _centres(points: Points, values: Floats, label: Ints) -> tuple[Ints, npt.NDArray[np.float64]]:
-    """Give the clusters that have usable rows, and the mean of the rows of each."""
-    of_row = label[points.rows]
-    inside = of_row >= 0
-    found, member = np.unique(of_row[inside], return_inverse=True)
-    sizes = np.bincount(member)
-    sums = np.zeros((len(found), values.shape[1]))
-    of_point = points.point_of_row[inside]
-    for cluster in range(len(found)):
-        there = of_point[member == cluster]
-        sums[cluster] = values[there].sum(axis=0, dtype=np.float64)
-    return found, sums / sizes[:, None]

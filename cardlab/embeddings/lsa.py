@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from .vectors import Floats, blanked, usable
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
+    from sklearn.feature_extraction.text import CountVectorizer
 
 # ---- What a card says, as words: its prose without markup, code and addresses, and its free
 # tags.
@@ -86,34 +88,29 @@ _FURNITURE = frozenset(
 
 
 def card_texts(cards: Any) -> pl.DataFrame:
-    """Collect what the cards say: `text` (capped) and `tags` (the free ones, blank-separated).
-
-    One row per card; both are strings, empty where a card has nothing.
-    """
-    have = [name for name in ("text", "tags") if name in schema.column_names(cards)]
-    if not have:
+    """Collect what each card says: `text` (capped) and `tags` (the free ones); empty, not null."""
+    have = schema.lazy(cards).collect_schema()
+    if not {"text", "tags"} & set(have):
         schema.require(cards, "text", "tags")
-    wanted = [nw.col(name) for name in have]
-    if "text" in have and schema.lazy(cards).collect_schema()["text"] == nw.String:
+    wanted = [nw.col(name) for name in ("text", "tags") if name in have]
+    if have.get("text") == nw.String:
         wanted[0] = nw.col("text").str.head(MAX_TEXT)
     frame = schema.collect(schema.lazy(cards).select(*wanted))
-    text = strings(frame, "text", pl.String) if "text" in have else pl.lit(None, pl.String)
-    tags = free_tags(strings(frame, "tags", schema.STRINGS)) if "tags" in have else pl.lit("")
-    return frame.select(
-        text=text.fill_null(""),
-        tags=tags.list.join(" ").str.head(MAX_TAGS).fill_null("") if "tags" in have else tags,
-    )
+    text = strings(frame, "text", pl.String)
+    tags = free_tags(strings(frame, "tags", schema.STRINGS)).list.join(" ").str.head(MAX_TAGS)
+    return frame.select(text=text.fill_null(""), tags=tags.fill_null(""))
 
 
 def strings(frame: pl.DataFrame, name: str, dtype: Any) -> pl.Expr:
-    """Give a column that must be of a canonical type; an all-null column is of any type."""
-    actual = frame.schema[name]
+    """Give a column that must be of a canonical type; null for one that is not there."""
+    actual = frame.schema.get(name, pl.Null)
     if actual not in (dtype, pl.Null, pl.List(pl.Null)):
         raise schema.CardlabError(
             f"column {name!r} must be {dtype}, not {actual}: give the cards that "
             "cardlab.scan_cards(source) makes of a source."
         )
-    return pl.col(name).cast(dtype)
+    there = pl.col(name) if name in frame.columns else pl.repeat(None, pl.len())
+    return there.cast(dtype)
 
 
 def free_tags(tags: pl.Expr, *, but: Sequence[str] = _NOT_FREE) -> pl.Expr:
@@ -133,44 +130,31 @@ def prose(text: pl.Expr) -> pl.Expr:
     return text
 
 
-def word_counts(
-    texts: pl.DataFrame, *, vocabulary: npt.NDArray[np.str_] | None = None
-) -> tuple[csr_matrix, npt.NDArray[np.str_]]:
-    """Count the words of each card in its prose and its free tags.
+def word_counts(texts: pl.DataFrame) -> tuple[csr_matrix, CountVectorizer]:
+    """Count the words of each card in its prose and its free tags, and give what counted them.
 
-    A word must occur in two cards, or in one where the corpus is tiny. English stop words and
-    the words of markup are left out. With a `vocabulary` its words are counted, and no others.
-
-    Returns
-    -------
-    counts : csr_matrix of int, shape (n_cards, n_words)
-    words : np.ndarray of str, shape (n_words,)
-        Sorted; at most 50,000, the commonest.
+    A word must occur in two cards, or in one where the corpus is tiny or no word is in two; of
+    more than 50,000 the commonest are kept. English stop words and those of markup are left out.
     """
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
 
-    if vocabulary is not None:
-        counter = CountVectorizer(token_pattern=_WORD, vocabulary=vocabulary, dtype=np.int32)
-        return counter.transform(_documents(texts)), vocabulary
-    stop = sorted(ENGLISH_STOP_WORDS.union(_FURNITURE))
-    counter = CountVectorizer(token_pattern=_WORD, stop_words=stop, dtype=np.int32)
-    try:
-        counts = counter.fit_transform(_documents(texts))
-    except ValueError as error:
-        # The only way for it to fail on strings: no word at all in any of them.
-        raise schema.NoFigure(
-            f"none of the {texts.height:,} cards has a word of three letters or more in its text "
-            "or free tags, apart from stop words, code and markup."
-        ) from error
-    counts.sort_indices()
-    n_cards = np.bincount(counts.indices, minlength=counts.shape[1])
-    kept = np.flatnonzero(n_cards >= 2)
-    if counts.shape[0] < _TINY or not len(kept):
-        kept = np.arange(counts.shape[1])
-    if len(kept) > MAX_WORDS:
-        total = np.asarray(counts.sum(axis=0)).ravel()[kept]
-        kept = np.sort(kept[np.argsort(-total, kind="stable")[:MAX_WORDS]])
-    return counts[:, kept], counter.get_feature_names_out()[kept]
+    for least in (1,) if texts.height < _TINY else (2, 1):
+        counter = CountVectorizer(
+            token_pattern=_WORD,
+            stop_words=sorted(ENGLISH_STOP_WORDS.union(_FURNITURE)),
+            min_df=least,
+            max_features=MAX_WORDS,
+            dtype=np.float64,
+        )
+        # The only way for it to fail on strings: no word is left.
+        with suppress(ValueError):
+            counts = counter.fit_transform(_documents(texts))
+            counts.sort_indices()
+            return counts, counter
+    raise schema.NoFigure(
+        f"none of the {texts.height:,} cards has a word of three letters or more in its text "
+        "or free tags, apart from stop words, code and markup."
+    )
 
 
 def _documents(texts: pl.DataFrame) -> Iterator[str]:
@@ -188,50 +172,46 @@ _NEGLIGIBLE = 1e-5
 
 @dataclass(frozen=True)
 class Lsa:
-    """The vectors of a corpus, and how another text is laid among them."""
+    """The vectors of a corpus, and how other texts are laid among them."""
 
     x: Floats
-    words: npt.NDArray[np.str_]
-    weigh: Any
-    directions: npt.NDArray[np.float64] | None
-
-    def fold_in(self, texts: list[str]) -> Floats:
-        """Give texts that were not among the cards their vectors; NaN without a known word."""
-        frame = pl.DataFrame({"text": texts, "tags": [""] * len(texts)})
-        counts, _ = word_counts(frame, vocabulary=self.words)
-        weights = self.weigh.transform(counts.astype(np.float64))
-        x = weights.toarray() if self.directions is None else weights @ self.directions
-        x = np.asarray(x, dtype=np.float32)
-        return blanked(x, (np.diff(counts.indptr) > 0) & usable(x), normalize=True)
+    fold_in: Callable[[list[str]], Floats]
 
 
 def lsa(texts: pl.DataFrame, n_components: int, random_state: int) -> Lsa:
-    """Weigh the words of the cards by TF-IDF and reduce them by truncated SVD."""
+    """Weigh the words of the cards by TF-IDF and reduce them by truncated SVD.
+
+    A text without a known word has no vector: NaN.
+    """
     from sklearn.feature_extraction.text import TfidfTransformer
 
-    counts, words = word_counts(texts)
-    weigh = TfidfTransformer(sublinear_tf=True)
-    weights = weigh.fit_transform(counts.astype(np.float64))
-    x, directions = _reduced(weights, n_components, random_state)
-    values: Floats = x.astype(np.float32)
-    has_words = np.diff(counts.indptr) > 0
-    return Lsa(
-        blanked(values, has_words & usable(values), normalize=True), words, weigh, directions
-    )
+    counts, counter = word_counts(texts)
+    weigh = TfidfTransformer(sublinear_tf=True).fit(counts)
+    directions = _directions(weigh.transform(counts), n_components, random_state)
+
+    def laid(counts: csr_matrix) -> Floats:
+        x = (weigh.transform(counts) @ directions).astype(np.float32)
+        return blanked(x, (np.diff(counts.indptr) > 0) & usable(x), normalize=True, owned=True)
+
+    def fold_in(others: list[str]) -> Floats:
+        frame = pl.DataFrame({"text": others, "tags": [""] * len(others)})
+        return laid(counter.transform(_documents(frame)))
+
+    return Lsa(laid(counts), fold_in)
 
 
-def _reduced(
+def _directions(
     weights: csr_matrix, n_components: int, random_state: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | None]:
+) -> npt.NDArray[np.float64]:
+    """Find the directions of the weights, one a column."""
     from sklearn.decomposition import TruncatedSVD
 
-    if weights.shape[1] == 1:
-        # A single word: there is nothing to reduce.
-        return weights.toarray(), None
+    if weights.shape[1] == 1:  # a single word: there is nothing to reduce
+        return np.ones((1, 1))
     k = min(n_components, *weights.shape)
     svd = TruncatedSVD(k, n_iter=7, random_state=random_state)
     # The share of the variance, which is not used, is 0 / 0 where all cards are alike.
     with one_thread(), np.errstate(invalid="ignore", divide="ignore"):
-        x = svd.fit_transform(weights)
+        svd.fit(weights)
     kept = svd.singular_values_ > _NEGLIGIBLE * svd.singular_values_[0]
-    return x[:, kept], svd.components_[kept].T
+    return np.asarray(svd.components_[kept].T)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_left
+from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -15,8 +17,8 @@ import polars as pl
 from .. import schema
 from .embed import Encoder, Model, encoder, said
 from .lsa import free_tags, lsa, strings
-from .neighbors import Directions, alphabetical, neighbors
-from .vectors import ids_of, matrix, same_size, stream, whole_number
+from .points import in_blocks
+from .vectors import Floats, ids_of, matrix, same_size, stream, usable, whole_number
 
 # ---- The part of a card that answers a query, in a line.
 
@@ -77,20 +79,12 @@ def _places(text: str, words: list[str]) -> list[tuple[int, int, str]]:
 def _window(found: list[tuple[int, int, str]]) -> int:
     """Give where the part begins that has the most different words, then the most hits."""
     starts = [start for start, _, _ in found]
-    best, at = (0, 0), 0
-    inside: dict[str, int] = {}
-    last = 0
-    for i, (start, _, word) in enumerate(found):
-        end = bisect_left(starts, start + _WIDTH - 60)
-        for _, _, other in found[last:end]:
-            inside[other] = inside.get(other, 0) + 1
-        last = max(last, end)
-        if (len(inside), end - i) > best:
-            best, at = (len(inside), end - i), start
-        inside[word] -= 1
-        if not inside[word]:
-            del inside[word]
-    return at
+
+    def told(i: int) -> tuple[int, int]:
+        inside = found[i : bisect_left(starts, starts[i] + _WIDTH - 60)]
+        return len({word for _, _, word in inside}), len(inside)
+
+    return starts[max(range(len(found)), key=told)] if found else 0
 
 
 # ---- Cards that answer a query, by its words or by its meaning.
@@ -178,9 +172,25 @@ def search(
             raise schema.CardlabError(
                 f"the query {schema.shorten(schema.printable(query), 60)!r} has no letter or digit."
             )
-        rows, score = _by_words(cards, words, top)
-        return _result(cards, rows, score, lambda text: snippet(text, words))
-    return _by_meaning(cards, query, words, top, model, x, random_state)
+        return _result(cards, _by_words(cards, words), lambda text: snippet(text, words), top)
+    split, values = _model(cards, model, x, random_state)
+    asked = matrix(split.model([query]), name="the result of the model")
+    if asked.shape != (1, values.shape[1]):
+        raise schema.CardlabError(
+            f"the model gives vectors of {asked.shape[-1]} numbers and x has {values.shape[1]}: "
+            "x must be what embed(cards, model=...) gave with this very model."
+        )
+    if not usable(asked)[0]:
+        return pl.DataFrame(schema=_RESULT)  # The cards have none of these words.
+    near = _by_meaning(values, asked)
+    if not near.height:
+        raise schema.NoFigure(f"none of the {len(values):,} vectors is usable.")
+    return _result(
+        cards,
+        near.with_columns(id=ids_of(cards).gather(near["row"])),
+        lambda text: snippet(_nearest_passage(text, split, asked), words),
+        top,
+    )
 
 
 def _checked(query: Any) -> str:
@@ -194,72 +204,42 @@ def _checked(query: Any) -> str:
     return query
 
 
-def _by_words(
-    cards: Any, words: list[str], top: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Score all cards by BM25 and give the rows of the best."""
+def _by_words(cards: Any, words: list[str]) -> pl.DataFrame:
+    """Score by BM25 the cards that have a word: ``id``, ``row`` and ``score``."""
     columns = [name for name in ("id", "text", "tags") if name in schema.column_names(cards)]
     frame = schema.to_lazy_polars(schema.lazy(cards).select(*map(nw.col, columns)).to_native())
     empty = frame.head(0).collect()
-    said_here = [pl.col("id").cast(pl.String)]
-    if "text" in columns:
-        said_here.append(strings(empty, "text", pl.String))
-    if "tags" in columns:
-        said_here.append(
-            free_tags(strings(empty, "tags", schema.STRINGS), but=["hub"]).list.join(" ")
-        )
-    plain = pl.concat_str(said_here, separator=" ", ignore_nulls=True).str.to_lowercase()
+    name, text = pl.col("id").cast(pl.String), strings(empty, "text", pl.String)
+    tags = free_tags(strings(empty, "tags", schema.STRINGS), but=["hub"]).list.join(" ")
+    plain = pl.concat_str(name, text, tags, separator=" ", ignore_nulls=True).str.to_lowercase()
     # Two blanks between words: each has its own on both sides, and can be counted as it is.
     words_only = plain.str.replace_all(r"[^\p{L}\p{M}\p{N}]+", "  ").str.strip_chars(" ")
-    spaced = pl.concat_str(pl.lit(" "), words_only, pl.lit(" "))
+    said = pl.concat_str(pl.lit(" "), words_only, pl.lit(" "))
+    asked = [word if SPACED.search(word) else f" {word} " for word in words]
     counted = [
-        pl.col("said")
-        .str.count_matches(word if SPACED.search(word) else f" {word} ", literal=True)
-        .alias(str(i))
-        for i, word in enumerate(words)
+        pl.col("said").str.count_matches(word, literal=True).alias(str(i))
+        for i, word in enumerate(["  ", *asked])
     ]
-    length = (pl.col("said").str.count_matches("  ", literal=True) + 1).alias("length")
-    parts = [
-        batch.select(said=spaced).select(length, *counted)
-        for batch in stream(frame, _BATCH)
-        if batch.height
-    ]
-    if not parts:
-        return np.empty(0, np.int64), np.empty(0)
-    n = pl.concat(parts).to_numpy().astype(np.float64)
-    often, length_of = n[:, 1:], n[:, 0]
-    n_with = (often > 0).sum(axis=0)
-    weight = np.log1p((len(n) - n_with + 0.5) / (n_with + 0.5))
-    damp = _K1 * (1 - _B + _B * length_of / length_of.mean())
-    score = (weight * often * (_K1 + 1) / (often + damp[:, None])).sum(axis=1)
-    found = np.flatnonzero(score > 0)
-    return _best(cards, found, score[found], top)
+    table = pl.concat(
+        batch.select(name, said=said).select("id", *counted)
+        for batch in chain([empty], stream(frame, _BATCH))
+    )
+    length = pl.col("0") + 1
+    damp = _K1 * (1 - _B + _B * length / length.mean())
+    scores = []
+    for i in range(1, len(counted)):
+        often = pl.col(str(i))
+        n_with = (often > 0).sum()
+        weight = ((pl.len() - n_with + 0.5) / (n_with + 0.5)).log1p()
+        scores.append(weight * often * (_K1 + 1) / (often + damp))
+    table = table.select("id", row=pl.int_range(pl.len()), score=pl.sum_horizontal(scores))
+    return table.filter(pl.col("score") > 0)
 
 
-def _best(
-    cards: Any, rows: npt.NDArray[np.int64], score: npt.NDArray[np.float64], top: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Keep the rows with the highest scores; ties by id."""
-    score = np.round(score, 12)
-    if len(rows) > top:
-        least = np.partition(score, len(score) - top)[len(score) - top]
-        rows, score = rows[score >= least], score[score >= least]
-    ids = ids_of(cards).gather(rows)
-    order = pl.DataFrame({"id": ids, "score": score}).with_row_index("row")
-    chosen = order.sort("score", "id", descending=[True, False])["row"].head(top).to_numpy()
-    return rows[chosen], score[chosen]
-
-
-def _by_meaning(
-    cards: Any,
-    query: str,
-    words: list[str],
-    top: int,
-    model: str | os.PathLike[str] | Model,
-    x: npt.ArrayLike | None,
-    random_state: int,
-) -> pl.DataFrame:
-    """Find the cards whose vectors are nearest to that of the query."""
+def _model(
+    cards: Any, model: str | os.PathLike[str] | Model, x: npt.ArrayLike | None, random_state: int
+) -> tuple[Encoder, Floats]:
+    """Give what encodes a query, and the vectors of the cards that it gave."""
     if isinstance(model, str) and model == "lsa":
         if x is not None:
             raise schema.CardlabError(
@@ -267,59 +247,55 @@ def _by_meaning(
                 "among them: leave out x."
             )
         fitted = lsa(said(cards), 128, random_state)
-        values, encode = fitted.x, fitted.fold_in
-        split = Encoder(encode, "lsa", 200)
-    elif x is None:
+        return Encoder(fitted.fold_in, "lsa", 200), fitted.x
+    if x is None:
         raise schema.CardlabError(
             "a model needs the vectors it gave the cards: x = cardlab.embed(cards, model=...), "
             "then search(cards, query, model=..., x=x)."
         )
-    else:
-        split, values = encoder(model), matrix(x)
-        encode = split.model  # type: ignore[assignment]
+    values = matrix(x)
     same_size(len(values), schema.count(cards), name="x", of="cards")
-    asked = matrix(encode([query]), name="the result of the model")
-    if asked.shape != (1, values.shape[1]):
-        raise schema.CardlabError(
-            f"the model gives vectors of {asked.shape[-1]} numbers and x has {values.shape[1]}: "
-            "x must be what embed(cards, model=...) gave with this very model."
-        )
-    if not len(Directions.of(asked).rows):
-        return pl.DataFrame(schema=_RESULT)  # The cards have none of these words.
-    # Called by their places in the alphabet, so that cards of one id stay apart.
-    place = alphabetical(ids_of(cards))
-    called = [f"{number:012d}" for number in place]
-    near = neighbors(values, ids=called, query=asked, top=top)
-    rows = np.argsort(place)[near["id"].cast(pl.Int64).to_numpy()]
-    score = near["similarity"].to_numpy()
-
-    def part(text: str) -> tuple[str, list[dict[str, int]]]:
-        passages = split.passages(text[:20_000])[:64]
-        if not passages:
-            return "", []
-        found = Directions.of(matrix(encode(passages)))
-        first = np.zeros(len(found.rows), dtype=np.int64)
-        cosine = found.exact(found.rows, first, other=Directions.of(asked))
-        best = int(found.rows[np.argmax(cosine)]) if len(found.rows) else 0
-        return snippet(passages[best], words)
-
-    return _result(cards, rows, score, part)
+    return encoder(model), values
 
 
-def _result(
-    cards: Any, rows: npt.NDArray[np.int64], score: npt.NDArray[np.float64], part: Any
-) -> pl.DataFrame:
-    """Read the cards that were found, and cut the snippet from each."""
+def _by_meaning(values: Floats, asked: Floats) -> pl.DataFrame:
+    """Give the usable rows, and the cosine of each with the vector asked for, in float64."""
+    rows = np.flatnonzero(usable(values))
+    query = asked[0].astype(np.float64)
+
+    def cosines(block: slice) -> npt.NDArray[np.float64]:
+        wide = values[rows[block]].astype(np.float64)
+        cosine: npt.NDArray[np.float64] = wide @ query / np.linalg.norm(wide, axis=1)
+        return cosine
+
+    score = np.concatenate([np.zeros(0), *in_blocks(cosines, len(rows))])
+    return pl.DataFrame({"row": rows, "score": score / np.linalg.norm(query)})
+
+
+def _nearest_passage(text: str, split: Encoder, asked: Floats) -> str:
+    """Give the passage of a text whose vector is nearest to the one asked for."""
+    passages = split.passages(text[:20_000])[:64]
+    if not passages:
+        return ""
+    near = _by_meaning(matrix(split.model(passages)), asked)
+    best = near.sort("score", descending=True, maintain_order=True)["row"]
+    return passages[best[0] if near.height else 0]
+
+
+def _result(cards: Any, found: pl.DataFrame, part: Callable[[str], Any], top: int) -> pl.DataFrame:
+    """Keep the best cards, ties by id, read them, and cut the snippet from each."""
+    ordered = found.with_columns(pl.col("score").round(12)).sort(
+        "score", "id", "row", descending=[True, False, False]
+    )
+    best = ordered.head(top).cast({"row": pl.get_index_type()})
     names = [name for name in ("id", "text") if name in schema.column_names(cards)]
     frame = schema.to_lazy_polars(schema.lazy(cards).select(*map(nw.col, names)).to_native())
-    wanted = pl.Series(np.sort(rows), dtype=pl.get_index_type())
-    found = schema.collect(
-        frame.with_row_index("__row").filter(pl.col("__row").is_in(wanted.implode()))
+    wanted = frame.with_row_index("row").filter(pl.col("row").is_in(best["row"].sort().implode()))
+    there = best.join(
+        schema.collect(wanted.drop("id")), on="row", how="left", maintain_order="left"
     )
-    there = {row["__row"]: row for row in found.iter_rows(named=True)}
-    made = []
-    for row, value in zip(rows.tolist(), score.tolist(), strict=True):
-        text, hits = part(str(there[row].get("text") or ""))
-        name = there[row]["id"]
-        made.append((None if name is None else str(name), value, text, hits))
+    made = [
+        (row["id"], row["score"], *part(row.get("text") or ""))
+        for row in there.iter_rows(named=True)
+    ]
     return pl.DataFrame(made, schema=_RESULT, orient="row")
