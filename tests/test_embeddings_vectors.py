@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 import cardlab as cl
 import cardlab as em
-from cardlab.embeddings import vectors as blocks
 from cardlab.embeddings import vectors as frames
 from cardlab.embeddings.embed import Encoder
 from cardlab.embeddings.vector_problems import vector_problems
@@ -182,10 +181,7 @@ def test_blocks_give_what_the_whole_gives(rows: list[list[float | None] | None],
         return
     assert sorted(problems["row"]) == np.flatnonzero(~usable(x)).tolist()
     np.testing.assert_array_equal(em.vectors(chunks), x)
-    lazy = blocks.fill(
-        blocks.Source(len(rows), lambda: iter(chunks["embeddings"].get_chunks()), lambda: None)
-    )[0]
-    np.testing.assert_array_equal(lazy[usable(x)], x[usable(x)])
+    np.testing.assert_array_equal(em.vectors(chunks.lazy()), x)
 
 
 def test_problems_are_named_counted_and_sorted() -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,13 +144,6 @@ def _fingerprint(folder: Path) -> str:
 
 #: Where the file says how its vectors were made.
 _KEY = b"cardlab.embed"
-_ROWS = 16_384
-
-#: What reading a damaged or forged file can raise; pyarrow's errors are of these.
-_DAMAGE = (
-    *(ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError),
-    *(OSError, RuntimeError, TypeError, ValueError),
-)
 
 
 def place(save: str | os.PathLike[str], model: str) -> Path:
@@ -172,27 +165,21 @@ def place(save: str | os.PathLike[str], model: str) -> Path:
 
 def keys(documents: pl.Series) -> pl.Series:
     """Hash what each card says: 32 hexadecimal digits."""
-    made = []
-    for start in range(0, len(documents), _ROWS):
-        for text in documents[start : start + _ROWS].to_list():
-            read = text if isinstance(text, str) else json.dumps(text)
-            made.append(hashlib.blake2b(read.encode(), digest_size=16).hexdigest())
+    texts = (text if isinstance(text, str) else json.dumps(text.to_list()) for text in documents)
+    made = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
     return pl.Series("text_hash", made, dtype=pl.String)
 
 
-def stored(path: Path, wanted: pl.Series, settings: dict[str, Any]) -> tuple[Floats, pl.Series]:
-    """Read back the vectors of the cards that a file has.
+def stored(
+    path: Path | None, wanted: pl.Series, settings: dict[str, Any]
+) -> tuple[Floats, pl.Series]:
+    """Read back the vectors of the cards that a file has, and tell which cards it knows.
 
-    Returns the matrix, NaN where the file has no vector, and which cards it knows; no columns
-    where there is no file.
-
-    Raises
-    ------
-    CardlabError
-        The file is of something else, was made otherwise, or is not as it was written.
+    NaN where the file has no vector; no columns where it has none of them. A file of something
+    else, made otherwise, or not as it was written is an error.
     """
     none = np.empty((len(wanted), 0), dtype=np.float32), pl.repeat(False, len(wanted), eager=True)
-    if not path.exists():
+    if path is None or not path.exists():
         return none
     name = schema.printable(str(path))
     made = _settings_of(path, name)
@@ -205,13 +192,16 @@ def stored(path: Path, wanted: pl.Series, settings: dict[str, Any]) -> tuple[Flo
         )
     if whole is not None and whole != corpus(wanted):
         return none  # Each of these vectors depends on all of the cards.
-    try:
-        x, known, found = _read(path, wanted)
-    except (*_DAMAGE, pl.exceptions.PanicException) as error:
-        raise _damaged(name, schema.shorten(schema.printable(str(error)), 200)) from error
-    if found != total:
+    text_hash, x = _read(path, name)
+    if _sum(text_hash, x) != total:
         raise _damaged(name, "the sum of what it holds is not the one that was written")
-    return (x, known) if known.any() else none
+    there = text_hash.to_frame().with_row_index("row").unique("text_hash", keep="first")
+    row = wanted.to_frame().join(there, on="text_hash", how="left", maintain_order="left")["row"]
+    if row.null_count() == len(row):
+        return none
+    x = x[row.fill_null(0).to_numpy()]
+    x[row.is_null().to_numpy()] = np.nan
+    return x, row.is_not_null()
 
 
 def _settings_of(path: Path, name: str) -> dict[str, Any]:
@@ -220,7 +210,7 @@ def _settings_of(path: Path, name: str) -> dict[str, Any]:
 
     try:
         found = (pq.read_schema(path).metadata or {}).get(_KEY)
-    except _DAMAGE as error:
+    except Exception as error:  # Damaged and forged files raise errors of a dozen kinds.
         raise schema.CardlabError(
             f"{name!r} is there but no Parquet file that can be read. Remove it or save elsewhere."
         ) from error
@@ -231,10 +221,10 @@ def _settings_of(path: Path, name: str) -> dict[str, Any]:
         )
     try:
         made = json.loads(found)
-    except (ValueError, RecursionError) as error:
-        raise _damaged(name, "what it says of how its vectors were made is no JSON") from error
+    except (ValueError, RecursionError):
+        made = None
     if not isinstance(made, dict):
-        raise _damaged(name, "what it says of how its vectors were made is no mapping")
+        raise _damaged(name, "it does not say how its vectors were made")
     return made
 
 
@@ -245,91 +235,56 @@ def _damaged(name: str, reason: str) -> schema.CardlabError:
     )
 
 
-def _read(path: Path, wanted: pl.Series) -> tuple[Floats, pl.Series, str]:
-    """Give the vectors of the cards wanted, which cards there are, and the sum of all."""
+def _read(path: Path, name: str) -> tuple[pl.Series, Floats]:
+    """Read the hashes and the vectors of a file, NaN where it has none."""
     import pyarrow.parquet as pq
 
-    check_parquet(path)
-    with pq.ParquetFile(path) as opened:
-        texts = pl.Series(opened.read(columns=["text_hash"]).column(0)).cast(pl.String)
-        there = pl.DataFrame({"text_hash": texts}).with_row_index("row")
-        there = there.unique("text_hash", keep="first")
-        rows = wanted.to_frame("text_hash").join(
-            there, on="text_hash", how="left", maintain_order="left"
-        )
-        row = rows["row"].cast(pl.Int64).fill_null(-1).to_numpy()
-        order = np.argsort(row, kind="stable")
-        width = opened.schema_arrow.field("embeddings").type.list_size
-        x = np.full((len(wanted), width), np.nan, dtype=np.float32)
-        total = _Sum(width)
-        start = 0
-        for batch in opened.iter_batches(_ROWS, columns=["embeddings"]):
-            vectors = batch.column(0)
-            values = vectors.values.slice(vectors.offset * width, len(vectors) * width)
-            block = np.array(values.to_numpy(zero_copy_only=False), dtype=np.float32)
-            block = block.reshape(-1, width)
-            block[np.asarray(vectors.is_null())] = np.nan
-            total.add(texts[start : start + len(block)], block)
-            low, high = np.searchsorted(row[order], (start, start + len(block)))
-            x[order[low:high]] = block[row[order[low:high]] - start]
-            start += len(block)
-    return x, rows["row"].is_not_null(), total.said()
+    try:
+        check_parquet(path)
+        table = pq.ParquetFile(path).read(columns=["text_hash", "embeddings"])
+        table.validate(full=True)
+        frame = pl.DataFrame(table)
+        x = frame["embeddings"].to_numpy()
+        return frame["text_hash"].cast(pl.String), np.array(x, dtype=np.float32, ndmin=2)
+    except (Exception, pl.exceptions.PanicException) as error:
+        raise _damaged(name, schema.shorten(schema.printable(str(error)), 200)) from error
 
 
-class _Sum:
-    """A sum over all that a file holds, in the order of its rows."""
-
-    def __init__(self, width: int) -> None:
-        self.texts = hashlib.blake2b(str(width).encode())
-        self.vectors = hashlib.blake2b()
-
-    def add(self, text_hash: pl.Series, block: Floats) -> None:
-        """Take further rows; what is not usable is NaN."""
-        self.texts.update("".join(f"{text}\n" for text in text_hash.to_list()).encode())
-        self.vectors.update(np.ascontiguousarray(block).view(np.uint8).data)
-
-    def said(self) -> str:
-        return hashlib.blake2b(
-            self.texts.digest() + self.vectors.digest(), digest_size=16
-        ).hexdigest()
-
-
-def _blocks(x: Floats) -> Iterator[tuple[slice, Floats]]:
-    for start in range(0, len(x), _ROWS):
-        rows = slice(start, min(start + _ROWS, len(x)))
-        block = np.array(x[rows])
-        block[~usable(block)] = np.nan  # one NaN, whatever made it
-        yield rows, block
+def _sum(text_hash: pl.Series, x: Floats) -> str:
+    """Sum up what a file holds, in the order of its rows; what is not usable is one NaN."""
+    said = "".join(f"{text}\n" for text in text_hash)
+    texts = hashlib.blake2b(f"{x.shape[1]}{said}".encode()).digest()
+    vectors = hashlib.blake2b(np.ascontiguousarray(x).data).digest()
+    return hashlib.blake2b(texts + vectors, digest_size=16).hexdigest()
 
 
 def write(
-    path: Path, ids: pl.Series, text_hash: pl.Series, x: Floats, settings: dict[str, Any]
+    path: Path, cards: Any, text_hash: pl.Series, x: Floats, settings: dict[str, Any]
 ) -> None:
     """Write vectors beside their place, then move them there: a reader never sees half a file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    total = _Sum(x.shape[1])
-    for rows, block in _blocks(x):
-        total.add(text_hash[rows], block)
-    settings = {**settings, "sum": total.said()}
-    fields = pa.schema(
-        [
-            ("id", pa.large_string()),
-            ("text_hash", pa.large_string()),
-            ("embeddings", pa.list_(pa.float32(), x.shape[1])),
-        ],
-        metadata={_KEY: json.dumps(settings)},
-    )
+    unusable = ~usable(x)
+    x = blanked(x, ~unusable)
+    values = pa.array(np.ascontiguousarray(x).ravel())
+    columns = {
+        "id": pa.array(ids_of(cards), pa.large_string()),
+        "text_hash": pa.array(text_hash, pa.large_string()),
+        "embeddings": pa.FixedSizeListArray.from_arrays(
+            values, x.shape[1], mask=pa.array(unusable)
+        ),
+    }
+    made = json.dumps({**settings, "sum": _sum(text_hash, x)})
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with pq.ParquetWriter(part, fields, compression="zstd", use_dictionary=False) as out:
-            for rows, block in _blocks(x):
-                vectors = pa.FixedSizeListArray.from_arrays(
-                    pa.array(block.ravel()), x.shape[1], mask=pa.array(~usable(block))
-                )
-                names = [pa.array(s[rows].to_list(), pa.large_string()) for s in (ids, text_hash)]
-                out.write_table(pa.table([*names, vectors], fields))
+        pq.write_table(
+            pa.table(columns, metadata={_KEY: made}),
+            part,
+            compression="zstd",
+            use_dictionary=False,
+            row_group_size=16_384,
+        )
         part.replace(path)
     except OSError as error:
         raise schema.CardlabError(
@@ -447,9 +402,8 @@ def embed(
             )
     if is_lsa:
         return _with_lsa(cards, n_components, random_state, save)
-    documents = _documents(cards, column)
     ready = encoder(model, max_tokens=max_tokens, name=name)
-    return _with_model(cards, documents, ready, column, save, progress)
+    return _with_model(cards, ready, column, save, progress)
 
 
 def _with_lsa(
@@ -464,49 +418,41 @@ def _with_lsa(
     x, known = stored(path, text_hash, settings)
     if not known.all():
         x = lsa(texts, n_components, random_state).x
-        settings["texts"] = corpus(text_hash)
-        write(path, ids_of(cards), text_hash, x, settings)
+        write(path, cards, text_hash, x, {**settings, "texts": corpus(text_hash)})
     return x
 
 
 def _with_model(
     cards: Any,
-    documents: pl.Series,
     model: Encoder,
     column: str | None,
     save: str | os.PathLike[str] | None,
     progress: Progress,
 ) -> Floats:
     """Read the distinct documents that are not stored, the longest first, batch by batch."""
+    documents = _documents(cards, column)
     text_hash = keys(documents)
     settings = {"model": model.name, "max_tokens": model.max_tokens, "column": column}
     path = None if save is None else place(save, str(model.name))
-    x, known = (
-        np.empty((len(documents), 0), np.float32),
-        pl.repeat(False, len(documents), eager=True),
-    )
-    if path is not None:
-        x, known = stored(path, text_hash, settings)
+    x, known = stored(path, text_hash, settings)
+    whole = documents.list.join("") if documents.dtype == schema.STRINGS else documents
+    # Ordered by content, not by place: the vectors do not depend on the order of the cards.
     todo = (
-        pl.DataFrame({"text_hash": text_hash, "known": known})
+        pl.DataFrame({"text_hash": text_hash, "size": whole.str.len_chars(), "known": known})
         .with_row_index("row")
         .filter(~pl.col("known"))
-        .group_by("text_hash")
-        .agg("row", first=pl.col("row").min())
-    )
-    whole = documents.list.join("") if documents.dtype == schema.STRINGS else documents
-    sizes = whole.str.len_chars()
-    # By content, not by place: the vectors do not depend on the order of the cards.
-    todo = todo.with_columns(size=sizes.gather(todo["first"])).sort(
-        "size", "text_hash", descending=[True, False]
+        .group_by("text_hash", "size")
+        .agg("row")
+        .sort("size", "text_hash", descending=[True, False])
     )
     if done := int(known.sum()):
         _report(progress, done, len(documents))
-    for batch in todo.iter_slices(BATCH):
-        passages = [model.passages(text) for text in documents.gather(batch["first"]).to_list()]
-        says = [i for i, found in enumerate(passages) if found]
-        if says:
-            part = model.mean([passages[i] for i in says])
+    for batch in todo["row"].to_frame().iter_slices(BATCH):
+        rows = batch.to_series().to_list()
+        first = documents.gather([same[0] for same in rows]).to_list()
+        passages = [model.passages(document) for document in first]
+        if any(passages):
+            part = model.mean([found for found in passages if found])
             if not x.shape[1]:
                 x = np.full((len(documents), part.shape[1]), np.nan, dtype=np.float32)
             if part.shape[1] != x.shape[1]:
@@ -514,15 +460,15 @@ def _with_model(
                     f"the model gave vectors of {part.shape[1]} numbers, earlier ones have "
                     f"{x.shape[1]}."
                 )
-            for i, vector in zip(says, part, strict=True):
-                x[batch["row"][i].to_numpy()] = vector
-        done += int(batch["row"].list.len().sum())
+            says = [same for same, found in zip(rows, passages, strict=True) if found]
+            x[np.concatenate(says)] = np.repeat(part, [len(same) for same in says], axis=0)
+        done += sum(map(len, rows))
         _report(progress, done, len(documents))
     if not x.shape[1]:
         raise schema.NoFigure(f"none of the {len(x):,} cards has a passage to embed.")
     x = blanked(x, usable(x), owned=True)
     if path is not None and (todo.height or not path.exists()):
-        write(path, ids_of(cards), text_hash, x, settings)
+        write(path, cards, text_hash, x, settings)
     return x
 
 

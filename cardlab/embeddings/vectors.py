@@ -26,8 +26,6 @@ Rows = npt.NDArray[np.int64]
 #: Numbers that are looked at in one go, 16 MB of float32: a check never copies the whole matrix.
 _CELLS = 2**22
 
-# ---- From embeddings, in a frame or in a file, to a matrix that stays aligned with the cards.
-
 
 def vectors(
     cards: Any, *, file: str | os.PathLike[str] | None = None, normalize: bool = False
@@ -71,24 +69,21 @@ def vectors(
 
     Notes
     -----
-    Memory, in sizes of the result (n x d x 4 bytes): *nothing* is copied from float32 that lies
-    in one piece, which is an ``Array`` or ``List`` column of a frame in memory, a ``.npy`` file,
-    or an uncompressed Arrow file with one record batch; files are then mapped, so that the system
-    may drop pages again, and only the pages of rows that are not usable are private. Everything
-    else (other types, nulls, several chunks, Parquet, lazy frames, another order) is filled into
-    one matrix block by block. Measured on 200,000 x 768 in Parquet, file pages included: 1.3 from
-    the path; 1.2 from ``pl.scan_parquet`` with row groups of 20,000 cards, 1.6 with a single one,
-    which is also slow, as each slice of it is decoded from its beginning: give the path. A lazy
-    frame with filters or joins is streamed, and holds some decoded row groups besides. A frame in
-    memory of which a row must be changed, or that is to be normalised, is copied: its own 1 and
-    1 more. The matrix may be read-only.
+    Memory, in sizes of the result: *nothing* is copied from float32 that lies in one piece (an
+    ``Array`` or ``List`` column of a frame in memory, a ``.npy`` file, an uncompressed Arrow file
+    with one record batch; files are mapped), unless it must be normalised or, in a frame or an
+    Arrow file, a row is not usable. Everything else is filled into one matrix block by block:
+    measured on 200,000 x 768 in Parquet, 1.3 from the path; 1.2 from ``pl.scan_parquet`` with row
+    groups of 20,000 cards, 1.6 with a single one, which is also slow: give the path. A lazy frame
+    with filters or joins holds some decoded row groups besides. The matrix may be read-only.
     """
     source = source_of(cards, file)
-    x, owned = fill(source)
+    x = fill(source)
     good = usable(x)
     if not good.any():
         _no_vector(source)
-    return blanked(x, good, normalize=normalize, owned=owned)
+    # What a frame or an Arrow file holds cannot be written to; all else is a matrix of our own.
+    return blanked(x, good, normalize=normalize, owned=x.flags.writeable)
 
 
 def usable(x: npt.ArrayLike) -> Bools:
@@ -150,13 +145,13 @@ def _no_vector(source: Source) -> None:
     """Raise the error of a corpus without a usable vector, with the reasons."""
     found = classified(source)["problem"].value_counts()
     n = dict(found.iter_rows())
-    if n.get("null") == source.n_rows:
+    if n.get("null") == source.n_cards:
         raise schema.NoFigure(
-            f"no card has an embedding: `embeddings` is null for {source.n_rows:,} of "
-            f"{source.n_rows:,} cards. Compute vectors with cardlab.embed(cards)."
+            f"no card has an embedding: `embeddings` is null for {source.n_cards:,} of "
+            f"{source.n_cards:,} cards. Compute vectors with cardlab.embed(cards)."
         )
     raise schema.NoFigure(
-        f"no card has a usable vector: of {source.n_rows:,} cards {n.get('null', 0):,} have none, "
+        f"no card has a usable vector: of {source.n_cards:,} cards {n.get('null', 0):,} have none, "
         f"{n.get('wrong_length', 0):,} have one of a length other than the commonest, and "
         f"{n.get('zero', 0) + n.get('not_finite', 0):,} have one that is all zeros or holds NaN "
         "or infinity."
@@ -236,11 +231,9 @@ def checked_ids(ids: Any, n: int) -> pl.Series:
     return values.cast(pl.String).alias("id")
 
 
-# ---- Vectors in blocks: what every source of them gives, and the matrix that is filled from it.
+# ---- Vectors where they lie, and the matrix that is filled from them.
 
-#: A block of vectors: lists or arrays of numbers, or a part of a matrix; and rows of one that are
-#: read in one go.
-Block = pl.Series | npt.NDArray
+#: Rows whose numbers are held beside the matrix.
 _PIECE = 4_096
 
 
@@ -248,38 +241,38 @@ _PIECE = 4_096
 class Source:
     """Vectors that lie somewhere, not yet read."""
 
-    n_rows: int
-    #: Gives the vectors from the first to the last, in blocks of any size; may be called again.
-    blocks: Callable[[], Iterator[Block]]
-    #: Gives the id of each row, or None where there are none.
+    #: A column or a matrix in memory, or what reads columns from the first row to the last.
+    vectors: pl.Series | npt.NDArray | Callable[[], Iterator[pl.Series]]
+    n_stored: int
+    #: Gives the id of each card, or None where there are none.
     ids: Callable[[], pl.Series | None]
-    #: All vectors where they lie as float32 in one piece; nothing is copied. And whether it may
-    #: be written to without changing what it came from.
-    whole: Floats | None = None
-    owned: bool = False
-    #: For each row of the matrix its place among the blocks' rows, -1 for none; without it they
-    #: are the same.
+    #: For each card the row of its vector, -1 for none; without it the first is of the first.
     rows: Rows | None = None
 
+    @property
+    def n_cards(self) -> int:
+        """Rows of the matrix."""
+        return self.n_stored if self.rows is None else len(self.rows)
+
     def read(self) -> Iterator[tuple[Rows, Rows, Floats]]:
-        """Give piece by piece the rows of the matrix, their lengths, and all their numbers."""
-        order = (
-            np.arange(self.n_rows) if self.rows is None else np.argsort(self.rows, kind="stable")
-        )
-        wanted = order if self.rows is None else self.rows[order]
+        """Give piece by piece some cards, the lengths of their vectors, and all their numbers."""
+        rows = np.arange(self.n_stored) if self.rows is None else self.rows
+        cards = np.argsort(rows, kind="stable")
+        rows = rows[cards]
         start = 0
-        for block in self.blocks():
+        for block in self.vectors() if callable(self.vectors) else (self.vectors,):
             for at in range(0, len(block), _PIECE):
                 piece = block[at : at + _PIECE]
-                low, high = np.searchsorted(wanted, (start, start + len(piece)))
-                if low < high:
-                    if self.rows is not None:
-                        piece = piece[wanted[low:high] - start]
-                    yield order[low:high], *_numbers(piece)
-                start += min(_PIECE, len(block) - at)
+                low, high = np.searchsorted(rows, (start, start + len(piece)))
+                yield cards[low:high], *_numbers(piece[rows[low:high] - start])
+                start += len(piece)
+        if start != self.n_stored:
+            raise schema.SourceError(
+                f"the cards changed while they were read: {self.n_stored:,} rows, then {start:,}."
+            )
 
 
-def _numbers(block: Block) -> tuple[Rows, Floats]:
+def _numbers(block: pl.Series | npt.NDArray) -> tuple[Rows, Floats]:
     """Give the length of each vector, -1 for null, and their numbers one after the other.
 
     A null among the numbers becomes NaN, and what is too large for float32 infinite.
@@ -287,44 +280,34 @@ def _numbers(block: Block) -> tuple[Rows, Floats]:
     if isinstance(block, np.ndarray):
         with np.errstate(over="ignore"):
             return np.full(len(block), block.shape[1]), block.astype(np.float32).ravel()
-    if isinstance(block.dtype, pl.Array):
-        block = block.arr.to_list()
-    if not isinstance(block.dtype, pl.List):
-        return np.full(len(block), -1), np.zeros(0, dtype=np.float32)
-    numbers = block.explode(empty_as_null=False, keep_nulls=False).cast(pl.Float32, strict=False)
-    return block.list.len().cast(pl.Int64).fill_null(-1).to_numpy(), numbers.to_numpy()
+    lists = block.cast(pl.List(pl.Float32), strict=False)
+    numbers = lists.explode(empty_as_null=False, keep_nulls=False)
+    return lists.list.len().cast(pl.Int64).fill_null(-1).to_numpy(), numbers.to_numpy()
 
 
-def fill(source: Source) -> tuple[Floats, bool]:
+def fill(source: Source, width: int = 0) -> Floats:
     """Give the vectors of the commonest length, each in its row; the other rows are NaN.
 
-    Returns the matrix, and whether it may be written to without changing the source.
+    The matrix can be written to unless it is that of the source.
     """
-    if source.whole is not None:
-        return source.whole, source.owned
-    width, right = 0, -1
-    # Swept again if the first vectors turn out not to be of the commonest length.
-    while width != right:
-        x, lengths, width = None, Counter[int](), max(right, 0)
-        for rows, length, numbers in source.read():
-            found = _counted(length)
-            lengths.update(found)
-            width = width or commonest(found)
-            if not width:
-                continue
-            if x is None:
-                x = np.full((source.n_rows, width), np.nan, dtype=np.float32)
-            fits = length == width
-            if not fits.all():
-                rows, numbers = rows[fits], numbers[np.repeat(fits, np.maximum(length, 0))]
-            x[rows] = numbers.reshape(-1, width)
-        right = commonest(lengths)
-    return np.full((source.n_rows, 1), np.nan, dtype=np.float32) if x is None else x, True
-
-
-def _counted(length: Rows) -> dict[int, int]:
-    values, n = np.unique(length[length > 0], return_counts=True)
-    return dict(zip(values.tolist(), n.tolist(), strict=True))
+    whole = None if source.rows is not None else in_one_piece(source.vectors)
+    if whole is not None:
+        return whole
+    x, lengths = None, Counter[int]()
+    for cards, length, numbers in source.read():
+        lengths.update(length[length > 0].tolist())
+        width = width or commonest(lengths)
+        if not width:
+            continue
+        if x is None:
+            x = np.full((source.n_cards, width), np.nan, dtype=np.float32)
+        fits = length == width
+        if not fits.all():
+            cards, numbers = cards[fits], numbers[np.repeat(fits, np.maximum(length, 0))]
+        x[cards] = numbers.reshape(-1, width)
+    if commonest(lengths) != width:  # The first vectors are not of the commonest length.
+        return fill(source, commonest(lengths))
+    return np.full((source.n_cards, 1), np.nan, dtype=np.float32) if x is None else x
 
 
 def commonest(lengths: Mapping[int, int]) -> int:
@@ -332,27 +315,48 @@ def commonest(lengths: Mapping[int, int]) -> int:
     return max(((n, length) for length, n in lengths.items()), default=(0, 0))[1]
 
 
+def in_one_piece(values: Any) -> Floats | None:
+    """Give float32 that lies in one piece as a matrix that shares its memory; else None."""
+    if isinstance(values, np.ndarray):
+        mapped = values.dtype == np.float32 and values.flags.c_contiguous and len(values) > 0
+        return np.asarray(values) if mapped else None
+    if (
+        getattr(getattr(values, "dtype", None), "inner", None) != pl.Float32
+        or values.n_chunks() > 1
+    ):
+        return None
+    lists = values.cast(pl.List(pl.Float32))
+    if lists.list.len().n_unique() != 1:
+        return None
+    numbers = lists.explode(empty_as_null=False, keep_nulls=False)
+    if not len(numbers) or numbers.null_count():
+        return None
+    whole: Floats = numbers.to_numpy().reshape(len(lists), -1)
+    return whole
+
+
 def classified(source: Source) -> pl.DataFrame:
     """Name what is wrong with each row that is not usable: `row`, `problem`, `length`.
 
     Read piece by piece, without the matrix.
     """
-    length = np.full(source.n_rows, -1, dtype=np.int64)
-    finite, some = np.zeros(source.n_rows, dtype=bool), np.zeros(source.n_rows, dtype=bool)
-    for rows, n, numbers in source.read():
+    length = np.full(source.n_cards, -1, dtype=np.int64)
+    finite, some = np.zeros(source.n_cards, dtype=bool), np.zeros(source.n_cards, dtype=bool)
+    for cards, n, numbers in source.read():
         own = np.repeat(np.arange(len(n)), np.maximum(n, 0))
-        length[rows] = n
-        finite[rows] = np.bincount(own, ~np.isfinite(numbers), minlength=len(n)) == 0
-        some[rows] = np.bincount(own, numbers != 0, minlength=len(n)) > 0
-    kinds = [length < 0, length != commonest(_counted(length)), ~finite, ~some]
+        length[cards] = n
+        finite[cards] = np.bincount(own, ~np.isfinite(numbers), minlength=len(n)) == 0
+        some[cards] = np.bincount(own, numbers != 0, minlength=len(n)) > 0
+    width = commonest(Counter(length[length > 0].tolist()))
+    kinds = [length < 0, length != width, ~finite, ~some]
     problem = np.select(kinds, ["null", "wrong_length", "not_finite", "zero"], default="")
-    rows = np.flatnonzero(problem != "")
-    return pl.DataFrame(
-        {
-            "row": rows,
-            "problem": pl.Series(problem[rows].tolist(), dtype=pl.String),
-            "length": pl.Series(length[rows]).replace(-1, None),
-        }
+    return (
+        pl.DataFrame(
+            {"problem": problem, "length": length}, schema_overrides={"problem": pl.String}
+        )
+        .with_row_index("row")
+        .filter(pl.col("problem") != "")
+        .with_columns(pl.col("length").replace(-1, None))
     )
 
 
@@ -363,7 +367,6 @@ def classified(source: Source) -> pl.DataFrame:
 #: fewer the largest row groups would take more than 0.6 of the matrix besides.
 _BATCH = 8_192
 _SLICES = 20
-
 
 #: Words of a query plan that make a slice read more than itself.
 _WHOLE = ("FILTER", "SELECTION", "UNION", "JOIN", "SORT", "AGGREGATE")
@@ -379,49 +382,27 @@ def from_frame(cards: Any) -> Source:
 
     if isinstance(native, pl.LazyFrame):
         wanted = native.select("embeddings")
-        check(wanted.collect_schema()["embeddings"])
+        _check(wanted.collect_schema()["embeddings"])
         n_rows = schema.count(native)
-        return Source(n_rows, lambda: _batches(wanted, n_rows), ids)
+        return Source(lambda: _batches(wanted, n_rows), n_rows, ids)
     if not isinstance(native, pl.DataFrame):
         # A frame in memory is used where it lies; other engines hand over this one column.
         native = schema.collect(schema.lazy(cards).select("embeddings"))
     column = native["embeddings"]
-    check(column.dtype)
-    return Source(len(column), lambda: iter([column]), ids, whole=in_one_piece(column))
+    _check(column.dtype)
+    return Source(column, len(column), ids)
 
 
-def check(dtype: pl.DataType, *, name: str = "column 'embeddings'") -> None:
+def _check(dtype: pl.DataType) -> None:
     """Raise a CardlabError unless a column can hold vectors."""
-    if dtype == pl.Null:
-        return
     inner = dtype.inner if isinstance(dtype, (pl.List, pl.Array)) else None
-    if not (inner == pl.Null or (isinstance(inner, pl.DataType) and inner.is_numeric())):
+    if dtype != pl.Null and not (inner == pl.Null or (inner is not None and inner.is_numeric())):
         raise schema.CardlabError(
-            f"{name} must hold lists of numbers, one list a card; it is {dtype}."
+            f"column 'embeddings' must hold lists of numbers, one list a card; it is {dtype}."
         )
 
 
-def in_one_piece(column: pl.Series) -> Floats | None:
-    """Give a column as a matrix that shares its memory, or None where it cannot be shared."""
-    dtype = column.dtype
-    if column.n_chunks() > 1 or column.null_count() or not len(column):
-        return None
-    if not isinstance(dtype, (pl.List, pl.Array)) or dtype.inner != pl.Float32:
-        return None
-    if isinstance(dtype, pl.Array):
-        width = dtype.size
-    else:
-        lengths = column.list.len()
-        width = int(lengths.item(0))
-        if not (lengths == width).all():
-            return None
-    values = column.explode(empty_as_null=False, keep_nulls=False) if width else None
-    if values is None or values.null_count():
-        return None
-    return values.to_numpy().reshape(-1, width)
-
-
-def _batches(wanted: pl.LazyFrame, n_rows: int) -> Iterator[Block]:
+def _batches(wanted: pl.LazyFrame, n_rows: int) -> Iterator[pl.Series]:
     """Read one column of a lazy frame from its beginning to its end."""
     frames = stream(wanted)
     # Where a slice reaches the reader of the files, so that it reads no more than it: the
@@ -430,14 +411,7 @@ def _batches(wanted: pl.LazyFrame, n_rows: int) -> Iterator[Block]:
     if "SCAN" in plan and "SLICE:" in plan and not any(word in plan for word in _WHOLE):
         step = max(_BATCH, -(-n_rows // _SLICES))
         frames = (schema.collect(wanted.slice(at, step)) for at in range(0, n_rows, step))
-    n_seen = 0
-    for frame in frames:
-        n_seen += frame.height
-        yield frame.to_series()
-    if n_seen != n_rows:
-        raise schema.SourceError(
-            f"the cards changed while they were read: {n_rows:,} rows, then {n_seen:,}."
-        )
+    return (frame.to_series() for frame in frames)
 
 
 def stream(wanted: pl.LazyFrame, rows: int = _BATCH) -> Iterator[pl.DataFrame]:
@@ -445,11 +419,7 @@ def stream(wanted: pl.LazyFrame, rows: int = _BATCH) -> Iterator[pl.DataFrame]:
     try:
         yield from wanted.collect_batches(chunk_size=rows, maintain_order=True)
     except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, OSError) as error:
-        reason = schema.shorten(schema.printable(str(error)), 300)
-        raise schema.SourceError(
-            f"the cards could not be read to the end: {reason}. The file may be damaged or may "
-            "have changed while it was read."
-        ) from error
+        raise schema.unreadable(error) from error
 
 
 def ids_of(cards: Any) -> pl.Series:
@@ -474,19 +444,8 @@ def open_vectors(path: str | os.PathLike[str]) -> Source:
         )
     if not file.is_file():
         raise schema.SourceError(f"there is no file {schema.printable(str(file))!r} of vectors.")
-    opened = {".npy": _npy, ".parquet": _parquet}.get(suffix, _arrow)
     with _readable(file):
-        source = opened(file)
-
-    def blocks() -> Iterator[Block]:
-        with _readable(file):
-            yield from source.blocks()
-
-    def ids() -> pl.Series | None:
-        with _readable(file):
-            return source.ids()
-
-    return replace(source, blocks=blocks, ids=ids)
+        return {".npy": _npy, ".parquet": _parquet}.get(suffix, _arrow)(file)
 
 
 @contextmanager
@@ -504,34 +463,6 @@ def _readable(file: Path) -> Iterator[None]:
         ) from error
 
 
-def align(source: Source, cards: Any) -> Source:
-    """Give each card its row of a file: by its id where the file has ids, else by its place."""
-    stored = source.ids()
-    if stored is None:
-        n_cards = schema.count(cards)
-        if source.n_rows != n_cards:
-            raise schema.CardlabError(
-                f"the file has {source.n_rows:,} vectors and no ids, so that it must have one for "
-                f"each of the {n_cards:,} cards, in their order."
-            )
-        return source
-    schema.require(cards, "id")
-    ids = ids_of(cards)
-    if len(ids) == len(stored) and bool((ids.eq_missing(stored)).all()):
-        return source
-    there = pl.DataFrame({"id": stored, "row": np.arange(len(stored))}).drop_nulls()
-    there = there.filter(pl.col("id").is_in(ids.drop_nulls().unique().implode()))
-    twice = there.filter(pl.col("id").is_duplicated())["id"].unique().sort()
-    if len(twice):
-        raise schema.CardlabError(
-            f"the file has {len(twice):,} of the cards' ids more than once, such as "
-            f"{schema.printable(twice[0])!r}, so that it does not say which vector is theirs."
-        )
-    found = ids.to_frame("id").join(there, on="id", how="left", maintain_order="left")
-    rows = found["row"].fill_null(-1).to_numpy()
-    return Source(len(ids), source.blocks, lambda: ids, rows=rows)
-
-
 def _npy(file: Path) -> Source:
     # Private pages: what is written to the matrix never reaches the file.
     x = np.load(file, mmap_mode="c", allow_pickle=False)
@@ -540,58 +471,73 @@ def _npy(file: Path) -> Source:
             f"{schema.printable(file.name)!r} must hold a matrix of real numbers of shape (n, d), "
             f"d at least 1; it has shape {x.shape}, type {x.dtype}."
         )
-    mapped = x.dtype == np.float32 and x.flags.c_contiguous and len(x) > 0
-    whole = np.asarray(x) if mapped else None
-    return Source(len(x), lambda: iter([x]), lambda: None, whole=whole, owned=True)
+    return Source(x, len(x), lambda: None)
 
 
 def _parquet(file: Path) -> Source:
     import pyarrow.parquet as pq
 
     check_parquet(file)
-    with pq.ParquetFile(file) as opened:
-        layout, n_rows = opened.schema_arrow, opened.metadata.num_rows
+    frame = pl.scan_parquet(file)
+    name = _column(file, frame.collect_schema().names())
 
-    def batches(name: str) -> Iterator[Any]:
+    def batches() -> Iterator[pl.Series]:
         # Page by page: a row group can hold the whole file.
-        with pq.ParquetFile(file, pre_buffer=False, buffer_size=2**20) as opened:
+        with (
+            _readable(file),
+            pq.ParquetFile(file, pre_buffer=False, buffer_size=2**20) as opened,
+        ):
             for batch in opened.iter_batches(_BATCH, columns=[name]):
-                yield batch.column(0)
+                yield pl.Series(batch.column(0))
 
-    return _columns(file, layout, n_rows, batches)
+    return replace(from_frame(frame.rename({name: "embeddings"})), vectors=batches)
 
 
 def _arrow(file: Path) -> Source:
+    import pyarrow as pa
+
     check_arrow(file)
-    table = list(arrow_batches(file))
-    for batch in table:
-        batch.validate(full=True)
-
-    def batches(name: str) -> Iterator[Any]:
-        return (batch.column(name) for batch in table)
-
-    n_rows = sum(batch.num_rows for batch in table)
-    source = _columns(file, open_arrow(file)[0].schema, n_rows, batches)
-    only = next(source.blocks()) if len(table) == 1 else None
-    return replace(source, whole=in_one_piece(only) if isinstance(only, pl.Series) else None)
+    table = pa.Table.from_batches(arrow_batches(file), open_arrow(file)[0].schema)
+    name = _column(file, table.column_names)
+    table = table.select([name, *({"id"} & set(table.column_names))])
+    table.validate(full=True)
+    frame = pl.DataFrame(pl.from_arrow(table, rechunk=False))
+    return from_frame(frame.rename({name: "embeddings"}))
 
 
-def _columns(
-    file: Path, layout: Any, n_rows: int, batches: Callable[[str], Iterator[Any]]
-) -> Source:
-    """Take the column of vectors of a file of columns, and its ids if it has any."""
-    name = next((name for name in _NAMES if name in layout.names), None)
+def _column(file: Path, names: list[str]) -> str:
+    """Give the name of the column of vectors of a file of columns."""
+    name = next((name for name in _NAMES if name in names), None)
     if name is None:
         raise schema.MissingColumn(
             f"{schema.printable(file.name)!r} has no column 'embeddings'. It has: "
-            f"{schema.shorten(', '.join(map(schema.printable, layout.names)), 400)}."
+            f"{schema.shorten(', '.join(map(schema.printable, names)), 400)}."
         )
-    check(pl.from_arrow(layout.empty_table().select([name])).to_series().dtype)  # type: ignore
+    return name
 
-    def ids() -> pl.Series | None:
-        if "id" not in layout.names:
-            return None
-        parts = [pl.Series(batch).cast(pl.String) for batch in batches("id")]
-        return pl.concat(parts) if parts else pl.Series([], dtype=pl.String)
 
-    return Source(n_rows, lambda: map(pl.Series, batches(name)), ids)
+def align(source: Source, cards: Any) -> Source:
+    """Give each card its row of a file: by its id where the file has ids, else by its place."""
+    stored = source.ids()
+    if stored is None:
+        n_cards = schema.count(cards)
+        if source.n_stored != n_cards:
+            raise schema.CardlabError(
+                f"the file has {source.n_stored:,} vectors and no ids, so that it must have one "
+                f"for each of the {n_cards:,} cards, in their order."
+            )
+        return source
+    schema.require(cards, "id")
+    ids = ids_of(cards)
+    if ids.equals(stored):
+        return source
+    wanted = ids.to_frame("id")
+    there = stored.to_frame("id").with_row_index("row").join(wanted, on="id", how="semi")
+    twice = there.filter(pl.col("id").is_duplicated())["id"].unique().sort()
+    if len(twice):
+        raise schema.CardlabError(
+            f"the file has {len(twice):,} of the cards' ids more than once, such as "
+            f"{schema.printable(twice[0])!r}, so that it does not say which vector is theirs."
+        )
+    found = wanted.join(there, on="id", how="left", maintain_order="left")["row"]
+    return replace(source, ids=lambda: ids, rows=found.cast(pl.Int64).fill_null(-1).to_numpy())
