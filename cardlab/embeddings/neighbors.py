@@ -11,10 +11,8 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
-from .points import row_hashes
+from .points import drawn, row_hashes
 from .vectors import Floats, Rows, checked_ids, matrix, pieces, usable, whole_number
-
-# ---- The cards whose vectors point most nearly where another card's, or another vector, points.
 
 #: Cosines that are held at once: 64 MB.
 _COSINES = 2**24
@@ -52,10 +50,9 @@ def neighbors(x: npt.ArrayLike, *, ids: Any, query: Any, top: int = 10) -> pl.Da
 
     Notes
     -----
-    All cosines are computed, as float32 products in blocks of 64 MB; every card that they
-    cannot exclude is then judged in float64, so that the result is that of brute force in
-    float64. Memory: the vectors, and these blocks. 1,000 queries among a million vectors of 768
-    are 1.5e12 operations, some 10 to 30 seconds on two cores.
+    All cosines are computed as float32 products in blocks of 64 MB, and every card that they
+    cannot exclude is judged in float64: the result is that of brute force in float64. 1,000
+    queries among a million vectors of 768 take some 10 to 30 seconds on two cores.
     """
     whole_number(top, 1, name="top")
     cards = Directions.of(x)
@@ -98,7 +95,7 @@ def _asked(cards: Directions, names: pl.Series, query: Any) -> tuple[Directions,
         query = query.to_list()
     if isinstance(query, (list, tuple)) and query and all(isinstance(q, str) for q in query):
         wanted = pl.DataFrame({"id": query})
-        there = names.to_frame("id").with_row_index("row").filter(pl.col("id").is_in(query))
+        there = names.to_frame("id").with_row_index("row").join(wanted, on="id", how="semi")
         missing = wanted.join(there, on="id", how="anti")["id"].unique(maintain_order=True)
         if len(missing):
             shown = (repr(schema.shorten(schema.printable(name), 80)) for name in missing[:3])
@@ -147,9 +144,7 @@ def _near(cards: Directions, asked: Floats, top: int) -> list[Rows]:
 def alphabetical(ids: pl.Series) -> Rows:
     """Give the place of each row when the rows stand in the order of their ids."""
     order = ids.to_frame("id").with_row_index("row").sort("id", "row")["row"].to_numpy()
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
-    return place
+    return np.argsort(order)
 
 
 # ---- Cosines of vectors: quick in float32 to find candidates, exact in float64 to judge them.
@@ -261,19 +256,18 @@ def near_duplicates(
     Exact at any size: the pairs of a brute-force search in float64. In a basis of the first 64
     principal directions, a cosine is at most the product in these plus the product of the two
     remainders' lengths (Cauchy-Schwarz); what this cannot exclude is multiplied out in float32,
-    and what that cannot exclude in float64. Rows are ordered so that blocks are alike, and pairs
-    of blocks too far apart (triangle inequality) are not compared at all. Copies are compared
-    once. Memory: the vectors, 65 / d of them again, and blocks of 16 MB; time grows with the
-    square of the distinct vectors, by a factor that depends on how they cluster.
+    and what that cannot exclude in float64. Copies are compared once. Memory: the vectors,
+    65 / d of them again, and blocks of 16 MB; time grows with the square of the distinct vectors.
     """
     if not isinstance(threshold, (int, float)) or not 0 < threshold <= 1:
         raise schema.CardlabError(f"threshold must be above 0 and at most 1, not {threshold!r}.")
     whole_number(max_pairs, 1, name="max_pairs")
     cards = Directions.of(x)
     names = checked_ids(ids, len(cards.x))
-    one = _copies(cards)
-    heads, n_copies = np.unique(one, return_counts=True)
-    heads, n_copies = heads[heads >= 0], n_copies[heads >= 0]
+    _, first, which, n_copies = np.unique(
+        row_hashes(cards.x, cards.rows), return_index=True, return_inverse=True, return_counts=True
+    )
+    heads = cards.rows[first]
     n_pairs = int((n_copies * (n_copies - 1) // 2).sum())
     _allow(n_pairs, max_pairs, threshold)
     again = heads[n_copies > 1]
@@ -289,16 +283,25 @@ def near_duplicates(
     first, second, similarity = map(np.concatenate, zip(*found, strict=True))
     pairs = pl.DataFrame({"first": first, "second": second, "similarity": similarity})
     # Each distinct vector stands for its copies; those of one are pairs among themselves.
-    rows = pl.DataFrame({"one": one, "row": np.arange(len(one)), "place": alphabetical(names)})
-    pairs = pairs.join(rows, left_on="first", right_on="one")
-    pairs = pairs.join(rows, left_on="second", right_on="one", suffix="_b").filter(
-        (pl.col("first") != pl.col("second")) | (pl.col("row") < pl.col("row_b"))
+    place = alphabetical(names)[cards.rows]
+    rows = pl.DataFrame({"head": heads[which], "place": place})
+    pairs = (
+        pairs.join(rows, left_on="first", right_on="head")
+        .join(rows, left_on="second", right_on="head", suffix="_b")
+        .filter((pl.col("first") != pl.col("second")) | (pl.col("place") < pl.col("place_b")))
+        .select(
+            "similarity",
+            a=pl.min_horizontal("place", "place_b"),
+            b=pl.max_horizontal("place", "place_b"),
+        )
     )
-    swap = pl.col("place") > pl.col("place_b")
-    return pairs.select(
-        id_a=names.gather(pairs.select(pl.when(swap).then("row_b").otherwise("row")).to_series()),
-        id_b=names.gather(pairs.select(pl.when(swap).then("row").otherwise("row_b")).to_series()),
-        similarity="similarity",
+    names = names.sort()
+    return pl.DataFrame(
+        {
+            "id_a": names.gather(pairs["a"]),
+            "id_b": names.gather(pairs["b"]),
+            "similarity": pairs["similarity"],
+        }
     ).sort("similarity", "id_a", "id_b", descending=[True, False, False], nulls_last=True)
 
 
@@ -310,96 +313,36 @@ def _allow(n_pairs: int, max_pairs: int, threshold: float) -> None:
         )
 
 
-def _copies(cards: Directions) -> Rows:
-    """Give for each row the first that has the same vector, -1 where it is not usable."""
-    one = np.full(len(cards.x), -1)
-    _, first, which = np.unique(
-        row_hashes(cards.x, cards.rows), return_index=True, return_inverse=True
-    )
-    one[cards.rows] = cards.rows[first[which]]
-    return one
-
-
 def _close(cards: Directions, rows: Rows, threshold: float) -> Iterator[tuple[Rows, Rows]]:
     """Give pairs of rows, among them all whose cosine is at least `threshold`."""
-    if len(rows) < 2:
-        return
-    head, rows = _ordered(cards, rows)
-    slack = 8 * cards.error
-    blocks = [slice(start, start + _ROWS) for start in range(0, len(rows), _ROWS)]
-    centre, radius = _balls(head, blocks)
-    # The distance of two unit vectors with that cosine; in the first directions it is no larger.
-    reach = np.sqrt(2 * (1 - min(threshold - slack, 1)))
-    for i, one in enumerate(blocks):
-        gap = np.sqrt(((centre[i:] - centre[i]) ** 2).sum(axis=1)) - radius[i:] - radius[i]
-        unit = None
-        for j in i + np.flatnonzero(gap <= reach + slack):
-            other = blocks[j]
-            open_ = head[one] @ head[other].T >= threshold - slack
-            dense = np.count_nonzero(open_) > _DENSE * open_.size
-            if dense and cards.x.shape[1] > head.shape[1]:
-                unit = cards.unit(rows[one]) if unit is None else unit
-                others = unit if j == i else cards.unit(rows[other])
-                open_ = unit @ others.T >= threshold - slack
-            a, b = np.nonzero(open_)
-            if j == i:
-                a, b = a[a < b], b[a < b]
-            for start in range(0, len(a), 2**20):
-                part = slice(start, start + 2**20)
-                yield rows[one][a[part]], rows[other][b[part]]
+    head = _head(cards, rows)
+    least = threshold - 8 * cards.error
+    for i in range(0, len(rows), _ROWS):
+        one, unit = rows[i : i + _ROWS], cards.unit(rows[i : i + _ROWS])
+        for j in range(i, len(rows), _ROWS):
+            other = rows[j : j + _ROWS]
+            maybe = head[i : i + _ROWS] @ head[j : j + _ROWS].T >= least
+            if np.count_nonzero(maybe) > _DENSE * maybe.size and unit.shape[1] > head.shape[1]:
+                maybe = unit @ cards.unit(other).T >= least
+            a, b = np.nonzero(np.triu(maybe, 1) if i == j else maybe)
+            yield one[a], other[b]
 
 
-def _ordered(cards: Directions, rows: Rows) -> tuple[Floats, Rows]:
-    """Give the rows in an order in which near ones are near, and their first coordinates.
+def _head(cards: Directions, rows: Rows) -> Floats:
+    """Give coordinates of the rows whose products are never less than their cosines.
 
-    The last coordinate is the length of what the others leave out, so that the product of two
-    such rows is never less than their cosine.
+    The last is the length of what the first principal directions leave out.
     """
-    d = cards.x.shape[1]
-    if d <= _FIRST + 1:
-        head = cards.unit(rows)
-    else:
-        chosen = rows
-        if len(rows) > _SAMPLE:
-            chosen = rows[np.random.default_rng(0).choice(len(rows), _SAMPLE, replace=False)]
-        sample = cards.unit(chosen)
-        basis = np.linalg.eigh((sample.T @ sample).astype(np.float64))[1][:, -_FIRST:]
-        basis = np.ascontiguousarray(basis, dtype=np.float32)
-        head = np.empty((len(rows), _FIRST + 1), dtype=np.float32)
-        for start in range(0, len(rows), _ROWS):
-            part = slice(start, start + _ROWS)
-            first = cards.unit(rows[part]) @ basis
-            head[part, :-1] = first
-            left = 1 - np.einsum("ij,ij->i", first, first, dtype=np.float64)
-            # Rounding may make the rest too small, and the bound with it: never.
-            head[part, -1] = np.sqrt(np.maximum(left, 0) + 4 * cards.error)
-    order = _halved(head)
-    return head[order], rows[order]
-
-
-def _halved(head: Floats) -> npt.NDArray[np.int64]:
-    """Order points by halving them, again and again, along the coordinate that varies most."""
-    done: list[npt.NDArray[np.int64]] = []
-    waiting = [np.arange(len(head))]
-    while waiting:
-        points = waiting.pop()
-        if len(points) <= _ROWS:
-            done.append(points)
-            continue
-        values = head[points]
-        axis = values.var(axis=0).argmax()
-        # Whole blocks on the left, so that blocks do not straddle two halves.
-        middle = -(-len(points) // (2 * _ROWS)) * _ROWS
-        split = np.argsort(values[:, axis], kind="stable")
-        waiting += [points[split[middle:]], points[split[:middle]]]
-    return np.concatenate(done)
-
-
-def _balls(head: Floats, blocks: list[slice]) -> tuple[Floats, Floats]:
-    """Give a centre of each block and how far the farthest of its rows is from it."""
-    centre = np.stack([head[block].mean(axis=0) for block in blocks])
-    radius = [
-        np.sqrt(((head[block] - centre[i]) ** 2).sum(axis=1).max())
-        for i, block in enumerate(blocks)
-    ]
-    return centre, np.array(radius, dtype=np.float32)
+    if cards.x.shape[1] <= _FIRST + 1:
+        return cards.unit(rows)
+    sample = cards.unit(rows[drawn(len(rows), _SAMPLE, 0)])
+    basis = np.linalg.eigh((sample.T @ sample).astype(np.float64))[1][:, -_FIRST:]
+    basis = np.ascontiguousarray(basis, dtype=np.float32)
+    head = np.empty((len(rows), _FIRST + 1), dtype=np.float32)
+    for start in range(0, len(rows), _ROWS):
+        part = slice(start, start + _ROWS)
+        head[part, :-1] = first = cards.unit(rows[part]) @ basis
+        left = 1 - np.einsum("ij,ij->i", first, first, dtype=np.float64)
+        # Rounding may make the rest too small, and the bound with it: never.
+        head[part, -1] = np.sqrt(np.maximum(left, 0) + 4 * cards.error)
+    return head
