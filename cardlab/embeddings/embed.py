@@ -61,8 +61,7 @@ class Encoder:
                 )
             parts.append(part)
         n = np.array([len(document) for document in documents])
-        first = np.concatenate([[0], np.cumsum(n)[:-1]])
-        total = np.add.reduceat(np.concatenate(parts).astype(np.float64), first, axis=0)
+        total = np.add.reduceat(np.concatenate(parts).astype(np.float64), np.cumsum(n) - n, axis=0)
         with np.errstate(over="ignore"):
             mean: Floats = (total / n[:, None]).astype(np.float32)
         return mean
@@ -322,11 +321,9 @@ def embed(
     Parameters
     ----------
     cards : frame
-        Cards with ``text``, ``tags`` or both. Where ``text`` is missing or null for all cards,
-        the tags alone are used. Of one card the first 20,000 characters of the text are read,
-        and of its tags the free ones (no prefix such as ``license:``, no task, library, language
-        or tag of the Hub) up to 2,000 characters, so that memory is bounded by the number of
-        cards.
+        Cards with ``text``, ``tags`` or both. Of a card the first 20,000 characters of the text
+        are read, and of its tags the free ones (no prefix such as ``license:``, no task,
+        library, language or tag of the Hub) up to 2,000 characters.
     model : {"lsa"}, str, path or callable, default "lsa"
         - ``"lsa"``: TF-IDF of the words (sublinear counts; prose without code, HTML and
           addresses; words of three letters or more, in at least two cards unless the corpus is
@@ -339,8 +336,7 @@ def embed(
         :func:`passages` cuts, then a line of the free tags; the raw text of a card without
         words) and the card's vector is the mean of theirs. Cards that say the same are read once.
     n_components : int, default 128
-        Columns asked of ``"lsa"``. There are fewer where the corpus has fewer cards, words or
-        independent directions. A model decides by itself.
+        Columns asked of ``"lsa"``; fewer where the corpus has fewer cards, words or directions.
     random_state : int, default 0
         Seed of the randomised SVD. The same cards and seed give the same vectors.
     column : str, optional
@@ -389,9 +385,6 @@ def embed(
     whole_number(random_state, 0, name="random_state")
     if max_tokens is not None:
         whole_number(max_tokens, 8, name="max_tokens")
-    is_lsa = isinstance(model, str) and model == "lsa"
-    if is_lsa and column is not None:
-        raise schema.CardlabError("column is for a model; 'lsa' reads text and tags.")
     if save is not None:
         schema.require(cards, "id")
         if callable(model) and not name:
@@ -400,7 +393,9 @@ def embed(
                 "name='...', save=...). Vectors of another model under the same name would be "
                 "taken for its own."
             )
-    if is_lsa:
+    if isinstance(model, str) and model == "lsa":
+        if column is not None:
+            raise schema.CardlabError("column is for a model; 'lsa' reads text and tags.")
         return _with_lsa(cards, n_components, random_state, save)
     ready = encoder(model, max_tokens=max_tokens, name=name)
     return _with_model(cards, ready, column, save, progress)

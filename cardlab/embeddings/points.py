@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -13,12 +12,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from .. import schema
 from .vectors import Bools, Floats, usable
 
-# ---- Work on the rows of a large matrix block by block, on all cores, with one and the same
-# result.
+# ---- Work on the rows of a matrix block by block, on all cores, with one and the same result.
 
 Given = TypeVar("Given")
 Result = TypeVar("Result")
@@ -47,8 +46,7 @@ def _libraries() -> Any:
 def on_all_cores(work: Callable[[Given], Result], items: Iterable[Given]) -> list[Result]:
     """Do independent pieces of work side by side; the results come in the order of the pieces.
 
-    Each piece is done by one thread alone, so that neither their number nor which of them ends
-    first can change a digit: two cores give what one gives, sooner.
+    Each is done by one thread alone, so that the number of cores cannot change a digit.
     """
 
     def alone(item: Given) -> Result:
@@ -64,19 +62,18 @@ def on_all_cores(work: Callable[[Given], Result], items: Iterable[Given]) -> lis
 
 
 def in_blocks(work: Callable[[slice], Result], n: int, size: int = BLOCK) -> list[Result]:
-    """Do a piece of work on each block of `n` rows.
+    """Do a piece of work on each block of `n` rows; the blocks are the same on every machine.
 
-    The blocks are the same whatever the machine, as what a matrix product gives for a row can
-    depend on the number of rows beside it.
+    What a matrix product gives for a row can depend on the number of rows beside it.
     """
     return on_all_cores(work, [slice(i, min(i + size, n)) for i in range(0, n, size)])
 
 
 def _n_cores() -> int:
     """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
+    from joblib import cpu_count
+
+    return int(cpu_count())
 
 
 def row_hashes(x: Floats, rows: Indices) -> npt.NDArray[np.uint64]:
@@ -101,8 +98,7 @@ def _unsigned_zero(x: Floats) -> Floats:
     return np.ascontiguousarray(x + np.float32(0))
 
 
-# ---- The distinct usable vectors of a matrix, in an order that depends on nothing but
-# themselves.
+# ---- The distinct usable vectors of a matrix.
 
 Ints = npt.NDArray[np.int32]
 Indices = npt.NDArray[np.int64]
@@ -193,10 +189,10 @@ class Points:
             raise schema.NoFigure(
                 f"at least 3 usable vectors are needed; {len(rows)} of {len(x):,} are usable."
             )
-        order, copies = _grouped(x, rows, keys[rows])
+        ordered, copies = _grouped(x, rows, keys[rows])
         # Squares of larger or smaller numbers are beyond float32.
         exponent = 0 if 1e-12 < largest < 1e12 else -int(np.frexp(largest)[1])
-        return cls(x, rows[order], copies, exponent, seed)
+        return cls(x, ordered, copies, exponent, seed)
 
     @cached_property
     def first(self) -> Indices:
@@ -306,15 +302,14 @@ def _scan(x: Floats) -> tuple[Bools, npt.NDArray[np.uint64], float]:
 
 
 def _grouped(x: Floats, rows: Indices, keys: npt.NDArray[np.uint64]) -> tuple[Indices, Indices]:
-    """Order rows by content, equal ones side by side; gives the order and the sizes of groups.
+    """Order rows by content, equal ones side by side; gives the rows and the sizes of groups.
 
     Keys are quick but can be equal by chance, so rows that share one are told apart by a digest.
     """
-    _, group, sizes = np.unique(keys, return_inverse=True, return_counts=True)
-    shared = np.flatnonzero(sizes[group] > 1)
+    frame = pl.DataFrame({"row": rows, "key": keys})
+    shared = np.flatnonzero(frame["key"].is_duplicated())
     digests = np.zeros(len(rows), dtype=np.uint64)
     digests[shared] = row_hashes(x, rows[shared])
-    order = np.lexsort((digests, keys))
-    starts = np.ones(len(order), dtype=bool)
-    starts[1:] = (np.diff(keys[order]) != 0) | (np.diff(digests[order]) != 0)
-    return order, np.diff(np.append(np.flatnonzero(starts), len(order)))
+    frame = frame.with_columns(digest=digests).sort("key", "digest", "row")
+    groups = frame.group_by("key", "digest", maintain_order=True).len()
+    return frame["row"].to_numpy(), groups["len"].cast(pl.Int64).to_numpy()

@@ -11,7 +11,7 @@ import polars as pl
 
 from .. import schema
 from .points import row_hashes
-from .vectors import classified, matrix, same_size, source_of, usable, vectors
+from .vectors import classified, ids_of, matrix, same_size, source_of, usable, vectors
 
 _PROBLEMS = {"id": pl.String, "row": pl.Int64, "problem": pl.String, "length": pl.Int64}
 _GROUPS = {
@@ -25,38 +25,16 @@ _GROUPS = {
 
 
 def vector_problems(cards: Any, *, file: str | os.PathLike[str] | None = None) -> pl.DataFrame:
-    """List the cards that have no usable vector, and why.
+    """List the cards whose row in :func:`vectors` is all NaN, and why; read block by block.
 
-    Parameters
-    ----------
-    cards : frame or path
-        As :func:`vectors` takes them; read block by block, without the matrix.
-    file : path, optional
-        As :func:`vectors` takes it.
-
-    Returns
-    -------
-    pl.DataFrame
-        One row for each card that is all NaN in what :func:`vectors` gives. ``id`` (str; null
-        where the source has none), ``row`` (int, the card's row, from 0), ``problem`` (str):
-        ``null`` (no vector), ``wrong_length`` (not the commonest), ``not_finite`` (a NaN, an
-        infinity or a null inside, or a number too large for float32), ``zero`` (all zeros);
-        ``length`` (int, numbers in the vector; null where there is none). The commonest problem
-        first, ties by name, then by id and row.
-
-    Raises
-    ------
-    MissingColumn
-        There is no column ``embeddings``.
-    CardlabError
-        The column holds something other than lists of numbers.
+    ``id`` (null where the cards have none), ``row``, ``problem`` (``null``, ``wrong_length``: not
+    the commonest, ``not_finite``, ``zero``), ``length``; the commonest problem first.
     """
-    source = source_of(cards, file)
-    found = classified(source)
-    ids = source.ids()
-    of_row = pl.lit(None, pl.String) if ids is None else pl.Series(ids.gather(found["row"]))
+    found = classified(source_of(cards, file))
+    has_ids = "id" in schema.column_names(cards)
+    ids = ids_of(cards).gather(found["row"]) if has_ids else pl.lit(None, pl.String)
     return (
-        found.with_columns(of_row.alias("id"), n=pl.len().over("problem"))
+        found.with_columns(id=ids, n=pl.len().over("problem"))
         .sort("n", "problem", "id", "row", descending=[True, False, False, False])
         .select(*_PROBLEMS)
         .cast(_PROBLEMS)  # type: ignore[arg-type]

@@ -53,7 +53,7 @@ def vectors(
     np.ndarray of float32, shape (n_cards, d)
         ``d`` is the commonest length (the longer on a tie). A row is all NaN where the card has
         no usable vector: null, of another length, with a NaN, an infinity or a null inside, or
-        all zeros. :func:`vector_problems` lists these cards, :func:`usable` marks the others.
+        all zeros; :func:`problems` lists these cards.
 
     Raises
     ------
@@ -135,10 +135,8 @@ def source_of(cards: Any, file: str | os.PathLike[str] | None) -> Source:
             raise schema.CardlabError(
                 "give the cards and the file of their vectors, or the file alone: vectors(file)."
             )
-        return open_vectors(cards)
-    if file is None:
-        return from_frame(cards)
-    return align(open_vectors(file), cards)
+        return open_vectors(cards)[0]
+    return from_frame(cards) if file is None else align(*open_vectors(file), cards)
 
 
 def _no_vector(source: Source) -> None:
@@ -244,8 +242,6 @@ class Source:
     #: A column or a matrix in memory, or what reads columns from the first row to the last.
     vectors: pl.Series | npt.NDArray | Callable[[], Iterator[pl.Series]]
     n_stored: int
-    #: Gives the id of each card, or None where there are none.
-    ids: Callable[[], pl.Series | None]
     #: For each card the row of its vector, -1 for none; without it the first is of the first.
     rows: Rows | None = None
 
@@ -376,21 +372,17 @@ def from_frame(cards: Any) -> Source:
     """Take the column ``embeddings`` of cards."""
     schema.require(cards, "embeddings")
     native = nw.to_native(cards, pass_through=True)
-
-    def ids() -> pl.Series | None:
-        return ids_of(cards) if "id" in schema.column_names(cards) else None
-
     if isinstance(native, pl.LazyFrame):
         wanted = native.select("embeddings")
         _check(wanted.collect_schema()["embeddings"])
         n_rows = schema.count(native)
-        return Source(lambda: _batches(wanted, n_rows), n_rows, ids)
+        return Source(lambda: _batches(wanted, n_rows), n_rows)
     if not isinstance(native, pl.DataFrame):
         # A frame in memory is used where it lies; other engines hand over this one column.
         native = schema.collect(schema.lazy(cards).select("embeddings"))
     column = native["embeddings"]
     _check(column.dtype)
-    return Source(column, len(column), ids)
+    return Source(column, len(column))
 
 
 def _check(dtype: pl.DataType) -> None:
@@ -433,8 +425,8 @@ _ARROW = (".arrow", ".arrows", ".feather", ".ipc")
 _NAMES = ("embeddings", *schema.ALIASES["embeddings"])
 
 
-def open_vectors(path: str | os.PathLike[str]) -> Source:
-    """Open a file of vectors; nothing is read that can be mapped."""
+def open_vectors(path: str | os.PathLike[str]) -> tuple[Source, Any]:
+    """Open a file of vectors: where they lie, and the frame of its columns if it has any."""
     file = Path(path).expanduser()
     suffix = file.suffix.lower()
     if suffix not in (".npy", ".parquet", *_ARROW):
@@ -463,7 +455,7 @@ def _readable(file: Path) -> Iterator[None]:
         ) from error
 
 
-def _npy(file: Path) -> Source:
+def _npy(file: Path) -> tuple[Source, None]:
     # Private pages: what is written to the matrix never reaches the file.
     x = np.load(file, mmap_mode="c", allow_pickle=False)
     if x.ndim != 2 or x.shape[1] == 0 or x.dtype.kind not in "fiu":
@@ -471,10 +463,10 @@ def _npy(file: Path) -> Source:
             f"{schema.printable(file.name)!r} must hold a matrix of real numbers of shape (n, d), "
             f"d at least 1; it has shape {x.shape}, type {x.dtype}."
         )
-    return Source(x, len(x), lambda: None)
+    return Source(x, len(x)), None
 
 
-def _parquet(file: Path) -> Source:
+def _parquet(file: Path) -> tuple[Source, pl.LazyFrame]:
     import pyarrow.parquet as pq
 
     check_parquet(file)
@@ -490,10 +482,10 @@ def _parquet(file: Path) -> Source:
             for batch in opened.iter_batches(_BATCH, columns=[name]):
                 yield pl.Series(batch.column(0))
 
-    return replace(from_frame(frame.rename({name: "embeddings"})), vectors=batches)
+    return replace(from_frame(frame.rename({name: "embeddings"})), vectors=batches), frame
 
 
-def _arrow(file: Path) -> Source:
+def _arrow(file: Path) -> tuple[Source, pl.DataFrame]:
     import pyarrow as pa
 
     check_arrow(file)
@@ -502,7 +494,7 @@ def _arrow(file: Path) -> Source:
     table = table.select([name, *({"id"} & set(table.column_names))])
     table.validate(full=True)
     frame = pl.DataFrame(pl.from_arrow(table, rechunk=False))
-    return from_frame(frame.rename({name: "embeddings"}))
+    return from_frame(frame.rename({name: "embeddings"})), frame
 
 
 def _column(file: Path, names: list[str]) -> str:
@@ -516,10 +508,9 @@ def _column(file: Path, names: list[str]) -> str:
     return name
 
 
-def align(source: Source, cards: Any) -> Source:
+def align(source: Source, frame: Any, cards: Any) -> Source:
     """Give each card its row of a file: by its id where the file has ids, else by its place."""
-    stored = source.ids()
-    if stored is None:
+    if frame is None or "id" not in schema.column_names(frame):
         n_cards = schema.count(cards)
         if source.n_stored != n_cards:
             raise schema.CardlabError(
@@ -528,7 +519,7 @@ def align(source: Source, cards: Any) -> Source:
             )
         return source
     schema.require(cards, "id")
-    ids = ids_of(cards)
+    ids, stored = ids_of(cards), ids_of(frame)
     if ids.equals(stored):
         return source
     wanted = ids.to_frame("id")
@@ -540,4 +531,4 @@ def align(source: Source, cards: Any) -> Source:
             f"{schema.printable(twice[0])!r}, so that it does not say which vector is theirs."
         )
     found = wanted.join(there, on="id", how="left", maintain_order="left")["row"]
-    return replace(source, ids=lambda: ids, rows=found.cast(pl.Int64).fill_null(-1).to_numpy())
+    return replace(source, rows=found.cast(pl.Int64).fill_null(-1).to_numpy())
