@@ -189,7 +189,7 @@ def test_properties(tags, random):
 def test_sparse_and_dense_counting_agree(monkeypatch):
     cards = cl.make_cards(400)
     dense = cl.cooccurrence(cards, top=None, min_cards=2)
-    monkeypatch.setattr(pairs, "_CHUNK", 500)
+    monkeypatch.setattr(pairs, "_DENSE", 500)
     assert cl.cooccurrence(cards, top=None, min_cards=2).equals(dense)
 
 

@@ -14,14 +14,14 @@ import polars.selectors as cs
 from ..frames import (
     Coded,
     Rename,
+    as_lists,
     check_countable,
-    encode,
     family_key,
     first_of_families,
+    map_items,
     narrow,
-    runs,
 )
-from ..schema import STRINGS, CardlabError, collect, lazy, require
+from ..schema import CardlabError, collect, lazy, require
 
 # ---- How sure a share is, and how unequal numbers are.
 
@@ -105,7 +105,7 @@ def gini(values: Any, *, zeros: bool = True) -> Any:
 
 # names of our own for the columns that are read, so that `by` may be any column, even the counted
 _VALUE, _GROUP, _WEIGHT, _FAMILY, _ID = "__value", "__group", "__weight", "__family", "__id"
-_ROW, _N_ITEMS, _BAD = "__row", "__n_items", "__bad"
+_N_ITEMS, _BAD = "__n_items", "__bad"
 
 #: Columns of a table of shares in their order, the last five only where they were asked for.
 SHARE_COLUMNS = (
@@ -184,20 +184,17 @@ def count_values(
     else:
         frame = lazy(_with_first(cards, names, families))
     frame, numbers = _with_numbers(frame, weight, families)
-    rows = nw.to_native(frame)
-    if isinstance(rows, pl.LazyFrame) and derive is None:
-        if by is not None or numbers:
-            rows = rows.with_columns(pl.lit(1, pl.Int64).alias("n"))
-    else:
-        rows = _distinct(frame, numbers, derive)
-    check_countable(rows.collect_schema()[_VALUE], column)
-    parts = _add_up(rows, ["n", *numbers], rename)
-    if weight is not None and (parts[1][_BAD].sum() or 0) > 0:
+    rows = _distinct(frame, numbers)
+    values = rows[_VALUE] if derive is None else derive(rows[_VALUE])
+    check_countable(values.dtype, column)
+    lists = as_lists(values.alias(_VALUE)) if rename is None else map_items(values, rename)
+    rows = rows.with_columns(lists.list.drop_nulls().list.unique().alias(_VALUE))
+    if weight is not None and (rows[_BAD].sum() or 0) > 0:
         raise CardlabError(
             f"weight={weight!r} has values below 0 or infinite, of which no shares can be made. "
             "Filter the cards first."
         )
-    return _table(*parts, by=by)
+    return _table(rows, ["n", *numbers], by)
 
 
 def with_share(counts: pl.DataFrame) -> pl.DataFrame:
@@ -322,88 +319,42 @@ def _with_numbers(
     return frame, [*numbers, "weight", "n_weighted", _BAD]
 
 
-def _distinct(
-    frame: nw.LazyFrame[Any], numbers: list[str], derive: Callable[[pl.Series], pl.Series] | None
-) -> pl.LazyFrame:
+def _distinct(frame: nw.LazyFrame[Any], numbers: list[str]) -> pl.DataFrame:
     """Let any engine add up the cards of each distinct list of a group; these are few."""
     keys = [name for name in frame.collect_schema().names() if name == _GROUP]
     for key in keys:
         frame = one_row_per_item(frame, key)
     sums = [nw.len().alias("n"), *(nw.col(name).sum() for name in numbers)]
     found = collect(frame.group_by(*keys, _VALUE).agg(*sums))
+    if not keys:
+        found = found.with_columns(pl.lit(0).alias(_GROUP))
     exact = [name for name in ("n", *numbers) if not found.schema[name].is_float()]
-    found = found.with_columns(pl.col(exact).cast(pl.Int64))  # engines differ in sums
-    if derive is not None:
-        found = found.with_columns(derive(found[_VALUE]).alias(_VALUE))
-    return found.lazy()
+    return found.with_columns(pl.col(exact).cast(pl.Int64))  # engines differ in sums
 
 
-def _add_up(
-    rows: pl.LazyFrame, numbers: list[str], rename: Rename | None
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Add up numbers by value, by group, and over the cards of a group that have any value."""
-    schema = rows.collect_schema()
-    if schema.names() == [_VALUE]:  # the commonest question, in half the time
-        (coded,), _ = encode(rows, [_VALUE], rename=rename)
-        counts = pl.DataFrame({_VALUE: coded.names, "n": coded.counts()}).filter(pl.col("n") > 0)
-        cards, declared = (pl.DataFrame({"n": [n]}) for n in (coded.n_cards, coded.n_declared))
-        return counts, cards, declared
-    keys = [name for name in schema if name == _GROUP]
-    of_group = [_as_codes(name, schema[name]) for name in keys]
-    (coded,), read = encode(rows, [_VALUE], *of_group, pl.col(numbers), rename=rename)
-
-    read = read.with_row_index(_ROW)
-    for key in keys:
-        read = collect(one_row_per_item(lazy(read), key))
-    row = read[_ROW].to_numpy()
-    n_items, first = coded.lengths[row], np.cumsum(coded.lengths) - coded.lengths
-    items = read[np.repeat(np.arange(len(row)), n_items)]
-    items = items.with_columns(pl.Series(_VALUE, coded.code[runs(first[row], n_items)]))
-
-    def added(part: pl.DataFrame, *by: str) -> pl.DataFrame:
-        sums = pl.col(numbers).sum()
-        found = part.group_by(*keys, *by).agg(sums) if keys or by else part.select(sums)
-        return found.with_columns(pl.col(pl.Categorical).cast(pl.String))
-
-    values = added(items, _VALUE)
-    values = values.with_columns(coded.names.gather(values[_VALUE]).alias(_VALUE))
-    return values, added(read), added(read.filter(n_items > 0))
-
-
-def _as_codes(group: str, dtype: pl.DataType) -> pl.Expr:
-    """Read groups that are strings as codes, which are quicker to tell apart."""
-    code = pl.Categorical(pl.Categories.random())
-    if isinstance(dtype, pl.List):
-        return pl.col(group).cast(pl.List(code)) if dtype == STRINGS else pl.col(group)
-    return pl.col(group).cast(code) if dtype == pl.String else pl.col(group)
-
-
-def _table(
-    values: pl.DataFrame, groups: pl.DataFrame, declared: pl.DataFrame, *, by: str | None
-) -> pl.DataFrame:
-    """Put the sums of values beside those of their groups, most cards first."""
+def _table(rows: pl.DataFrame, numbers: list[str], by: str | None) -> pl.DataFrame:
+    """Put the sums of each value beside those of its group, most cards first."""
+    sums = pl.col(numbers).sum()
+    # the last digits of a sum of floats hang on their order, which threads decide
+    once = (cs.by_name("weight", require_all=False) & cs.float()).round_sig_figs(12)
+    groups = rows.group_by(_GROUP).agg(sums).with_columns(once)
     groups = groups.rename(
         {"n": "n_group", "n_families": "n_group_families", "weight": "weight_group"}, strict=False
     )
-    declared = declared.rename({"n": "n_declared"}).select(
-        cs.by_name(_GROUP, "n_declared", require_all=False)
-    )
+    have = rows.filter(pl.col(_VALUE).list.len() > 0)
+    declared = have.group_by(_GROUP).agg(pl.col("n").sum().alias("n_declared"))
+    values = have.explode(_VALUE).group_by(_GROUP, _VALUE).agg(sums).with_columns(once)
     values = values.rename({"n": "n_cards", _VALUE: "value"}).drop("n_weighted", strict=False)
-    keys = [] if by is None else [_GROUP]
     for part in (groups, declared):
-        if by is None:
-            values = values.join(part, how="cross")
-        else:
-            values = values.join(part, on=_GROUP, how="left", nulls_equal=True)
+        values = values.join(part, on=_GROUP, how="left", nulls_equal=True)
     order = ["n_group", "n_declared", "n_families", "n_group_families"]
     order += ["weight", "weight_group", "n_weighted"]
     return values.sort(
-        "n_cards", "value", *keys, descending=[True, False] + [False] * len(keys), nulls_last=True
+        "n_cards", "value", _GROUP, descending=[True, False, False], nulls_last=True
     ).select(
-        *(pl.col(key).alias(str(by)) for key in keys),
-        "value",
-        "n_cards",
-        *(name for name in order if name in values.columns),
+        *([] if by is None else [pl.col(_GROUP).alias(by)]),
+        *("value", "n_cards"),
+        cs.by_name(order, require_all=False),
     )
 
 

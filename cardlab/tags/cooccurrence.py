@@ -17,7 +17,8 @@ from .variants import folded, mapping_of
 #: Pairs that one call counts or returns at most: beyond, memory is measured in tens of GiB.
 MAX_PAIRS_COUNTED = 500_000_000
 MAX_PAIRS_RETURNED = 20_000_000
-_CHUNK = 4_000_000
+#: Cells of a table of all pairs up to which it is held whole, and pairs that are counted at once.
+_DENSE, _CHUNK = 16_000_000, 250_000
 #: Share of a tag's cards that have the other too, from which on it is said to follow from it.
 _FOLLOWS = 0.9
 
@@ -152,11 +153,17 @@ def _derived(names: dict[str, pl.Series], columns: dict[str, Any]) -> Any:
 
 def _of_families(once: Coded, key: Any) -> dict[str, pl.Series]:
     """Give the measures of the pairs `key` where each family counts once."""
-    there, n_there = _count_pairs(once)
-    n_both = np.zeros(len(key), dtype=np.int64)
-    place = np.searchsorted(there, key).clip(max=max(len(there) - 1, 0))
-    if len(there):
-        n_both = np.where(there[place] == key, n_there[place], 0)
+    n_both = (
+        pl.DataFrame({"key": key})
+        .join(
+            pl.DataFrame(_count_pairs(once), schema=["key", "n"]),
+            on="key",
+            how="left",
+            maintain_order="left",
+        )["n"]
+        .fill_null(0)
+        .to_numpy()
+    )
     columns = _measures(key, n_both, once.counts(), once.n_cards)
     names = {"n_cards": "n_families", "support": "family_share"}
     names |= {name: f"family_{name}" for name in ("npmi", "q_value")}
@@ -166,39 +173,11 @@ def _of_families(once: Coded, key: Any) -> dict[str, pl.Series]:
 def _count_pairs(coded: Coded) -> tuple[Any, Any]:
     """Count the pairs of codes on the same card: keys ``a * n_tags + b`` and numbers of cards.
 
-    Cards with the same number of tags form one matrix, whose pairs of columns are counted in
-    chunks of bounded size: the time is that of the pairs there are, not of all pairs of tags.
+    Of few tags, the cards with the same number of them form one matrix, whose pairs of columns are
+    counted in chunks that stay in the processor's cache: six times as quick as a sparse product,
+    which counts those of many tags, whose table would not fit in memory.
     """
-    n_tags, lengths = len(coded.names), coded.lengths
-    starts = np.cumsum(lengths) - lengths
-    _bounded(lengths, n_tags)
-    dense = n_tags * n_tags <= 4 * _CHUNK
-    counts = np.zeros(n_tags * n_tags if dense else 0, dtype=np.int64)
-    # small chunks stay in the processor's cache, but each adds up a whole table of counts
-    chunk = min(max(_CHUNK // 16, counts.size), _CHUNK) if dense else _CHUNK
-    sparse: list[tuple[Any, Any]] = []
-    for length in np.unique(lengths[lengths > 1]):
-        first, second = np.triu_indices(int(length), 1)
-        begin = starts[lengths == length]
-        step = max(1, chunk // len(first))
-        for at in range(0, len(begin), step):
-            # a row for each place in a card, so that a pair of places is a sum of two rows
-            matrix = coded.code[begin[at : at + step] + np.arange(length)[:, None]].astype(np.int64)
-            keys = ((matrix * n_tags)[first] + matrix[second]).ravel()
-            if dense:
-                counts += np.bincount(keys, minlength=counts.size)
-            else:
-                sparse.append(np.unique(keys, return_counts=True))
-                sparse = _merge(sparse, at_most=2 * _CHUNK)
-    if dense:
-        key = np.flatnonzero(counts)
-        return key, counts[key]
-    merged = _merge(sparse, at_most=0)
-    return merged[0] if merged else (np.empty(0, np.int64), np.empty(0, np.int64))
-
-
-def _bounded(lengths: Any, n_tags: int) -> None:
-    """Refuse to count pairs for hours, and say what to set."""
+    lengths, n_tags = coded.lengths, len(coded.names)
     n_pairs = int((lengths * (lengths - 1) // 2).sum())
     if n_pairs > MAX_PAIRS_COUNTED:
         raise CardlabError(
@@ -206,15 +185,34 @@ def _bounded(lengths: Any, n_tags: int) -> None:
             f"{int(lengths.max()):,} tags; at most {MAX_PAIRS_COUNTED:,} pairs are counted. Set "
             "top= to consider fewer tags, or min_cards= to leave out rare ones."
         )
+    ends = np.append(0, np.cumsum(lengths))
+    if n_tags * n_tags > _DENSE:
+        return _sparse_pairs(coded, ends)
+    counts = np.zeros(n_tags * n_tags, dtype=np.int64)
+    for length in np.unique(lengths[lengths > 1]):
+        first, second = np.triu_indices(int(length), 1)
+        begin = ends[:-1][lengths == length]
+        # each chunk adds up a whole table of counts
+        step = max(1, max(_CHUNK, counts.size) // len(first))
+        for at in range(0, len(begin), step):
+            # a row for each place in a card, so that a pair of places is a sum of two rows
+            matrix = coded.code[begin[at : at + step] + np.arange(length)[:, None]]
+            keys = (matrix * n_tags)[first] + matrix[second]
+            counts += np.bincount(keys.ravel(), minlength=counts.size)
+    key = np.flatnonzero(counts)
+    return key, counts[key]
 
 
-def _merge(parts: list[tuple[Any, Any]], *, at_most: int) -> list[tuple[Any, Any]]:
-    """Add up partial counts once they hold more than `at_most` keys beyond the first part."""
-    if len(parts) < 2 or sum(len(key) for key, _ in parts[1:]) <= at_most:
-        return parts
-    keys, place = np.unique(np.concatenate([key for key, _ in parts]), return_inverse=True)
-    n = np.concatenate([n for _, n in parts])
-    return [(keys, np.bincount(place, weights=n, minlength=len(keys)).astype(np.int64))]
+def _sparse_pairs(coded: Coded, ends: Any) -> tuple[Any, Any]:
+    """Count pairs as a matrix of cards and tags, transposed, times itself: row a, column b."""
+    from scipy.sparse import csr_array, triu
+
+    ones = np.ones(len(coded.code), dtype=np.int32)
+    on_card = csr_array((ones, coded.code, ends), shape=(coded.n_cards, len(coded.names)))
+    pairs = triu(on_card.T.tocsr() @ on_card, k=1, format="csr")
+    pairs.sort_indices()
+    a = np.repeat(np.arange(len(coded.names)), np.diff(pairs.indptr))
+    return a * len(coded.names) + pairs.indices, pairs.data.astype(np.int64)
 
 
 def _measures(key: Any, n_both: Any, counts: Any, total: int) -> dict[str, Any]:

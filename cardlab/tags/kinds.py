@@ -140,8 +140,7 @@ def read_tags(
     schema = frame.collect_schema()
     for name in valued:
         check_countable(schema[name], own[name])
-    rename = None if not mapping else lambda tag: mapping.get(tag, tag)
-    (coded, *beside), rows = encode(frame, valued, *more, together=True, rename=rename)
+    (coded, *beside), rows = encode(frame, valued, *more, together=True, rename=mapping)
     first = None if families is None else first_of_families(rows[_FAMILY], rows[_ID])
     kind = _kinds_of(coded, column, dict(zip(shown, beside, strict=True))) if with_kinds else None
     return coded, kind, first

@@ -11,9 +11,8 @@ import polars as pl
 
 from ..frames import Coded, check_countable, encode, narrow
 from ..overview.time import Dated, check_dates, check_every, judge
-from ..schema import INSTANT, NoFigure, at_least, require
+from ..schema import NoFigure, at_least, require
 from ..shares.counting import wilson
-from .counts import ranked
 from .kinds import checked_kinds, tag_kind
 
 #: New cards in a period below which it does not enter a slope.
@@ -91,96 +90,58 @@ def tag_trends(
     check_countable(schema["tags"], column)
     check_dates(schema["created_at"], "created_at")
     (coded,), rows = encode(frame, ["tags"], pl.col("created_at"))
-    return _trends(coded, judge(rows["created_at"]), kinds, top, every)
-
-
-def _trends(
-    coded: Coded, dated: Dated, kinds: list[str] | None, top: int, every: str
-) -> pl.DataFrame:
-    periods, of_card = _periods(dated.true, every)
-    if not periods.len():
-        raise dated.none_is_true()
-    n_period = np.bincount(of_card[of_card >= 0], minlength=periods.len())
-    tags, number = _chosen(coded, of_card, periods.len(), kinds, top)
-    if not tags.height:
-        raise NoFigure("no card with a usable creation date has a tag that was asked for.")
-    seen = _first_seen(coded, dated.possible, tags["code"].to_numpy())
-    found = _rows(tags["tag"], periods, number, n_period, seen)
-    found = found.with_columns(dated.columns("n_at_floor", "n_undated", "n_implausible"))
+    dated = judge(rows["created_at"])
+    grid = _grid(coded, dated, kinds, top, every)
+    number = grid["n_cards"].to_numpy().reshape(-1, grid["period"].n_unique())
+    slope, error = slopes(number, grid["n_period"].head(number.shape[1]).to_numpy())
+    low, high = wilson(grid["n_cards"].to_numpy(), grid["n_period"].to_numpy())
+    fits = {"slope": slope, "slope_low": slope - _Z * error, "slope_high": slope + _Z * error}
+    found = grid.select(
+        *("tag", "period", "n_cards", "n_period"),
+        (pl.col("n_cards") / pl.col("n_period")).alias("card_share"),
+        pl.Series("share_low", low),
+        pl.Series("share_high", high),
+        *(pl.Series(name, np.repeat(fit, number.shape[1])) for name, fit in fits.items()),
+        "first_seen",
+    ).with_columns(
+        pl.col(pl.Float64).fill_nan(None),
+        *dated.columns("n_at_floor", "n_undated", "n_implausible"),
+    )
     return found.sort(["slope", "tag", "period"], descending=[True, False, False], nulls_last=True)
 
 
-def _periods(dated: pl.Series, every: str) -> tuple[pl.Series, Any]:
-    """Give the starts of all periods, and the number of each card's period (-1: no date)."""
-    starts = dated.dt.truncate(every)
-    if starts.null_count() == starts.len():
-        return starts.clear(), np.full(starts.len(), -1)
-    ends = pl.col("start")
-    spanned = pl.datetime_range(ends.min(), ends.max(), every, time_unit="us")
-    periods = starts.alias("start").to_frame().select(spanned).to_series()
-    places = pl.DataFrame({"start": periods, "place": np.arange(periods.len())})
-    of_card = pl.DataFrame({"start": starts}).join(
-        places, on="start", how="left", maintain_order="left"
-    )
-    return periods, of_card["place"].fill_null(-1).to_numpy()
-
-
-def _chosen(
-    coded: Coded, of_card: Any, n_periods: int, kinds: list[str] | None, top: int
-) -> tuple[pl.DataFrame, Any]:
-    """Choose the tags on most dated cards: their rows, and cards by tag and period."""
-    usable = coded.of_cards(of_card >= 0)
-    period = usable.of_each(of_card[of_card >= 0])
-    tags = ranked(usable, None, None)
-    if kinds is not None:
-        tags = tags.filter(
-            pl.Series([tag_kind(tag) in kinds for tag in tags["tag"]], dtype=pl.Boolean)
-        )
-    tags = tags.head(top)
-    place = np.full(len(coded.names), -1)
-    place[tags["code"].to_numpy()] = np.arange(tags.height)
-    row = place[usable.code]
-    key = row[row >= 0] * n_periods + period[row >= 0]
-    number = np.bincount(key, minlength=tags.height * n_periods)
-    return tags, number.reshape(tags.height, n_periods)
-
-
-def _first_seen(coded: Coded, created: pl.Series, codes: Any) -> pl.Series:
-    place = np.full(len(coded.names), -1)
-    place[codes] = np.arange(len(codes))
-    row = place[coded.code]
-    latest = np.iinfo(np.int64).max
-    instants = coded.of_each(created.to_physical().fill_null(latest).to_numpy())
-    first = np.full(len(codes), latest)
-    np.minimum.at(first, row[row >= 0], instants[row >= 0])
-    return pl.Series(first).cast(INSTANT)
-
-
-def _rows(
-    tags: pl.Series, periods: pl.Series, number: Any, n_period: Any, seen: pl.Series
+def _grid(
+    coded: Coded, dated: Dated, kinds: list[str] | None, top: int, every: str
 ) -> pl.DataFrame:
-    """Put shares and slopes into one row a tag and period."""
-    n_tags, n_periods = number.shape
-    total = np.broadcast_to(n_period, number.shape)
-    low, high = wilson(number, total)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = number / total
-    slope, error = slopes(number, n_period)
-    each = np.repeat(np.arange(n_tags), n_periods)
-    columns = {
-        "tag": tags.gather(each),
-        "period": pl.concat([periods] * n_tags),
-        "n_cards": number.ravel().astype(np.int64),
-        "n_period": total.ravel().astype(np.int64),
-        "card_share": share.ravel(),
-        "share_low": low.ravel(),
-        "share_high": high.ravel(),
-        "slope": slope[each],
-        "slope_low": (slope - _Z * error)[each],
-        "slope_high": (slope + _Z * error)[each],
-        "first_seen": seen.gather(each),
-    }
-    return pl.DataFrame(columns).with_columns(pl.col(pl.Float64).fill_nan(None))
+    """Count the cards of each of the `top` tags in each period, also where there are none."""
+    cards = pl.DataFrame({"period": dated.true.dt.truncate(every), "seen": dated.possible})
+    if not cards["period"].count():
+        raise dated.none_is_true()
+    items = cards[coded.of_each(np.arange(coded.n_cards))]
+    items = items.with_columns(pl.Series("code", coded.code))
+    found = items.group_by("code").agg(
+        pl.col("period").count().alias("n"), pl.col("seen").min().alias("first_seen")
+    )
+    found = found.filter(pl.col("n") > 0).sort("n", "code", descending=[True, False])
+    tags = coded.names.gather(found["code"]).alias("tag")
+    found = found.with_columns(tags)
+    if kinds is not None:
+        found = found.filter(pl.Series([tag_kind(tag) in kinds for tag in tags], dtype=pl.Boolean))
+    if not found.height:
+        raise NoFigure("no card with a usable creation date has a tag that was asked for.")
+    dates = pl.col("period")
+    n_cards, n_period = (pl.len().cast(pl.Int64).alias(name) for name in ("n_cards", "n_period"))
+    return (
+        found.head(top)
+        .join(
+            cards.select(pl.datetime_range(dates.min(), dates.max(), every, time_unit="us")),
+            how="cross",
+        )
+        .join(cards.group_by("period").agg(n_period), on="period", how="left")
+        .join(items.group_by("code", "period").agg(n_cards), on=["code", "period"], how="left")
+        .with_columns(pl.col("n_cards", "n_period").fill_null(0))
+        .sort("n", "code", "period", descending=[True, False, False])
+    )
 
 
 def slopes(number: Any, total: Any) -> tuple[Any, Any]:
@@ -205,44 +166,35 @@ def slopes(number: Any, total: Any) -> tuple[Any, Any]:
         return np.full(len(number), np.nan), np.full(len(number), np.nan)
     time = np.flatnonzero(used).astype(float)
     number, total = number[:, used].astype(float), total[used].astype(float)
-    centre, scale = np.average(time, weights=total), max(float(np.ptp(time)), 1.0)
-    x = (time - centre) / scale
+    scale = max(float(np.ptp(time)), 1.0)
+    x = (time - np.average(time, weights=total)) / scale
+    terms = np.stack([np.ones_like(x), x], axis=1)
     start = (number.sum(axis=1) + 0.5) / (total.sum() + 1)
     share = (number / total).mean(axis=1, keepdims=True)
-    alpha, beta = np.log(start / (1 - start)), np.zeros(len(number))
+    line = np.stack([np.log(start / (1 - start)), np.zeros(len(number))], axis=1)
     for _ in range(_STEPS):
-        p, inverse = _fit_at(alpha, beta, x, total)
-        weight = total * p * (1 - p)
+        p, weight, inverse = _fit_at(line, terms, total)
         # Firth's weights, but towards the mean share of a period instead of a half
-        hat = weight * (inverse[0] + 2 * inverse[1] * x + inverse[2] * x**2)
-        score = number - total * p + hat * (share - p)
-        first = score.sum(axis=1, keepdims=True)
-        second = (score * x).sum(axis=1, keepdims=True)
-        step = np.stack(
-            [inverse[0] * first + inverse[1] * second, inverse[1] * first + inverse[2] * second]
-        )[:, :, 0]
-        step *= np.minimum(1, 2 / np.maximum(np.abs(step).max(axis=0), 1e-300))
-        alpha, beta = alpha + step[0], beta + step[1]
-        if np.abs(step).max(initial=0) < 1e-10:
+        hat = weight * np.einsum("pi,tij,pj->tp", terms, inverse, terms)
+        score = (number - total * p + hat * (share - p)) @ terms
+        step = np.einsum("tij,tj->ti", inverse, score)
+        most = np.abs(step).max(axis=1, keepdims=True)
+        line += step * np.minimum(1, 2 / np.maximum(most, 1e-300))
+        if most.max(initial=0) < 1e-10:
             break
-    p, inverse = _fit_at(alpha, beta, x, total)
-    error = np.sqrt(inverse[2][:, 0] * _dispersion(number, total, p))
+    p, weight, inverse = _fit_at(line, terms, total)
+    # how many times the shares scatter as much as by chance, by Pearson's chi-squared
+    dispersion = ((number - total * p) ** 2 / weight).sum(axis=1) / (len(total) - 2)
+    error = np.sqrt(inverse[:, 1, 1] * np.maximum(dispersion, 1))
     still = (share[:, 0] == 0) | (share[:, 0] == 1)
-    return np.where(still, 0.0, beta / scale), np.where(still, np.nan, error / scale)
+    return np.where(still, 0.0, line[:, 1] / scale), np.where(still, np.nan, error / scale)
 
 
-def _fit_at(alpha: Any, beta: Any, x: Any, total: Any) -> tuple[Any, Any]:
-    """Give the fitted shares, and the inverse of the information: its three cells, as columns."""
-    logit = np.clip(alpha[:, None] + beta[:, None] * x, -30, 30)
-    p = 1 / (1 + np.exp(-logit))
+def _fit_at(line: Any, terms: Any, total: Any) -> tuple[Any, Any, Any]:
+    """Give the fitted shares, their weights, and the inverse of the information of each line."""
+    p = 1 / (1 + np.exp(-np.clip(line @ terms.T, -30, 30)))
     weight = total * p * (1 - p)
-    cells = [(weight * x**power).sum(axis=1, keepdims=True) for power in (0, 1, 2)]
-    determinant = np.maximum(cells[0] * cells[2] - cells[1] ** 2, 1e-300)
-    inverse = cells[2] / determinant, -cells[1] / determinant, cells[0] / determinant
-    return p, inverse
-
-
-def _dispersion(number: Any, total: Any, p: Any) -> Any:
-    """Say how many times the shares scatter as much as by chance (at least 1)."""
-    chi_squared = ((number - total * p) ** 2 / (total * p * (1 - p))).sum(axis=1)
-    return np.maximum(chi_squared / (len(total) - 2), 1.0)
+    information = np.einsum("tp,pi,pj->tij", weight, terms, terms)
+    # a trace more than nothing on the diagonal, or where one period has all weight none exists
+    ridge = 1e-13 * np.trace(information, axis1=1, axis2=2)[:, None, None] * np.eye(2)
+    return p, weight, np.linalg.inv(information + ridge)
