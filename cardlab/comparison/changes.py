@@ -9,7 +9,7 @@ import polars as pl
 
 from ..frames import narrow
 from ..schema import COLUMNS, CardlabError, collect
-from .compare import columns_of, require_of
+from .compare import asked, columns_of, require_of
 
 #: Columns that follow from ``id``, or that no reader compares.
 _LEFT_OUT = ("id", "author", "embeddings")
@@ -55,33 +55,27 @@ def compare_ids(a: Any, b: Any, *, columns: Sequence[str] | None = None) -> pl.D
     require_of(a, "a", "id")
     require_of(b, "b", "id")
     chosen = _compared(a, b, columns)
-    for name in chosen:
-        require_of(a, "a", name)
-        require_of(b, "b", name)
+    require_of(a, "a", *chosen)
+    require_of(b, "b", *chosen)
     types = [narrow(side, chosen).collect_schema() if chosen else {} for side in (a, b)]
     alike = {name: types[0][name] == types[1][name] for name in chosen}
     marks_a, marks_b = _once_an_id(*(_hashed(side, chosen, alike) for side in (a, b)))
-    both = marks_a.join(marks_b, on="id", how="inner", suffix=" b")
+    both = marks_a.join(marks_b, on="id", suffix=" b")
     differs = [
-        pl.when(pl.col(name) != pl.col(f"{name} b")).then(pl.lit(name))
-        for name in (f"column {at}" for at in range(len(chosen)))
+        pl.when(pl.col(f"column {at}") != pl.col(f"column {at} b")).then(pl.lit(name))
+        for at, name in enumerate(chosen)
     ]
-    names = {f"column {at}": name for at, name in enumerate(chosen)}
-    listed = (
-        pl.concat_list(differs).list.drop_nulls() if differs else pl.lit([], pl.List(pl.String))
-    )
-    changed = both.select("id", listed.alias("columns")).filter(pl.col("columns").list.len() > 0)
-    changed = changed.with_columns(pl.col("columns").list.eval(pl.element().replace(names)))
-    added = marks_a.join(marks_b, on="id", how="anti").select("id")
-    removed = marks_b.join(marks_a, on="id", how="anti").select("id")
-    none = pl.lit(None, dtype=pl.List(pl.String)).alias("columns")
+    none = pl.lit(None, pl.List(pl.String))
+    listed = pl.concat_list(differs).list.drop_nulls() if differs else none
+    parts = {
+        "added": marks_a.join(marks_b, on="id", how="anti").select("id", columns=none),
+        "removed": marks_b.join(marks_a, on="id", how="anti").select("id", columns=none),
+        "changed": both.select("id", columns=listed).filter(pl.col("columns").list.len() > 0),
+    }
     return (
         pl.concat(
-            [
-                added.select("id", pl.lit("added").alias("change"), none),
-                removed.select("id", pl.lit("removed").alias("change"), none),
-                changed.select("id", pl.lit("changed").alias("change"), "columns"),
-            ]
+            part.select("id", pl.lit(change).alias("change"), "columns")
+            for change, part in parts.items()
         )
         .sort("change", "id")
         .with_columns(
@@ -94,7 +88,7 @@ def compare_ids(a: Any, b: Any, *, columns: Sequence[str] | None = None) -> pl.D
 
 def _compared(a: Any, b: Any, columns: Sequence[str] | None) -> list[str]:
     if columns is not None:
-        return list(dict.fromkeys([columns] if isinstance(columns, str) else columns))
+        return asked(columns)
     have_a, have_b = columns_of(a, "a"), columns_of(b, "b")
     own = all(isinstance(side, (pl.DataFrame, pl.LazyFrame)) for side in (a, b))
     left_out = _LEFT_OUT if own else (*_LEFT_OUT, *_LARGE)

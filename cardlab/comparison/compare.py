@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import polars as pl
 from ..frames import Coded, encode, lists_of, narrow
 from ..languages import with_languages
 from ..licenses.counts import with_licenses
-from ..schema import CardlabError, MissingColumn, NoFigure, at_least, column_names, require
+from ..schema import CardlabError, NoFigure, at_least, column_names, require
 from ..shares.counting import Draws, wilson
 from ..text.lengths import MEASURES, with_text_lengths
 
@@ -31,27 +32,25 @@ _ID, _IN_A = "__id", "__in_a"
 _EDGES = np.array([0, *(step * 10.0**power for power in range(12) for step in (1, 2, 5))])
 
 
+@contextmanager
+def naming(side: str) -> Iterator[None]:
+    """Let an error say which of the two corpora it is about."""
+    try:
+        yield
+    except CardlabError as error:
+        raise type(error)(f"{_WHICH[side]}: {error}") from None
+
+
 def columns_of(cards: Any, side: str) -> list[str]:
     """Give the columns of a corpus; an error says which of the two it is."""
-    try:
+    with naming(side):
         return column_names(cards)
-    except CardlabError as error:
-        raise CardlabError(f"{_WHICH[side]}: {error}") from None
 
 
 def require_of(cards: Any, side: str, *names: str) -> None:
     """Check that a corpus has some columns; the error says which of the two lacks them."""
-    columns_of(cards, side)
-    try:
+    with naming(side):
         require(cards, *names)
-    except MissingColumn as error:
-        raise MissingColumn(f"{_WHICH[side]}: {error}") from None
-
-
-def has(cards: Any, side: str, column: str) -> bool:
-    """Say whether a corpus has a column, or the one that it follows from."""
-    have = columns_of(cards, side)
-    return column in have or (column in DERIVED and DERIVED[column][0] in have)
 
 
 class Pair(NamedTuple):
@@ -76,12 +75,8 @@ def read_pairs(
 ) -> tuple[dict[str, Pair], int]:
     """Read columns of two corpora, each corpus once, and count the cards of b whose id a has too.
 
-    Raises
-    ------
-    MissingColumn, NoFigure
-        Names the side that lacks a column, or has no cards.
-    CardlabError
-        A column holds neither strings, lists of strings nor numbers.
+    An error names the side that lacks a column, has no cards, or a column that holds neither
+    strings, lists of strings nor numbers.
     """
     sides = [_query(cards, side, columns) for side, cards in (("a", a), ("b", b))]
     types = [frame.collect_schema() for frame in sides]
@@ -102,13 +97,13 @@ def read_pairs(
     for side, there in (("a", in_a), ("b", ~in_a)):
         if not there.any():
             raise NoFigure(f"{_WHICH[side]} has no cards, so there is nothing to compare.")
-    shared = rows[_ID].is_in(rows[_ID].filter(in_a).drop_nulls().implode()).fill_null(False)
+    ids = rows[_ID].filter(in_a).drop_nulls()
+    shared = rows[_ID].is_in(ids.implode()).fill_null(False).to_numpy() & ~in_a
     kept = ~in_a
-    n_shared = int((shared.to_numpy() & kept).sum())
     if leave_out_shared:
         require_of(a, "a", "id")
         require_of(b, "b", "id")
-        kept &= ~shared.to_numpy()
+        kept &= ~shared
     if not kept.any():
         raise NoFigure(
             f"{_WHICH['b']} has no cards but those that {_WHICH['a']} has too, and these were "
@@ -120,7 +115,12 @@ def read_pairs(
         name: Pair(coded[name].of_cards(in_a), coded[name].of_cards(kept), name in numbers)
         for name in columns
     }
-    return pairs, n_shared
+    return pairs, int(shared.sum())
+
+
+def asked(columns: str | Sequence[str]) -> list[str]:
+    """Give the columns that are asked for, each once."""
+    return list(dict.fromkeys([columns] if isinstance(columns, str) else columns))
 
 
 def _query(cards: Any, side: str, columns: Sequence[str]) -> pl.LazyFrame:
@@ -305,8 +305,13 @@ def contributions(a: Any, b: Any) -> Any:
 
 def _chosen(a: Any, b: Any, columns: Sequence[str] | None) -> list[str]:
     if columns is not None:
-        return list(dict.fromkeys([columns] if isinstance(columns, str) else columns))
-    found = [name for name in TOPICS if has(a, "a", name) and has(b, "b", name)]
+        return asked(columns)
+    have = [columns_of(cards, side) for side, cards in (("a", a), ("b", b))]
+    found = [
+        name
+        for name in TOPICS
+        if all(name in own or DERIVED.get(name, (None,))[0] in own for own in have)
+    ]
     if not found:
         raise NoFigure(
             f"the two corpora have none of {', '.join(TOPICS)} in common, nor what these follow "
@@ -417,39 +422,25 @@ def compare_values(a: Any, b: Any, *, column: str, leave_out_shared: bool = Fals
     """
     pairs, n_shared = read_pairs(a, b, [column], leave_out_shared=leave_out_shared)
     side_a, side_b, ordered = pair = pairs[column]
-    names, counts_a, counts_b = side_a.names, side_a.counts(), side_b.counts()
-    part = np.full(len(names), np.nan)
+    part = np.full(len(side_a.names), np.nan)
     if side_a.n_declared and side_b.n_declared:
         part = contributions(side_a.weights(), side_b.weights())
         part = part / part.sum() if part.sum() else part
-    none_a, none_b = (side.n_cards - side.n_declared for side in (side_a, side_b))
-    weights = [side.weights() / max(side.n_declared, 1) for side in (side_a, side_b)]
-    rows = pl.DataFrame(
-        {
-            "value": pl.concat([names, pl.Series([None], dtype=pl.String)]),
-            "n_a": np.append(counts_a, none_a).astype(np.int64),
-            "n_b": np.append(counts_b, none_b).astype(np.int64),
-            "share_weighted_a": np.append(weights[0], np.nan),
-            "share_weighted_b": np.append(weights[1], np.nan),
-            "contribution_share": np.append(part, np.nan),
-        }
-    )
+    figures: dict[str, Any] = {"contribution_share": np.append(part, np.nan)}
+    for name, side in (("a", side_a), ("b", side_b)):
+        # the last row is that of the cards without a value
+        figures[f"n_{name}"] = np.append(side.counts(), side.n_cards - side.n_declared)
+        weights = side.weights() / max(side.n_declared, 1)
+        figures[f"share_weighted_{name}"] = np.append(weights, np.nan)
+    names = pl.concat([side_a.names, pl.Series([None], dtype=pl.String)])
+    rows = pl.DataFrame({"value": names, **figures}).with_columns(pl.col(pl.Float64).fill_nan(None))
     rows = rows.filter((pl.col("n_a") + pl.col("n_b") > 0) | pl.col("value").is_null())
-    order = [pl.col("value").is_null()]
-    if ordered:
-        order += [pl.int_range(pl.len())]
-    else:
-        order += [-pl.col("share_difference").abs(), pl.col("value")]
+    order = [-pl.col("share_difference").abs(), pl.col("value")]
+    sizes = {**pair.sizes(), "n_shared": n_shared}
     return (
         rows.with_columns(_differences(rows, side_a.n_cards, side_b.n_cards))
-        .with_columns(
-            pl.col("share_weighted_a", "share_weighted_b", "contribution_share").fill_nan(None),
-            *(
-                pl.lit(n, pl.Int64).alias(name)
-                for name, n in {**pair.sizes(), "n_shared": n_shared}.items()
-            ),
-        )
-        .sort(order)
+        .with_columns(pl.lit(n, pl.Int64).alias(name) for name, n in sizes.items())
+        .sort(pl.col("value").is_null(), *([pl.int_range(pl.len())] if ordered else order))
         .select(_COLUMNS)
     )
 
@@ -462,15 +453,13 @@ def _differences(rows: pl.DataFrame, total_a: int, total_b: int) -> list[pl.Seri
     common = n_a + n_b >= _MIN_CARDS
     ends = []
     for confidence in (0.95, 1 - 0.05 / max(int(common.sum()), 1)):
-        low_a, high_a = wilson(n_a, np.full(len(n_a), total_a), confidence=confidence)
-        low_b, high_b = wilson(n_b, np.full(len(n_b), total_b), confidence=confidence)
+        low_a, high_a = wilson(n_a, total_a, confidence=confidence)
+        low_b, high_b = wilson(n_b, total_b, confidence=confidence)
         ends.append(found - np.hypot(share_a - low_a, high_b - share_b))
         ends.append(found + np.hypot(high_a - share_a, share_b - low_b))
-    return [
-        pl.Series("share_a", share_a),
-        pl.Series("share_b", share_b),
-        pl.Series("share_difference", found),
-        pl.Series("share_difference_low", ends[0]),
-        pl.Series("share_difference_high", ends[1]),
-        pl.Series("is_apart", common & ((ends[2] > 0) | (ends[3] < 0))),
-    ]
+    columns = {
+        **{"share_a": share_a, "share_b": share_b, "share_difference": found},
+        **{"share_difference_low": ends[0], "share_difference_high": ends[1]},
+        "is_apart": common & ((ends[2] > 0) | (ends[3] < 0)),
+    }
+    return [pl.Series(name, values) for name, values in columns.items()]

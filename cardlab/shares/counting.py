@@ -27,31 +27,13 @@ from ..schema import CardlabError, collect, lazy, require
 
 
 def wilson(n: Any, total: Any, *, confidence: float = 0.95) -> tuple[Any, Any]:
-    """Give the Wilson score interval of a share, n of total.
+    """Give the ends of the Wilson score interval of shares, n of total: numbers or arrays.
 
-    Parameters
-    ----------
-    n, total : number or array of numbers
-        Cards with the value, and all cards; 0 <= n <= total.
-    confidence : float
-        How often such intervals hold the true share: above 0, below 1.
-
-    Returns
-    -------
-    low, high : float or array of float
-        0-1, with low <= n / total <= high; NaN where `total` is 0 or a number is missing.
-
-    Raises
-    ------
-    CardlabError
-        `confidence` is not between 0 and 1, or a count is not between 0 and its total.
-
-    Notes
-    -----
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
-    Journal of the American Statistical Association 22 (1927), 209-212; without correction for
-    continuity. It treats the cards as a random sample of cards that could have been written; for
-    the whole Hub at one moment the share itself is exact.
+    0-1, with low <= n / total <= high; NaN where `total` is 0 or a number is missing. E. B. Wilson,
+    "Probable inference, the law of succession, and statistical inference", Journal of the American
+    Statistical Association 22 (1927), 209-212; without correction for continuity. It treats the
+    cards as a random sample of cards that could have been written; for the whole Hub at one moment
+    the share itself is exact.
     """
     if not 0 < confidence < 1:
         raise CardlabError(f"confidence must be above 0 and below 1, not {confidence!r}.")
@@ -70,26 +52,20 @@ def wilson(n: Any, total: Any, *, confidence: float = 0.95) -> tuple[Any, Any]:
     return low[()], high[()]
 
 
+def interval(n: pl.Series, total: pl.Series | int, share: str, ends: str) -> list[pl.Series]:
+    """Give the column of a share, n of total, and those of its ends; null where there is none."""
+    low, high = wilson(n.to_numpy(), total if isinstance(total, int) else total.to_numpy())
+    found = {share: n / total, f"{ends}_low": low, f"{ends}_high": high}
+    return [pl.Series(name, of, dtype=pl.Float64).fill_nan(None) for name, of in found.items()]
+
+
 def gini(values: Any, *, zeros: bool = True) -> Any:
-    """Give the Gini coefficient of the last axis of an array.
+    """Give the Gini coefficient of the last axis of an array: 0 (all equal) to below 1.
 
-    Parameters
-    ----------
-    values : array of numbers
-        0 or more each, in any order.
-    zeros : bool
-        Whether a 0 is a member with nothing; else it is no member.
-
-    Returns
-    -------
-    float or array of float
-        0 (all equal) to below 1 (one has all): ``2 * sum(i * x_i) / (n * sum(x)) - (n + 1) / n``
-        over the members in ascending order, i from 1 to n. NaN where the sum is 0.
-
-    Notes
-    -----
-    C. Gini, "Variabilita e mutabilita" (1912). Without correction for small n: of n members of
-    which one has all it is 1 - 1 / n.
+    ``2 * sum(i * x_i) / (n * sum(x)) - (n + 1) / n`` over the n members in ascending order, NaN
+    where the sum is 0; with `zeros` a 0 is a member with nothing, else it is no member. C. Gini,
+    "Variabilita e mutabilita" (1912); without correction for small n: of n members of which one has
+    all it is 1 - 1 / n.
     """
     ordered = np.sort(np.asarray(values, dtype=float), axis=-1)
     length = ordered.shape[-1]
@@ -126,50 +102,22 @@ def count_values(
     families: str | None = None,
     weight: str | None = None,
 ) -> pl.DataFrame:
-    """Count on how many cards each value of a column is.
+    """Count on how many cards each value of a column of strings or of lists of strings is.
 
-    Parameters
-    ----------
-    cards : frame
-        With `column`, and what `by`, `families` and `weight` name. Polars, or an engine that
-        narwhals knows; only these columns are read.
-    column : str
-        What to count, a string or a list of strings. A value counts once a card, however often
-        the card repeats it.
-    by : str, optional
-        A column to group by. With a list column a card is in each of its groups; without a value
-        (null, an empty list) it is in the group null, "not declared".
-    derive : callable, optional
-        Counts what this makes of the column: a Series in, a Series of strings or of lists of
-        strings of the same length out. It gets the distinct values or lists of each group only.
-    rename : callable, optional
-        Gives the name, or the names, under which a distinct string is counted; quicker than
-        `derive` where each string is read for itself.
-    families : str, optional
-        Counts copies once as well: a column of family ids (null: in no family), or ``"text"``:
-        cards with exactly equal text are a family, those with a blank or no text are in none. A
-        family has the values and groups of its first card by ``id``; a card in no family is one
-        of its own. An engine other than polars hands over the columns.
-    weight : str, optional
-        Adds up this column of numbers of at least 0 as well. A null (or NaN) weighs nothing.
+    A value counts once a card. Polars, or an engine that narwhals knows; only the columns that are
+    named are read. With a list column `by` a card is in each of its groups; without a value it is
+    in the group null. `derive` makes of the column what is counted, from its distinct values or
+    lists; `rename` gives the name, or the names, under which a distinct string is counted.
+    `families` counts copies once as well: a column of family ids (null: in no family), or
+    ``"text"`` (cards with exactly equal text that is not blank). A family has the values and
+    groups of its first card by ``id``. `weight` adds up a column of numbers of at least 0; a null
+    weighs nothing.
 
-    Returns
-    -------
-    pl.DataFrame
-        ``[by,] value`` (str), ``n_cards`` (cards of the group with the value), ``n_group`` (cards
-        of the group), ``n_declared`` (those with any value: null, an empty list and a list of
-        nulls are none); with `families` ``n_families`` and ``n_group_families``; with `weight`
-        ``weight`` (int or float: the sum over the cards with the value), ``weight_group`` (over
-        all cards of the group) and ``n_weighted`` (cards of the group that have a weight). Most
-        cards first, then by value and group. A group in which no card has a value has no row.
-
-    Raises
-    ------
-    MissingColumn
-        The cards lack a column that is needed.
-    CardlabError
-        `column` holds neither strings nor lists of strings, `by` is no column of its own, or
-        `weight` holds no numbers, or one below 0 or infinite.
+    Gives ``[by,] value`` (str), ``n_cards`` (of the group with the value), ``n_group``,
+    ``n_declared`` (cards of the group with any value: null, an empty list and a list of nulls are
+    none); with `families` ``n_families`` and ``n_group_families``; with `weight` ``weight``,
+    ``weight_group`` (over all cards of the group) and ``n_weighted`` (cards of the group that have
+    a weight). Most cards first, then by value and group; a group without values has no row.
     """
     check_by(by, _OWN)
     named = {_VALUE: column, _GROUP: by, _WEIGHT: weight, _FAMILY: families}
@@ -198,35 +146,16 @@ def count_values(
 
 
 def with_share(counts: pl.DataFrame) -> pl.DataFrame:
-    """Add the shares of a table of counts, with 95 % Wilson intervals.
+    """Add the shares of a table of :func:`count_values`, 0-1, with 95 % Wilson intervals.
 
-    Parameters
-    ----------
-    counts : pl.DataFrame
-        As :func:`count_values` gives it.
-
-    Returns
-    -------
-    pl.DataFrame
-        `counts` with ``card_share`` (0-1, n_cards / n_group), ``share_low``, ``share_high``,
-        ``declared_share`` (0-1, n_cards / n_declared), ``declared_low``, ``declared_high``, and
-        where the counts have families ``family_share`` (0-1, n_families / n_group_families), and
-        where they have weights ``weight_share`` (0-1, weight / weight_group; null where that is
-        0). Weights are no sample, so that their shares have no interval. Null where `counts` has
-        null for the denominator.
+    ``card_share`` of ``n_group``, ``declared_share`` of ``n_declared``, and where the counts have
+    them ``family_share`` and ``weight_share``; weights are no sample, so that their shares have no
+    interval. Null where the denominator is null or 0.
     """
-    n_cards = counts["n_cards"].to_numpy()
-    columns: list[Any] = []
-    for total, share, name in (
-        ("n_group", "card_share", "share"),
-        ("n_declared", "declared_share", "declared"),
-    ):
-        low, high = wilson(n_cards, counts[total].to_numpy())
-        columns += [
-            (pl.col("n_cards") / pl.col(total)).alias(share),
-            pl.Series(f"{name}_low", low, dtype=pl.Float64).fill_nan(None),
-            pl.Series(f"{name}_high", high, dtype=pl.Float64).fill_nan(None),
-        ]
+    columns: list[Any] = [
+        *interval(counts["n_cards"], counts["n_group"], "card_share", "share"),
+        *interval(counts["n_cards"], counts["n_declared"], "declared_share", "declared"),
+    ]
     for part, whole, name in (
         ("n_families", "n_group_families", "family_share"),
         ("weight", "weight_group", "weight_share"),

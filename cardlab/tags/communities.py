@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -12,13 +12,18 @@ from ..schema import CardlabError, at_least, one_of, require
 
 #: Edges that are searched for communities at most: beyond, a search takes minutes.
 MAX_EDGES = 200_000
-_WEIGHTS = ("npmi", "lift")
+#: What an edge weighs.
+Weight = Literal["npmi", "lift"]
+_SCHEMA = {
+    **{"tag": pl.String, "community": pl.Int64, "n_cards": pl.Int64},
+    **{"centrality": pl.Float64, "label": pl.String},
+}
 
 
 def tag_communities(
     pairs: pl.DataFrame,
     *,
-    weight: str = "npmi",
+    weight: Weight = "npmi",
     q_value: float = 0.01,
     random_state: int = 0,
     n_runs: int = 10,
@@ -68,8 +73,8 @@ def tag_communities(
     """
     graph, tags = _graph(pairs, weight, q_value)
     at_least(n_runs, 2 if quality else 1, name="n_runs")
-    runs = _runs(graph, random_state, n_runs)
-    best = max(runs, key=lambda run: run[0])[1] if runs else []
+    runs = _runs(graph, random_state, n_runs) if graph.number_of_edges() else []
+    modularity, best = max(runs, key=lambda run: run[0], default=(None, []))
     sizes = {tag: n for side in "ba" for tag, n in pairs.select(f"tag_{side}", f"n_{side}").rows()}
     rows: list[tuple[str, int, int, float, str]] = []
     for number, members in enumerate(sorted(best, key=lambda group: (-len(group), min(group)))):
@@ -78,36 +83,30 @@ def tag_communities(
         central = sorted(((-degree / total, tags[place]) for place, degree in inside))
         label = ", ".join(tag for _, tag in central[:2])
         rows += [(tag, number, sizes[tag], -share, label) for share, tag in central]
-    schema = {
-        "tag": pl.String,
-        "community": pl.Int64,
-        "n_cards": pl.Int64,
-        "centrality": pl.Float64,
-        "label": pl.String,
-    }
-    found = pl.DataFrame(rows, schema=schema, orient="row")
-    return found.with_columns(**_quality(graph, runs)) if quality else found
+    found = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+    if not quality:
+        return found
+    agreement = _agreement(graph.number_of_nodes(), [groups for _, groups in runs])
+    return found.with_columns(
+        n_tags=pl.lit(graph.number_of_nodes(), pl.Int64),
+        n_edges=pl.lit(graph.number_of_edges(), pl.Int64),
+        n_communities=pl.lit(len(best), pl.Int64),
+        modularity=pl.lit(modularity, pl.Float64),
+        n_runs=pl.lit(len(runs), pl.Int64),
+        ari_mean=pl.lit(float(np.mean(agreement)) if agreement else None, pl.Float64),
+        ari_low=pl.lit(min(agreement, default=None), pl.Float64),
+    )
 
 
-def _quality(graph: Any, runs: list[tuple[float, list[set[int]]]]) -> dict[str, pl.Expr]:
-    """Say how clear the communities of the best run are, and how far the runs agree."""
+def _agreement(n_tags: int, runs: list[list[set[int]]]) -> list[float]:
+    """Give the adjusted Rand index of any two runs."""
     from sklearn.metrics import adjusted_rand_score
 
-    labels = []
-    for _, found in runs:
-        group = {tag: number for number, members in enumerate(found) for tag in members}
-        labels.append([group[tag] for tag in graph])
-    agreement = [adjusted_rand_score(a, b) for a, b in itertools.combinations(labels, 2)]
-    modularity, best = max(runs, key=lambda run: run[0], default=(None, []))
-    return {
-        "n_tags": pl.lit(graph.number_of_nodes(), pl.Int64),
-        "n_edges": pl.lit(graph.number_of_edges(), pl.Int64),
-        "n_communities": pl.lit(len(best), pl.Int64),
-        "modularity": pl.lit(modularity, pl.Float64),
-        "n_runs": pl.lit(len(runs), pl.Int64),
-        "ari_mean": pl.lit(float(np.mean(agreement)) if agreement else None, pl.Float64),
-        "ari_low": pl.lit(min(agreement, default=None), pl.Float64),
-    }
+    labels = np.empty((len(runs), n_tags), dtype=np.int64)
+    for run, groups in zip(labels, runs, strict=True):
+        for number, members in enumerate(groups):
+            run[list(members)] = number
+    return [float(adjusted_rand_score(a, b)) for a, b in itertools.combinations(labels, 2)]
 
 
 def findings(pairs: pl.DataFrame) -> pl.DataFrame:
@@ -115,17 +114,17 @@ def findings(pairs: pl.DataFrame) -> pl.DataFrame:
     return pairs.filter(~pl.col("derived")) if "derived" in pairs.columns else pairs
 
 
-def edges(pairs: pl.DataFrame, *, weight: str = "npmi", q_value: float = 0.01) -> pl.DataFrame:
+def edges(pairs: pl.DataFrame, *, weight: Weight = "npmi", q_value: float = 0.01) -> pl.DataFrame:
     """Give the pairs that are beyond chance: ``tag_a``, ``tag_b``, ``weight``; sorted by name."""
     require(pairs, "tag_a", "tag_b", "n_a", "n_b", "npmi", "lift", "q_value")
-    one_of(weight, _WEIGHTS, name="weight")
+    one_of(weight, get_args(Weight), name="weight")
     if not isinstance(q_value, (int, float)) or not 0 < q_value <= 1:
         raise CardlabError(f"q_value must be above 0 and at most 1, not {q_value!r}.")
     beyond = findings(pairs).filter((pl.col("npmi") > 0) & (pl.col("q_value") < q_value))
     return beyond.select("tag_a", "tag_b", pl.col(weight).alias("weight")).sort("tag_a", "tag_b")
 
 
-def _graph(pairs: pl.DataFrame, weight: str, q_value: float) -> tuple[Any, pl.Series]:
+def _graph(pairs: pl.DataFrame, weight: Weight, q_value: float) -> tuple[Any, pl.Series]:
     """Give the graph of tags by their numbers, and the tags.
 
     Numbers, as the order of a set of strings differs from run to run, and with it the rounding.
@@ -150,8 +149,6 @@ def _runs(graph: Any, random_state: int, n_runs: int) -> list[tuple[float, list[
     """Search `n_runs` times: modularity and communities of each run."""
     from networkx.algorithms.community import louvain_communities, modularity
 
-    if not graph.number_of_edges():
-        return []
     runs = []
     for number in range(n_runs):
         found = louvain_communities(graph, weight="weight", seed=random_state + number)

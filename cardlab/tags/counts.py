@@ -10,7 +10,7 @@ import polars as pl
 
 from ..frames import Coded
 from ..schema import at_least
-from ..shares.counting import wilson
+from ..shares.counting import interval
 from .kinds import checked_kinds, read_tags
 from .variants import mapping_of
 
@@ -75,13 +75,7 @@ def tag_counts(
     coded, kind, first = read_tags(cards, column, families=families, mapping=mapping)
     found = ranked(coded, kind, kinds)
     found = found.head(top) if top is not None else found
-    n_cards = found["n_cards"].to_numpy()
-    low, high = wilson(n_cards, np.full(found.height, coded.n_cards))
-    found = found.with_columns(
-        (pl.col("n_cards") / coded.n_cards).alias("card_share"),
-        pl.Series("share_low", low, dtype=pl.Float64),
-        pl.Series("share_high", high, dtype=pl.Float64),
-    )
+    found = found.with_columns(interval(found["n_cards"], coded.n_cards, "card_share", "share"))
     if families is None:
         return found.drop("code")
     once = coded.of_cards(first)

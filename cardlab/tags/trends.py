@@ -12,7 +12,7 @@ import polars as pl
 from ..frames import Coded, check_countable, encode, narrow
 from ..overview.time import Dated, check_dates, check_every, judge
 from ..schema import NoFigure, at_least, require
-from ..shares.counting import wilson
+from ..shares.counting import interval
 from .kinds import checked_kinds, tag_kind
 
 #: New cards in a period below which it does not enter a slope.
@@ -94,13 +94,10 @@ def tag_trends(
     grid = _grid(coded, dated, kinds, top, every)
     number = grid["n_cards"].to_numpy().reshape(-1, grid["period"].n_unique())
     slope, error = slopes(number, grid["n_period"].head(number.shape[1]).to_numpy())
-    low, high = wilson(grid["n_cards"].to_numpy(), grid["n_period"].to_numpy())
     fits = {"slope": slope, "slope_low": slope - _Z * error, "slope_high": slope + _Z * error}
     found = grid.select(
         *("tag", "period", "n_cards", "n_period"),
-        (pl.col("n_cards") / pl.col("n_period")).alias("card_share"),
-        pl.Series("share_low", low),
-        pl.Series("share_high", high),
+        *interval(grid["n_cards"], grid["n_period"], "card_share", "share"),
         *(pl.Series(name, np.repeat(fit, number.shape[1])) for name, fit in fits.items()),
         "first_seen",
     ).with_columns(
@@ -117,7 +114,7 @@ def _grid(
     cards = pl.DataFrame({"period": dated.true.dt.truncate(every), "seen": dated.possible})
     if not cards["period"].count():
         raise dated.none_is_true()
-    items = cards[coded.of_each(np.arange(coded.n_cards))]
+    items: pl.DataFrame = cards[coded.of_each(np.arange(coded.n_cards))]
     items = items.with_columns(pl.Series("code", coded.code))
     found = items.group_by("code").agg(
         pl.col("period").count().alias("n"), pl.col("seen").min().alias("first_seen")
@@ -147,19 +144,9 @@ def _grid(
 def slopes(number: Any, total: Any) -> tuple[Any, Any]:
     """Fit a logistic regression on the number of the period to each row of `number`.
 
-    Parameters
-    ----------
-    number : array of shape (n_tags, n_periods)
-        Cards with the tag in each period.
-    total : array of shape (n_periods,)
-        All cards of each period.
-
-    Returns
-    -------
-    slope, error : array of shape (n_tags,)
-        Change of the log-odds a period, and its standard error; NaN where fewer than three
-        periods have :data:`THIN` cards. Of a row with none or with all cards of these periods the
-        slope is 0, and its error NaN.
+    `number` has the cards with each tag in each period, `total` all cards of each period. Gives the
+    change of the log-odds a period, and its standard error: NaN where fewer than three periods have
+    :data:`THIN` cards. Of a row with none or with all cards of these the slope is 0, the error NaN.
     """
     used = total >= THIN
     if used.sum() < 3:

@@ -18,8 +18,12 @@ _NAMES = ("datasets", "base_model", "arxiv", "license")
 _KNOWN = ("library", "task")
 _WORDS = ("library", "task", "hub", "free")  # kinds without a prefix; codes are no words
 # between two digits a separator counts: 3.1 is not 31
-_SEPARATORS = re.compile(r"(?<=\d)[\s_.\-]+(?=\d)|[\s_.\-]+")
+_SEPARATORS = re.compile(r"(?<=\d)([\s_.\-]+)(?=\d)|[\s_.\-]+")
 _SHORTEST_PLURAL = 5
+_SCHEMA = {
+    **{"tag": pl.String, "canonical": pl.String},
+    **{"n_cards": pl.Int64, "n_canonical": pl.Int64, "reason": pl.String},
+}
 
 
 def tag_variants(cards: Any, *, column: str = "tags") -> pl.DataFrame:
@@ -60,28 +64,17 @@ def tag_variants(cards: Any, *, column: str = "tags") -> pl.DataFrame:
             "tag_variants is for words, as in column='tags'."
         )
     coded, _, _ = read_tags(cards, column, with_kinds=False)
-    counts = coded.counts()
     number = {
         tag: int(n)
-        for tag, n in zip(coded.names, counts, strict=True)
+        for tag, n in zip(coded.names, coded.counts(), strict=True)
         if n and tag_kind(tag) in _WORDS and ":" not in tag
     }
     rows = []
     for tags in _groups(number):
         first = min(tags, key=lambda tag: (-number[tag], tag_kind(tag) not in _KNOWN, tag))
-        rows += [
-            (tag, first, number[tag], number[first], _reason(tag, first))
-            for tag in tags
-            if tag != first
-        ]
-    schema = {
-        "tag": pl.String,
-        "canonical": pl.String,
-        "n_cards": pl.Int64,
-        "n_canonical": pl.Int64,
-        "reason": pl.String,
-    }
-    found = pl.DataFrame(rows, schema=schema, orient="row")
+        others = (tag for tag in tags if tag != first)
+        rows += [(tag, first, number[tag], number[first], _reason(tag, first)) for tag in others]
+    found = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
     return found.sort(["n_cards", "tag"], descending=[True, False])
 
 
@@ -113,16 +106,7 @@ def _groups(tags: Iterable[str]) -> list[list[str]]:
 def folded(tag: str) -> str:
     """Give what all spellings of a tag share; empty for a tag of separators only."""
     text = unicodedata.normalize("NFKC", tag).casefold().strip(" \t\r\n_.-")
-    return _SEPARATORS.sub(lambda m: "." if _between_digits(text, m) else "", text)
-
-
-def _between_digits(text: str, match: re.Match[str]) -> bool:
-    return (
-        match.start() > 0
-        and match.end() < len(text)
-        and text[match.start() - 1].isdigit()
-        and text[match.end()].isdigit()
-    )
+    return _SEPARATORS.sub(lambda found: "." if found[1] else "", text)
 
 
 def _singular(key: str, known: set[str]) -> str:
