@@ -233,19 +233,18 @@ def cluster_stability(
     n_runs = whole_number(n_runs, 2, name="n_runs")
     max_clusters = whole_number(max_clusters, 2, name="max_clusters")
     seed = whole_number(random_state, 0, name="random_state")
+    points = Points.of(matrix(x), seed)
     if isinstance(n_clusters, str):
         schema.one_of(n_clusters, ("auto",), name="n_clusters, unless a number,")
-        return _curve(Points.of(matrix(x), seed), seed, n_runs, max_clusters)
+        return _curve(points, seed, n_runs, max_clusters)
     asked = n_clusters if isinstance(n_clusters, Iterable) else [n_clusters]
-    candidates = sorted({whole_number(k, 2, name="n_clusters") for k in asked})
-    points = Points.of(matrix(x), seed)
-    for k in candidates:
-        points.allow(k)
+    candidates = sorted({points.allow(whole_number(k, 2, name="n_clusters")) for k in asked})
     sample = points.sample(drawn(len(points.rows), _ROWS, seed))
-    table = _judged(sample, _without_clusters(sample, points.axes, seed), candidates, n_runs, seed)
+    clouds = _without_clusters(sample, points.axes, seed)
+    table = _chosen(_judged(sample, clouds, candidates, n_runs, seed))
     runs = _runs(sample, candidates, _seeds(seed, n_runs), resampled=False)
     seeds = pl.Series("ari_seeds", _pairwise_ari(sample, runs).mean(axis=1))
-    return _chosen(table, _best(table)).insert_column(3, seeds)
+    return table.insert_column(3, seeds)
 
 
 def _curve(points: Points, seed: int, n_runs: int, max_clusters: int) -> pl.DataFrame:
@@ -254,76 +253,66 @@ def _curve(points: Points, seed: int, n_runs: int, max_clusters: int) -> pl.Data
     largest = min(max(2, min(max_clusters, isqrt(len(points.rows)))), len(sample.values))
     if largest < 2:
         return pl.DataFrame(schema=_CURVE)
-    grid = [k for k in _grid(largest) if k <= largest]
+    grid = list(range(2, min(_DENSE, largest) + 1))
+    while grid[-1] < largest:
+        grid.append(min(grid[-1] + round(grid[-1] / 8), largest))
     clouds = _without_clusters(sample, points.axes, seed)
-    table = _judged(sample, clouds, grid, n_runs, seed)
-    best = _best(table)
-    if best is not None:
-        at = grid.index(best)
-        around = range(grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)] + 1)
-        finer = [k for k in around if k not in grid]
-        if finer:
-            more = _judged(sample, clouds, finer, n_runs, seed)
-            table = pl.concat([table, more]).sort("n_clusters")
-            best = _best(table)
-    return _chosen(table, best)
+    table = _chosen(_judged(sample, clouds, grid, n_runs, seed))
+    best = table.filter("is_chosen")["n_clusters"].to_list()
+    near = grid[max(grid.index(best[0]) - 1, 0) :][:3] if best else [0]
+    finer = [k for k in range(near[0], near[-1]) if k not in grid]
+    if not finer:
+        return table
+    return _chosen(pl.concat([table, _judged(sample, clouds, finer, n_runs, seed)]))
 
 
-def _grid(largest: int) -> list[int]:
-    steps = list(range(2, _DENSE + 1))
-    while steps[-1] < largest:
-        steps.append(min(steps[-1] + max(1, round(steps[-1] / 8)), largest))
-    return steps
-
-
-def _best(table: pl.DataFrame) -> int | None:
-    stable = table.filter("is_stable").with_columns(
-        score=pl.col("jaccard_mean") * pl.col("silhouette")
-    )
-    ranked = stable.sort(["score", "n_clusters"], descending=[True, False])
-    return int(ranked["n_clusters"][0]) if ranked.height else None
-
-
-def _chosen(table: pl.DataFrame, best: int | None) -> pl.DataFrame:
-    chosen = pl.lit(False) if best is None else pl.col("n_clusters") == best
-    return table.with_columns(is_chosen=chosen).cast(_CURVE)  # type: ignore[arg-type]
+def _chosen(table: pl.DataFrame) -> pl.DataFrame:
+    """Mark of the stable numbers the best one, the smallest on a tie."""
+    score = pl.when("is_stable").then(pl.col("jaccard_mean") * pl.col("silhouette"))
+    is_best = pl.int_range(pl.len()) == score.arg_max()
+    return table.sort("n_clusters").with_columns(is_chosen=is_best.fill_null(value=False))
 
 
 def _judged(
     sample: Sample, clouds: list[Sample], candidates: list[int], n_runs: int, seed: int
 ) -> pl.DataFrame:
+    """Hold numbers of clusters against bootstrap runs and against clouds without clusters."""
     runs = _runs(sample, candidates, _seeds(seed, n_runs))
     ari = _pairwise_ari(sample, runs)
-    asked = [candidates, *([_thinned(candidates)] * len(clouds))]
-    fits = on_all_cores(
-        lambda task: _fits(*task, seed), list(zip([sample, *clouds], asked, strict=True))
-    )
-    back = [_come_back(sample, own, runs, i) for i, (own, _) in enumerate(fits[0])]
-    null = np.max([[width for _, width in of_cloud] for of_cloud in fits[1:]], axis=0)
-    table = pl.DataFrame(
-        {
-            "n_clusters": candidates,
-            "ari_mean": ari.mean(axis=1),
-            "ari_low": np.quantile(ari, 0.05, axis=1),
-            "jaccard_mean": [of_rows.mean() for of_rows in back],
-            "stable_share": [(of_rows >= _UNSTABLE).mean() for of_rows in back],
-            "silhouette": [width for _, width in fits[0]],
-            "silhouette_null": np.interp(np.log(candidates), np.log(asked[1]), null),
-        }
-    )
-    return table.with_columns(
-        is_stable=(pl.col("jaccard_mean") >= _VALID)
-        & (pl.col("silhouette") > _FACTOR * pl.col("silhouette_null") + _MARGIN)
-    )
-
-
-def _thinned(candidates: list[int]) -> list[int]:
-    """Leave out numbers between which a curve without clusters is all but straight."""
-    kept = [candidates[0]]
+    # Between near numbers a curve without clusters is all but straight.
+    few = [candidates[0]]
     for k in candidates:
-        if k >= kept[-1] * 1.25 or k == candidates[-1]:
-            kept.append(k)
-    return sorted(set(kept))
+        if k >= few[-1] * 1.25 or (k == candidates[-1] and k > few[-1]):
+            few.append(k)
+
+    def fitted(task: tuple[Sample, list[int]]) -> list[tuple[Indices, float]]:
+        part, numbers = task
+        ward = Ward.of(part)
+        fits = [fit(part, k, seed, ward=ward, n_starts=0).labels for k in numbers]
+        return [(labels, silhouette(part, labels)) for labels in fits]
+
+    own, *null = on_all_cores(fitted, [(sample, candidates), *((cloud, few) for cloud in clouds)])
+    back = [_come_back(sample, labels, runs, i) for i, (labels, _) in enumerate(own)]
+    highest = np.max([[width for _, width in of_cloud] for of_cloud in null], axis=0)
+    return (
+        pl.DataFrame(
+            {
+                "n_clusters": candidates,
+                "ari_mean": ari.mean(axis=1),
+                "ari_low": np.quantile(ari, 0.05, axis=1),
+                "jaccard_mean": [of_rows.mean() for of_rows in back],
+                "stable_share": [(of_rows >= _UNSTABLE).mean() for of_rows in back],
+                "silhouette": [width for _, width in own],
+                "silhouette_null": np.interp(np.log(candidates), np.log(few), highest),
+            }
+        )
+        .with_columns(
+            is_stable=(pl.col("jaccard_mean") >= _VALID)
+            & (pl.col("silhouette") > _FACTOR * pl.col("silhouette_null") + _MARGIN),
+            is_chosen=False,
+        )
+        .cast(_CURVE)  # type: ignore[arg-type]
+    )
 
 
 def _runs(
@@ -338,20 +327,10 @@ def _runs(
         n = len(sample.rows)
         part = sample.part(np.random.default_rng(seed).integers(n, size=n)) if resampled else sample
         ward, n_starts = Ward.of(part), 0 if resampled else _RUN_STARTS
-        found = []
-        for k in candidates:
-            best = fit(part, k, seed, ward=ward.centres(k), n_starts=n_starts)
-            found.append(nearest(sample.values, best.centres).astype(np.int32))
-        return found
+        fits = [fit(part, k, seed, ward=ward, n_starts=n_starts) for k in candidates]
+        return [nearest(sample.values, best.centres).astype(np.int32) for best in fits]
 
     return on_all_cores(run, seeds)
-
-
-def _fits(sample: Sample, candidates: list[int], seed: int) -> list[tuple[Indices, float]]:
-    """Cluster a sample into each number of clusters; gives labels and mean silhouette."""
-    ward = Ward.of(sample)
-    fits = [fit(sample, k, seed, ward=ward.centres(k), n_starts=0).labels for k in candidates]
-    return [(labels, silhouette(sample, labels)) for labels in fits]
 
 
 def _seeds(seed: int, n: int) -> list[int]:
@@ -420,26 +399,22 @@ def _without_clusters(sample: Sample, axes: Axes, seed: int) -> list[Sample]:
     spread = np.sqrt(np.average((sample.values - mean) ** 2, axis=0, weights=weights))
     shape = (len(sample.rows), sample.values.shape[1])
     # Vectors of one length lie on a sphere, where a cloud is not what it is elsewhere.
-    length = _common_length(sample.values + axes.mean) if axes.components is None else None
+    lengths = np.linalg.norm(sample.values + axes.mean, axis=1) if axes.components is None else [0]
+    on_sphere = np.ptp(lengths) < _SAME_LENGTH * np.max(lengths)
 
     def of(draws: npt.NDArray[np.float64]) -> Sample:
         values: Floats = (draws * spread).astype(np.float32)
-        if length is not None:
+        if on_sphere:
             values += axes.mean
-            values *= length / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
+            values *= np.mean(lengths) / np.maximum(
+                np.linalg.norm(values, axis=1, keepdims=True), 1e-12
+            )
             values -= axes.mean
         return Sample(values, np.arange(len(values)))
 
     n_draws = max(1, min(_DRAWS, _ROWS // shape[0]))
     normal = [of(rng.standard_normal(shape)) for _ in range(n_draws)]
     return normal + [of(rng.uniform(-(3**0.5), 3**0.5, shape)) for _ in range(n_draws)]
-
-
-def _common_length(vectors: Floats) -> float | None:
-    """Give the length that all vectors have, None where they differ."""
-    lengths = np.linalg.norm(vectors, axis=1)
-    same = np.ptp(lengths) < _SAME_LENGTH * lengths.max()
-    return float(lengths.mean()) if same else None
 
 
 # ---- Would each of them come back from other cards.
@@ -505,7 +480,7 @@ def cluster_jaccard(
     def run(run_seed: int) -> npt.NDArray[np.float64]:
         rows = np.random.default_rng(run_seed).integers(len(own), size=len(own))
         part = sample.part(rows)
-        ward = Ward.of(part.smaller(run_seed, WARD_ROWS)).centres(k)
+        ward = Ward.of(part.smaller(run_seed, WARD_ROWS))
         found = fit(part, k, run_seed, ward=ward, n_starts=_RUN_STARTS)
         best = _best_jaccard(own[rows], found.labels[part.rows], k)
         return np.where(np.bincount(own[rows], minlength=k) >= 2, best, np.nan)
