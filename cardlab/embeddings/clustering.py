@@ -107,16 +107,12 @@ def cluster_cards(
     ----------
     cards : frame
         Lazy or not; ``embeddings`` are taken where they are usable.
-    file : path, optional
-        A file of vectors, as :func:`cardlab.vectors` takes it.
-    model : optional
-        What computes vectors where none are given, as :func:`cardlab.embed` takes it.
+    file, model, random_state
+        As :func:`cardlab.vectors`, and where none are given :func:`cardlab.embed`, take them.
     n_clusters : int or "auto"
         The number of clusters; ``"auto"`` takes the one that is most sure, if any is.
     max_cards : int
         Of a larger corpus so many cards are drawn evenly where vectors must be computed.
-    random_state : int
-        Of all that is random.
 
     Raises
     ------
@@ -124,9 +120,8 @@ def cluster_cards(
         There are no usable vectors, and nothing to compute them from.
     """
     have = column_names(cards)
-    held: Any = to_lazy_polars(
-        lazy(cards).select([name for name in _WANTED if name in have]).to_native()
-    )
+    wanted = [name for name in _WANTED if name in have]
+    held: Any = to_lazy_polars(lazy(cards).select(wanted).to_native())
     n_corpus = held.select(pl.len()).collect(engine="streaming").item()
     if n_corpus <= max_cards:
         held = held.collect(engine="streaming")
@@ -140,10 +135,14 @@ def cluster_cards(
             origin = f"; those of the corpus are of no use: {reason}".rstrip(".")
     is_given = x is not None
     if x is None:
-        held = _drawn(held, n_corpus, max_cards, random_state)
+        if n_corpus > max_cards:  # the same cards, wherever they stand in the file
+            key = pl.col("id").hash(seed=random_state)
+            last = held.select(key).collect(engine="streaming").to_series().sort()[max_cards - 1]
+            held = held.filter(key <= last).collect(engine="streaming")
         x = embed(held, model=model, random_state=random_state)
         origin = f"computed here by {'LSA of texts and tags' if model == 'lsa' else model}{origin}"
     ids = held.lazy().select("id").collect(engine="streaming")["id"]
+    # Where a number is given as well: the page shows how sure the others are.
     curve = cluster_stability(x, random_state=random_state)
     chosen = curve.filter("is_chosen")["n_clusters"].to_list()
     k = int(n_clusters) if n_clusters != "auto" else chosen[0] if chosen else None
@@ -153,12 +152,3 @@ def cluster_cards(
         marks = cluster_jaccard(x, labels=labels, random_state=random_state)
         summary = cluster_summary(held, labels=labels, x=x, stability=marks)
     return Clustering(held, n_corpus, ids, x, origin, file, is_given, curve, k, labels, summary)
-
-
-def _drawn(held: Any, n_corpus: int, max_cards: int, random_state: int) -> Any:
-    """Draw the same cards for the same random state, wherever they stand in the file."""
-    if n_corpus <= max_cards:
-        return held
-    key = pl.col("id").hash(seed=random_state)
-    last = held.select(key).collect(engine="streaming").to_series().sort()[max_cards - 1]
-    return held.filter(key <= last).collect(engine="streaming")

@@ -398,25 +398,21 @@ def _agreement(name: str, values: pl.Series, label: Ints, seed: int) -> tuple[An
     own = label[known]
     n = len(own)
     n_values = len(np.unique(codes))
-    if not n:
-        return (name, 0, 0, None, None, None, None)
-    ami = float(adjusted_mutual_info_score(codes, own))
-    ari = float(adjusted_rand_score(codes, own))
-    if n < 2 * _PARTS:
-        return (name, n, n_values, ami, None, None, ari)
-    # In the order of the pairs, so that the order of the cards has no say.
-    order = np.lexsort((own, codes))
-    drawn = np.random.default_rng(seed).permutation(n)[:_INTERVAL_ROWS]
-    parts = np.arange(len(drawn)) % _PARTS
-    left_out = [
-        adjusted_mutual_info_score(
-            codes[order[drawn[parts != part]]], own[order[drawn[parts != part]]]
-        )
-        for part in range(_PARTS)
-    ]
-    deviation = np.sqrt((_PARTS - 1) * np.var(left_out)) * np.sqrt(len(drawn) / n)
-    low, high = max(-1.0, ami - 1.96 * deviation), min(1.0, ami + 1.96 * deviation)
-    return (name, n, n_values, ami, float(low), float(high), ari)
+    ami = ari = low = high = None
+    if n:
+        ami = float(adjusted_mutual_info_score(codes, own))
+        ari = float(adjusted_rand_score(codes, own))
+    if n >= 2 * _PARTS:
+        # In the order of the pairs, so that the order of the cards has no say.
+        drawn = np.random.default_rng(seed).permutation(n)[:_INTERVAL_ROWS]
+        chosen = np.lexsort((own, codes))[drawn]
+        parts = np.arange(len(drawn)) % _PARTS
+        kept = [chosen[parts != part] for part in range(_PARTS)]
+        left_out = [adjusted_mutual_info_score(codes[rows], own[rows]) for rows in kept]
+        deviation = np.sqrt((_PARTS - 1) * np.var(left_out)) * np.sqrt(len(drawn) / n)
+        low = float(max(-1.0, ami - 1.96 * deviation))
+        high = float(min(1.0, ami + 1.96 * deviation))
+    return (name, n, n_values, ami, low, high, ari)
 
 
 def between_clusters(

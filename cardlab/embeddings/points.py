@@ -156,10 +156,6 @@ class Axes:
         values -= self.mean
         return values if self.components is None else values @ self.components.T
 
-    def back(self, values: Floats) -> Floats:
-        """Give coordinates as centred vectors of full width."""
-        return values if self.components is None else values @ self.components
-
 
 @dataclass(frozen=True)
 class Points:

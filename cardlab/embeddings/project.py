@@ -34,25 +34,16 @@ _COMPONENTS = 50
 #: Distinct vectors below which t-SNE has no neighbourhoods to keep.
 _MIN_TSNE = 10
 
-_PERPLEXITY = 30
+_PERPLEXITY = 30.0
 
 
 @dataclass(frozen=True)
 class Projection:
     """How places on a map were found; its text is a line for the map's subtitle.
 
-    Attributes
-    ----------
-    method : str
-        ``"pca"``, ``"tsne"`` or ``"opentsne"``: what ``"auto"`` came to.
-    library : str
-        The package that did it, with its version.
-    n_distinct : int
-        Different usable vectors.
-    n_fitted : int
-        How many of them the method was fitted on; the others were placed.
-    variance_share : float or None
-        Share (0-1) of the variance that the two axes hold, for ``"pca"``.
+    ``method`` is what ``"auto"`` came to, ``library`` the package with its version; of
+    ``n_distinct`` usable vectors the method was fitted on ``n_fitted``, the others were placed;
+    ``variance_share`` (0-1) is what the two axes hold, None but for ``"pca"``.
     """
 
     method: str
@@ -131,9 +122,8 @@ def map_points(
     """
     have = schema.require(cards, "id", *(columns or ()))
     chosen = [name for name in (_FACTS if columns is None else columns) if name in have]
-    frame = schema.collect(
-        schema.lazy(cards).select(*dict.fromkeys(["id", *(c for c in chosen if c != "cluster")]))
-    )
+    kept = dict.fromkeys(["id", *(name for name in chosen if name != "cluster")])
+    frame = schema.collect(schema.lazy(cards).select(*kept))
     if "license_class" in frame.columns:  # as with any other column, null is "not declared"
         frame = frame.with_columns(pl.col("license_class").replace({"undeclared": None}))
     if isinstance(frame.schema.get("created_at"), pl.Datetime):  # of no year that cannot be
@@ -146,14 +136,15 @@ def map_points(
         trust: float | None = trustworthiness(values, xy, random_state=random_state)
     except schema.NoFigure:
         trust = None
-    own = {} if labels is None else {"cluster": np.asarray(labels)}
-    for given in own.values():
-        same_size(len(given), frame.height, name="labels", of="cards")
-    places = {name: pl.Series(xy[:, at], nan_to_null=True) for at, name in enumerate("xy")}
+    own = {}
+    if labels is not None:
+        own["cluster"] = pl.Series(np.asarray(labels))
+        same_size(len(own["cluster"]), frame.height, name="labels", of="cards")
     return frame.select(
         "id",
-        **places,
-        **{name: pl.Series(given) for name, given in own.items()},
+        x=pl.Series(xy[:, 0], nan_to_null=True),
+        y=pl.Series(xy[:, 1], nan_to_null=True),
+        **own,
         **{name: pl.col(name) for name in frame.columns if name != "id"},
         method=pl.lit(str(info)),
         trustworthiness=pl.lit(trust, pl.Float64),
@@ -274,19 +265,20 @@ def _flatten(points: Points, method: str, seed: int) -> tuple[Floats, Projection
     return flat, info
 
 
-def _start(values: Floats) -> Floats | None:
+def _start(values: Floats, seed: int) -> npt.NDArray[Any]:
     """Give the first two columns at the size that t-SNE is made to start from."""
     spread = float(values[:, 0].std())
-    return values[:, :2] / spread * 1e-4 if spread > 0 else None
+    if spread > 0:
+        return values[:, :2] / spread * 1e-4
+    return np.random.default_rng(seed).normal(scale=1e-4, size=(len(values), 2))
 
 
 def _tsne(values: Floats, seed: int) -> Floats:
     from sklearn.manifold import TSNE
 
-    start = _start(values)
     tsne = TSNE(
-        perplexity=min(float(_PERPLEXITY), (len(values) - 1) / 3),
-        init="random" if start is None else start,
+        perplexity=min(_PERPLEXITY, (len(values) - 1) / 3),
+        init=_start(values, seed),
         learning_rate="auto",
         # A quarter less than usual: the last steps only spread the picture.
         max_iter=750,
@@ -296,25 +288,14 @@ def _tsne(values: Floats, seed: int) -> Floats:
 
 
 def _opentsne(values: Floats, seed: int) -> Floats:
-    # By name: type checkers need not have the extra.
-    package = import_module("openTSNE")
-    affinity = import_module("openTSNE.affinity")
-    neighbors = import_module("openTSNE.nearest_neighbors")
-    perplexity = min(float(_PERPLEXITY), (len(values) - 1) / 3)
-    n_neighbors = min(int(3 * perplexity), len(values) - 1)
-    # Its own index is approximate, and another one for each number of processors.
-    distances, found = _nearest(values, values, n_neighbors + 1)
-    own = np.arange(len(values))
-    known = neighbors.PrecomputedNeighbors(
-        _without_self(found, own), _without_self(found, own, distances)
+    tsne = import_module("openTSNE").TSNE(  # by name: type checkers need not have the extra
+        perplexity=min(_PERPLEXITY, (len(values) - 1) / 3),
+        initialization=_start(values, seed).astype(np.float64),
+        neighbors="exact",  # the usual index is another one for each number of processors
+        n_jobs=1,
+        random_state=seed,
     )
-    affinities = affinity.PerplexityBasedNN(perplexity=perplexity, knn_index=known, n_jobs=1)
-    begin: npt.NDArray[Any] | None = _start(values)
-    if begin is None:
-        begin = np.random.default_rng(seed).normal(scale=1e-4, size=(len(values), 2))
-    tsne = package.TSNE(n_jobs=1, random_state=seed)
-    fitted = tsne.fit(affinities=affinities, initialization=begin.astype(np.float64))
-    return np.asarray(fitted, dtype=np.float32)
+    return np.asarray(tsne.fit(values), dtype=np.float32)
 
 
 # ---- Points placed beside those that were fitted.
@@ -351,15 +332,6 @@ def _nearest(values: Floats, queries: Floats, k: int) -> tuple[Floats, Indices]:
     found = in_blocks(lambda block: tree.kneighbors(queries[block]), len(queries))
     distances, places = map(np.concatenate, zip(*found, strict=True))
     return distances, places
-
-
-def _without_self(found: Indices, own: Indices, values: npt.NDArray[Any] | None = None) -> Any:
-    """Leave each point out of its own neighbours, or what else is told of these."""
-    itself = found == own[:, None]
-    # Where many places are equal, it need not be among its own nearest.
-    itself[~itself.any(axis=1), -1] = True
-    kept = (found if values is None else values)[~itself]
-    return kept.reshape(len(found), found.shape[1] - 1)
 
 
 # ---- How far the neighbours that a map shows are neighbours in truth.
@@ -423,7 +395,11 @@ def trustworthiness(
         if n > TRUST_SAMPLE:  # drawn by content and not by position
             order = np.argsort(row_hashes(x, rows), kind="stable")
             judged = order[np.random.default_rng(seed).choice(n, TRUST_SAMPLE, replace=False)]
-        shown = _without_self(cKDTree(xy[rows]).query(xy[rows[judged]], k + 1)[1], judged)
+        shown = cKDTree(xy[rows]).query(xy[rows[judged]], k + 1)[1]
+        itself = shown == judged[:, None]
+        # Where many places are equal, a point need not be among its own nearest.
+        itself[~itself.any(axis=1), -1] = True
+        shown = shown[~itself].reshape(-1, k)
         excess = np.maximum(_ranks(x, rows, judged, shown) - k, 0)
     return 1 - 2 * float(excess.sum()) / (len(judged) * k * (2 * n - 3 * k - 1))
 
@@ -432,21 +408,25 @@ def _ranks(x: Floats, rows: Indices, judged: Indices, shown: Indices) -> Indices
     """Rank the shown neighbours by their true distance among all rows, the nearest as 1."""
     middle = x[rows[judged]].mean(axis=0, dtype=np.float64).astype(np.float32)
     queries = x[rows[judged]] - middle
-    squares = np.einsum("ij,ij->i", queries, queries)
-    limits = np.empty(shown.shape, dtype=np.float32)
-    for j in range(shown.shape[1]):
-        other = x[rows[shown[:, j]]] - middle
-        own = np.einsum("ij,ij->i", other, other)
-        between = np.einsum("ij,ij->i", queries - other, queries - other)
+    squares = _squares(queries)
+    limits = []
+    for column in shown.T:
+        other = x[rows[column]] - middle
         # Less what float32 may err in the sums below: what is as near does not come before.
-        limits[:, j] = between - 4e-6 * (squares + own)
+        limits.append(_squares(queries - other) - 4e-6 * (squares + _squares(other)))
     ranks = np.ones(shown.shape, dtype=np.int64)
     for start in range(0, len(rows), BLOCK):
         part = slice(start, start + BLOCK)
         block = x[rows[part]] - middle
-        away = np.einsum("ij,ij->i", block, block) - 2 * (queries @ block.T) + squares[:, None]
+        away = _squares(block) - 2 * (queries @ block.T) + squares[:, None]
         inside = np.flatnonzero((judged >= start) & (judged < start + BLOCK))
         away[inside, judged[inside] - start] = np.inf
-        for j in range(shown.shape[1]):
-            ranks[:, j] += (away < limits[:, j, None]).sum(axis=1)
+        for j, limit in enumerate(limits):
+            ranks[:, j] += (away < limit[:, None]).sum(axis=1)
     return ranks
+
+
+def _squares(x: Floats) -> Floats:
+    """Give the sum of squares of each row."""
+    squares: Floats = np.einsum("ij,ij->i", x, x)
+    return squares

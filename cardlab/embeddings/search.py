@@ -139,11 +139,10 @@ def search(
         The best first, ties by id: ``id`` (str; null where the card has none); ``score`` (float:
         above 0, BM25, without an upper end; with a model the cosine, -1 to 1); ``snippet`` (str,
         at most 240 characters of the text where most of the query's words stand, or with a model
-        of the passage nearest to
-        the query; white space is one blank, what a terminal could act on is U+FFFD, **not**
-        escaped for HTML; ``""`` without text); ``hits`` (list of structs ``start``, ``end``: where
-        words of the query stand in the snippet, in characters). No rows where no card has a word
-        of the query.
+        of the passage nearest to the query; white space is one blank, what a terminal could act
+        on is U+FFFD, **not** escaped for HTML; ``""`` without text); ``hits`` (list of structs
+        ``start``, ``end``: where words of the query stand in the snippet, in characters). No rows
+        where no card has a word of the query.
 
     Raises
     ------
