@@ -13,13 +13,11 @@ import io
 import json
 import mmap
 import re
-import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,8 +25,6 @@ import pyarrow.parquet as pq
 from ..schema import KNOWN, PROBLEMS, problem
 from .records import IDS, NOT_UTF8, encoding_of, is_packed, lazily, open_bytes, whole
 
-_CHUNK = 1 << 20
-_QUOTE, _NEWLINE, _RETURN = 34, 10, 13
 #: The line that Excel takes and writes before the header, to name the separator.
 _EXCEL = re.compile(rb"(?:\xef\xbb\xbf)?\"?sep=(.)\"?\r?\n")
 
@@ -130,41 +126,17 @@ def scan_arrow(files: list[Any]) -> pl.LazyFrame:
 
 
 def check_arrow(file: Path) -> None:
-    """Refuse, with a ValueError, an Arrow file whose list of batches leaves some out.
-
-    Between the schema, the batches that are listed and the end lies no more than padding.
-    """
-    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as whole:
-        if whole[:6] != b"ARROW1":
-            return
-        try:
-            length, end, blocks = _blocks(whole)
-        except struct.error:
-            raise ValueError("its list of batches cannot be read") from None
-    reached, least = length + 1024, -length - 1024  # the schema stands at the beginning too
-    for start, after in [*sorted(blocks), (end, end)]:
-        if not least <= start - reached <= 64:
-            raise ValueError("its list of batches leaves something out")
-        reached, least = after, 0
-
-
-def _blocks(whole: mmap.mmap) -> tuple[int, int, list[tuple[int, int]]]:
-    """Give the footer's length, its place, and where the batches that it lists begin and end."""
-    get = struct.unpack_from
-    (length,) = get("<i", whole, len(whole) - 10)
-    end = len(whole) - 10 - length
-    # a flatbuffer: the place of a table, which has that of the places of its fields
-    table = end + get("<I", whole, end)[0]
-    fields = table - get("<i", whole, table)[0]
-    blocks = []
-    for slot in (8, 10):  # dictionaries, batches
-        place = get("<H", whole, fields + slot)[0] if slot < get("<H", whole, fields)[0] else 0
-        if place:
-            vector = table + place + get("<I", whole, table + place)[0]
-            for number in range(min(get("<I", whole, vector)[0], length)):
-                start, header, body = get("<qixxxxq", whole, vector + 4 + 24 * number)
-                blocks.append((start, start + header + body))
-    return length, end, blocks
+    """Refuse, with a ValueError, an Arrow file whose footer leaves some of its batches out."""
+    reader, content = open_arrow(file)
+    if not hasattr(reader, "num_record_batches"):
+        return
+    content.seek(0)
+    whole = content.read_buffer()
+    # polars writes the schema without the mark of a message, files before 2019 have no marks
+    first = re.compile(b"\xff\xff\xff\xff").search(whole, 8)
+    messages = pa.ipc.MessageReader.open_stream(whole[first.start() if first else 8 :])
+    if sum(message.type == "record batch" for message in messages) != reader.num_record_batches:
+        raise ValueError("its list of batches leaves something out")
 
 
 def open_arrow(file: Path, options: Any = None) -> tuple[Any, Any]:
@@ -216,23 +188,24 @@ def open_csv(file: Any) -> CsvFile:
     """
     if not isinstance(file, Path):
         return CsvFile(file, ",", _names(file, ","), mended=False)
-    content: Any = np.asarray(np.memmap(file, np.uint8, "r"))
-    source: Any = file
-    if is_packed(file.name):
-        with open_bytes(file) as opened:
-            source = opened.read()
-    encoding = encoding_of(bytes(content[:4]) if source is file else source)
+    content: Any
+    with open_bytes(file) as opened:
+        if is_packed(file.name):
+            content = opened.read()
+        else:
+            content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+    original = content
+    encoding = encoding_of(content[:4])
     if not encoding.startswith("utf-8"):
-        text = bytes(content if source is file else source).decode(encoding, "surrogatepass")
-        source = text.lstrip("\ufeff").encode("utf-8", "surrogatepass")
-    named = _EXCEL.match(bytes(content[:16]) if source is file else source)
+        text = bytes(content).decode(encoding, "surrogatepass")
+        content = text.lstrip("\ufeff").encode("utf-8", "surrogatepass")
+    named = _EXCEL.match(content)
     if named:  # a first line that only names the separator
-        source = bytes(content if source is file else source)[named.end() :]
-    if source is not file:
-        content = np.frombuffer(source, np.uint8)
-    head = bytes(content[: 1 << 16]).decode("utf-8-sig", "replace")
-    separator = named[1].decode() if named else _separator(head)
-    mended = not (_is_regular(content, ord(separator)) and _is_utf8(content))
+        content = content[named.end() :]
+    fields = _headers(content[: 1 << 16].decode("utf-8-sig", "replace"))
+    separator = named[1].decode() if named else max(fields, key=lambda by: _rank(fields[by]))
+    source = content if is_packed(file.name) or content is not original else file
+    mended = not (_is_utf8(content) and _is_regular(content, separator, len(fields[separator])))
     if mended:
         source = _mended(bytes(content), separator)
     return CsvFile(source, separator, _names(source, separator), mended)
@@ -267,56 +240,32 @@ def _names(source: Any, separator: str) -> tuple[str, ...]:
     return tuple(scanned.collect_schema().names())
 
 
-def _separator(head: str) -> str:
-    """Choose the separator by the header: one that leaves an id, then the most columns."""
-    fields = {by: next(csv.reader(io.StringIO(head, ""), delimiter=by), []) for by in ",;\t|"}
-    return max(fields, key=lambda by: (bool({*IDS} & {*fields[by]}), len(fields[by])))
+def _headers(head: str) -> dict[str, list[str]]:
+    """Read the header by each separator that is known."""
+    return {by: next(csv.reader(io.StringIO(head, ""), delimiter=by), []) for by in ",;\t|"}
+
+
+def _rank(header: list[str]) -> tuple[bool, int]:
+    """Prefer a separator that leaves an id, then one that gives the most columns."""
+    return bool({*IDS} & {*header}), len(header)
 
 
 def _is_utf8(content: Any) -> bool:
-    offsets = pa.py_buffer(np.array([0, len(content)], np.int64))
-    text = pa.LargeStringArray.from_buffers(1, offsets, pa.py_buffer(content))
+    offsets = pa.array([0, len(content)], pa.int64()).buffers()[1]
     try:
-        text.validate(full=True)
+        pa.LargeStringArray.from_buffers(1, offsets, pa.py_buffer(content)).validate(full=True)
     except pa.ArrowInvalid:
         return False
     return True
 
 
-def _is_regular(content: Any, separator: int) -> bool:
+def _is_regular(content: Any, separator: str, width: int) -> bool:
     """Tell whether all rows have as many fields, and quotes stand around whole fields only."""
-    start = 3 if bytes(content[:3]) == b"\xef\xbb\xbf" else 0
-    last, inside, carried, width = len(content) - 1, 0, 0, 0
-    for at in range(start, len(content), _CHUNK):
-        part = content[at : at + _CHUNK]
-        quotes = np.flatnonzero(part == _QUOTE) + at
-        marks = np.flatnonzero((part == separator) | (part == _NEWLINE) | (part == _RETURN)) + at
-        marks = marks[(np.searchsorted(quotes, marks) + inside) % 2 == 0]
-        opening, closing = quotes[inside % 2 :: 2], quotes[1 - inside % 2 :: 2]
-        opening, closing = opening[opening > start], closing[closing < last]
-        inside += len(quotes)
-        before, after = content[opening - 1], content[closing + 1]
-        kinds = content[marks]
-        returns = marks[kinds == _RETURN]
-        if (
-            not np.isin(before, (separator, _NEWLINE, _QUOTE)).all()
-            or not np.isin(after, (separator, _NEWLINE, _RETURN, _QUOTE)).all()
-            or not (content[np.minimum(returns + 1, last)] == _NEWLINE).all()
-        ):
-            return False
-        kinds = kinds[kinds != _RETURN]
-        ends = np.flatnonzero(kinds == _NEWLINE)
-        if len(ends) == 0:
-            carried += len(kinds)
-            continue
-        fields = np.diff(ends, prepend=-1)
-        fields[0] += carried
-        carried = len(kinds) - 1 - ends[-1]
-        width = width or int(fields[0])
-        if (fields != width).any():
-            return False
-    ended = content[last] == _NEWLINE
-    return inside % 2 == 0 and (ended or carried + 1 == (width or carried + 1))
+    by = re.escape(separator.encode())
+    field = rb'(?:"(?:[^"]++|"")*+"|[^"%b\r\n]*+)' % by
+    row = rb"%b(?:%b%b){%d}(?:\r?\n|\Z)" % (field, by, field, max(width - 1, 0))
+    # possessive (`*+`): what has matched is never tried again, so time and memory are linear
+    return re.fullmatch(rb"(?:\xef\xbb\xbf)?(?:%b)*+" % row, content) is not None
 
 
 def _mended(content: bytes, separator: str) -> bytes:
