@@ -1,7 +1,7 @@
 """Tolerant reading of one card: its YAML front matter, its body, and what was wrong with it.
 
 Cards are written by hand, by scripts and by strangers, so nothing here raises: what cannot be read
-becomes None and a :class:`Problem` that says why.
+becomes None and a problem (see :func:`cardlab.schema.problem`) that says why.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from .schema import folded, printable, shorten
+from .schema import folded, printable, problem, shorten
 
 #: Keys of the front matter that become columns, and other spellings of them that occur.
 _SPELLINGS: dict[str, tuple[str, ...]] = {
@@ -28,6 +28,10 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
     "pipeline_tag": ("pipeline_tags",),
 }
 _KEYS = {folded(name): key for key, also in _SPELLINGS.items() for name in (key, *also)}
+KEYS = "|".join(_SPELLINGS)
+#: A line that divides, and one that only front matter has: a key of the Hub, as the Hub writes it.
+RULE = r"(?m)^---[ \t]*\r*$"
+KEY_LINE = rf"(?m)^[\"']?(?:{KEYS}|languages|widget|model-index)[\"']?[ \t]*:"
 
 #: Keys whose values are names or codes: kept as the strings that were written, so that
 #: ``no`` stays Norwegian, ``3.10`` stays a version and ``2020-01-01`` stays a tag.
@@ -55,20 +59,9 @@ _BEFORE_ARXIV = re.compile(
     |\beprint\s{0,9}=\s{0,9}[{"]\s{0,9}(?:arxiv:)?)\Z""",
     re.IGNORECASE | re.VERBOSE,
 )
-_RULE = re.compile(r"^---[ \t]*\r*$", re.MULTILINE)
-#: A line that only front matter has: a key that the Hub knows, as the Hub writes it.
-_KEY_LINE = re.compile(
-    rf"""^["']?(?:{"|".join((*_SPELLINGS, "languages", "widget", "model-index"))})["']?[ \t]*:""",
-    re.MULTILINE,
-)
 
-
-class Problem(NamedTuple):
-    """What could not be taken as it was: the column, the kind, and the reason in words."""
-
-    column: str
-    problem: str
-    detail: str
+#: What was found wrong: items of the column `problems`.
+Problems = list[dict[str, str]]
 
 
 class Card(NamedTuple):
@@ -80,7 +73,7 @@ class Card(NamedTuple):
 
     metadata: dict[str, Any] | None
     body: str
-    problems: list[Problem]
+    problems: Problems
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -139,7 +132,7 @@ def read_card(card: str) -> Card:
     if block is None:
         if line:
             detail = f"line {line - 1}: the front matter begins but no closing --- follows"
-            return Card(None, body, [Problem("metadata", "unterminated", detail)])
+            return Card(None, body, [problem("metadata", "unterminated", detail)])
         return Card({}, body, front_matter_in(body))
     metadata, problems = read_block(block, line=line)
     if split_card(body)[0] is not None:  # a second block right below the first
@@ -155,48 +148,50 @@ def read_text(text: str) -> Card | None:
     stays text, with a problem.
     """
     block, body, line = split_card(text)
-    if block is None or not _KEY_LINE.search(block):
+    if block is None or not re.search(KEY_LINE, block):
         return None
     metadata, problems = read_block(block, line=line)
     return Card(metadata, body if metadata is not None else text, problems)
 
 
-def front_matter_in(text: str, *, line: int = 1) -> list[Problem]:
+def front_matter_in(text: str, *, line: int = 1) -> Problems:
     """List what reads as front matter in a text, where the Hub does not look for it.
 
     `line` is the number of the text's first line in its card.
     """
-    rules = [rule.span() for rule in itertools.islice(_RULE.finditer(text), 20)]
+    rules = [rule.span() for rule in itertools.islice(re.finditer(RULE, text), 20)]
     for (start, end), (close, _) in itertools.pairwise(rules):
         block = text[end + 1 : close]
-        if _KEY_LINE.search(block) and read_block(block)[0]:
+        if re.search(KEY_LINE, block) and read_block(block)[0]:
             number = line + text.count("\n", 0, start)
             detail = f"line {number}: front matter that does not stand at the top is not read"
-            return [Problem("metadata", "front_matter_in_text", detail)]
+            return [problem("metadata", "front_matter_in_text", detail)]
     return []
 
 
-def read_block(block: str, *, line: int = 1) -> tuple[dict[str, Any] | None, list[Problem]]:
+def read_block(block: str, *, line: int = 1) -> tuple[dict[str, Any] | None, Problems]:
     """Read a front matter block (without its ``---`` lines); see :func:`read_card`."""
     text = re.sub(r"\r+\n?", "\n", block.lstrip("\ufeff"))
     # libyaml refuses most controls; a stray one in a description is no reason to lose the rest
     text = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]", "\ufffd", text)
-    problems: list[Problem] = []
+    problems: Problems = []
     try:
         _refuse_depth(text)
         value = _construct(text, line, problems)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {line + mark.line}: " if mark else ""
-        return None, [_yaml_error(where + str(error.problem or error.context))]
+        detail = where + str(error.problem or error.context)
+        return None, [problem("metadata", "yaml_error", " ".join(detail.split()))]
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
-        return None, [_yaml_error(f"line {line}: {str(error) or type(error).__name__}")]
+        detail = f"line {line}: {' '.join(str(error).split()) or type(error).__name__}"
+        return None, [problem("metadata", "yaml_error", detail)]
     if value is None:
         return {}, []
     if not isinstance(value, dict):
         kind = "a list" if isinstance(value, list) else f"one {type(value).__name__}"
         detail = f"line {line}: the front matter is {kind}, not `key: value` lines"
-        return None, [Problem("metadata", "not_a_mapping", detail)]
+        return None, [problem("metadata", "not_a_mapping", detail)]
     fields(value, problems)
     return value, problems
 
@@ -206,7 +201,8 @@ def to_json(metadata: dict[str, Any]) -> str:
     try:
         return json.dumps(metadata, ensure_ascii=False, allow_nan=False)
     except ValueError:
-        return json.dumps(_finite(metadata), ensure_ascii=False)
+        finite = json.loads(json.dumps(metadata), parse_constant=lambda _: None)
+        return json.dumps(finite, ensure_ascii=False)
 
 
 def read_values(value: Any) -> tuple[list[str], list[Any]]:
@@ -240,13 +236,13 @@ def strings(value: Any) -> list[str]:
     return read_values(value)[0]
 
 
-def fields(metadata: dict[str, Any], problems: list[Problem] | None = None) -> dict[str, Any]:
+def fields(metadata: dict[str, Any], problems: Problems | None = None) -> dict[str, Any]:
     """Take the canonical columns out of front matter; None or empty for what is not said.
 
     Other spellings of a key are read where the key itself says nothing. `problems` takes what was
     found: ``key_alias``, and ``bad_value`` for what could not be read.
     """
-    said: list[Problem] = [] if problems is None else problems
+    said: Problems = [] if problems is None else problems
     keys: dict[str, list[str]] = {}
     for key in metadata:
         known = _known_key(key)
@@ -260,16 +256,16 @@ def fields(metadata: dict[str, Any], problems: list[Problem] | None = None) -> d
             values = list(dict.fromkeys(values))
             column = "languages" if key == "language" else key
             if others:
-                said.append(Problem(column, "bad_value", not_a_name(others)))
+                said.append(problem(column, "bad_value", not_a_name(others)))
             if name != key and values and not set(values) <= set(found[key]):
                 how = "left out beside" if found[key] else "read as"
                 detail = f"`{printable(name)}:` {how} `{key}:`, which the Hub knows"
                 if found[key]:
                     detail = _shown(f"{detail}: ", values)
-                said.append(Problem(column, "key_alias", detail))
+                said.append(problem(column, "key_alias", detail))
             found[key] = found[key] or values
     said += [
-        Problem(key, "bad_value", not_one(found[key]))
+        problem(key, "bad_value", not_one(found[key]))
         for key in ("library_name", "pipeline_tag")
         if len(found.get(key, ())) > 1
     ]
@@ -330,7 +326,7 @@ def hub_tags(known: dict[str, Any], arxiv: list[str]) -> list[str]:
     return list(dict.fromkeys(tag for tag in tags if tag))
 
 
-def _construct(text: str, line: int, problems: list[Problem]) -> Any:
+def _construct(text: str, line: int, problems: Problems) -> Any:
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
@@ -377,7 +373,7 @@ def _refuse_size(node: yaml.Node) -> None:
     size(node)
 
 
-def _keep_as_written(node: yaml.Node, line: int, problems: list[Problem]) -> None:
+def _keep_as_written(node: yaml.Node, line: int, problems: Problems) -> None:
     if not isinstance(node, yaml.MappingNode):
         return
     first: dict[str, yaml.Node] = {}
@@ -391,7 +387,7 @@ def _keep_as_written(node: yaml.Node, line: int, problems: list[Problem]) -> Non
             where = (
                 f"line {line + key.start_mark.line}: `{printable(key.value[:60])}:` stands twice"
             )
-            problems.append(Problem("metadata", "repeated_key", f"{where}; the last one is read"))
+            problems.append(problem("metadata", "repeated_key", f"{where}; the last one is read"))
         if key.value in AS_WRITTEN or _known_key(key.value):
             left = [value]
             while left:
@@ -414,15 +410,3 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _yaml_error(detail: str) -> Problem:
-    return Problem("metadata", "yaml_error", shorten(printable(" ".join(detail.split())), 300))

@@ -14,7 +14,7 @@ from cardlab.frontmatter import read_card
 
 
 def kinds(card: str) -> list[str]:
-    return [problem.problem for problem in read_card(card).problems]
+    return [problem["problem"] for problem in read_card(card).problems]
 
 
 def test_plain_card():
@@ -71,8 +71,8 @@ def test_unterminated():
     card = read_card("\n---\nlicense: mit\nbody")
     assert card.metadata is None
     assert card.body == "\n---\nlicense: mit\nbody"
-    assert card.problems[0].problem == "unterminated"
-    assert card.problems[0].detail.startswith("line 2:")
+    assert card.problems[0]["problem"] == "unterminated"
+    assert card.problems[0]["detail"].startswith("line 2:")
 
 
 def test_not_a_mapping():
@@ -84,8 +84,8 @@ def test_yaml_errors_name_the_line():
     card = read_card("---\nlicense: mit\nmodel: a: b\n---\nbody")
     assert card.metadata is None
     assert card.body == "body"
-    assert card.problems[0].problem == "yaml_error"
-    assert card.problems[0].detail.startswith("line 3:")
+    assert card.problems[0]["problem"] == "yaml_error"
+    assert card.problems[0]["detail"].startswith("line 3:")
     assert kinds("---\na:\tb\n\tc: d\n---\n") == ["yaml_error"]
 
 
@@ -95,8 +95,8 @@ def test_languages_key_is_read_and_said():
     assert kinds("---\nlanguages: [en]\n---\n") == ["key_alias"]
     both = read_card("---\nlanguages: [en]\nlanguage: de\n---\n")
     assert frontmatter.fields(both.metadata)["languages"] == ["de"]
-    assert [(p.column, p.problem) for p in both.problems] == [("languages", "key_alias")]
-    assert 'left out beside `language:`, which the Hub knows: ["en"]' in both.problems[0].detail
+    assert [(p["column"], p["problem"]) for p in both.problems] == [("languages", "key_alias")]
+    assert 'left out beside `language:`, which the Hub knows: ["en"]' in both.problems[0]["detail"]
     assert kinds("---\nlanguages: [en]\nlanguage: [de, en]\n---\n") == []
 
 
@@ -171,7 +171,7 @@ def test_never_raises_and_never_loses_the_body(block):
     card = read_card(f"---\n{block}\n---\nthe body")
     assert card.body.endswith("the body")
     lost = ("unterminated", "not_a_mapping", "yaml_error")
-    assert (card.metadata is None) == any(p.problem in lost for p in card.problems)
+    assert (card.metadata is None) == any(p["problem"] in lost for p in card.problems)
     read_card(block)
     if card.metadata is not None:
         assert isinstance(json.loads(frontmatter.to_json(card.metadata)), dict)

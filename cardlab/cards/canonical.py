@@ -33,7 +33,7 @@ from ..schema import (
 )
 from . import fronts
 
-_LISTS = ("tags", "languages", "arxiv", "license", "base_model", "datasets")
+_LISTS = [name for name, dtype in COLUMNS.items() if dtype == STRINGS]
 _PREFIX = {
     "license": "license:",
     "base_model": "base_model:",
@@ -55,8 +55,6 @@ _KEY = {"library_name": "librar", "pipeline_tag": "pipeline"}
 #: A list or mapping that is written as text.
 _WRITTEN = r"^\s*[\[{]"
 _RULE_FIRST = r"\A[\s\x{FEFF}]*---[ \t]*\r*\n"
-_RULE = r"(?m)^---[ \t]*\r*$"
-_KEY_LINE = rf"(?m)^[\"']?(?:{fronts.KEYS}|languages|widget|model-index)[\"']?[ \t]*:"
 
 _NUMBER = re.compile(r"\d+(?:\.\d*)?(?:e\+?\d+)?", re.IGNORECASE)
 #: ``2022-03-02 23:29:04 +0000``, ``... UTC``: what ISO 8601 writes without the space, or as Z.
@@ -102,7 +100,7 @@ def to_canonical(raw: pl.LazyFrame, label: str) -> pl.LazyFrame:
     frame = raw.select(
         *(expression.alias(name) for name, expression in typed.items()),
         *others,
-        *(_as_problems(name, have[name]).alias(f"__cardlab_{name}") for name in given),
+        *(_given_problems(name, have[name]).alias(f"__cardlab_{name}") for name in given),
         *(finding.detail.alias(f"__cardlab_{n}") for n, finding in enumerate(found)),
     )
     found = [f._replace(detail=pl.col(f"__cardlab_{n}")) for n, f in enumerate(found)]
@@ -127,7 +125,7 @@ def _set_aside(raw: pl.LazyFrame) -> pl.LazyFrame:
     have = raw.collect_schema()
     renamed: dict[str, str] = {}
     for name in ("problems", "__problems"):
-        if name in have and not _are_problems(have[name]):
+        if name in have and _given_problems(name, have[name]) is None:
             new = f"source_{name.strip('_')}"
             while new in have or new in renamed.values():
                 new += "_"
@@ -135,22 +133,16 @@ def _set_aside(raw: pl.LazyFrame) -> pl.LazyFrame:
     return raw.rename(renamed)
 
 
-def _are_problems(dtype: pl.DataType) -> bool:
-    if not isinstance(dtype, pl.List):
-        return dtype == pl.Null
-    if not isinstance(dtype.inner, pl.Struct):
-        return dtype.inner == pl.Null
-    fields = dtype.inner.to_schema()
-    return set(fields) == set(PROBLEM.to_schema()) and set(fields.values()) <= {pl.String, pl.Null}
-
-
-def _as_problems(name: str, dtype: pl.DataType) -> pl.Expr:
-    if dtype == PROBLEMS:
-        return pl.col(name)
-    if not isinstance(dtype, pl.List) or not isinstance(dtype.inner, pl.Struct):
+def _given_problems(name: str, dtype: pl.DataType) -> Any:
+    """Give a column as lists of problems, in any order of their parts; None if it has none."""
+    inner = dtype.inner if isinstance(dtype, pl.List) else dtype
+    if inner == pl.Null:
         return pl.lit([], PROBLEMS)
-    parts = (pl.element().struct.field(part) for part in PROBLEM.to_schema())
-    return pl.col(name).list.eval(pl.struct(*parts).cast(PROBLEM))
+    parts = inner.to_schema() if isinstance(inner, pl.Struct) and inner is not dtype else {}
+    if set(parts) != set(PROBLEM.to_schema()) or not set(parts.values()) <= {pl.String, pl.Null}:
+        return None
+    in_order = (pl.element().struct.field(part) for part in PROBLEM.to_schema())
+    return pl.col(name).list.eval(pl.struct(*in_order).cast(PROBLEM))
 
 
 def _names(have: pl.Schema, label: str) -> dict[str, list[str]]:
@@ -293,16 +285,13 @@ def _something(text: pl.Expr) -> pl.Expr:
 
 def _as_count(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """Give whole numbers of 0 or more; null for all others."""
-    if dtype.is_integer():
-        return pl.when(column >= 0).then(column.cast(pl.Int64, strict=False))
-    text = column.cast(pl.String).str.strip_chars()
-    number = column if dtype.is_numeric() else text
-    number = number.cast(pl.Float64, strict=False)
+    value = column if dtype.is_numeric() else column.cast(pl.String).str.strip_chars()
+    number = value.cast(pl.Float64, strict=False)
     whole = pl.when((number == number.floor()) & number.is_between(0, 2.0**63, closed="left"))
     count = whole.then(number).cast(pl.Int64, strict=False)
-    if dtype.is_numeric():
+    if dtype.is_numeric() and not dtype.is_integer():
         return count
-    exact = text.cast(pl.Int64, strict=False)
+    exact = value.cast(pl.Int64, strict=False)
     return pl.coalesce(pl.when(exact >= 0).then(exact), count)
 
 
@@ -326,7 +315,7 @@ def _as_list(
 def _written(text: pl.Expr, name: str, dtype: pl.Struct) -> tuple[pl.Expr, pl.Expr]:
     """Read texts that hold a list or mapping; give also those texts."""
     read = pl.when(text.str.contains(_WRITTEN)).then(text)
-    return _mapped(read, partial(fronts.read_written, name=name, dtype=dtype), dtype), read
+    return _each(read, partial(fronts.read_written, name=name), dtype), read
 
 
 def _as_instant(column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, Finding | None]:
@@ -419,20 +408,20 @@ class _Derived:
             for name, (source, read) in self._sources.items()
         )
         several = [name for name in COLUMNS if name in have and len(self._ways(name)) > 1]
-        self._state = _look(frame, several, plan)
+        #: The columns that are taken as they are, and whether nulls may come in later rows.
+        self._settled, self._later = _settled(frame, several, plan)
 
     def column(self, name: str) -> pl.Expr | None:
         """Give one canonical column; None where nothing gives it."""
         ways = self._ways(name)
-        states = [self._state.get(way.column, "maybe null") for way in ways]
-        n_used = next((n for n, state in enumerate(states, start=1) if state != "maybe null"), 99)
         if not ways:
             return None
-        value = _parts(ways[:n_used], fronts.first_of, COLUMNS[name])
-        if "null later" in states[n_used - 1 : n_used] and ways[n_used:]:
-            detail = _parts([ways[n_used - 1], *ways[n_used:]], fronts.unread, pl.String)
+        settled = [n for n, way in enumerate(ways, start=1) if way.column in self._settled]
+        n_used = settled[0] if settled else len(ways)
+        if self._later and ways[n_used:]:
+            detail = _parts(ways[n_used - 1 :], fronts.unread, pl.String)
             self.findings.append(Finding(name, "unread_value", detail))
-        return value
+        return _parts(ways[:n_used], fronts.first_of, COLUMNS[name])
 
     def problems(self) -> list[pl.Expr]:
         """Give lists of what is wrong with front matter, and of front matter in texts."""
@@ -449,7 +438,7 @@ class _Derived:
         if "text" in self.have:
             text = self.column("text")
             assert text is not None
-            odd = text.str.contains(_RULE) & text.str.contains(_KEY_LINE)
+            odd = text.str.contains(frontmatter.RULE) & text.str.contains(frontmatter.KEY_LINE)
             odd &= self._bare | text.str.contains(_RULE_FIRST)
             lists.append(_mapped(pl.when(odd).then(text), fronts.text_problems, PROBLEMS))
         return lists
@@ -468,7 +457,7 @@ class _Derived:
             ways.append(_Way("tags", prefixed, prefixed))
         for source, (texts, read) in self._sources.items():
             if name == "text" and source == "card":
-                body = _mapped(texts, fronts.bodies, pl.String)
+                body = _each(texts, fronts.body_of_card, pl.String)
                 ways.append(_Way(source, body, body))
             elif name in _FIELDS and (source != "metadata" or name not in ("arxiv", "metadata")):
                 whole = pl.col(f"{FRONT_MATTER}{source}").struct.field(name)
@@ -485,7 +474,7 @@ class _Derived:
             given = pl.when(~self._bare).then(pl.col("metadata"))
         begins = pl.col("text").str.contains(_RULE_FIRST)
         both = pl.when(begins).then(pl.struct("text", given.alias("given")))
-        return pl.coalesce(_mapped(both, fronts.bodies_of_texts, pl.String), pl.col("text"))
+        return pl.coalesce(_each(both, fronts.body_of_text, pl.String), pl.col("text"))
 
 
 def _parts(ways: list[_Way], function: Any, dtype: Any) -> pl.Expr:
@@ -508,7 +497,7 @@ def _front_matter_in_texts(
     if not plan.startswith("DF "):
         frame = frame.head(_LOOK_AT // 10)
     begins = pl.when(text.str.contains(_RULE_FIRST)).then(text)
-    holds = begins.str.contains(_KEY_LINE).fill_null(False)
+    holds = begins.str.contains(frontmatter.KEY_LINE).fill_null(False)
     counts = collect(frame.select(holds.sum().alias("held"), text.count().alias("all"))).row(0)
     if not counts[0]:
         return None
@@ -520,29 +509,29 @@ def _front_matter_in_texts(
     return "some" if held["bare"].any() else None
 
 
-def _look(frame: pl.LazyFrame, names: list[str], plan: str) -> dict[str, str]:
-    """Say which columns may be null, by the first rows of a source of which columns are read.
+def _settled(frame: pl.LazyFrame, names: list[str], plan: str) -> tuple[set[str], bool]:
+    """Say by the first rows which columns are taken as they are, and whether more rows follow.
 
     What is in memory or read line by line anyway may be null: to see that it is not costs nothing.
     """
     if not names or plan.startswith(("DF ", "PYTHON SCAN", "Csv SCAN", "CSV SCAN")):
-        return {}
+        return set(), False
     rows = frame.head(_LOOK_AT + 1).select(
         pl.len().alias("__cardlab_len"), pl.col(names).null_count()
     )
     counts = collect(rows).row(0, named=True)
     n_rows = counts.pop("__cardlab_len")
-    state = {}
-    for name, n_null in counts.items():
-        if n_rows <= _LOOK_AT:
-            state[name] = "maybe null" if n_null else "never null"
-        else:
-            state[name] = "null later" if n_null < n_rows else "maybe null"
-    return state
+    later = n_rows > _LOOK_AT
+    allowed = n_rows - 1 if later else 0
+    return {name for name, n_null in counts.items() if n_null <= allowed}, later
 
 
 def _mapped(source: pl.Expr, function: fronts.Reader, dtype: Any) -> pl.Expr:
     return source.map_batches(function, return_dtype=dtype, is_elementwise=True)
+
+
+def _each(source: pl.Expr, function: Any, dtype: Any) -> pl.Expr:
+    return _mapped(source, fronts.each(function, dtype), dtype)
 
 
 def _after_prefix(tags: pl.Expr, prefix: str) -> pl.Expr:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -36,13 +36,12 @@ TEXT = pl.Struct({"value": pl.String, "detail": pl.String})
 OWN = "__cardlab_own"
 Reader = Callable[[pl.Series], pl.Series]
 _UNREADABLE = dict.fromkeys(FRONT.to_schema())
-KEYS = "language|license|tags|datasets|base_model|library_name|pipeline_tag"
 #: In JSON: keys that are not as the Hub writes them (``dataset: {...}`` belongs to results), and
 #: keys that hold more than a string or a list of strings. What it finds is read by Python.
 _ODD_JSON = (
     r'"(?:languages|licen[cs]es|licence|tag|[Bb]ase_models|library|pipeline_tags'
     r'|[LTDBP][A-Za-z _-]*|(?:base|library|pipeline)[ -]?[A-Za-z]+)"\s*:|"dataset"\s*:\s*["\[]'
-    rf'|"(?:{KEYS})"\s*:\s*(?:\{{|\[[^\]]*[\[{{])|"(?:library_name|pipeline_tag)"\s*:\s*\['
+    rf'|"(?:{frontmatter.KEYS})"\s*:\s*(?:\{{|\[[^\]]*[\[{{])|"(?:library_name|pipeline_tag)"\s*:\s*\['
 )
 #: What is remembered of front matter, in bytes: about that of 200,000 cards.
 _REMEMBERED = 2**28
@@ -56,7 +55,7 @@ class Remembered:
     than :data:`_REMEMBERED`, the oldest are forgotten. A changed file has another hash.
     """
 
-    def __init__(self, read: Callable[[str | None], dict[str, Any]]) -> None:
+    def __init__(self, read: Callable[[str], dict[str, Any]]) -> None:
         self._read = read
         self._seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
         self._runs: list[tuple[np.ndarray, pl.Series, float]] = []
@@ -105,42 +104,36 @@ class Remembered:
                 del runs[0]
 
 
-def _known(metadata: dict[str, Any], arxiv: list[str], problems: Sequence[Any]) -> dict[str, Any]:
+def _front(metadata: dict[str, Any] | None, problems: Any, arxiv: Any) -> dict[str, Any]:
+    if metadata is None:
+        return {**_UNREADABLE, "arxiv": arxiv, "problems": problems}
     known = frontmatter.fields(metadata)
     return {
         **known,
         "metadata": frontmatter.to_json(metadata),
         "arxiv": arxiv,
         "tags": frontmatter.hub_tags(known, arxiv),
-        "problems": [found._asdict() for found in problems],
+        "problems": problems,
     }
 
 
-def _front_of_card(card: str | None) -> dict[str, Any]:
-    if card is None:
-        return _UNREADABLE
+def _front_of_card(card: str) -> dict[str, Any]:
     metadata, _, problems = frontmatter.read_card(card)
-    arxiv = frontmatter.arxiv_ids(card)
-    if metadata is None:
-        return {**_UNREADABLE, "arxiv": arxiv, "problems": [p._asdict() for p in problems]}
-    return _known(metadata, arxiv, problems)
+    return _front(metadata, problems, frontmatter.arxiv_ids(card))
 
 
-def _front_of_text(text: str | None, *, whole: bool) -> dict[str, Any]:
-    found = None if text is None else frontmatter.read_text(text)
-    if text is None or (found is None and not whole):
-        return _UNREADABLE
-    metadata, problems = ({}, []) if found is None else (found.metadata, found.problems)
-    if metadata is None:
-        return {**_UNREADABLE, "problems": [p._asdict() for p in problems]}
-    return _known(metadata, frontmatter.arxiv_ids(text), problems)
+def _front_of_text(text: str, *, whole: bool) -> dict[str, Any]:
+    found = frontmatter.read_text(text)
+    if found is None:
+        return _front({}, [], frontmatter.arxiv_ids(text)) if whole else _UNREADABLE
+    arxiv = None if found.metadata is None else frontmatter.arxiv_ids(text)
+    return _front(found.metadata, found.problems, arxiv)
 
 
-def _front_of_json(text: str | None) -> dict[str, Any]:
+def _front_of_json(text: str) -> dict[str, Any]:
     value = _object(text)
-    if value is None:
-        return _UNREADABLE
-    return {**_known(value, [], []), "metadata": None, "arxiv": None}
+    found = _UNREADABLE if value is None else _front(value, [], [])
+    return {**found, "metadata": None, "arxiv": None}
 
 
 #: Read the front matter of whole cards; null fields where a card is null or broken.
@@ -180,47 +173,47 @@ def _problems_of_json(text: str) -> list[dict[str, str]]:
     if not isinstance(value, dict):
         detail = f"the front matter is JSON, but {type(value).__name__}, not an object"
         return [problem("metadata", "not_a_mapping", detail)]
-    problems: list[frontmatter.Problem] = []
+    problems: frontmatter.Problems = []
     frontmatter.fields(value, problems)
-    return [found._asdict() for found in problems]
+    return problems
 
 
 def text_problems(texts: pl.Series) -> pl.Series:
     """List front matter that texts hold and that is not read, where they are given."""
     found = [frontmatter.front_matter_in(text) for text in texts.drop_nulls()]
-    lists = [[one._asdict() for one in problems] for problems in found]
-    return _lists_at(texts.is_not_null(), pl.Series(lists, dtype=PROBLEMS))
+    return _lists_at(texts.is_not_null(), pl.Series(found, dtype=PROBLEMS))
 
 
 def _lists_at(places: pl.Series, lists: pl.Series) -> pl.Series:
     """Lay out the lists of a few rows as those of all; the others are empty."""
-    import pyarrow as pa
-
-    ends = np.zeros(len(places) + 1, dtype=np.int64)
-    ends[1:][places.to_numpy()] = lists.list.len().to_numpy()
-    values = lists.explode(empty_as_null=False, keep_nulls=False).to_arrow()
-    return pl.Series(pa.LargeListArray.from_arrays(ends.cumsum(), values)).cast(lists.dtype)
+    rows = places.cum_sum().cast(pl.UInt32) * places.cast(pl.UInt32)
+    return pl.concat([pl.Series([[]], dtype=lists.dtype), lists], rechunk=True).gather(rows)
 
 
-def bodies(cards: pl.Series) -> pl.Series:
-    """Give the bodies of whole cards, without parsing their front matter."""
-    found = [None if card is None else frontmatter.split_card(card)[1] for card in cards]
-    return pl.Series(found, dtype=pl.String)
+def each(function: Callable[[Any], Any], dtype: Any) -> Reader:
+    """Make a reader of whole columns of one of single values; nulls stay nulls."""
+
+    def read(values: pl.Series) -> pl.Series:
+        if values.null_count() == len(values):  # nothing was asked for
+            return pl.Series([None], dtype=dtype).new_from_index(0, len(values))
+        found = [None if value is None else function(value) for value in values.to_list()]
+        return pl.Series(found, dtype=dtype)
+
+    return read
 
 
-def bodies_of_texts(texts: pl.Series) -> pl.Series:
-    """Give texts without the front matter that they still hold; null where none is given.
+def body_of_card(card: str) -> str:
+    """Give the body of a whole card, without parsing its front matter."""
+    return frontmatter.split_card(card)[1]
 
-    `texts` are structs of ``text`` and ``given``, the front matter that a source gives as JSON:
-    what stands in the text and is not given was left there on purpose.
+
+def body_of_text(both: dict[str, str | None]) -> str | None:
+    """Give a ``text`` without the front matter that it still holds.
+
+    ``given`` is the front matter that the source gives as JSON: what stands in the text and is not
+    given was left there on purpose.
     """
-    if texts.null_count() == len(texts):
-        return pl.Series([None], dtype=pl.String).new_from_index(0, len(texts))
-    return pl.Series([_body_of_text(both) for both in texts], dtype=pl.String)
-
-
-def _body_of_text(both: dict[str, str | None] | None) -> str | None:
-    if both is None or both["text"] is None:
+    if both["text"] is None:
         return None
     card = frontmatter.read_text(both["text"])
     given = _object(both["given"])
@@ -229,30 +222,23 @@ def _body_of_text(both: dict[str, str | None] | None) -> str | None:
     return card.body
 
 
-def read_written(texts: pl.Series, *, name: str, dtype: pl.Struct) -> pl.Series:
-    """Read lists that a CSV or JSON file holds as text: JSON, or Python's own way to print them."""
-    if texts.null_count() == len(texts):
-        return pl.Series([None], dtype=dtype).new_from_index(0, len(texts))
-    read = [None if text is None else _read_odd(_written(text.strip()), name) for text in texts]
-    return pl.Series(read, dtype=dtype)
-
-
-def _written(text: str) -> Any:
+def read_written(text: str, *, name: str) -> dict[str, Any]:
+    """Read a list that is held as text: JSON, or Python's own way to print it."""
     try:
-        return json.loads(text)
+        value = json.loads(text.strip())
     except (ValueError, RecursionError):
         # YAML reads 'single quotes' too
-        return (frontmatter.read_block(f"tags: {text}")[0] or {}).get("tags", text)
+        value = (frontmatter.read_block(f"tags: {text.strip()}")[0] or {}).get("tags", text.strip())
+    return _read_odd(value, name)
 
 
 def read_odd(values: pl.Series, *, name: str, dtype: pl.Struct) -> pl.Series:
     """Read values of a type that a column should not have, and say what of them was lost."""
-    read: list[dict[str, Any] | None]
     try:
         read = [_read_odd(value, name) for value in values.to_list()]
     except (OverflowError, pl.exceptions.PanicException) as error:  # dates in lists of any year
         lost = {"value": None, "detail": f"values of {values.dtype} cannot be read: {error}"}
-        read = [None if null else lost for null in values.is_null()]
+        return each(lambda _: lost, dtype)(values.is_null().replace(True, None))
     return pl.Series(read, dtype=dtype)
 
 
@@ -318,16 +304,13 @@ def unread(parts: pl.Series, *, ways: list[pl.Expr]) -> pl.Series:
 def join_problems(parts: pl.Series, *, labels: list[tuple[str, str]]) -> pl.Series:
     """Give details (one column for each of `labels`) and lists of problems as one list a card."""
     frame = parts.struct.unnest()
-    details = [f"detail_{n}" for n in range(len(labels))]
-    lists = [name for name in frame.columns if name not in details]
+    details, lists = frame.columns[: len(labels)], frame.columns[len(labels) :]
     found = [pl.col(name).is_not_null() for name in details]
     found += [(pl.col(name).list.len() > 0).fill_null(False) for name in lists]
     hit = frame.select(pl.any_horizontal(found)).to_series()
     problems = [
-        pl.when(pl.col(name).is_not_null())
-        .then(pl.concat_list(_problem_of(column, kind, pl.col(name))))
-        .otherwise(pl.lit([], PROBLEMS))
-        for name, (column, kind) in zip(details, labels, strict=True)
+        pl.concat_list(_problem_of(*label, pl.col(name))).list.drop_nulls()
+        for name, label in zip(details, labels, strict=True)
     ]
     problems += [pl.col(name).fill_null(pl.lit([], PROBLEMS)) for name in lists]
     some = frame.filter(hit).select(pl.concat_list(problems)).to_series()
@@ -337,6 +320,5 @@ def join_problems(parts: pl.Series, *, labels: list[tuple[str, str]]) -> pl.Seri
 def _problem_of(column: str, kind: str, detail: pl.Expr) -> pl.Expr:
     text = detail.str.replace_all(f"[{CONTROLS}]", "\ufffd")
     short = pl.when(text.str.len_chars() > 300).then(text.str.slice(0, 299) + "…").otherwise(text)
-    return pl.struct(
-        pl.lit(column).alias("column"), pl.lit(kind).alias("problem"), short.alias("detail")
-    ).cast(PROBLEM)
+    parts = pl.lit(column).alias("column"), pl.lit(kind).alias("problem"), short.alias("detail")
+    return pl.when(detail.is_not_null()).then(pl.struct(parts).cast(PROBLEM))

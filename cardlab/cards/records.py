@@ -44,7 +44,6 @@ _FOUND: Any = object()
 NOT_UTF8 = "what is not UTF-8 here became U+FFFD"
 _PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".lz4": "lz4"}
 _HALF = re.compile("[\ud800-\udfff]")
-_ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 #: pyarrow makes lists from Python ten times as fast as polars does.
 _ARROW = {
     STRINGS: pa.large_list(pa.large_string()),
@@ -198,10 +197,8 @@ def _listed(value: Any) -> Any:
 def _document(file: Any) -> list[Any]:
     with open_bytes(file) as content:
         whole = content.read()
-        text, broken = _decoded(whole, encoding_of(whole))
     try:
-        rows = records_of(json.loads(text))
-        return [_mended(row) for row in rows] if broken or _ESCAPED_HALF.search(text) else rows
+        return records_of(json.loads(_decoded(whole, encoding_of(whole))))
     except RecursionError as error:
         raise ValueError("its values nest too deep") from error
     except json.JSONDecodeError as error:
@@ -211,13 +208,10 @@ def _document(file: Any) -> list[Any]:
         raise
 
 
-def _decoded(content: bytes, encoding: str) -> tuple[str, bool]:
-    """Decode a text; bytes that are not UTF-8 become halves of characters, which is told."""
-    try:
-        return content.decode(encoding), False
-    except UnicodeDecodeError:
-        odd = "surrogateescape" if encoding.startswith("utf-8") else "surrogatepass"
-        return content.decode(encoding, odd), True
+def _decoded(content: bytes, encoding: str) -> str:
+    """Decode a text; what cannot be becomes halves of characters, which the columns tell."""
+    odd = "surrogateescape" if encoding.startswith("utf-8") else "surrogatepass"
+    return content.decode(encoding, odd)
 
 
 def _lines(file: Any) -> Iterator[dict[str, Any]]:
@@ -233,24 +227,25 @@ def _lines(file: Any) -> Iterator[dict[str, Any]]:
 
 def _parsed(line: Any, number: int) -> dict[str, Any]:
     marked = "utf-8-sig" if number == 1 else "utf-8"
-    text, broken = (line, True) if isinstance(line, str) else _decoded(line, marked)
+    text = line if isinstance(line, str) else _decoded(line, marked)
     try:
-        value = json.loads(text)
+        return _row(json.loads(text), f"line {number}")
     except (ValueError, RecursionError) as error:
         detail = f"line {number} is not JSON: {error}: {whole(text.strip()[:200])}"
         return {_FOUND: [problem("id", "bad_json", detail)]}
-    if broken or ("\\u" in text and _ESCAPED_HALF.search(text)):
-        value = _mended(value)
-    return value if isinstance(value, dict) else _row(value, f"line {number}")
 
 
 def _row(value: Any, where: str) -> dict[str, Any]:
     fields = fields_of(value)
-    if fields is not None:
-        plain = all(isinstance(name, str) or name is _FOUND for name in fields)
-        return fields if plain else {str(name): item for name, item in fields.items()}
-    detail = f"{where} is not an object but {type(value).__name__}: {str(value)[:200]}"
-    return {_FOUND: [problem("id", "bad_json", detail)]}
+    if fields is None:
+        detail = f"{where} is not an object but {type(value).__name__}: {str(value)[:200]}"
+        return {_FOUND: [problem("id", "bad_json", detail)]}
+    if all(isinstance(name, str) for name in fields) and not _HALF.search("".join(fields)):
+        return fields
+    named = {name if name is _FOUND else whole(str(name)): item for name, item in fields.items()}
+    if odd := named.keys() - {name if name is _FOUND else str(name) for name in fields}:
+        named[_FOUND] = [problem(name, "not_utf8", NOT_UTF8) for name in sorted(odd)]
+    return named
 
 
 def fields_of(value: Any) -> dict[Any, Any] | None:
@@ -263,17 +258,6 @@ def fields_of(value: Any) -> dict[Any, Any] | None:
     if names is None or isinstance(value, (str, type)):
         return None
     return {name: getattr(value, name) for name in names if not name.startswith("_")}
-
-
-def _mended(row: Any) -> Any:
-    """Replace halves of characters (bytes that are not UTF-8, single surrogates); list where."""
-    if not isinstance(row, dict):
-        return row
-    new = {whole(name): whole(value) for name, value in row.items()}
-    changed = [name for name, value in row.items() if whole(name) != name or new[name] != value]
-    if changed:
-        new[_FOUND] = [problem(whole(name), "not_utf8", NOT_UTF8) for name in changed]
-    return new
 
 
 def whole(value: Any) -> Any:

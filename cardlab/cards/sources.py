@@ -6,7 +6,7 @@ import glob
 import hashlib
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -249,13 +249,10 @@ def _layout(file: Any, kind: str) -> Any:
     return tuple(sorted((n, str(t)) for n, t in _READ[kind]([file]).collect_schema().items()))
 
 
-def _scan_parquet(files: list[Any]) -> pl.LazyFrame:
-    return pl.scan_parquet(files, glob=not isinstance(files[0], Path))
-
-
+#: What refuses a damaged file before it is read.
 _CHECKED = {"parquet": check_parquet, "Arrow": check_arrow}
-_READ = {
-    "parquet": _scan_parquet,
+_READ: dict[str, Callable[[list[Any]], pl.LazyFrame]] = {
+    "parquet": lambda files: pl.scan_parquet(files, glob=not isinstance(files[0], Path)),
     "Arrow": scan_arrow,
     "CSV": scan_csv,
     "JSON": scan_json,
@@ -332,9 +329,7 @@ def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
 def _in_memory(source: Any) -> pl.LazyFrame:
     if isinstance(source, (pl.LazyFrame, pl.DataFrame)):
         return source.lazy()
-    if isinstance(source, (list, dict)):
-        return _of_records(source)
-    name = f"{type(source).__module__}.{type(source).__name__}"
+    name = f"{type(source).__module__}.{type(source).__name__}".removeprefix("builtins.")
     source = unindexed(source)
     if is_series(source):
         raise SourceError(f"{name}: one column is no corpus; give its whole frame. {ACCEPTED}")
@@ -344,32 +339,27 @@ def _in_memory(source: Any) -> pl.LazyFrame:
     elif hasattr(source, "with_format") and hasattr(source, "features"):
         source = source.with_format("arrow")[:]
     is_pandas = name.startswith("pandas.")
+    rows: Any = None
     try:
-        if is_pandas:
+        if isinstance(source, (list, dict)):
+            rows = records_of(source)
+        elif is_pandas:
             frame: pl.DataFrame = pl.from_pandas(source)
             return frame.lazy()
-        if hasattr(source, "__arrow_c_stream__"):
+        elif hasattr(source, "__arrow_c_stream__"):
             return pl.DataFrame(source).lazy()
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
         if not is_pandas:
             raise SourceError(f"frame in memory ({name}): {error}") from error
         # a column that mixes strings and lists has no Arrow type: read it row by row
-        records: list[Any] = source.to_dict("records")
-        return frame_of_records(records).lazy()
+        rows = source.to_dict("records")
     except ImportError as error:
         raise SourceError(f"reading pandas frames needs pyarrow: {error}") from error
-    raise SourceError(f"{name} is no source of cards. {ACCEPTED}")
-
-
-def _of_records(source: Any) -> pl.LazyFrame:
-    kind = type(source).__name__
-    try:
-        rows = records_of(source)
-    except (ValueError, TypeError) as error:
-        raise SourceError(f"frame in memory ({kind}): {error}") from error
+    if rows is None:
+        raise SourceError(f"{name} is no source of cards. {ACCEPTED}")
     if not rows:
         raise SourceError(
-            f"frame in memory: an empty {kind}, or an iterator that was read before, has no cards "
+            f"frame in memory: an empty {name}, or an iterator that was read before, has no cards "
             "and no columns."
         )
     return frame_of_records(rows).lazy()
