@@ -352,23 +352,22 @@ def _refuse_depth(text: str) -> None:
 
 def _refuse_size(node: yaml.Node) -> None:
     """Count the values with every alias written out, before anything is written out."""
-    sizes: dict[int, int] = {}
+    sizes: dict[int, int] = {}  # 0 while a value is being counted
 
     def size(item: yaml.Node) -> int:
-        if id(item) in sizes:
-            if sizes[id(item)] < 0:
-                raise ValueError("an alias stands inside its own anchor")
-            return sizes[id(item)]
-        sizes[id(item)] = -1
-        total = 1
-        if isinstance(item, yaml.SequenceNode):
-            total += sum(size(child) for child in item.value)
-        elif isinstance(item, yaml.MappingNode):
-            total += sum(size(key) + size(value) for key, value in item.value)
-        if total > MAX_VALUES:
-            raise ValueError(f"aliases stand for more than {MAX_VALUES:,} values")
-        sizes[id(item)] = total
-        return total
+        if id(item) not in sizes:
+            sizes[id(item)] = 0
+            inside = item.value if isinstance(item, yaml.CollectionNode) else ()
+            if isinstance(item, yaml.MappingNode):
+                inside = itertools.chain.from_iterable(inside)
+            sizes[id(item)] = 1 + sum(map(size, inside))
+        if not 0 < sizes[id(item)] <= MAX_VALUES:
+            raise ValueError(
+                f"aliases stand for more than {MAX_VALUES:,} values"
+                if sizes[id(item)]
+                else "an alias stands inside its own anchor"
+            )
+        return sizes[id(item)]
 
     size(node)
 

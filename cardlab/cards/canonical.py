@@ -232,18 +232,13 @@ def _typed(name: str, column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, lis
         return pl.when(column.is_not_null()).then(column.struct.json_encode()), findings
     text = column if dtype == pl.String else column.cast(pl.String)
     if kind == INSTANT:
-        if dtype.is_numeric() or dtype.is_temporal():
-            typed, lost = _as_instant(column, dtype)
-        else:
-            typed, lost = _as_instant(_something(text), pl.String())
-        findings += [lost._replace(column=name)] if lost else []
-        return typed, findings
+        typed, more = _as_instant(name, column, dtype)
+        return typed, findings + more
     if kind == pl.Int64:
         typed = _as_count(column, dtype)
-        before = _something(text)
-        if dtype.is_numeric():
-            before = column.fill_nan(None) if dtype.is_float() else column
-        lost = _lost(before, typed, name, "bad_value", "not a whole number of 0 or more: ")
+        lost = _lost(
+            _something(text), typed, name, "bad_value", "not a whole number of 0 or more: "
+        )
         return typed, [*findings, lost]
     if name in ("text", "card"):
         pointer = text.str.starts_with("version https://git-lfs.github.com/spec/")
@@ -318,18 +313,14 @@ def _written(text: pl.Expr, name: str, dtype: pl.Struct) -> tuple[pl.Expr, pl.Ex
     return _each(read, partial(fronts.read_written, name=name), dtype), read
 
 
-def _as_instant(column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, Finding | None]:
-    if isinstance(dtype, pl.Datetime):
-        if dtype.time_zone is None:
-            return column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), None
-        return column.dt.convert_time_zone("UTC").cast(INSTANT), None
-    if dtype == pl.Date:
-        return column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), None
-    name = column.meta.output_name()
-    column = column.fill_nan(None) if dtype.is_float() else column
-    text = column.cast(pl.String).str.strip_chars().replace("", None)
-    typed = text.map_batches(_instants, return_dtype=INSTANT, is_elementwise=True)
-    return typed, _lost(text, typed, name, "bad_date", "not a date (ISO 8601, or since 1970): ")
+def _as_instant(name: str, column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, list[Finding]]:
+    if dtype in (pl.Datetime, pl.Date):
+        if getattr(dtype, "time_zone", None):
+            return column.dt.convert_time_zone("UTC").cast(INSTANT), []
+        return column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), []
+    text = _something(column.cast(pl.String))
+    typed = _mapped(text, _instants, INSTANT)
+    return typed, [_lost(text, typed, name, "bad_date", "not a date (ISO 8601, or since 1970): ")]
 
 
 def _instants(texts: pl.Series) -> pl.Series:
