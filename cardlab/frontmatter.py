@@ -103,9 +103,8 @@ _Loader.yaml_implicit_resolvers = {
 def split_card(card: str) -> tuple[str | None, str, int]:
     """Split a card into its front matter block, its body, and the block's first line in the card.
 
-    The block begins where the first line that is not blank is ``---`` and ends at the next such
-    line; a byte order mark before it does not count. Where none begins the block is None and the
-    line 0; where one never closes the block is None, and the body the whole card.
+    The block stands between the first line that is not blank, if it is ``---``, and the next such
+    line. Without a first the block is None and the line 0; without a next only the block is None.
     """
     blank = _BLANK.match(card)
     start = blank.end() if blank else 0
@@ -122,8 +121,6 @@ def split_card(card: str) -> tuple[str | None, str, int]:
 def read_card(card: str) -> Card:
     """Read one card: front matter, body and problems.
 
-    Problems are of kind ``unterminated``, ``not_a_mapping``, ``yaml_error``, ``repeated_key``,
-    ``front_matter_in_text``, or of those that :func:`fields` gives; their details give the line.
     YAML 1.1 as PyYAML reads it (libyaml where present), except that the values of
     :data:`AS_WRITTEN` and all keys and dates stay the strings that were written. Front matter that
     does not stand at the top is text, to the Hub as to us, and said to be there.
@@ -143,9 +140,8 @@ def read_card(card: str) -> Card:
 def read_text(text: str) -> Card | None:
     """Read a text that may still hold its front matter; None where it does not.
 
-    A text may begin with a rule. What stands between two of them is front matter only if a line
-    of it begins with a key of the Hub's and it can be read; what begins so and cannot be read
-    stays text, with a problem.
+    A text may begin with a rule: front matter has a key of the Hub's and can be read. What has
+    the key and cannot be read stays text, with a problem.
     """
     block, body, line = split_card(text)
     if block is None or not re.search(KEY_LINE, block):
@@ -208,9 +204,8 @@ def to_json(metadata: dict[str, Any]) -> str:
 def read_values(value: Any) -> tuple[list[str], list[Any]]:
     """Give a field that may be a scalar, a list or missing as strings, and the mappings in it.
 
-    Strings come without blanks, in order, lists inside lists as one; mappings name nothing for
-    certain. ``False`` is the Norwegian code ``no`` as YAML 1.1 reads it; numbers that JSON lacks
-    are no values.
+    Strings come without blanks, in order, lists inside lists as one. ``False`` is the Norwegian
+    code ``no`` as YAML 1.1 reads it; numbers that JSON lacks are no values.
     """
     if isinstance(value, str):  # by far the most
         text = value.strip()
@@ -269,15 +264,10 @@ def fields(metadata: dict[str, Any], problems: Problems | None = None) -> dict[s
         for key in ("library_name", "pipeline_tag")
         if len(found.get(key, ())) > 1
     ]
-    return {
-        "library_name": next(iter(found.get("library_name", ())), None),
-        "pipeline_tag": next(iter(found.get("pipeline_tag", ())), None),
-        "languages": found.get("language", []),
-        "license": found.get("license", []),
-        "base_model": found.get("base_model", []),
-        "datasets": found.get("datasets", []),
-        "free_tags": found.get("tags", []),
-    }
+    one = {key: next(iter(found.get(key, ())), None) for key in ("library_name", "pipeline_tag")}
+    lists = {key: found.get(key, []) for key in ("license", "base_model", "datasets")}
+    also = {"languages": found.get("language", []), "free_tags": found.get("tags", [])}
+    return {**one, **lists, **also}
 
 
 @lru_cache(maxsize=4096)
