@@ -224,34 +224,30 @@ def _typed(name: str, column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, lis
         column = odd.struct.field("value")
         dtype = STRINGS if name in _LISTS else pl.String()
         findings.append(Finding(name, "bad_value", odd.struct.field("detail")))
+    more: list[Finding] = []
+    text = column if dtype.is_nested() else column.cast(pl.String)
     if name in _LISTS:
-        typed, detail = _as_list(column, dtype, separator=";" if name == "tags" else None)
-        findings += [] if detail is None else [Finding(name, "bad_value", detail)]
-        return typed, findings
-    if isinstance(dtype, pl.Struct):
-        return pl.when(column.is_not_null()).then(column.struct.json_encode()), findings
-    text = column if dtype == pl.String else column.cast(pl.String)
-    if kind == INSTANT:
+        typed, more = _as_list(name, column, dtype)
+    elif isinstance(dtype, pl.Struct):
+        typed = pl.when(column.is_not_null()).then(column.struct.json_encode())
+    elif kind == INSTANT:
         typed, more = _as_instant(name, column, dtype)
-        return typed, findings + more
-    if kind == pl.Int64:
+    elif kind == pl.Int64:
         typed = _as_count(column, dtype)
-        lost = _lost(
-            _something(text), typed, name, "bad_value", "not a whole number of 0 or more: "
-        )
-        return typed, [*findings, lost]
-    if name in ("text", "card"):
+        detail = "not a whole number of 0 or more: "
+        more = [_lost(_something(text), typed, name, "bad_value", detail)]
+    elif name in ("text", "card"):
         pointer = text.str.starts_with("version https://git-lfs.github.com/spec/")
-        detail = pl.lit("a Git LFS pointer, not the card: fetch it with `git lfs pull`")
-        findings.append(Finding("text", "lfs_pointer", pl.when(pointer).then(detail)))
-        return pl.when(~pointer).then(text), findings
-    if name == "metadata":
-        return _something(text), findings
-    text = text.str.strip_chars()
-    written, read = _written(text, "library_name", fronts.TEXT)
-    findings.append(Finding(name, "bad_value", written.struct.field("detail")))
-    value = pl.coalesce(written.struct.field("value"), pl.when(read.is_null()).then(text))
-    return pl.when(value != "").then(value), findings
+        fetch = pl.lit("a Git LFS pointer, not the card: fetch it with `git lfs pull`")
+        typed = pl.when(~pointer).then(text)
+        more = [_finding(pointer, "text", "lfs_pointer", fetch)]
+    elif name == "metadata":
+        typed = _something(text)
+    else:
+        text = text.str.strip_chars()
+        value, more = _written(name, text, text, fronts.TEXT)
+        typed = pl.when(value != "").then(value)
+    return typed, findings + more
 
 
 def _is_odd(name: str, dtype: pl.DataType) -> bool:
@@ -290,27 +286,28 @@ def _as_count(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return pl.coalesce(pl.when(exact >= 0).then(exact), count)
 
 
-def _as_list(
-    column: pl.Expr, dtype: pl.DataType, *, separator: str | None
-) -> tuple[pl.Expr, pl.Expr | None]:
+def _as_list(name: str, column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, list[Finding]]:
     """Give lists of strings without nulls and blanks, and what in them was no string."""
-    item = pl.element()
-    detail = None
     if isinstance(dtype, (pl.List, pl.Array)):
         lists = (column.arr.to_list() if isinstance(dtype, pl.Array) else column).cast(STRINGS)
+        found: list[Finding] = []
     else:
         text = column.cast(pl.String)
-        plain = pl.concat_list(text) if separator is None else text.str.split(separator)
-        written, _ = _written(text, "languages", fronts.LIST)
-        lists = pl.coalesce(written.struct.field("value"), pl.when(text.is_not_null()).then(plain))
-        detail = written.struct.field("detail")
-    return lists.list.eval(item.str.strip_chars()).list.filter(item != ""), detail
+        plain = text.str.split(";") if name == "tags" else pl.concat_list(text)
+        lists, found = _written(name, text, plain, fronts.LIST)
+    item = pl.element()
+    return lists.list.eval(item.str.strip_chars()).list.filter(item != ""), found
 
 
-def _written(text: pl.Expr, name: str, dtype: pl.Struct) -> tuple[pl.Expr, pl.Expr]:
-    """Read texts that hold a list or mapping; give also those texts."""
-    read = pl.when(text.str.contains(_WRITTEN)).then(text)
-    return _each(read, partial(fronts.read_written, name=name), dtype), read
+def _written(
+    name: str, text: pl.Expr, plain: pl.Expr, dtype: pl.Struct
+) -> tuple[pl.Expr, list[Finding]]:
+    """Read the texts that hold a list or mapping, and give `plain` for the others."""
+    odd = text.str.contains(_WRITTEN)
+    read = _each(pl.when(odd).then(text), partial(fronts.read_written, name=name), dtype)
+    others = pl.when(text.is_not_null()).then(plain)
+    value = pl.when(odd).then(read.struct.field("value")).otherwise(others)
+    return value, [Finding(name, "bad_value", read.struct.field("detail"))]
 
 
 def _as_instant(name: str, column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, list[Finding]]:
