@@ -9,12 +9,10 @@ import polars as pl
 
 from ..schema import CardlabError
 from . import _columns
-from ._columns import DATE_FLOOR, DOUBLING_WEEKS, LAST_DATE, Plan
+from ._columns import Plan
 from ._draw import topics
 from ._prose import n_hostile, texts, with_hostile, with_passages
-from ._tags import PLANTED_PAIRS, free_tags, hub_tags, lineage, metadata
-
-__all__ = ["DATE_FLOOR", "DOUBLING_WEEKS", "LAST_DATE", "PLANTED_PAIRS", "make_cards"]
+from ._tags import free_tags, hub_tags, lineage, metadata
 
 # One stream of random numbers for each part: leaving out a part changes no other.
 _STREAMS = (

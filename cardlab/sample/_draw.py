@@ -38,8 +38,7 @@ class Ragged:
     @classmethod
     def from_columns(cls, codes: Ints, strings: pl.Series) -> Ragged:
         """Take one row of codes a card, where -1 is no value."""
-        present: Bools = codes >= 0
-        return cls(np.count_nonzero(present, axis=1), codes[present], strings)
+        return cls(np.count_nonzero(codes >= 0, axis=1), codes[codes >= 0], strings)
 
     @classmethod
     def from_flags(cls, flags: Bools, strings: pl.Series) -> Ragged:
@@ -136,12 +135,11 @@ class Topic:
     language_share: float = 0.5
 
 
-def _written_topic(table: dict[str, Any]) -> Topic:
-    lists = ("model_types", "tags", "datasets", "nouns", "verbs", "adjectives")
-    return Topic(**table | {name: tuple(table[name].split()) for name in lists})
-
-
-WRITTEN_TOPICS = tuple(map(_written_topic, WORDS["topics"]))
+_LISTS = ("model_types", "tags", "datasets", "nouns", "verbs", "adjectives")
+WRITTEN_TOPICS = tuple(
+    Topic(**table | {name: tuple(table[name].split()) for name in _LISTS})
+    for table in WORDS["topics"]
+)
 
 
 def topics(n_topics: int) -> tuple[Topic, ...]:
