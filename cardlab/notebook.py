@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import html
+import math
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -145,22 +146,14 @@ def show_table(
         return note("{empty}", empty=empty)
     if not frame.height:
         raise NoFigure(f"the table “{caption}” would have no rows.")
-    shown = frame.head(max_rows)
+    shown, named = frame.head(max_rows), labels or {}
     columns = [
-        {
-            "name": name,
-            "label": printable((labels or {}).get(name, label(name))),
-            "kind": _kind(name, dtype),
-        }
+        {"name": name, "label": printable(named.get(name, label(name))), "kind": _kind(name, dtype)}
         for name, dtype in shown.schema.items()
     ]
     data = [[_cell(value) for value in column] for column in shown.iter_columns()]
-    table = {
-        "caption": printable(caption),
-        "columns": columns,
-        "data": data,
-        "n_total": frame.height,
-    }
+    said = printable(caption)
+    table = {"caption": said, "columns": columns, "data": data, "n_total": frame.height}
     plain = f"{caption}\n{shown.height:,} of {frame.height:,} rows, {len(columns)} columns"
     return Shown({_TABLE: table, "text/html": _html_table(table), "text/plain": printable(plain)})
 
@@ -284,44 +277,36 @@ def _figure(value: Any) -> dict[str, str]:
 
 
 def _kind(name: str, dtype: pl.DataType) -> str:
-    if isinstance(dtype, (pl.List, pl.Array)):
-        return "list"
-    if dtype.is_temporal():
-        return "date"
-    if dtype.is_integer():
-        return "int"
-    if dtype.is_float():
-        return "share" if is_share(name) else "float"
-    return "text"
+    if dtype.is_float() and is_share(name):
+        return "share"
+    of = {"list": (pl.List, pl.Array), "date": (pl.Date, pl.Datetime, pl.Time, pl.Duration)}
+    known = next((kind for kind, types in of.items() if isinstance(dtype, types)), "text")
+    return "int" if dtype.is_integer() else "float" if dtype.is_float() else known
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, pl.Series):
-        value = value.to_list()
-    if isinstance(value, str):
-        return printable(value)
-    if isinstance(value, (list, tuple)):
+    """Give a value as JSON can have it, and a reader may see it."""
+    if isinstance(value, (pl.Series, list, tuple)):
         return [_cell(item) for item in value]
     if isinstance(value, (dt.date, dt.datetime)):
         return value.isoformat()[:10]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    return value if value is None or isinstance(value, (int, float)) else printable(str(value))
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, int) else printable(str(value))
 
 
 def _html_table(table: dict[str, Any]) -> str:
-    head = "".join(
-        f'<th style="text-align: {_side(column["kind"])}">{html.escape(column["label"])}</th>'
-        for column in table["columns"]
-    )
-    rows = list(zip(*table["data"], strict=True))[:_ROWS_IN_LAB]
-    body = "".join(
-        "<tr>"
-        + "".join(_td(value, column["kind"]) for value, column in _pairs(row, table))
-        + "</tr>"
-        for row in rows
-    )
-    more = table["n_total"] - len(rows)
+    head, columns = "", []
+    for column, data in zip(table["columns"], table["data"], strict=True):
+        kind = column["kind"]
+        side = f"text-align: {'right' if kind in ('share', 'int', 'float') else 'left'}"
+        whole = "" if kind in ("text", "list") else "; white-space: nowrap"
+        head += f'<th style="{side}">{html.escape(column["label"])}</th>'
+        texts = (html.escape(shorten(_text(value, kind), 120)) for value in data[:_ROWS_IN_LAB])
+        columns.append([f'<td style="{side}{whole}">{text}</td>' for text in texts])
+    rows = ["".join(cells) for cells in zip(*columns, strict=True)]
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    more = table["n_total"] > len(rows)
     cut = f". First {len(rows):,} of {table['n_total']:,} rows." if more else ""
     caption = html.escape(table["caption"] + cut)
     # a narrow table would break it into many lines
@@ -332,39 +317,23 @@ def _html_table(table: dict[str, Any]) -> str:
     )
 
 
-def _pairs(row: tuple[Any, ...], table: dict[str, Any]) -> Iterator[tuple[Any, dict[str, str]]]:
-    return zip(row, table["columns"], strict=True)
-
-
-def _td(value: Any, kind: str) -> str:
+def _text(value: Any, kind: str) -> str:
+    """Write what stands in a cell."""
     if value is None:
-        return f'<td style="{_style(kind)}">–</td>'
+        return "–"
     if kind == "share":
-        text = f"{100 * value:.1f} %"
-    elif kind == "int":
-        text = f"{value:,}"
-    elif kind == "float":
-        text = _number(value, 4)
-    elif kind == "list":
-        text = ", ".join("–" if item is None else str(item) for item in value)
-    else:
-        text = str(value)
-    return f'<td style="{_style(kind)}">{html.escape(shorten(text, 120))}</td>'
+        return f"{100 * value:.1f} %"
+    if kind == "int":
+        return f"{value:,}"
+    if kind == "float":
+        return _number(value, 4)
+    return ", ".join(_text(item, "text") for item in value) if kind == "list" else str(value)
 
 
 def _number(value: float, digits: int) -> str:
     """Write so many digits, but all that stand before the point: no 7.497e+04."""
     long = 10**digits - 0.5 <= abs(value) < 1e15
     return f"{value:,.0f}" if long else f"{value:,.{digits}g}"
-
-
-def _style(kind: str) -> str:
-    whole = "" if kind in ("text", "list") else "; white-space: nowrap"
-    return f"text-align: {_side(kind)}{whole}"
-
-
-def _side(kind: str) -> str:
-    return "right" if kind in ("share", "int", "float") else "left"
 
 
 def _label(source: Any) -> str:

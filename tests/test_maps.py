@@ -6,6 +6,7 @@ import base64
 import copy
 import datetime as dt
 import gzip
+import itertools
 import json
 import re
 
@@ -19,9 +20,9 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import cardlab as cl
-from cardlab.charts.base import distinct
+from cardlab.charts.base import distinct, overlap, place
 from cardlab.charts.map import MIME, PointMap
-from cardlab.charts.scatter import MAX_CLUSTERS, groups_of, middles, place
+from cardlab.charts.scatter import MAX_CLUSTERS, groups_of, middles
 from cardlab.report.check import check_page
 from cardlab.report.outputs import checked_map
 from cardlab.report.page import ReportExporter
@@ -127,20 +128,13 @@ def test_clusters_that_do_not_come_back_are_marked():
 # names without overlap
 
 
-def overlap(boxes: list[tuple[float, float, float, float]]) -> bool:
-    return any(
-        a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
-        for i, a in enumerate(boxes)
-        for b in boxes[:i]
-    )
-
-
 @settings(max_examples=50)
 @given(st.lists(st.tuples(st.text(max_size=30), st.floats(0, 400), st.floats(0, 300)), max_size=12))
 def test_names_neither_overlap_nor_leave_the_map(wanted):
     names = [(i, text, x, y) for i, (text, x, y) in enumerate(wanted)]
     found = place(names, width=400, height=300)
-    assert not overlap([(n.left, n.top, n.width, n.height) for n in found])
+    boxes = [(n.left, n.top, n.left + n.width, n.top + n.height) for n in found]
+    assert not any(overlap(a, b) for a, b in itertools.combinations(boxes, 2))
     for name in found:
         assert name.left >= 0 and name.top >= 0
         assert name.left + name.width <= 400 and name.top + name.height <= 300

@@ -1,20 +1,22 @@
-"""The look that all charts share, and how they reach a notebook without a network."""
+"""What all charts are made of: their look, pictures and data, the parts they share, their words."""
 
 from __future__ import annotations
 
 import base64
 import datetime as dt
 import json
-import math
 import os
+import unicodedata
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar, cast
+from math import cos, pi, sin
+from typing import Any, NamedTuple, TypeVar, cast
 
 import altair as alt
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from ..colors import ACCENT, CATEGORIES, FAINT, GRID, INK, PAPER, SEQUENTIAL, WARM
 from ..labels import is_share, label
@@ -37,8 +39,7 @@ _PNG = "image/png"
 def picture(spec: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
     """Draw a Vega-Lite chart as PNG, without a network: base64, and its width for nbconvert.
 
-    Nothing for a chart that takes data or images from elsewhere or cannot be drawn, and where the
-    environment variable ``CARDLAB_PICTURES`` is ``0``.
+    Nothing for a chart that takes data or images from elsewhere or cannot be drawn.
     """
     # data from an address would be missing, and the picture empty
     if os.environ.get(SWITCH) == "0" or '"url": ' in json.dumps(spec, default=str):
@@ -183,12 +184,13 @@ if alt.renderers.active in ("default", "html"):
 
 
 def clean(frame: pl.DataFrame) -> pl.DataFrame:
-    """Replace the active characters in all strings of a small frame."""
-    return frame.with_columns(pl.col(pl.String).map_elements(printable, return_dtype=pl.String))
+    """Replace the active characters in all strings of a small frame; a list becomes one string."""
+    joined = frame.with_columns(cs.list().cast(pl.List(pl.String)).list.join(", "))
+    return joined.with_columns(pl.col(pl.String).map_elements(printable, return_dtype=pl.String))
 
 
 def values(frame: pl.DataFrame) -> alt.InlineData:
-    """Give a small frame as a chart's data: dates as ISO text, lists as one string."""
+    """Give a small frame as a chart's data: clean, dates as ISO text, no infinite numbers."""
     if not frame.height:
         raise NoFigure(_NO_ROWS)
     if frame.height > MAX_ROWS_SHOWN:
@@ -196,20 +198,11 @@ def values(frame: pl.DataFrame) -> alt.InlineData:
             f"a chart shows at most {MAX_ROWS_SHOWN:,} rows, this frame has {frame.height:,}. "
             "Aggregate or sample it first."
         )
-    rows = [
-        {key: _plain(value) for key, value in row.items()} for row in frame.iter_rows(named=True)
-    ]
-    return alt.InlineData(values=rows)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (dt.datetime, dt.date)):
-        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, (list, tuple)):
-        return ", ".join(printable(str(item)) for item in value)
-    return value
+    dates, numbers = (cs.date() | cs.datetime()).cast(pl.Datetime), cs.float()
+    rows = clean(frame).with_columns(
+        dates.dt.strftime("%Y-%m-%dT%H:%M:%SZ"), pl.when(numbers.is_finite()).then(numbers)
+    )
+    return alt.InlineData(values=rows.to_dicts())
 
 
 _NO_ROWS = "there are no rows to draw."
@@ -297,17 +290,42 @@ def share_axis(
     return x.scale(domain=[0, 1]) if ends else x
 
 
+def each(shown: pl.DataFrame, name: str = "shown", *, step: int = 20, **axis: Any) -> alt.Chart:
+    """Begin a chart with a row for each name, in the order of the frame."""
+    y = alt.Y(f"{name}:N", sort=shown[name].unique(maintain_order=True).to_list(), title=None)
+    chart = alt.Chart(values(shown), height=alt.Step(step))
+    return chart.encode(y=y.axis(**axis) if axis else y)
+
+
+def bars(base: alt.Chart, x: alt.X, tips: list[alt.Tooltip], **look: Any) -> alt.Chart:
+    """Draw a bar in each row."""
+    bar = base.mark_bar(**{"color": ACCENT, "opacity": 0.85, **look})
+    return cast(alt.Chart, bar.encode(x=x, tooltip=tips))
+
+
+def interval(base: alt.Chart, name: str, **look: Any) -> alt.Chart:
+    """Draw the thin line of an interval in each row, whose ends are the columns _low and _high."""
+    rule = base.mark_rule(**{"color": INK, **look})
+    return cast(alt.Chart, rule.encode(x=f"{name}_low:Q", x2=f"{name}_high:Q"))
+
+
 def beside(base: alt.Chart, x: Any, field: str, *, format: str = ",d", **look: Any) -> alt.Chart:
     """Write a number to the right of each bar or point."""
     text = base.mark_text(align="left", color=FAINT, **look)
     return cast(alt.Chart, text.encode(x=x, text=alt.Text(f"{field}:Q", format=format)))
 
 
-def in_cells(base: alt.Chart, field: str, *, dark: str) -> alt.Chart:
-    """Write a number in each cell of a heatmap, white where the cell is dark."""
-    color = alt.condition(dark, alt.value(PAPER), alt.value(INK))
+def cells(
+    base: alt.Chart, color: alt.Color, tips: list[alt.Tooltip], n: str, *, dark: str, **legend: Any
+) -> list[alt.Chart]:
+    """Draw a heatmap and the number of each cell, white where the cell is dark."""
+    color = color.legend(orient="top", gradientLength=200, **legend)
+    ink = alt.condition(dark, alt.value(PAPER), alt.value(INK))
     text = base.mark_text(fontSize=10, color=INK)
-    return cast(alt.Chart, text.encode(text=alt.Text(f"{field}:Q", format=",d"), color=color))
+    return [
+        base.mark_rect().encode(color=color, tooltip=tips),
+        text.encode(text=alt.Text(f"{n}:Q", format=",d"), color=ink),
+    ]
 
 
 def time_axis(field: str = "period", **axis: Any) -> alt.X:
@@ -319,22 +337,6 @@ def time_axis(field: str = "period", **axis: Any) -> alt.X:
 def layered(*charts: alt.Chart | alt.LayerChart, **given: Any) -> alt.LayerChart:
     """Lay charts over each other; none of ours has facets, whose layers altair would turn round."""
     return cast(alt.LayerChart, alt.layer(*charts, **given))
-
-
-def fits(
-    box: tuple[float, float, float, float],
-    taken: Iterable[tuple[float, float, float, float]],
-    *,
-    width: float,
-    height: float,
-) -> bool:
-    """Say whether a box (left, top, right, bottom) is in the picture and over no other."""
-    left, top, right, bottom = box
-    inside = left >= 0 and top >= 0 and right <= width and bottom <= height
-    return inside and not any(
-        left < other[2] and other[0] < right and top < other[3] and other[1] < bottom
-        for other in taken
-    )
 
 
 def percent(share: float) -> str:
@@ -357,35 +359,115 @@ def not_declared(column: str) -> pl.Expr:
     return pl.col(column).cast(pl.String).fill_null("not declared")
 
 
+# ---- Names in a picture, none over another.
+
+#: Widths in units of the font size, rather too wide than too narrow: no font is known here.
+_WIDE, _NARROW, _HIGH = 1.1, 0.62, 1.35
+#: How far from its point a name may stand, in pixels, and the steps on the way.
+_REACH, _RING = 72, 8
+#: Left, top, right, bottom, in pixels.
+Box = tuple[float, float, float, float]
+
+
+class Name(NamedTuple):
+    """A name, the point it is of, and where it stands, in pixels."""
+
+    text: str
+    group: int
+    x: float
+    y: float
+    left: float
+    top: float
+    width: float
+    height: float
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """Where the middle of the text is."""
+        return self.left + self.width / 2, self.top + self.height / 2
+
+
+def place(
+    names: Iterable[tuple[int, str, float, float]],
+    *,
+    width: float,
+    height: float,
+    radius: Sequence[float] = (),
+    size: float = 11,
+) -> list[Name]:
+    """Find a place for each name (group, text, point in pixels), the first ones first.
+
+    A name stands in the picture and over no other, at its point or within 72 pixels; where points
+    have a radius, at the side of its own and over none of them. What finds no place is left out.
+    """
+    names, placed = list(names), list[Name]()
+    taken = [(x - r, y - r, x + r, y + r) for (_, _, x, y), r in zip(names, radius, strict=False)]
+    for i, (group, text, x, y) in enumerate(names):
+        wide = (unicodedata.east_asian_width(c) in "WF" or c.isupper() for c in text)
+        w, h = size * sum(_WIDE if is_wide else _NARROW for is_wide in wide), size * _HIGH
+        for dx, dy in _beside(w / 2, h / 2, radius[i] + 3) if radius else _around():
+            box = (x + dx - w / 2, y + dy - h / 2, x + dx + w / 2, y + dy + h / 2)
+            inside = box[0] >= 0 and box[1] >= 0 and box[2] <= width and box[3] <= height
+            if inside and not any(overlap(box, other) for other in taken):
+                taken.append(box)
+                placed.append(Name(text, group, x, y, *box[:2], w, h))
+                break
+    return placed
+
+
+def overlap(box: Box, other: Box) -> bool:
+    """Say whether two boxes have a part in common."""
+    beside = box[0] >= other[2] or other[0] >= box[2]
+    return not (beside or box[1] >= other[3] or other[1] >= box[3])
+
+
+def _around() -> Iterator[tuple[float, float]]:
+    """Give ways from a point, the shortest first."""
+    yield 0, 0
+    for distance in range(_RING, _REACH + 1, _RING):
+        for step in range(12):
+            angle = 2 * pi * (step + 3) / 12
+            yield distance * 1.6 * cos(angle), distance * sin(angle)
+
+
+def _beside(half: float, high: float, gap: float) -> Iterator[tuple[float, float]]:
+    """Give ways to the right and left of a point, beneath and above it."""
+    for up in (0, -1.5 * high, 1.5 * high):
+        yield gap + half, up
+        yield -gap - half, up
+    yield 0, gap + high
+    yield 0, -gap - high
+
+
 # ---- Dates that are none on charts that have time: labelled rules, and words for the subtitle.
 
 _HUB = FLOORS[0].date()
 
 
 def floors(frame: pl.DataFrame, x: alt.X, field: str = "period") -> list[alt.LayerChart]:
-    """Mark the floors that cards are at, and the Hub's if it is within, by dashed rules with names.
+    """Mark by dashed rules the floors that cards are at, and the Hub's if it is within the chart.
 
-    `frame` has ``floors``, as all analyses of time give it, and the column `field`, whose first and
-    last value are the ends of the chart. Without a floor there is nothing to draw.
+    `frame` has ``floors``, as all analyses of time give it, and in `field` the chart's dates.
     """
     days = {floor.date() for floor in _floors(frame)}
-    ends = [frame[field].min(), frame[field].max()]
-    first, last = (end.date() if isinstance(end, dt.datetime) else end for end in ends)
-    if first is not None and first <= _HUB <= last:  # type: ignore[operator]
+    dates = frame[field].cast(pl.Date)
+    if frame.height and dates.min() <= _HUB <= dates.max():  # type: ignore[operator]
         days.add(_HUB)
-    rows = [{field: f"{day}T23:29:04Z", "label": "date floor"} for day in sorted(days)]
-    if not rows:
+    if not days:
         return []
-    base = alt.Chart(alt.InlineData(values=rows))
+    rows = [{field: f"{day}T23:29:04Z", "label": "date floor"} for day in sorted(days)]
     tip = [
         alt.Tooltip("label:N", title="here is a"),
         alt.Tooltip(f"utcyearmonthdate({field}):T", title="on", format="%Y-%m-%d"),
     ]
-    rule = base.mark_rule(color=WARM, strokeDash=[4, 3]).encode(x=x, tooltip=tip)
-    text = base.mark_text(color=WARM, align="left", baseline="top", dx=4, dy=1, fontSize=10).encode(
-        x=x, y=alt.value(0), text="label:N"
-    )
-    return [layered(rule, text)]
+    base = alt.Chart(alt.InlineData(values=rows)).encode(x=x)
+    text = base.mark_text(color=WARM, align="left", baseline="top", dx=4, dy=1, fontSize=10)
+    return [
+        layered(
+            base.mark_rule(color=WARM, strokeDash=[4, 3]).encode(tooltip=tip),
+            text.encode(y=alt.value(0), text="label:N"),
+        )
+    ]
 
 
 def floor_words(frame: pl.DataFrame, n_at_floor: int, *, left_out: bool) -> str:
@@ -396,10 +478,9 @@ def floor_words(frame: pl.DataFrame, n_at_floor: int, *, left_out: bool) -> str:
         hub = "a date floor: " if len(others) == len(_floors(frame)) else f"{where} or "
         named = ", ".join(f"{floor:%Y-%m-%d %H:%M:%S}" for floor in others)
         where = f"{hub}{named} UTC, where more cards are dated than can have been made,"
-    cards = "1 card" if n_at_floor == 1 else f"{n_at_floor:,} cards"
     undated = next(name for name in ("n_undated", "n_null") if name in frame.columns)
     return (
-        f"{cards} at {where} {'left out' if left_out else 'included'}; "
+        f"{number(n_at_floor, 'card')} at {where} {'left out' if left_out else 'included'}; "
         f"{frame[undated][0]:,} without a date and {frame['n_implausible'][0]:,} with an "
         "impossible one left out"
     )

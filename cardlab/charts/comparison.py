@@ -8,10 +8,21 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from ..colors import ACCENT, GRID, INK, WARM
+from ..colors import ACCENT, GRID, WARM
 from ..schema import CardlabError, NoFigure, at_least, shorten
 from ..shares.counting import wilson
-from .base import clean, finish, layered, need, number, percent, tooltips, values
+from .base import (
+    bars,
+    clean,
+    each,
+    finish,
+    interval,
+    layered,
+    need,
+    number,
+    percent,
+    tooltips,
+)
 
 _TOPICS = {
     "tags": "tags",
@@ -90,15 +101,13 @@ def _distances(
         n_declared_a=f"with a value, {names[0]}",
         n_declared_b=f"with a value, {names[1]}",
     )
-    y = alt.Y("shown:N", sort=shown["shown"].to_list(), title=None)
-    base = alt.Chart(values(shown), height=alt.Step(28)).encode(y=y)
-    bar = base.mark_bar(color=ACCENT, opacity=0.85, height=14)
-    bar = bar.encode(x=x.scale(domain=[0, 1]), tooltip=tips)
-    interval = base.mark_rule(color=INK).encode(x="distance_low:Q", x2="distance_high:Q")
+    base = each(shown, step=28)
     chance = base.mark_tick(color=WARM, thickness=3, size=22).encode(x="null_high:Q", tooltip=tips)
     told = "; ".join(f"{row['shown']} {row['distance']:.2f}" for row in shown.to_dicts())
     return finish(
-        layered(bar, interval, chance),
+        layered(
+            bars(base, x.scale(domain=[0, 1]), tips, height=14), interval(base, "distance"), chance
+        ),
         title=title or "How far apart the two corpora are",
         subtitle=[
             _cards(shown, names),
@@ -120,15 +129,13 @@ def _shares(
     far = pl.col("share_difference").abs().rank("ordinal", descending=True) <= top
     drawn = known.filter(far)
     shown = clean(_one_row_a_dot(drawn, names))
-    base = alt.Chart(values(shown), height=alt.Step(24)).encode(
-        y=alt.Y("value:N", sort=list(dict.fromkeys(shown["value"])), title=None)
-    )
+    base = each(shown, "value", step=24)
     # two scales of one title and one legend become one
     color = alt.Color("corpus:N").scale(domain=names, range=[ACCENT, WARM])
     color = color.legend(title=None, orient="top")
     shape = alt.Shape("corpus:N").scale(domain=names, range=["circle", "diamond"])
-    x = alt.X("least:Q", title="share of cards").axis(format="~%", tickCount=6)
-    layers = [base.mark_rule(color=GRID, strokeWidth=5).encode(x=x, x2="most:Q")]
+    x = alt.X("share_a:Q", title="share of cards").axis(format="~%", tickCount=6)
+    layers = [base.mark_rule(color=GRID, strokeWidth=5).encode(x=x, x2="share_b:Q")]
     # a little above and below the middle, so that intervals that overlap can be told apart
     for name, offset in zip(names, (-3, 3), strict=True):
         one = base.transform_filter(alt.FieldEqualPredicate(field="corpus", equal=name))
@@ -138,8 +145,7 @@ def _shares(
             shape=shape.legend(title=None, orient="top"),
             tooltip=tooltips(shown, *_TIPS),
         )
-        rule = one.mark_rule(strokeWidth=1.5, yOffset=offset)
-        layers += [rule.encode(x="share_low:Q", x2="share_high:Q"), point]
+        layers += [interval(one, "share", strokeWidth=1.5, yOffset=offset), point]
     by_size = not (-drawn["share_difference"].abs()).is_sorted()
     chosen = f"the {drawn.height:,} of {known.height:,} values that differ most"
     if drawn.height == known.height:
@@ -181,25 +187,19 @@ def _most_apart(known: pl.DataFrame, names: list[str]) -> str:
 
 def _one_row_a_dot(drawn: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     """Give each value a row for each corpus, with the interval of its share."""
-    sides = []
-    for side, name in zip("ab", names, strict=True):
-        n, total = drawn[f"n_{side}"].to_numpy(), drawn[f"n_cards_{side}"].to_numpy()
-        low, high = wilson(n, np.maximum(total, 1))
-        sides.append(
-            drawn.select(
-                "value",
-                pl.lit(name).alias("corpus"),
-                pl.col(f"n_{side}").alias("n_cards"),
-                pl.col(f"share_{side}").alias("card_share"),
-                pl.Series("share_low", low),
-                pl.Series("share_high", high),
-                pl.min_horizontal("share_a", "share_b").alias("least"),
-                pl.max_horizontal("share_a", "share_b").alias("most"),
-                *_TIPS[6:],
-                pl.int_range(pl.len()).alias("rank"),
-            )
+    sides = [
+        drawn.with_row_index("rank").with_columns(
+            corpus=pl.lit(name),
+            n_cards=f"n_{side}",
+            card_share=f"share_{side}",
+            n_total=f"n_cards_{side}",
         )
-    return pl.concat(sides).sort("rank", maintain_order=True).drop("rank")
+        for side, name in zip("ab", names, strict=True)
+    ]
+    dots = pl.concat(sides).sort("rank", maintain_order=True)
+    low, high = wilson(dots["n_cards"].to_numpy(), np.maximum(dots["n_total"].to_numpy(), 1))
+    dots = dots.with_columns(share_low=low, share_high=high)
+    return dots.select(*_TIPS, "share_a", "share_b")
 
 
 def _cards(compared: pl.DataFrame, names: list[str]) -> str:

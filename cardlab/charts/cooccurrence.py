@@ -21,7 +21,8 @@ _ALL = "all kinds"
 _LONGEST = 30
 _SENT = (
     *("row", "column", "n_cards", "n_row", "n_column", "npmi", "lift", "jaccard", "share"),
-    *("q_value", "kind", "group", "same", *(f"shade_{name}" for name in _MEASURES)),
+    *("q_value", "kind", "group"),  # as a tooltip has them
+    *("same", *(f"shade_{name}" for name in _MEASURES)),
 )
 
 
@@ -124,19 +125,17 @@ def _cells(
         )
         for a, b in ("ab", "ba")
     )
-    kinds = with_tag_kinds(pl.DataFrame({"tag": order}))
-    if communities is None:
-        groups = kinds.select("tag", *(pl.lit(None).alias(name) for name in ("community", "group")))
-    else:
-        groups = communities.select("tag", "community", pl.col("label").alias("group"))
-    about = kinds.join(groups, on="tag", how="left", maintain_order="left")
-    short = clean(pl.DataFrame({"name": [shorten(tag, _LONGEST) for tag in about["tag"]]}))
-    # where two would be equal both keep their number
+    # short names; where two would be equal both keep their number
+    about = with_tag_kinds(pl.DataFrame({"tag": order}))
+    short = clean(about.select(name=pl.Series([shorten(tag, _LONGEST) for tag in order])))
     numbered = pl.format("{} ({})", "name", pl.int_range(1, pl.len() + 1))
-    short = short.with_columns(
-        pl.when(pl.col("name").is_duplicated()).then(numbered).otherwise("name").alias("name")
-    )
-    about = about.hstack(short)
+    twice = pl.when(pl.col("name").is_duplicated()).then(numbered)
+    about = about.hstack(short.select(twice.otherwise("name").alias("name")))
+    if communities is None:
+        groups = about.select("tag", community=None, group=None)
+    else:
+        groups = communities.select("tag", "community", group="label")
+    about = about.join(groups, on="tag", how="left", maintain_order="left")
     for side in ("row", "column"):
         both = both.join(about, left_on=side, right_on="tag", suffix="_of", maintain_order="left")
         both = both.rename({"name": f"{side}_name"})
@@ -149,7 +148,7 @@ def _cells(
         shade_jaccard="jaccard",
         shade_n_cards=pl.col("n_cards").log10() / most,
     ).select(_SENT)
-    return clean(cells.with_columns(cs.float().round_sig_figs(4))), short["name"].to_list()
+    return clean(cells.with_columns(cs.float().round_sig_figs(4))), about["name"].to_list()
 
 
 def _drawn(
@@ -175,8 +174,7 @@ def _drawn(
     )
     tips = tooltips(
         cells,
-        *("row", "column", "n_cards", "n_row", "n_column", "npmi", "lift", "jaccard", "share"),
-        *("q_value", "kind", "group"),
+        *_SENT[:12],
         **{"row": "tag", "column": "with", "n_cards": "cards with both", "n_row": "of the first"},
         **{"n_column": "of the second", "share": "first → second", "kind": "kind of the first"},
         group="its group",

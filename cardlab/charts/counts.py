@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import polars as pl
 
-from ..colors import ACCENT, INK
 from .base import (
+    bars,
     beside,
     clean,
     cut_to,
+    each,
     finish,
+    interval,
     layered,
     need,
     not_declared,
@@ -19,7 +23,6 @@ from .base import (
     percent,
     share_axis,
     tooltips,
-    values,
 )
 
 #: Columns of names: what a row of theirs is called, and several of them.
@@ -79,24 +82,22 @@ def plot_counts(
     has_interval = {"share_low", "share_high"} <= set(shown.columns)
     end = "share_high" if has_interval else "card_share"
     # ticks of whole percents would repeat where even the largest bar is a few percent long
-    largest = max(float(shown[name].max() or 0) for name in {"card_share", end})  # type: ignore[arg-type]
-    x = share_axis("card_share", ends=False, format=".0%" if largest > 0.05 else ".2~%")
+    small = shown.filter(pl.max_horizontal("card_share", end) > 0.05).is_empty()
+    x = share_axis("card_share", ends=False, format=".2~%" if small else ".0%")
     tips = ["shown", "kind", "example_id", *(["license_class"] if label != "license_class" else [])]
     tips += ["n_cards", "card_share", "share_low", "share_high"]
-    y = alt.Y("shown:N", sort=shown["shown"].to_list(), title=None)
-    base = alt.Chart(values(shown), height=alt.Step(20)).encode(y=y)
-    bars = base.mark_bar(color=ACCENT, opacity=0.85).encode(
-        x=x, tooltip=tooltips(shown, *tips, shown=one)
-    )
-    rule = base.mark_rule(color=INK).encode(x="share_low:Q", x2="share_high:Q")
-    text = beside(base, f"{end}:Q", "n_cards", dx=5)
+    base = each(shown)
     first, whole = shown.row(0, named=True), ""
     if first["card_share"]:  # the number of cards that the shares are of
         whole = f"of {number(round(first['n_cards'] / first['card_share']), 'card')}"
         if by is not None:
             whole += f" of {by}: {'not declared' if first[by] is None else first[by]}"
     return finish(
-        layered(bars, *([rule] if has_interval else []), text),
+        layered(
+            bars(base, x, tooltips(shown, *tips, shown=one)),
+            *([interval(base, "share")] if has_interval else []),
+            beside(base, f"{end}:Q", "n_cards", dx=5),
+        ),
         title=title or f"The most frequent {noun}",
         subtitle=f"{cut_to(shown.height, counts.height, noun)}Share {whole}; number of cards "
         f"beside each bar{'; thin lines: 95 % interval' if has_interval else ''}",
@@ -117,8 +118,8 @@ def _columns(counts: pl.DataFrame, label: str | None) -> tuple[str | None, str]:
     named = [name for name in before if name in _NOUNS]
     if label is None and len(named) > 1 and named[0] == before[0]:
         # counts of classes, which end with n_declared, by licence looks like license_counts
-        beside = named[1] == "license_class" and counts.columns[-1] != "n_declared"
-        label = named[0] if named[0] == "license" and beside else named[1]
+        of_class = named[1] == "license_class" and counts.columns[-1] != "n_declared"
+        label = named[0] if named[0] == "license" and of_class else named[1]
     label = label or (named[0] if named else counts.columns[0])
     by = before[0] if before and before[0] not in (label, "name", "kind") else None
     return by, label
@@ -127,8 +128,7 @@ def _columns(counts: pl.DataFrame, label: str | None) -> tuple[str | None, str]:
 def _names(counts: pl.DataFrame, label: str) -> pl.Expr:
     """Give distinct names for the axis: a language by its name and code, a family by number."""
     if label == "language" and "name" in counts.columns:
-        named = pl.format("{} ({})", pl.col("name"), pl.col("language"))
-        return pl.coalesce(named, pl.col("language"))
+        return pl.coalesce(pl.format("{} ({})", "name", "language"), "language")
     if label == "family" and "name" in counts.columns:  # two families can have one name
         return pl.format("{}: {}", "family", pl.coalesce("name", "example_id"))
     return not_declared(label)
@@ -136,12 +136,12 @@ def _names(counts: pl.DataFrame, label: str) -> pl.Expr:
 
 # ---- Who has a card, and whose downloads those are.
 
-#: The columns of the chart: field, title, its interval.
-_PANELS = (
-    ("model_share", "of all models", None),
-    ("card_rate", "of these, with a card", ("rate_low", "rate_high")),
-    ("download_share", "of all downloads", None),
-)
+#: The columns of the chart and their titles.
+_PANELS = {
+    "model_share": "of all models",
+    "card_rate": "of these, with a card",
+    "download_share": "of all downloads",
+}
 _TIPS = (
     *("shown", "n_models", "n_with_card", "card_rate", "rate_low", "rate_high", "downloads"),
     *("download_share", "card_download_share", "n_no_downloads"),
@@ -177,11 +177,14 @@ def plot_card_rates(
         rates = rates.select(pl.lit("all models").alias(label), pl.all())
     shown = clean(rates.head(top)).with_columns(not_declared(label).alias("shown"))
     n_models, n_cards = rates["n_models"].sum(), rates["n_with_card"].sum()
-    panels = [
-        _panel(shown, field, head, interval, label=i == 0)
-        for i, (field, head, interval) in enumerate(_PANELS)
-        if field in shown.columns
-    ]
+    panels: list[alt.Chart | alt.LayerChart] = []
+    for field in filter(shown.columns.__contains__, _PANELS):
+        # the names stand at the first panel only
+        axis: dict[str, Any] = {"labels": False, "ticks": False} if panels else {}
+        base = each(shown, **axis).properties(width=170)
+        x, tips = share_axis(field, _PANELS[field], ticks=4), tooltips(shown, *_TIPS, shown="group")
+        bar = bars(base, x, tips)
+        panels.append(layered(bar, interval(base, "rate")) if field == "card_rate" else bar)
     noun = label.replace("_", " ")
     first = shown.row(0, named=True)
     return finish(
@@ -195,20 +198,3 @@ def plot_card_rates(
             f"{percent(first['card_rate'])} of them with a card."
         ),
     )
-
-
-def _panel(
-    shown: pl.DataFrame, field: str, head: str, interval: tuple[str, str] | None, *, label: bool
-) -> alt.Chart | alt.LayerChart:
-    """Draw one share of all groups; the names stand at the first panel only."""
-    y = alt.Y("shown:N", sort=shown["shown"].to_list(), title=None)
-    y = y if label else y.axis(labels=False, ticks=False)
-    base = alt.Chart(values(shown), width=170, height=alt.Step(20)).encode(y=y)
-    bars: alt.Chart = base.mark_bar(color=ACCENT, opacity=0.85).encode(
-        x=share_axis(field, head, ticks=4), tooltip=tooltips(shown, *_TIPS, shown="group")
-    )
-    if interval is None:
-        return bars
-    low, high = interval
-    rule = base.mark_rule(color=INK).encode(x=alt.X(f"{low}:Q"), x2=f"{high}:Q")
-    return layered(bars, rule)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import altair as alt
 import polars as pl
@@ -13,14 +13,15 @@ from ..schema import CardlabError, NoFigure
 from .base import (
     beside,
     clean,
+    each,
     finish,
+    interval,
     layered,
     need,
     number,
     percent,
     share_axis,
     tooltips,
-    values,
 )
 
 #: State, its words, and its fill: by lightness as well as by hue, and in this order on every bar,
@@ -75,27 +76,26 @@ def plot_coverage(coverage: pl.DataFrame, *, title: str | None = None) -> alt.La
     n_cards = int(coverage["n_cards"][0])
     if not n_cards:
         raise NoFigure("no card has a text, so there are no sections to draw.")
-    added = pl.col("n_only_in_metadata") if "n_only_in_metadata" in coverage.columns else 0
+    # what is only in front matter, where the frame counts that
+    added = pl.col("n_only_in_metadata") if "n_only_in_metadata" in coverage.columns else pl.lit(0)
     shown = clean(coverage).with_columns(
-        ((pl.col("n_filled") + added) / pl.col("n_cards")).alias("either_share")
+        either_share=pl.when(added > 0).then((pl.col("n_filled") + added) / pl.col("n_cards"))
     )
-    adds = shown.filter((pl.col("n_filled") + added) > pl.col("n_filled"))
-    y = alt.Y("section:N", sort=shown["section"].to_list(), title=None)
-    y = y.axis(labelLimit=330, labelPadding=6)
-    tips = tooltips(shown, *_TIPS)
-    base = alt.Chart(values(shown)).encode(y=y)
-    layers: list[Any] = [_bars(shown, y).encode(tooltip=tips)]
+    adds = shown["either_share"].null_count() < shown.height
+    tips, axis = tooltips(shown, *_TIPS), {"labelLimit": 330, "labelPadding": 6}
+    base = each(shown, "section", step=19, **axis)
+    layers = [_bars(shown, axis).encode(tooltip=tips)]
     if {"share_low", "share_high"} <= set(shown.columns):
-        layers.append(base.mark_rule(color=INK).encode(x="share_low:Q", x2="share_high:Q"))
-    if adds.height:
-        marks = alt.Chart(values(adds)).mark_point(
+        layers.append(interval(base, "share"))
+    if adds:
+        marks = base.transform_filter("datum.either_share !== null").mark_point(
             shape="diamond", size=55, color=INK, filled=False, fill=PAPER, opacity=1
         )
-        layers.append(marks.encode(x=alt.X("either_share:Q"), y=y, tooltip=tips))
+        layers.append(marks.encode(x="either_share:Q", tooltip=tips))
     layers.append(beside(base, alt.datum(1), "n_filled", dx=6))
     first = shown.sort("n_filled", descending=True, maintain_order=True).row(0, named=True)
     last = shown.sort("n_filled", maintain_order=True).row(0, named=True)
-    diamond = "; diamond: with what front matter states" if adds.height else ""
+    diamond = "; diamond: with what front matter states" if adds else ""
     return finish(
         layered(*layers),
         title=title or "What the cards document",
@@ -124,28 +124,20 @@ def _ends(first: dict[str, Any], last: dict[str, Any]) -> str:
     return f"Most often filled: {first['section']}, {most}; least: {last['section']}, {least}."
 
 
-def _bars(shown: pl.DataFrame, y: alt.Y) -> alt.Chart:
+def _bars(shown: pl.DataFrame, axis: dict[str, Any]) -> alt.Chart:
     """Give the stacked bars, a row for each section and state."""
     rows = pl.concat(
         shown.with_columns(
-            pl.lit(words).alias("state"),
-            pl.lit(rank).alias("rank"),
-            pl.col(f"n_{state}").alias("n"),
-            (pl.col(f"n_{state}") / pl.col("n_cards")).alias("share"),
+            state=pl.lit(words),
+            rank=rank,
+            n=f"n_{state}",
+            share=pl.col(f"n_{state}") / pl.col("n_cards"),
         )
         for rank, (state, words, _) in enumerate(_STATES)
-    ).sort("section", "rank", maintain_order=True)
+    )
     _, words, fills = map(list, zip(*_STATES, strict=True))
     legend = alt.Legend(title=None, orient="top", columns=3, labelLimit=260, symbolStrokeWidth=0.5)
-    scale = alt.Scale(domain=words, range=fills)
-    chart: alt.Chart = (
-        alt.Chart(values(rows), height=alt.Step(19))
-        .mark_bar(stroke=FAINT, strokeWidth=0.5)
-        .encode(
-            x=share_axis("share", label("card_share")).stack("zero"),
-            y=y,
-            order=alt.Order("rank:Q"),
-            color=alt.Color("state:N", sort=words, scale=scale, legend=legend),
-        )
-    )
-    return chart
+    color = alt.Color("state:N", sort=words, legend=legend).scale(domain=words, range=fills)
+    bar = each(rows, "section", step=19, **axis).mark_bar(stroke=FAINT, strokeWidth=0.5)
+    x = share_axis("share", label("card_share")).stack("zero")
+    return cast(alt.Chart, bar.encode(x=x, order=alt.Order("rank:Q"), color=color))

@@ -7,7 +7,7 @@ import polars as pl
 
 from ..colors import DIVERGING
 from ..schema import CardlabError
-from .base import clean, finish, in_cells, layered, need, not_declared, percent, tooltips, values
+from .base import cells, clean, finish, layered, need, not_declared, percent, tooltips, values
 
 #: What a cell needs to be named: cards of its own and of its row, and a residual, below which it
 #: may be chance.
@@ -50,9 +50,10 @@ def plot_crosstab(
         not_declared("column"),
         pl.col("residual").clip(-10, 10).alias("shade"),
     )
-    row_order = shown["row"].unique(maintain_order=True).to_list()
-    column_order = shown["column"].unique(maintain_order=True).to_list()
-    tips = ("row", "column", "n_cards", "n_row", "n_column", "row_share", "expected", "residual")
+    row_order, column_order = (
+        shown[name].unique(maintain_order=True).to_list() for name in ("row", "column")
+    )
+    fields = ("row", "column", "n_cards", "n_row", "n_column", "row_share", "expected", "residual")
     # wide enough for four digits with their comma
     cell = max(34, min(46, 580 // len(column_order)))
     base = alt.Chart(values(shown), width=alt.Step(cell), height=alt.Step(22)).encode(
@@ -61,13 +62,9 @@ def plot_crosstab(
     )
     color = alt.Color("shade:Q", title="standardised residual, cut at ±10")
     color = color.scale(domain=[-10, 10], domainMid=0, range=DIVERGING)
-    heat = base.mark_rect().encode(
-        color=color.legend(orient="top", gradientLength=200),
-        tooltip=tooltips(shown, *tips, row=rows, column=columns),
-    )
-    numbers = in_cells(base, "n_cards", dark="abs(datum.shade) > 7.5")
+    tips = tooltips(shown, *fields, row=rows, column=columns)
     return finish(
-        layered(heat, numbers),
+        layered(*cells(base, color, tips, "n_cards", dark="abs(datum.shade) > 7.5")),
         title=title or f"{rows.capitalize()} by {columns}",
         subtitle=[
             f"{shown['n_total'][0]:,} cards with both; the {len(row_order)} by "

@@ -14,7 +14,9 @@ from .base import (
     beside,
     clean,
     cut_to,
+    each,
     finish,
+    interval,
     layered,
     need,
     not_declared,
@@ -77,12 +79,12 @@ def plot_diversity(
         )
     name = pl.lit("all") if group is None else not_declared(group)
     led = pl.col("led_by_one") if "led_by_one" in table.columns else pl.lit(False)
-    by_one = pl.format("{} (led by one card)", name)
+    by_one = pl.when(led).then(pl.format("{} (led by one card)", name)).otherwise(name)
     shown = clean(table.head(top)).with_columns(
-        pl.when(led).then(by_one).otherwise(name).alias("shown"), led.alias("led")
+        pl.col(ends).cast(pl.Float64), shown=by_one, led=led
     )
-    others = [name for name in (*_OTHERS, "led") if name in shown.columns]
-    shown = shown.select("shown", *_PANELS, pl.col(ends).cast(pl.Float64), *others)
+    others = [name for name in _OTHERS if name in shown.columns]
+    shown = shown.select("shown", "led", *_PANELS, *ends, *others)
     panels = [_panel(shown, name) for name in _PANELS]
     several = "" if group is None else f" by {group}"
     least, most = min(shown["n_total"]), max(shown["n_total"])
@@ -133,26 +135,30 @@ def _most_varied(shown: pl.DataFrame) -> str:
 
 def _panel(shown: pl.DataFrame, name: str) -> alt.LayerChart:
     """Draw one measure of all groups; the names stand at the first panel only."""
-    is_share = name == "gini"
-    low, high = f"{name}_low", f"{name}_high"
-    y = alt.Y("shown:N", sort=shown["shown"].to_list(), title=None).axis(
-        labels=name == _PANELS[0], ticks=False, domain=False, grid=True, labelLimit=180
+    axis: dict[str, Any] = {
+        "labels": name == _PANELS[0],
+        "ticks": False,
+        "domain": False,
+        "grid": True,
+    }
+    base = each(shown, step=22, **axis, labelLimit=180).properties(width=190)
+    x, end, format = (
+        alt.X(f"{name}_low:Q", title=label(name)).axis(tickCount=5),
+        f"{name}_high",
+        ",.1f",
     )
-    x = alt.X(f"{low}:Q", title=label(name)).axis(tickCount=5)
-    base = alt.Chart(values(shown), width=190, height=alt.Step(22)).encode(y=y)
-    rule = base.mark_rule(color=INK, strokeWidth=1.5).encode(
-        x=x.scale(domain=[0, 1], padding=8) if is_share else x.scale(zero=True, padding=8),
-        x2=f"{high}:Q",
-    )
-    tips = ("shown", "n_values", "n_total", name, low, high, "n_declared", "largest_card_share")
+    x = x.scale(zero=True, padding=8)
+    if name == "gini":
+        x, format = x.scale(domain=[0, 1], padding=8), ".2f"
+    tips = ("shown", "n_values", "n_total", name, f"{name}_low", end, "n_declared")
     point = base.mark_point(filled=True, size=60, opacity=1).encode(
-        x=alt.X(f"{name}:Q"),
+        x=f"{name}:Q",
         color=alt.condition("datum.led", alt.value(FAINT), alt.value(ACCENT)),
-        tooltip=tooltips(shown, *tips, "hill_1_without", shown="group"),
+        tooltip=tooltips(shown, *tips, "largest_card_share", "hill_1_without", shown="group"),
     )
-    end, format = name if shown[high].null_count() else high, ".2f" if is_share else ",.1f"
-    number = beside(base, f"{end}:Q", name, format=format, dx=6, fontSize=10)
-    return layered(rule, point, number)
+    at = name if shown[end].null_count() else end
+    number = beside(base, f"{at}:Q", name, format=format, dx=6, fontSize=10)
+    return layered(interval(base, name, strokeWidth=1.5).encode(x=x), point, number)
 
 
 def plot_concentration(
@@ -183,51 +189,39 @@ def plot_concentration(
         The frame has no rows.
     """
     own = ["group_share", "held_share", "n_groups", "gini", "n_all_groups", "n_cards"]
-    own += [f"top_{n}_share" for n in _TOP]
+    own += [f"top_{n}_share" for n in _TOP] + ([] if group is None else [group])
     need(curve, *own, "n_zero", "n_null", made_by="concentration(curve=True)")
-    if group is not None:
-        need(curve, group, made_by="concentration(curve=True)")
-    elif curve.select("gini", "n_all_groups", "n_cards").n_unique() > 1:
+    if group is None and curve.select("gini", "n_all_groups", "n_cards").n_unique() > 1:
         raise CardlabError(
             "this frame holds several curves: name the column that tells them apart (group=)."
         )
-    name = pl.lit("all") if group is None else not_declared(group)
-    largest = pl.col("n_all_groups") - pl.col("n_groups")
     shown = clean(curve).with_columns(
-        name.alias("curve"), largest.alias("largest"), (1 - pl.col("held_share")).alias("share")
+        curve=pl.lit("all") if group is None else not_declared(group),
+        largest=pl.col("n_all_groups") - pl.col("n_groups"),
+        share=1 - pl.col("held_share"),
     )
     heads = shown.unique("curve", keep="first", maintain_order=True).head(len(CATEGORIES))
-    names = heads["curve"].to_list()
-    drawn = shown.filter(pl.col("curve").is_in(names) & (pl.col("largest") > 0)).select(
-        "curve", "largest", "share", "gini"
-    )
+    names, fields = heads["curve"].to_list(), ("curve", "largest", "share", "gini")
+    drawn = shown.filter(pl.col("curve").is_in(names) & (pl.col("largest") > 0)).select(fields)
     several = len(names) > 1
     marks = pl.concat(
-        heads.filter(pl.col("n_all_groups") >= n).select(
-            "curve", pl.lit(n).cast(drawn.schema["largest"]).alias("largest"),
-            pl.col(f"top_{n}_share").alias("share"), "gini",
-        )
+        heads.filter(pl.col("n_all_groups") >= n)
+        .with_columns(pl.lit(n).alias("largest"), pl.col(f"top_{n}_share").alias("share"))
+        .select(fields)
         for n in _TOP
-    )  # fmt: skip
+    )
     title_of = "curve" if group is None else printable(group)
-    look: Any = {
-        **{"sort": names, "title": title_of},
-        "legend": alt.Legend(orient="top", symbolType="stroke", symbolSize=300)
-        if several
-        else None,
-    }
+    legend = alt.Legend(orient="top", symbolType="stroke", symbolSize=300) if several else None
+    look: dict[str, Any] = {"sort": names, "title": title_of, "legend": legend}
     said = {"curve": title_of, "largest": "largest holders", "share": "hold together"}
-    tips = tooltips(drawn, *drawn.columns, **said)
+    tips = tooltips(drawn, *fields, **said)
     x = alt.X("largest:Q", title="number of the largest holders (log scale)")
     x = x.scale(type="log", nice=False).axis(format=",d", tickCount=6)
     y = alt.Y("share:Q", title="share of the total").axis(format=".0%", tickCount=6)
     y = y.scale(domain=[0, 1])
-    line = alt.Chart(values(drawn)).mark_line(interpolate="monotone", strokeWidth=2)
-    base = alt.Chart(values(marks)).encode(x=x, y=y)
+    line, base = (alt.Chart(values(rows)).encode(x=x, y=y) for rows in (drawn, marks))
     layers = [
-        line.encode(
-            x=x,
-            y=y,
+        line.mark_line(interpolate="monotone", strokeWidth=2).encode(
             color=alt.Color("curve:N", **look),
             strokeDash=alt.StrokeDash("curve:N", **look),
             tooltip=tips,

@@ -17,7 +17,7 @@ _LEFT_OUT = ("n_undated", "n_implausible", "floors")
 
 def plot_growth(
     grown: pl.DataFrame, *, title: str = "Growth of the corpus"
-) -> alt.VConcatChart | alt.LayerChart | alt.Chart:
+) -> alt.VConcatChart | alt.LayerChart:
     """Draw new cards a period above and all cards so far below.
 
     Parameters
@@ -28,7 +28,7 @@ def plot_growth(
 
     Returns
     -------
-    alt.VConcatChart, or of groups alt.Chart or alt.LayerChart
+    alt.VConcatChart, or of groups alt.LayerChart
         Cards at a date floor (the Hub's, or another second that holds more cards than can have
         been made in it) stand in a colour of their own and a dashed rule marks it: their true date
         is unknown. The subtitle counts the cards that are left out.
@@ -41,37 +41,37 @@ def plot_growth(
     need(grown, "period", "n_new", "n_total", "at_floor", *_LEFT_OUT, made_by="growth")
     if "group" in grown.columns:
         return _by_group(grown, title)
-    kinds = {"dated": pl.col("n_new") - pl.col("at_floor"), "at the date floor": pl.col("at_floor")}
-    bars = pl.concat(
-        grown.select("period", pl.lit(kind).alias("kind"), n.alias("cards"))
-        for kind, n in kinds.items()
-    ).filter(pl.col("cards") > 0)
+    kinds, at_floor = ["dated", "at the date floor"], pl.col("at_floor")
+    bars = grown.select(
+        "period", (pl.col("n_new") - at_floor).alias(kinds[0]), at_floor.alias(kinds[1])
+    )
+    bars = bars.unpivot(index="period", variable_name="kind", value_name="cards")
+    bars = bars.filter(pl.col("cards") > 0)
     color = alt.Color("kind:N", title=None).legend(orient="top")
-    new = (
-        alt.Chart(values(bars), height=180)
-        .mark_bar(width=max(1.5, min(40.0, 560 / max(grown.height, 1) * 0.8)))
-        .encode(
+    new = alt.Chart(values(bars), height=180).mark_bar(
+        width=max(1.5, min(40.0, 560 / grown.height * 0.8))
+    )
+    line = alt.Chart(values(grown.select("period", "n_total", "n_new")), height=140).mark_line(
+        interpolate="step-after", point=grown.height < 40
+    )
+    charts = [
+        new.encode(
             x=_X,
             y=alt.Y("cards:Q", title=label("n_new")),
-            color=color.scale(domain=list(kinds), range=[ACCENT, WARM]),
+            color=color.scale(domain=kinds, range=[ACCENT, WARM]),
             tooltip=tooltips(bars, "period", "kind", "cards", cards=label("n_new")),
-        )
-    )
-    line = (
-        alt.Chart(values(grown.select("period", "n_total", "n_new")), height=140)
-        .mark_line(interpolate="step-after", point=grown.height < 40)
-        .encode(
+        ),
+        line.encode(
             x=_X,
             y=alt.Y("n_total:Q", title="all cards so far"),
             tooltip=tooltips(grown, "period", "n_new", "n_total"),
-        )
-    )
+        ),
+    ]
     total, floor = int(grown["n_total"].max()), int(grown["at_floor"].sum())  # type: ignore[arg-type]
     first, last = grown["period"].min(), grown["period"].max()
     rule = floors(grown, _X)
-    charts = [layered(chart, *rule) if rule else chart for chart in (new, line)]
     return finish(
-        alt.vconcat(*(chart.properties(width=600) for chart in charts)),
+        alt.vconcat(*(layered(chart, *rule).properties(width=600) for chart in charts)),
         title=title,
         subtitle=[
             f"{total:,} cards with a creation date, by period",
@@ -88,26 +88,22 @@ def plot_growth(
 _X = time_axis(labelSeparation=6)
 
 
-def _by_group(grown: pl.DataFrame, title: str) -> alt.LayerChart | alt.Chart:
+def _by_group(grown: pl.DataFrame, title: str) -> alt.LayerChart:
     sums = grown.group_by("group").agg(pl.col("n_new").sum()).drop_nulls("group")
     largest = sums.sort(["n_new", "group"], descending=[True, False]).head(7)["group"].to_list()
-    shown = clean(grown.filter(pl.col("group").is_in(largest)))
+    shown = clean(grown.filter(pl.col("group").is_in(largest)).drop("floors"))
     largest = [printable(group) for group in largest]
-    lines = (
-        alt.Chart(values(shown), height=280)
-        .mark_line()
-        .encode(
-            x=_X,
-            y=alt.Y("n_total:Q", title="cards so far"),
-            color=alt.Color("group:N", sort=largest, title=None),
-            strokeDash=alt.StrokeDash("group:N", sort=largest, legend=None),
-            tooltip=tooltips(shown, "group", "period", "n_total"),
-        )
+    lines = alt.Chart(values(shown), height=280).mark_line()
+    lines = lines.encode(
+        x=_X,
+        y=alt.Y("n_total:Q", title="cards so far"),
+        color=alt.Color("group:N", sort=largest, title=None),
+        strokeDash=alt.StrokeDash("group:N", sort=largest, legend=None),
+        tooltip=tooltips(shown, "group", "period", "n_total"),
     )
-    rule = floors(grown, _X)
     undeclared = int(grown.filter(pl.col("group").is_null())["n_new"].sum())
     return finish(
-        layered(lines, *rule) if rule else lines,
+        layered(lines, *floors(grown, _X)),
         title=title,
         subtitle=[
             f"The {len(largest)} largest of {sums.height:,} groups; {undeclared:,} dated cards in "
@@ -153,13 +149,14 @@ def plot_doubling(
     left_out = ("n_implausible", "floors")
     need(fit, "cut_off", "n_total", "in_fit", *lines, *figures, *left_out, made_by=made_by)
     row = fit.row(0, named=True)
-    use = pl.when("in_fit").then(pl.lit(_USES[0])).otherwise(pl.lit(_USES[1])).alias("use")
-    shown = fit.select("cut_off", "n_total", "in_fit", *lines, use)
-    shown = shown.gather_every(math.ceil(shown.height / _MOST))
+    shown = fit.select(
+        *("cut_off", "n_total", "in_fit", *lines),
+        use=pl.when("in_fit").then(pl.lit(_USES[0])).otherwise(pl.lit(_USES[1])),
+    ).gather_every(math.ceil(fit.height / _MOST))
     x = time_axis("cut_off", labelOverlap="greedy", labelSeparation=10)
-    low = min(shown["n_total"].min(), shown["fitted_low"].min())  # type: ignore[type-var]
-    high = max(shown["n_total"].max(), shown["fitted_high"].max())  # type: ignore[type-var]
-    log = alt.Scale(type="log", domain=[max(float(low) * 0.8, 0.5), float(high) * 1.25])  # type: ignore[arg-type]
+    drawn = pl.concat(shown[name].cast(pl.Float64) for name in ("n_total", *lines))
+    low, high = float(drawn.min() or 0), float(drawn.max() or 0)  # type: ignore[arg-type]
+    log = alt.Scale(type="log", domain=[max(low * 0.8, 0.5), high * 1.25])
     base = alt.Chart(values(shown)).encode(x=x)
     inside = base.transform_filter("datum.in_fit")
     y = alt.Y("n_total:Q", title="cards so far (log scale)", scale=log)

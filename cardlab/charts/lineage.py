@@ -8,15 +8,17 @@ import altair as alt
 import polars as pl
 
 from .._lineage import CHANGES
-from ..colors import ACCENT, CATEGORIES, FAINT, INK, SEQUENTIAL
+from ..colors import CATEGORIES, FAINT, INK, SEQUENTIAL
 from ..labels import label
 from ..licenses.reading import CLASSES
 from ..schema import NoFigure
 from .base import (
+    bars,
     beside,
+    cells,
     clean,
     finish,
-    in_cells,
+    interval,
     layered,
     need,
     percent,
@@ -83,19 +85,16 @@ def plot_lineage(
     left = [f"{sums[why]:,} {why}" for why in CHANGES[6:] if sums.get(why)]
     chart: alt.LayerChart | alt.FacetChart
     if "parent_value" in changes.columns:
-        usual, about = (
-            "From base model to what is made from it",
-            "Table of base models by the models",
-        )
-        about = f"{about} made from them, {total:,} edges: {said}."
+        usual = "From base model to what is made from it"
+        about = f"Table of base models by the models made from them, {total:,} edges: {said}."
         marks = "Framed: no change; number: edges; colour: share of the row"
         chart, drawn = _heatmap(compared, words, CLASSES if is_class else None, top)
-        cut = f" ({drawn:,} in the most frequent values shown)" if drawn < total else ""
     else:
         usual, about = "What changes from base model to what is made from it", f"Bars of {total:,}"
-        about, cut = f"{about} edges by what changes: {said}.", ""
+        about = f"{about} edges by what changes: {said}."
         marks = "Thin lines: 95 % interval; number: edges"
-        chart = _bars(compared, words)
+        chart, drawn = _bars(compared, words), total
+    cut = f" ({drawn:,} in the most frequent values shown)" if drawn < total else ""
     return finish(
         chart,
         title=title or usual,
@@ -114,25 +113,22 @@ def _heatmap(
 ) -> tuple[alt.LayerChart, int]:
     """Draw the base models' values by those made from them; give the number of edges drawn too."""
     ends = ("parent_value", "child_value")
-    if isinstance(compared.schema["parent_value"], pl.List):
-        compared = compared.with_columns(pl.col(name).list.join(", ") for name in ends)
-    cells = clean(compared.group_by(*ends, "change").agg(pl.col("n_edges").sum()))
+    found = clean(compared.select(*ends, "change", "n_edges"))
+    found = found.group_by(*ends, "change").agg(pl.col("n_edges").sum())
     orders = []
     for name in ends:
-        sums = cells.group_by(name).agg(pl.col("n_edges").sum())
+        sums = found.group_by(name).agg(pl.col("n_edges").sum())
         kept = sums.sort(["n_edges", name], descending=[True, False]).head(top)[name].to_list()
         orders.append([value for value in ranked if value in kept] if ranked else kept)
     n_row = pl.col("n_edges").sum().over("parent_value")
-    same = pl.when(pl.col("change") == "same").then(pl.lit("same")).otherwise(pl.lit(""))
-    shown = (
-        cells.sort(*ends, "change")
-        .with_columns(
-            n_row.alias("n_parent"),
-            (pl.col("n_edges") / n_row).alias("row_share"),
-            pl.col("change").replace(words),
-            same.alias("diagonal"),
-        )
-        .filter(*(pl.col(name).is_in(order) for name, order in zip(ends, orders, strict=True)))
+    shown = found.sort(*ends, "change").with_columns(
+        n_parent=n_row,
+        row_share=pl.col("n_edges") / n_row,
+        change=pl.col("change").replace(words),
+        same=pl.col("change") == "same",
+    )
+    shown = shown.filter(
+        pl.col(name).is_in(order) for name, order in zip(ends, orders, strict=True)
     )
     tips = tooltips(shown, *ends, "change", "n_edges", "n_parent", "row_share")
     x = alt.X("child_value:N", sort=orders[1], title="the model made from it")
@@ -141,11 +137,11 @@ def _heatmap(
         x=x.axis(labelAngle=-40, labelLimit=160), y=y.axis(labelLimit=160)
     )
     color = alt.Color("row_share:Q", title="share of the base models' row")
-    color = color.legend(orient="top", format=".0%", gradientLength=200)
-    heat = base.mark_rect().encode(color=color.scale(domain=[0, 1], range=SEQUENTIAL), tooltip=tips)
-    kept_same = base.transform_filter("datum.diagonal === 'same'")
+    color = color.scale(domain=[0, 1], range=SEQUENTIAL)
+    dark = "datum.row_share > 0.55"
+    heat, numbers = cells(base, color, tips, "n_edges", dark=dark, format=".0%")
+    kept_same = base.transform_filter("datum.same")
     frames = kept_same.mark_rect(fillOpacity=0, stroke=INK, strokeWidth=1.5)
-    numbers = in_cells(base, "n_edges", dark="datum.row_share > 0.55")
     return layered(heat, frames, numbers), int(shown["n_edges"].sum())
 
 
@@ -161,18 +157,10 @@ def _bars(compared: pl.DataFrame, words: dict[str, str]) -> alt.FacetChart:
     y = alt.Y("change:N", sort=changed, title=None)
     base = alt.Chart(height=alt.Step(20), width=440).encode(y=y)
     color = alt.Color("change:N", legend=None).scale(domain=changed, range=[FAINT, *CATEGORIES])
-    bars = base.mark_bar(opacity=0.85, color=ACCENT).encode(
-        x=share_axis("declared_share", "share of the edges that can be compared"),
-        color=color,
-        tooltip=tooltips(data, *fields, row="edges from"),
-    )
-    rule = base.mark_rule(color=INK).encode(x="declared_low:Q", x2="declared_high:Q")
+    x = share_axis("declared_share", "share of the edges that can be compared")
+    bar = bars(base, x, tooltips(data, *fields, row="edges from")).encode(color=color)
     text = beside(base, "declared_high:Q", "n_edges", dx=5)
     facet = alt.Facet("row:N", sort=ranked.unique(maintain_order=True).to_list(), title=None)
-    return layered(bars, rule, text, data=values(data)).facet(
-        facet=facet.header(
-            labelAngle=0, labelAlign="left", labelAnchor="start", labelFontWeight=600
-        ),
-        columns=1,
-        spacing=8,
-    )
+    facet = facet.header(labelAngle=0, labelAlign="left", labelAnchor="start", labelFontWeight=600)
+    layers = layered(bar, interval(base, "declared"), text, data=values(data))
+    return layers.facet(facet=facet, columns=1, spacing=8)

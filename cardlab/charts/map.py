@@ -15,7 +15,7 @@ import polars as pl
 from ..embeddings.project import TRUST_SAMPLE
 from ..schema import CardlabError, NoFigure, at_least, printable
 from .base import MAX_ROWS_SHOWN, need, shown
-from .scatter import ALL, CLUSTER, Placed, columns_of, groups_of, middles, scatter
+from .scatter import CLUSTER, Placed, groups_of, middles, scatter
 
 # ---- A map of more points than altair can draw: a few bytes a point, for a script of the report.
 
@@ -56,12 +56,11 @@ class PointMap:
             all x and then all y as little-endian uint16, then for each column the group of each
             point as uint8; ``cards``, the ids, a line each, gzipped in base64.
         """
-        placed, looks = self._placed, ("label", "n", "color", "shape")
-        columns = []
-        for group in placed.groups:
-            each = zip(group.labels, group.counts, group.colors, group.shapes, strict=True)
-            groups = [dict(zip(looks, look, strict=True)) for look in each]
-            columns.append({"name": group.column, "label": group.heading, "groups": groups})
+        placed = self._placed
+        columns = [
+            {"name": group.column, "label": group.heading, "groups": group.looks()}
+            for group in placed.groups
+        ]
         found = middles(placed.clusters, placed.xy) if placed.clusters else []
         return {
             "title": placed.title,
@@ -96,6 +95,9 @@ def _packed(data: bytes) -> str:
     return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode("ascii")
 
 
+#: Columns that are coloured by where the caller names none, and the one group where none is there.
+USUAL = (CLUSTER, "pipeline_tag", "library_name", "license_class", "created_at")
+ALL = "all"
 #: Points of a map by default: with the ids of all of them it stays under 2 MB in a report.
 _MAX_POINTS = 100_000
 
@@ -159,14 +161,13 @@ def plot_map(
         A column is missing, or cannot give colours.
     """
     points, method = _placed(points, method)
-    columns = columns_of(color, points.columns)
-    if columns == [ALL] and ALL not in points.columns:
-        points = points.with_columns(pl.lit("cards").alias(ALL))
+    columns = [color] if isinstance(color, str) else list(dict.fromkeys(color or ()))
+    if color is None:
+        columns = [name for name in USUAL if name in points.columns] or [ALL]
+        points = points if columns != [ALL] else points.with_columns(pl.lit("cards").alias(ALL))
+    if not columns or not all(isinstance(name, str) for name in columns):
+        raise CardlabError(f"color must be a column's name or several of them, not {color!r}.")
     need(points, "x", "y", *columns, made_by="map_points")
-    method, trust = (
-        _told(points, name) if value is None else value
-        for name, value in (("method", method), ("trustworthiness", trust))
-    )
     at_least(max_points, 1, name="max_points")
     at_least(top, 1, name="top")
     kept = points.filter(pl.col("x").is_finite() & pl.col("y").is_finite())
@@ -180,7 +181,11 @@ def plot_map(
         ids=kept["id"] if "id" in kept.columns else pl.Series("id", [""] * kept.height),
         groups=[groups_of(kept, name, top=top, labels=labels) for name in columns],
         title=printable(title),
-        about=_about(method, trust, kept.height),
+        about=_about(
+            _told(points, "method") if method is None else method,
+            _told(points, "trustworthiness") if trust is None else trust,
+            kept.height,
+        ),
         n_points=kept.height,
         n_cards=points.height,
     )

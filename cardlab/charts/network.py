@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import altair as alt
@@ -10,18 +9,16 @@ import numpy as np
 import polars as pl
 
 from ..colors import CATEGORIES, FAINT, INK, PAPER, TIE
-from ..schema import at_least
+from ..schema import at_least, shorten
 from ..tags.communities import edges as beyond_chance
-from .base import clean, finish, fits, layered, need, tooltips, values
+from .base import clean, finish, layered, need, place, tooltips, values
 
-_WIDTH, _HEIGHT = 760, 560
+_SIZE = (760, 560)
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 _OTHERS = "other groups"
 _SHOWN_GROUPS = 9
 _MAX_EDGES = 400
-_FONT, _LETTER = 11, 5.9  # height of a label and mean width of its letters, in pixels
 _LONGEST = 32
-_Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def plot_network(
@@ -73,7 +70,7 @@ def plot_network(
         ["npmi", "tag_a", "tag_b"], descending=[True, False, False]
     )
     n_edges, edges = edges.height, edges.head(_MAX_EDGES)
-    nodes = _labelled(_placed(kept, edges, random_state))
+    nodes = _placed(kept, edges, random_state)
     chart: alt.LayerChart = layered(*_layers(nodes, edges)).resolve_scale(
         strokeWidth="independent", size="independent"
     )
@@ -83,7 +80,7 @@ def plot_network(
     shown, groups = (frame["community"].n_unique() for frame in (kept, communities))
     n_groups = f"{groups:,} groups" if shown == groups else f"{shown:,} of {groups:,} groups"
     return finish(
-        chart.properties(width=_WIDTH, height=_HEIGHT),
+        chart,
         title="Which tags go together, in groups",
         subtitle=[
             f"{kept.height:,} most frequent of {communities.height:,} tags, in {n_groups}; "
@@ -96,6 +93,8 @@ def plot_network(
             "go together. Most frequent: "
             f"{first['tag']} on {first['n_cards']:,} cards, in the group {first['label']}."
         ),
+        width=_SIZE[0],
+        height=_SIZE[1],
     )
 
 
@@ -117,29 +116,21 @@ def _placed(kept: pl.DataFrame, edges: pl.DataFrame, random_state: int) -> pl.Da
                 graph.add_edge(hub, tag, weight=0.2)
     spread = 1.9 / np.sqrt(max(kept.height, 1))
     found = nx.spring_layout(graph, k=spread, iterations=300, seed=random_state, weight="weight")
-    place = np.array([found[tag] for tag in kept["tag"]], dtype=float).reshape(-1, 2)
-    place = _apart(_even(place), np.sqrt(_area(kept["n_cards"].to_numpy()) / np.pi))
-    size = pl.Series("size", _area(kept["n_cards"].to_numpy()))
-    return kept.with_columns(
-        pl.Series("x", place[:, 0].round(1)), pl.Series("y", place[:, 1].round(1)), size
-    )
-
-
-def _area(n_cards: Any) -> Any:
-    """Give the area of a point in square pixels, in proportion to the cards but never tiny."""
-    return (40 + 760 * n_cards / max(n_cards.max(), 1)).round(1)
+    places = _even(np.array([found[tag] for tag in kept["tag"]], dtype=float).reshape(-1, 2))
+    n_cards = kept["n_cards"].to_numpy()
+    # the area of a point is in proportion to the cards, but never tiny
+    size = (40 + 760 * n_cards / max(n_cards.max(initial=1), 1)).round(1)
+    x, y = _apart(places, np.sqrt(size / np.pi)).round(1).T
+    return kept.with_columns(x=pl.Series(x), y=pl.Series(y), size=pl.Series(size))
 
 
 def _even(place: Any) -> Any:
     """Spread points over the figure: between where they are and equal steps."""
-    for axis, extent in ((0, _WIDTH), (1, _HEIGHT)):
-        values_ = place[:, axis]
-        span = max(float(np.ptp(values_)), 1e-9)
-        straight = (values_ - values_.min()) / span
-        rank = np.argsort(np.argsort(values_, kind="stable"), kind="stable")
-        even = rank / max(len(values_) - 1, 1)
-        place[:, axis] = 30 + (0.35 * straight + 0.65 * even) * (extent - 60)
-    return place
+    from scipy.stats import rankdata
+
+    straight = (place - place.min(axis=0)) / np.maximum(np.ptp(place, axis=0), 1e-9)
+    even = (rankdata(place, method="ordinal", axis=0) - 1) / max(len(place) - 1, 1)
+    return 30 + (0.35 * straight + 0.65 * even) * (np.array(_SIZE) - 60)
 
 
 def _apart(place: Any, radius: Any) -> Any:
@@ -153,45 +144,25 @@ def _apart(place: Any, radius: Any) -> Any:
         if short.max() < 0.5:
             break
         place = place + (offset / distance[:, :, None] * short[:, :, None]).sum(axis=1) / 2.5
-        place[:, 0] = place[:, 0].clip(24, _WIDTH - 24)
-        place[:, 1] = place[:, 1].clip(24, _HEIGHT - 24)
+        place = place.clip(24, np.array(_SIZE) - 24)
     return place
 
 
 def _labelled(nodes: pl.DataFrame) -> pl.DataFrame:
-    """Choose a side for the label of each tag where it covers no point and no other label."""
-    x, y = nodes["x"].to_numpy(), nodes["y"].to_numpy()
-    radius = np.sqrt(nodes["size"].to_numpy() / np.pi)
-    taken = [(x[i] - r, y[i] - r, x[i] + r, y[i] + r) for i, r in enumerate(radius)]
-    names = [tag if len(tag) <= _LONGEST else tag[: _LONGEST - 1] + "…" for tag in nodes["tag"]]
-    rows: list[tuple[str | None, str | None, float, float]] = []
-    for i, name in enumerate(names):
-        sides = _sides(float(x[i]), float(y[i]), float(radius[i]), _LETTER * len(name) + 4)
-        side, box = next(
-            (s for s in sides if fits(s[1], taken, width=_WIDTH, height=_HEIGHT)), (None, None)
-        )
-        if box is None:
-            rows.append((None, None, 0.0, 0.0))
-            continue
-        taken.append(box)
-        at = {"left": box[0], "right": box[2]}.get(str(side), float(x[i]))
-        rows.append((name, side, round(at, 1), round((box[1] + box[3]) / 2, 1)))
-    schema = {"text": pl.String, "side": pl.String, "text_x": pl.Float64, "text_y": pl.Float64}
-    return nodes.hstack(pl.DataFrame(rows, schema=schema, orient="row"))
-
-
-def _sides(x: float, y: float, radius: float, width: float) -> Iterator[tuple[str, _Box]]:
-    """Give the places for a label, best first: how its text is aligned, and the box it fills."""
-    half, gap = _FONT / 2 + 1, radius + 3
-    for up in (0.0, -_FONT, _FONT):
-        yield "left", (x + gap, y + up - half, x + gap + width, y + up + half)
-        yield "right", (x - gap - width, y + up - half, x - gap, y + up + half)
-    yield "center", (x - width / 2, y + gap, x + width / 2, y + gap + 2 * half)
-    yield "center", (x - width / 2, y - gap - 2 * half, x + width / 2, y - gap)
+    """Give the names of tags that cover no point and no other name, and where they stand."""
+    texts = (shorten(tag, _LONGEST) for tag in nodes["tag"])
+    names = zip(range(nodes.height), texts, nodes["x"], nodes["y"], strict=True)
+    radius = np.sqrt(nodes["size"].to_numpy() / np.pi).tolist()
+    placed = place(names, width=_SIZE[0], height=_SIZE[1], radius=radius)
+    return pl.DataFrame(
+        [(nodes["tag"][name.group], name.text, *name.middle) for name in placed],
+        schema={"tag": pl.String, "text": pl.String, "text_x": pl.Float64, "text_y": pl.Float64},
+        orient="row",
+    )
 
 
 def _layers(kept: pl.DataFrame, edges: pl.DataFrame) -> list[alt.Chart]:
-    nodes = clean(kept)
+    nodes, labels = clean(kept), _labelled(kept)
     groups = nodes.unique("community", maintain_order=True).sort("community").head(_SHOWN_GROUPS)
     named = [f"{number}  {label}" for number, label in groups.select("community", "label").rows()]
     of_group = dict(zip(groups["community"], named, strict=True))
@@ -201,23 +172,23 @@ def _layers(kept: pl.DataFrame, edges: pl.DataFrame) -> list[alt.Chart]:
     colors = [*CATEGORIES[: len(named)], FAINT][: len(domain)]
     shapes = [*(_SHAPES[i % len(_SHAPES)] for i in range(len(named))), "circle"][: len(domain)]
     legend = alt.Legend(title="group", orient="bottom", columns=3, symbolSize=90, labelLimit=230)
-    x = alt.X("x:Q", axis=None).scale(domain=[0, _WIDTH], nice=False, zero=False)
-    y = alt.Y("y:Q", axis=None).scale(domain=[_HEIGHT, 0], nice=False, zero=False)
+    x = alt.X("x:Q", axis=None).scale(domain=[0, _SIZE[0]], nice=False, zero=False)
+    y = alt.Y("y:Q", axis=None).scale(domain=[_SIZE[1], 0], nice=False, zero=False)
     layers = []
     if edges.height:
-        place = kept.select("tag", "x", "y")
+        spots = kept.select("tag", "x", "y")
         ends = (
             edges.select("tag_a", "tag_b", "n_cards", "npmi", "lift")
-            .join(place, left_on="tag_a", right_on="tag", maintain_order="left")
-            .join(place, left_on="tag_b", right_on="tag", suffix="2", maintain_order="left")
+            .join(spots, left_on="tag_a", right_on="tag", maintain_order="left")
+            .join(spots, left_on="tag_b", right_on="tag", suffix="2", maintain_order="left")
         )
-        ends = clean(ends)
         width = alt.StrokeWidth("npmi:Q", legend=None).scale(domain=[0, 1], range=[0.4, 4])
         tips = tooltips(ends, *ends.columns[:5], n_cards="cards with both")
         rule = alt.Chart(values(ends)).mark_rule(color=TIE, opacity=0.45)
         layers.append(rule.encode(x=x, y=y, x2="x2:Q", y2="y2:Q", strokeWidth=width, tooltip=tips))
-    base = alt.Chart(values(nodes))
-    points = base.mark_point(filled=True, opacity=0.95, stroke=PAPER, strokeWidth=1)
+    points = alt.Chart(values(nodes)).mark_point(
+        filled=True, opacity=0.95, stroke=PAPER, strokeWidth=1
+    )
     layers.append(
         points.encode(
             x=x,
@@ -228,9 +199,7 @@ def _layers(kept: pl.DataFrame, edges: pl.DataFrame) -> list[alt.Chart]:
             tooltip=tooltips(nodes, "tag", "n_cards", "group", "centrality"),
         )
     )
-    for side in ("left", "right", "center"):
-        text = base.transform_filter(f"datum.side === '{side}'").mark_text(
-            align=side, baseline="middle", fontSize=_FONT, color=INK
-        )
-        layers.append(text.encode(x=alt.X("text_x:Q"), y=alt.Y("text_y:Q"), text="text:N"))
+    if labels.height:
+        text = alt.Chart(values(labels)).mark_text(baseline="middle", color=INK)
+        layers.append(text.encode(x="text_x:Q", y="text_y:Q", text="text:N"))
     return layers

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import cos, pi, sin
-from typing import Any, NamedTuple
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -17,7 +14,7 @@ import polars as pl
 from ..colors import CATEGORIES, FAINT, INK, MISSING, ORDERED, OTHER, PAPER
 from ..labels import label
 from ..schema import CardlabError, printable, shorten
-from .base import finish, fits, layered, tip_title
+from .base import finish, layered, place, tip_title
 
 # ---- What the points of a map are coloured by: the groups of a column, the largest first.
 
@@ -26,10 +23,6 @@ SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"
 #: Different pairs of colour and shape: so many clusters can be told apart.
 MAX_CLUSTERS = len(CATEGORIES) * len(SHAPES)
 CLUSTER = "cluster"
-#: Columns that are coloured by where the caller names none, and the one group where none is there.
-USUAL = (CLUSTER, "pipeline_tag", "library_name", "license_class", "created_at")
-ALL = "all"
-
 #: What has a fixed place at the end of the legend, whatever its size, and its shape: what
 #: :func:`cardlab.cluster` says of points that are in no cluster, and nulls of other columns.
 _NO_CLUSTER: dict[str | None, tuple[str, str]] = {
@@ -57,6 +50,11 @@ class Groups:
     shapes: list[str]
     #: Index into `labels` for each point.
     codes: npt.NDArray[np.uint8]
+
+    def looks(self) -> list[dict[str, Any]]:
+        """Give what the legend shows of each group."""
+        looks = zip(self.labels, self.counts, self.colors, self.shapes, strict=True)
+        return [{"label": a, "n": n, "color": c, "shape": s} for a, n, c, s in looks]
 
 
 def groups_of(
@@ -97,16 +95,6 @@ def groups_of(
     heading = "year" if column == "created_at" else shorten(printable(label(column)), 40)
     counted = counts[kept].tolist()
     return Groups(column, heading, shown, counted, colors, shapes, renumbered[codes.to_numpy()])
-
-
-def columns_of(color: str | Sequence[str] | None, have: Sequence[str]) -> list[str]:
-    """Give the columns to colour by, each once."""
-    if color is None:
-        return [name for name in USUAL if name in have] or [ALL]
-    columns = [color] if isinstance(color, str) else list(dict.fromkeys(color))
-    if not columns or not all(isinstance(name, str) for name in columns):
-        raise CardlabError(f"color must be a column's name or several of them, not {color!r}.")
-    return columns
 
 
 def _texts(points: pl.DataFrame, column: str) -> pl.Series:
@@ -230,29 +218,10 @@ class Placed:
         return [shorten(printable(name.replace("\n", " ")), _MAX_ID) for name in found]
 
 
-# ---- Names of clusters on a map, none over another.
+# ---- Names of clusters on a map.
 
 #: Letters of a name on the map; the legend has it in full.
 MAX_LETTERS = 32
-
-#: Widths in units of the font size, rather too wide than too narrow: no font is known here.
-_WIDE, _NARROW, _HIGH = 1.1, 0.62, 1.35
-
-#: How far from its cluster a name may stand, in pixels, and the steps on the way.
-_REACH, _RING = 72, 8
-
-
-class Name(NamedTuple):
-    """A cluster's name, the point in its middle, and where the name stands, in pixels."""
-
-    text: str
-    group: int
-    x: float
-    y: float
-    left: float
-    top: float
-    width: float
-    height: float
 
 
 def middles(groups: Groups, xy: npt.NDArray[np.floating]) -> list[tuple[int, str, int]]:
@@ -271,41 +240,6 @@ def middles(groups: Groups, xy: npt.NDArray[np.floating]) -> list[tuple[int, str
         short = shorten(text.removesuffix(_DOUBT), MAX_LETTERS) + _DOUBT * text.endswith(_DOUBT)
         found.append((group, short, int(members[distance.argmin()])))
     return found
-
-
-def place(
-    names: list[tuple[int, str, float, float]], *, width: float, height: float, size: float = 11
-) -> list[Name]:
-    """Find a place for each name (group, text, point in pixels), the first ones first.
-
-    A name stands at its point or beside it, within 72 pixels, on the map and over no other; what
-    finds no such place is left out.
-    """
-    placed: list[Name] = []
-    taken: list[tuple[float, float, float, float]] = []
-    for group, text, x, y in names:
-        w, h = size * sum(map(_width, text)), size * _HIGH
-        for left, top in _candidates(x - w / 2, y - h / 2):
-            box = (left, top, left + w, top + h)
-            if fits(box, taken, width=width, height=height):
-                taken.append(box)
-                placed.append(Name(text, group, x, y, left, top, w, h))
-                break
-    return placed
-
-
-def _candidates(left: float, top: float) -> Iterator[tuple[float, float]]:
-    """Give places around one, the nearest first."""
-    yield left, top
-    for distance in range(_RING, _REACH + 1, _RING):
-        for step in range(12):
-            angle = 2 * pi * (step + 3) / 12
-            yield left + distance * 1.6 * cos(angle), top + distance * sin(angle)
-
-
-def _width(letter: str) -> float:
-    wide = unicodedata.east_asian_width(letter) in "WF" or letter.isupper()
-    return _WIDE if wide else _NARROW
 
 
 # ---- A map of up to ten thousand points as a chart of altair.
@@ -443,8 +377,7 @@ def _names(placed: Placed, corner: npt.NDArray[np.float64], unit: float) -> list
     wanted = [(group, text, *at[i]) for group, text, i in middles(clusters, placed.xy)]
     rows = []
     for name in place(wanted, width=_WIDTH, height=_HEIGHT):
-        middle = (name.left + name.width / 2, name.top + name.height / 2)
-        ends = np.array([(name.x, name.y), middle])
+        ends = np.array([(name.x, name.y), name.middle])
         ends[:, 1] = _HEIGHT - ends[:, 1]
         (x, y), (x2, y2) = (ends * unit + corner).round(4).tolist()
         rows.append({"name": name.text, "x": x, "y": y, "x2": x2, "y2": y2})

@@ -10,14 +10,13 @@ import polars as pl
 from ..colors import ACCENT, CATEGORIES, FAINT, INK
 from .base import finish, layered, need, tooltips, values
 
-#: The lines that a frame can have: column, name in the legend, colour, dashes.
-_LINES = (
-    ("jaccard_mean", "come back (Jaccard)", CATEGORIES[1], [1, 0]),
-    ("ari_mean", "runs agree (adjusted Rand)", ACCENT, [6, 2]),
-    ("silhouette", "lie apart (silhouette)", CATEGORIES[2], [2, 2]),
-    ("silhouette_null", "silhouette without clusters", FAINT, [1, 3]),
-)
-
+#: The lines that a frame can have: column -> name in the legend, colour, dashes.
+_LINES = {
+    "jaccard_mean": ("come back (Jaccard)", CATEGORIES[1], [1, 0]),
+    "ari_mean": ("runs agree (adjusted Rand)", ACCENT, [6, 2]),
+    "silhouette": ("lie apart (silhouette)", CATEGORIES[2], [2, 2]),
+    "silhouette_null": ("silhouette without clusters", FAINT, [1, 3]),
+}
 _TIPS = (
     *("n_clusters", "jaccard_mean", "stable_share", "ari_mean", "ari_low", "ari_seeds"),
     *("silhouette", "silhouette_null"),
@@ -43,11 +42,8 @@ def plot_stability(stability: pl.DataFrame, *, chosen: int | None = None) -> alt
     NoFigure
         The frame has no rows.
     """
-    need(
-        stability,
-        *("n_clusters", "ari_mean", "ari_low", "silhouette"),
-        made_by="cluster_stability",
-    )
+    of_runs = ("n_clusters", "ari_mean", "ari_low", "silhouette")
+    need(stability, *of_runs, made_by="cluster_stability")
     found = stability.filter("is_chosen") if "is_chosen" in stability.columns else None
     if chosen is None and found is not None and found.height:
         chosen = int(found["n_clusters"][0])
@@ -78,29 +74,27 @@ def plot_stability(stability: pl.DataFrame, *, chosen: int | None = None) -> alt
 
 def _layers(stability: pl.DataFrame) -> list[Any]:
     """Draw a line for each measure that the frame has, in colour and dashes."""
-    lines = [line for line in _LINES if line[0] in stability.columns]
-    _, names, colors, dashes = map(list, zip(*lines, strict=True))
-    x = alt.X("n_clusters:Q", title="number of clusters").axis(tickMinStep=1, format="d")
-    x = x.scale(zero=False, nice=False, padding=12)
-    legend = alt.Legend(orient="bottom", columns=2, labelLimit=260)
-    # What is drawn has a row for each point of a line, with all its figures for the tooltip.
+    lines = {column: look for column, look in _LINES.items() if column in stability.columns}
+    names, colors, dashes = map(list, zip(*lines.values(), strict=True))
+    # a row for each point of a line, with all its figures for the tooltip
     tidy = pl.concat(
         stability.select(
-            *(name for name in _TIPS if name in stability.columns),
-            pl.lit(name).alias("measure"),
-            pl.col(column).alias("value"),
+            *filter(stability.columns.__contains__, _TIPS), measure=pl.lit(name), value=column
         )
-        for column, name, _, _ in lines
+        for column, (name, _, _) in lines.items()
     )
+    legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=260)
+    x = alt.X("n_clusters:Q", title="number of clusters").axis(tickMinStep=1, format="d")
+    x = x.scale(zero=False, nice=False, padding=12)
     base = alt.Chart(values(tidy), height=260).encode(
         x=x,
-        y=alt.Y("value:Q", title="0-1", scale=alt.Scale(domainMax=1)),
-        color=alt.Color("measure:N", title=None, legend=legend).scale(domain=names, range=colors),
+        y=alt.Y("value:Q", title="0-1").scale(domainMax=1),
+        color=alt.Color("measure:N", legend=legend).scale(domain=names, range=colors),
     )
-    dash = alt.StrokeDash("measure:N", title=None, legend=legend).scale(domain=names, range=dashes)
-    low = alt.Chart(values(stability.select("n_clusters", "ari_low", "ari_mean")))
+    dash = alt.StrokeDash("measure:N", legend=legend).scale(domain=names, range=dashes)
+    rule = alt.Chart(values(stability)).mark_rule(color=ACCENT, opacity=0.5)
     return [
-        low.mark_rule(color=ACCENT, opacity=0.5).encode(x=x, y="ari_low:Q", y2="ari_mean:Q"),
+        rule.encode(x=x, y="ari_low:Q", y2="ari_mean:Q"),
         base.mark_line().encode(strokeDash=dash),
         base.mark_point(filled=True, size=45, opacity=1).encode(tooltip=tooltips(tidy, *_TIPS)),
     ]

@@ -88,11 +88,12 @@ def _tags(trends: pl.DataFrame, top: int, title: str) -> alt.FacetChart:
     kept = sizes.sort(["n_cards", "tag"], descending=[True, False]).head(top)["tag"].to_list()
     rises = pl.when(pl.col("slope_low") > 0).then(pl.lit(_DIRECTIONS[0]))
     falls = rises.when(pl.col("slope_high") < 0).then(pl.lit(_DIRECTIONS[1]))
-    shown = clean(trends.filter(pl.col("tag").is_in(kept))).with_columns(
-        falls.otherwise(pl.lit(_DIRECTIONS[2])).alias("direction")
-    )
+    shown = clean(trends.filter(pl.col("tag").is_in(kept)))
     heads = {row["tag"]: _odds(row) for row in shown.unique("tag", keep="first").to_dicts()}
-    shown = shown.with_columns(pl.col("tag").replace_strict(heads).alias("panel"))
+    shown = shown.with_columns(
+        direction=falls.otherwise(pl.lit(_DIRECTIONS[2])),
+        panel=pl.col("tag").replace_strict(heads),
+    )
     color = alt.Color("direction:N").scale(domain=_DIRECTIONS, range=[ACCENT, WARM, FAINT])
     color = color.legend(title=None, orient="bottom")
     drawn = shown.filter(pl.col("n_period") >= THIN)
@@ -100,7 +101,7 @@ def _tags(trends: pl.DataFrame, top: int, title: str) -> alt.FacetChart:
     base = alt.Chart().encode(x=_time(drawn), color=color)
     order = shown["panel"].unique(maintain_order=True).to_list()
     band, line = base.mark_area(opacity=0.18), base.mark_line(strokeWidth=1.8, point={"size": 14})
-    chart = _panels(trends, drawn, order, band, [line], name="tag", ticks=3, spacing=18)
+    chart = _panels(trends, drawn, order, [band, line], name="tag")
     return finish(
         cast(alt.FacetChart, chart.resolve_scale(y="independent")),
         title=title,
@@ -130,9 +131,9 @@ def _shares(trends: pl.DataFrame, title: str) -> alt.VConcatChart:
             for (shown, part), rows in kept.group_by("shown", "part", maintain_order=True)
         ]
     )
-    enough = pl.when(pl.col("n_period") < FEW).then(pl.lit(_SMALL)).otherwise(pl.lit(_ENOUGH))
-    shown = kept.with_columns(enough.alias("n"))
-    shown = shown.join(heads, on=["shown", "part"], how="left", maintain_order="left")
+    shown = kept.with_columns(
+        n=pl.when(pl.col("n_period") < FEW).then(pl.lit(_SMALL)).otherwise(pl.lit(_ENOUGH))
+    ).join(heads, on=["shown", "part"], how="left", maintain_order="left")
     per_period = shown.unique("period").sort("period")
     few = per_period.filter(pl.col("n_period") < FEW)
     compared = per_period.height - few.height > 1
@@ -141,10 +142,10 @@ def _shares(trends: pl.DataFrame, title: str) -> alt.VConcatChart:
     base = alt.Chart().encode(x=_time(drawn))
     fill = alt.Fill("n:N", legend=None).scale(domain=[_ENOUGH, _SMALL], range=[ACCENT, PAPER])
     points = base.mark_point(size=26, filled=True, opacity=1, stroke=ACCENT, strokeWidth=1)
-    band = base.mark_area(opacity=0.18, color=ACCENT)
-    layers = [base.mark_line(strokeWidth=1.8, color=ACCENT), points.encode(fill=fill)]
+    band, line = base.mark_area(opacity=0.18, color=ACCENT), base.mark_line(strokeWidth=1.8)
+    layers = [band, line, points.encode(fill=fill)]
     order = heads["panel"].unique(maintain_order=True).to_list()
-    panels = _panels(trends, drawn, order, band, layers, name="shown", ticks=4, spacing=16)
+    panels = _panels(trends, drawn, order, layers, name="shown")
     total = per_period["n_period"].sum()
     chart = alt.vconcat(panels, _bars(per_period, trends), spacing=10)
     return finish(
@@ -169,32 +170,23 @@ def _panels(
     trends: pl.DataFrame,
     drawn: pl.DataFrame,
     order: list[str],
-    band: alt.Chart,
     layers: list[alt.Chart],
     *,
     name: str,
-    ticks: int,
-    spacing: int,
 ) -> alt.FacetChart:
-    """Draw bands and, above them, lines of all tags or values; the facets take them apart."""
-    axis = alt.Axis(format="~%", tickCount=ticks, minExtent=38)
-    y = alt.Y("card_share:Q", title=None, axis=axis)
-    low = alt.Y("share_low:Q", title=None, axis=axis)
+    """Draw a band and, above it, lines of all tags or values; the facets take them apart."""
+    axis = alt.Axis(format="~%", tickCount=3, minExtent=38)
+    y, low = (alt.Y(f"{name}:Q", title=None, axis=axis) for name in ("card_share", "share_low"))
     tips = tooltips(drawn, "period", name, *_FIGURES, shown="value", n_cards="new cards with it")
-    *below, last = (layer.encode(y=y) for layer in layers)
-    facet = alt.Facet("panel:N", sort=order, title=None).header(
-        labelExpr="split(datum.label, '\\n')",
-        labelAlign="left",
-        labelAnchor="start",
-        labelFontSize=11,
-        labelLineHeight=14,
-        labelPadding=4,
-        labelLimit=260,
-    )
+    band, *below, last = (layer.encode(y=y) for layer in layers)
+    look: Any = {"labelAlign": "left", "labelAnchor": "start", "labelFontSize": 11}
+    look |= {"labelLineHeight": 14, "labelPadding": 4, "labelLimit": 260}
+    header = alt.Header(labelExpr="split(datum.label, '\\n')", **look)
+    facet = alt.Facet("panel:N", sort=order, title=None, header=header)
     rule = floors(trends, _time(drawn))
     panel = layered(band.encode(y=low, y2="share_high:Q"), *below, last.encode(tooltip=tips), *rule)
     chart: alt.FacetChart = panel.properties(width=205, height=96).facet(
-        data=values(drawn), facet=facet, columns=min(_COLUMNS, len(order)), spacing=spacing
+        data=values(drawn), facet=facet, columns=min(_COLUMNS, len(order)), spacing=16
     )
     return chart
 
