@@ -160,11 +160,7 @@ def shown(spec: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return {_MIME: drawn, "text/plain": words, **content}, about
 
 
-def _render(spec: dict[str, Any], **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    return shown(spec)
-
-
-alt.renderers.register("cardlab", _render)
+alt.renderers.register("cardlab", lambda spec, **_: shown(spec))
 
 
 def use_theme() -> None:

@@ -64,8 +64,10 @@ def plot_cooccurrence(
     need(pairs, "tag_a", "tag_b", *columns, made_by="cooccurrence", none=none)
     at_least(top, 2, name="top")
     one_of(measure, _MEASURES, name="measure")
-    if communities is not None:
-        columns = ("tag", "community", "label")
+    columns = ("tag", "community", "label")
+    if communities is None:
+        communities = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+    else:
         need(communities, *columns, made_by="tag_communities", none="there are no communities.")
     n_pairs, pairs = pairs.height, findings(pairs)
     if not pairs.height:
@@ -79,10 +81,8 @@ def plot_cooccurrence(
     inside = pairs.filter(pl.col("tag_a").is_in(kept) & pl.col("tag_b").is_in(kept))
     if not inside.height:
         raise NoFigure(f"none of the {len(kept)} most frequent tags go together; raise top.")
-    order = _seriated(inside, kept)
-    if communities is not None:
-        group = dict(communities.select("tag", "community").rows())
-        order = sorted(order, key=lambda tag: group.get(tag, len(group)))
+    group = dict(communities.select("tag", "community").rows())
+    order = sorted(_seriated(inside, kept), key=lambda tag: group.get(tag, len(group)))
     # doublings from chance to the strongest lift, and powers of ten to the most cards
     spread = math.log2(max(float(inside["lift"].max() or 0), 2))  # type: ignore[arg-type]
     most = math.log10(max(int(inside["n_cards"].max() or 0), 2))  # type: ignore[arg-type]
@@ -110,7 +110,7 @@ def plot_cooccurrence(
 def _cells(
     inside: pl.DataFrame,
     order: list[str],
-    communities: pl.DataFrame | None,
+    communities: pl.DataFrame,
     spread: float,
     most: float,
 ) -> tuple[pl.DataFrame, list[str]]:
@@ -131,10 +131,7 @@ def _cells(
     numbered = pl.format("{} ({})", "name", pl.int_range(1, pl.len() + 1))
     twice = pl.when(pl.col("name").is_duplicated()).then(numbered)
     about = about.hstack(short.select(twice.otherwise("name").alias("name")))
-    if communities is None:
-        groups = about.select("tag", community=None, group=None)
-    else:
-        groups = communities.select("tag", "community", group="label")
+    groups = communities.select("tag", "community", group="label")
     about = about.join(groups, on="tag", how="left", maintain_order="left")
     for side in ("row", "column"):
         both = both.join(about, left_on=side, right_on="tag", suffix="_of", maintain_order="left")

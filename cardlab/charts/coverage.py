@@ -127,14 +127,14 @@ def _ends(first: dict[str, Any], last: dict[str, Any]) -> str:
 def _bars(shown: pl.DataFrame, axis: dict[str, Any]) -> alt.Chart:
     """Give the stacked bars, a row for each section and state."""
     rows = pl.concat(
-        shown.with_columns(
+        shown.with_row_index("place").with_columns(
             state=pl.lit(words),
             rank=rank,
             n=f"n_{state}",
             share=pl.col(f"n_{state}") / pl.col("n_cards"),
         )
         for rank, (state, words, _) in enumerate(_STATES)
-    )
+    ).sort("place", "rank")
     _, words, fills = map(list, zip(*_STATES, strict=True))
     legend = alt.Legend(title=None, orient="top", columns=3, labelLimit=260, symbolStrokeWidth=0.5)
     color = alt.Color("state:N", sort=words, legend=legend).scale(domain=words, range=fills)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -250,19 +249,10 @@ _DATA = "points"
 #: Space around the outermost points, as a share of the larger side.
 _MARGIN = 0.04
 
-#: Names that a row of the data has already.
-_TAKEN = {"x", "y", "card", "slot", "picked"}
-
 
 def scatter(placed: Placed, *, note: str = "") -> alt.LayerChart:
     """Draw points with a colour and a shape for each group, and the clusters' names."""
-    # the columns' own names where these are plain words
-    keys = [
-        name
-        if re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) and name not in _TAKEN
-        else f"column_{i}"
-        for i, name in enumerate(group.column for group in placed.groups)
-    ]
+    keys = [f"column_{i}" for i in range(len(placed.groups))]
     # the corners of the picture: a unit is as long on one axis as on the other
     low, high = placed.xy.min(axis=0), placed.xy.max(axis=0)
     size = np.array([_WIDTH, _HEIGHT])
