@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -13,10 +12,9 @@ from .frames import lists_in, narrow
 from .languages import with_languages
 from .licenses.counts import with_licenses
 from .schema import STRINGS, at_least, collect, column_names, one_of, require
-from .shares.counting import wilson
+from .shares.counting import with_share
 
-# ---- The graph of ``base_model`` by number: who names whom, where the lines lead, what is a
-# cycle.
+# ---- The graph of ``base_model``: who names whom, where the lines lead, what is a cycle.
 
 Relation = Literal["finetune", "adapter", "merge", "quantized"]
 #: What a card may say about how it was made from its parents, as the Hub tags it.
@@ -25,76 +23,44 @@ RELATIONS: tuple[Relation, ...] = ("finetune", "adapter", "merge", "quantized")
 _TAG = rf"(?s)^base_model:({'|'.join(RELATIONS)}):(.*)"
 
 
-@dataclass(frozen=True)
-class Graph:
-    """The models of a corpus by number, and who names whom.
+class Graph(NamedTuple):
+    """The models of a corpus, and who names whom.
 
-    `number` has ``id`` and ``number`` of each model; `node` is the number of each card with an id.
-    `edges` has ``child`` (number), ``parent`` (id) and ``known`` (number of the parent, null where
-    it is not in the corpus), each pair once, by child and then in the order in which the parents
-    are named; self-parents are only counted.
+    `models` has ``id``, ``model`` (its number), ``n_cards`` and ``declared`` (whether any of them
+    has a ``base_model``), in the order of the cards. `edges` has ``id`` and ``child`` (number),
+    ``parent`` (id) and ``known`` (number of the parent, null where it is not in the corpus), each
+    pair once, in the order in which the parents are named; self-parents are only counted.
     """
 
-    number: pl.DataFrame
-    node: Any
+    models: pl.DataFrame
     edges: pl.DataFrame
-    declared: Any
     n_self: int
     n_without_id: int
 
-    def known(self) -> tuple[Any, Any]:
-        """Give child and parent of the edges within the corpus."""
-        edges = self.edges.filter(pl.col("known").is_not_null())
-        return edges["child"].to_numpy(), edges["known"].to_numpy()
-
-    def first(self) -> Any:
-        """Give the number of each model's first known parent, its own where there is none."""
-        first = np.arange(self.number.height)
-        child, parent = self.known()
-        first[child[::-1]] = parent[::-1]  # the last to be written is the first named
-        return first
-
-
-@dataclass(frozen=True)
-class Lines:
-    """Where the lines of first known parents lead; `root` and `depth` are -1 without a root."""
-
-    root: Any
-    depth: Any
-    n_descendants: Any
-
 
 def read_graph(cards: Any) -> Graph:
-    """Read who names whom and give every id a number, in the order of the cards."""
+    """Read who names whom, and give every id a number."""
     frame = _ids_and(cards, "base_model")
-    rows = collect(frame.with_columns(lists_in(frame, "base_model")))
-    with_id = rows.filter(pl.col("id").is_not_null())
-    number = with_id.select(pl.col("id").unique(maintain_order=True))
-    number = number.with_columns(pl.Series("number", np.arange(number.height)))
-    with_id = with_id.join(number, on="id", how="left", maintain_order="left")
-    node = with_id["number"].to_numpy()
-    declared = np.zeros(number.height, dtype=bool)
-    declared[node[with_id["base_model"].is_not_null().to_numpy()]] = True
+    rows = collect(frame.with_columns(lists_in(frame, "base_model").alias("parent")))
+    with_id = rows.drop_nulls("id")
+    models = (
+        with_id.group_by("id", maintain_order=True)
+        .agg(pl.len().alias("n_cards"), pl.col("parent").is_not_null().any().alias("declared"))
+        .with_row_index("model")
+    )
     named = (
-        with_id.select("id", pl.col("number").alias("child"), pl.col("base_model").alias("parent"))
+        with_id.select("id", "parent")
         .explode("parent", empty_as_null=False, keep_nulls=False)
         .filter(pl.col("parent").str.contains(r"\S"))
-        .unique(["child", "parent"], keep="first", maintain_order=True)
+        .unique(["id", "parent"], keep="first", maintain_order=True)
     )
-    edges = named.filter(pl.col("parent") != pl.col("id")).join(
-        number.rename({"id": "parent", "number": "known"}),
-        on="parent",
-        how="left",
-        maintain_order="left",
+    child, known = (models.select(pl.col("id").alias(end), "model") for end in ("id", "parent"))
+    edges = (
+        named.filter(pl.col("parent") != pl.col("id"))
+        .join(child.rename({"model": "child"}), on="id", how="left", maintain_order="left")
+        .join(known.rename({"model": "known"}), on="parent", how="left", maintain_order="left")
     )
-    return Graph(
-        number=number,
-        node=node,
-        edges=edges.select("child", "parent", "known").sort("child", maintain_order=True),
-        declared=declared,
-        n_self=named.height - edges.height,
-        n_without_id=rows.height - with_id.height,
-    )
+    return Graph(models, edges, named.height - edges.height, rows.height - with_id.height)
 
 
 def _ids_and(cards: Any, *names: str) -> pl.LazyFrame:
@@ -103,69 +69,88 @@ def _ids_and(cards: Any, *names: str) -> pl.LazyFrame:
     return narrow(cards, ["id", *names]).with_columns(pl.col("id").cast(pl.String))
 
 
-def _relations(graph: Graph, cards: Any) -> pl.DataFrame:
-    """Read ``child, parent, relation`` from the tags; of several relations the first."""
+def _relations(cards: Any) -> pl.DataFrame:
+    """Read ``id, parent, relation`` from the tags; of several relations the first."""
     tag = pl.element()
     frame = _ids_and(cards, "tags")
     tags = lists_in(frame, "tags").list.eval(tag.filter(tag.str.contains(_TAG)))
     said = collect(frame.with_columns(tags).filter(pl.col("tags").list.len() > 0)).explode("tags")
     parts = pl.col("tags").str.extract_groups(_TAG).struct
+    return said.select(
+        "id", parts.field("1").alias("relation"), parts.field("2").alias("parent")
+    ).unique(["id", "parent"], keep="first", maintain_order=True)
+
+
+def _placed(graph: Graph) -> pl.DataFrame:
+    """Say of each model what :func:`lineage` does, and the number of its cycle."""
+    edges, within = graph.edges, graph.edges.drop_nulls("known")
+    child, parent = within["child"].to_numpy(), within["known"].to_numpy()
+    n = graph.models.height
+    first = np.arange(n)
+    first[child[::-1]] = parent[::-1]  # the last to be written is the first named
+    named = edges.group_by("child").agg(
+        pl.len().alias("n_parents"),
+        pl.col("known").count().alias("n_known_parents"),
+        pl.col("parent").alias("parent_ids"),
+    )
+    lines = follow(first)
     return (
-        said.select("id", parts.field("1").alias("relation"), parts.field("2").alias("parent"))
-        .join(graph.number, on="id", maintain_order="left")
-        .select(pl.col("number").alias("child"), "parent", "relation")
-        .unique(["child", "parent"], keep="first", maintain_order=True)
+        graph.models.hstack(lines)
+        .with_columns(
+            graph.models["id"].gather(lines["root"]).alias("root"),
+            pl.Series("n_children", np.bincount(parent, minlength=n)),
+            pl.Series("cycle", _cycles(child, parent, n)),
+        )
+        .join(named, left_on="model", right_on="child", how="left")
+        .with_columns(
+            pl.when("declared").then(pl.col("parent_ids").fill_null(pl.lit([], STRINGS))),
+            pl.when("declared").then(pl.col("n_parents", "n_known_parents").fill_null(0)),
+        )
     )
 
 
-def follow(first: Any) -> Lines:
-    """Follow the first known parents of all models at once; a root is its own first parent."""
-    n = len(first)
-    is_root = first == np.arange(n)
-    to, depth = first, (~is_root).astype(np.int64)
-    for _ in range(n.bit_length()):
-        if np.array_equal(further := to[to], to):
-            break
-        depth += depth[to]
-        to = further
-    # models of a cycle lead to each other: a jump never ends at a root, and hits each of them
-    has_root = is_root[to]
-    loop = np.unique(to[~has_root])
-    cut = first.copy()
-    cut[loop] = loop
-    size = _tree_sizes(cut)
-    label, around = np.arange(n), np.arange(n)
-    around[loop] = first[loop]
-    for _ in range(len(loop).bit_length()):
-        label = np.minimum(label, label[around])
-        around = around[around]
-    size[loop] = np.bincount(label[loop], weights=size[loop], minlength=n)[label[loop]]
-    return Lines(
-        root=np.where(has_root, to, -1),
-        depth=np.where(has_root, depth, -1),
-        n_descendants=size.astype(np.int64) - 1,
+def follow(first: Any) -> pl.DataFrame:
+    """Follow the first known parents to ``root, depth, n_descendants``; a root is its own first.
+
+    Leaves come first, and each model after all its children. Those of a cycle never come, so that
+    they and what is below them have no root.
+    """
+    n, itself = len(first), np.arange(len(first))
+    below = np.bincount(first[first != itself], minlength=n)
+    ordered = np.flatnonzero((below == 0) & (first != itself)).tolist()
+    up, waiting, size = first.tolist(), below.tolist(), [1] * n
+    for model in ordered:  # which grows meanwhile
+        parent = up[model]
+        size[parent] += size[model]
+        waiting[parent] -= 1
+        if not waiting[parent] and up[parent] != parent:
+            ordered.append(parent)
+    root: list[int | None] = list(range(n))
+    depth: list[int | None] = [0] * n
+    for model in np.flatnonzero(waiting).tolist():
+        if waiting[model]:  # in a cycle: the line of each of its models passes through all
+            cycle = [model]
+            while up[cycle[-1]] != model:
+                cycle.append(up[cycle[-1]])
+            around = sum(size[member] for member in cycle)
+            for member in cycle:
+                size[member], waiting[member] = around, 0
+                root[member] = depth[member] = None
+    for model in reversed(ordered):
+        above = depth[up[model]]
+        root[model] = root[up[model]]
+        depth[model] = None if above is None else above + 1
+    lines = {"root": root, "depth": depth, "n_descendants": size}
+    return pl.DataFrame(lines, schema=dict.fromkeys(lines, pl.Int64)).with_columns(
+        pl.col("n_descendants") - 1
     )
 
 
-def _tree_sizes(first: Any) -> Any:
-    """Count the models whose line passes through each one, itself included; without cycles."""
-    n = len(first)
-    to = np.append(np.where(first == np.arange(n), n, first), n)  # one beyond the roots ends all
-    size = np.append(np.ones(n), 0.0)
-    while (to < n).any():
-        size += np.bincount(to, weights=size, minlength=n + 1)
-        size[n] = 0
-        to = to[to]
-    return size[:n]
-
-
-def cycles(graph: Graph) -> Any:
+def _cycles(child: Any, parent: Any, n: int) -> Any:
     """Give each model the number of its cycle of known parents, in any place; -1 is in none."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    n = graph.number.height
-    child, parent = graph.known()
     if not len(child):
         return np.full(n, -1)
     links = coo_array((np.ones(len(child), dtype=np.int8), (child, parent)), shape=(n, n))
@@ -245,10 +230,10 @@ def lineage_changes(
 
     Notes
     -----
-    Direct parents only, each of them: a merge of two models is two edges. Of an id on several
-    cards the first that declares a value speaks for the model. An empty list, and the class
-    ``undeclared``, is nothing declared. Edges of one family are not independent, so that the
-    intervals are too narrow where a few parents have most of the children.
+    A merge of two models is two edges. Of an id on several cards the first that declares a value
+    speaks for the model. An empty list, and the class ``undeclared``, is nothing declared. Edges
+    of one family are not independent: the intervals are too narrow where few parents have most
+    of the children.
     """
     if by is not None:
         one_of(by, ("relation",), name="by")
@@ -266,40 +251,38 @@ def lineage_changes(
     if relations is not None:
         edges = edges.filter(pl.col("relation").is_in(list(relations)))
     frame = _ids_and(cards, *names)
-    edges = _with_values(edges, graph, frame if make is None else make(frame), column)
+    edges = _with_values(edges, frame if make is None else make(frame), column)
     edges = edges.with_columns(_change(edges, order).alias("change"))
     keys = [] if by is None else ["relation"]
     ends = pl.col("change").is_in(CHANGES[-4:])
-    of_all = [pl.len().alias("n_all"), (~ends).sum().alias("n_declared")]
+    of_all = (pl.len().alias("n_all"), (~ends).sum().alias("n_declared"))
     edges = edges.with_columns((n.over(keys) if keys else n).cast(pl.Int64) for n in of_all)
     values = ["parent_value", "child_value"] if pairs else []
-    cells = [*keys, *values, "change", "n_all", "n_declared"]
-    counts = edges.group_by(cells).agg(pl.len().cast(pl.Int64).alias("n_edges"))
-    compared = counts.with_columns(pl.when(~ends).then("n_declared").alias("n_declared"))
-    texts = [_text(counts, name).alias(f"__{name}") for name in values]
-    names = [*keys, *(f"__{name}" for name in values), "change"]
-    return (
-        counts.with_columns(*_share(counts, "n_all", "edge"), *texts)
-        .with_columns(*_share(compared, "n_declared", "declared"))
-        .sort("n_edges", *names, descending=[True] + [False] * len(names), nulls_last=True)
-        .select(
-            *(*keys, *values, "change"),
-            *("n_edges", "edge_share", "edge_low", "edge_high", "n_all"),
-            *("declared_share", "declared_low", "declared_high", "n_declared"),
-            pl.lit(column).alias("column"),
-        )
+    cells = [*keys, *values, "change"]
+    counts = edges.group_by(*cells, "n_all", "n_declared").agg(
+        pl.len().cast(pl.Int64).alias("n_edges")
+    )
+    compared = pl.when(~ends).then("n_declared").alias("n_declared")
+    shares = _shares(counts.with_columns(pl.col("n_declared").alias("all"), compared))
+    # a list is no key to sort by
+    lists = [name for name in cells if isinstance(counts.schema[name], pl.List)]
+    order_by = [pl.col(name).list.join(",") if name in lists else name for name in cells]
+    down = [True] + [False] * len(cells)
+    return shares.sort("n_edges", *order_by, descending=down, nulls_last=True).select(
+        *cells,
+        *("n_edges", "edge_share", "edge_low", "edge_high", "n_all"),
+        *("declared_share", "declared_low", "declared_high"),
+        pl.col("all").alias("n_declared"),
+        pl.lit(column).alias("column"),
     )
 
 
 def _with_relations(graph: Graph, cards: Any) -> pl.DataFrame:
     """Give the edges with their ``relation``."""
-    said = _relations(graph, cards)
-    return graph.edges.join(said, on=["child", "parent"], how="left", maintain_order="left")
+    return graph.edges.join(_relations(cards), on=["id", "parent"], how="left")
 
 
-def _with_values(
-    edges: pl.DataFrame, graph: Graph, cards: pl.LazyFrame, column: str
-) -> pl.DataFrame:
+def _with_values(edges: pl.DataFrame, cards: pl.LazyFrame, column: str) -> pl.DataFrame:
     """Add the values of both ends, null where nothing is declared."""
     lists = lists_in(cards, column).list
     if isinstance(cards.collect_schema()[column], pl.List):
@@ -309,64 +292,47 @@ def _with_values(
         known, declares = lists.first(), pl.col("value") != "undeclared"
     rows = collect(cards.select("id", known.alias("value"))).filter(declares).drop_nulls()
     rows = rows.unique("id", keep="first", maintain_order=True)
-    found = rows.join(graph.number, on="id").select("number", "value")
-    return edges.join(
-        found.rename({"number": "known", "value": "parent_value"}), on="known", how="left"
-    ).join(found.rename({"number": "child", "value": "child_value"}), on="child", how="left")
+    for name, end in (("parent_value", "parent"), ("child_value", "id")):
+        edges = edges.join(
+            rows.select(pl.col("id").alias(end), pl.col("value").alias(name)), on=end, how="left"
+        )
+    return edges
 
 
 def _change(edges: pl.DataFrame, order: Sequence[str] | None) -> pl.Expr:
     """Say what became of the parent's value."""
     parent, child = pl.col("parent_value"), pl.col("child_value")
+    cases = {
+        "parent not in corpus": pl.col("known").is_null(),
+        "both undeclared": parent.is_null() & child.is_null(),
+        "parent undeclared": parent.is_null(),
+        "child undeclared": child.is_null(),
+    }
     if isinstance(edges.schema["parent_value"], pl.List):
-        same = parent.list.join("\n") == child.list.join("\n")
         common = parent.list.set_intersection(child).list.len()
-        later, earlier = common == parent.list.len(), common == child.list.len()
-        words = ("wider", "narrower")
+        cases["same"] = parent.list.join("\n") == child.list.join("\n")
+        cases["wider"] = common == parent.list.len()
+        cases["narrower"] = common == child.list.len()
     else:
-        same = parent == child
-        place = {value: i for i, value in enumerate(order or ())}
-        before, after = (
-            value.replace_strict(place, default=None, return_dtype=pl.Int64)
-            if place
-            else pl.lit(None, pl.Int64)
-            for value in (parent, child)
-        )
-        later, earlier = before < after, before > after
-        words = ("later", "earlier")
-    return (
-        pl.when(pl.col("known").is_null())
-        .then(pl.lit("parent not in corpus"))
-        .when(parent.is_null() & child.is_null())
-        .then(pl.lit("both undeclared"))
-        .when(parent.is_null())
-        .then(pl.lit("parent undeclared"))
-        .when(child.is_null())
-        .then(pl.lit("child undeclared"))
-        .when(same)
-        .then(pl.lit("same"))
-        .when(later)
-        .then(pl.lit(words[0]))
-        .when(earlier)
-        .then(pl.lit(words[1]))
-        .otherwise(pl.lit("differs"))
-    )
+        cases["same"] = parent == child
+        if order:
+            before, after = (
+                value.replace_strict(
+                    list(order), range(len(order)), default=None, return_dtype=pl.Int64
+                )
+                for value in (parent, child)
+            )
+            cases |= {"later": before < after, "earlier": before > after}
+    said = [pl.when(case).then(pl.lit(word)) for word, case in cases.items()]
+    return pl.coalesce(*said, pl.lit("differs"))
 
 
-def _share(counts: pl.DataFrame, total: str, name: str) -> list[Any]:
-    """Give the share of ``n_edges`` in a column of totals, and its interval; null without one."""
-    low, high = wilson(counts["n_edges"].to_numpy(), counts[total].to_numpy())
-    return [
-        (counts["n_edges"] / counts[total]).alias(f"{name}_share"),
-        pl.Series(f"{name}_low", low, dtype=pl.Float64).fill_nan(None),
-        pl.Series(f"{name}_high", high, dtype=pl.Float64).fill_nan(None),
-    ]
-
-
-def _text(counts: pl.DataFrame, name: str) -> pl.Expr:
-    """Give a value as text, to sort by: a list is no key."""
-    is_list = isinstance(counts.schema[name], pl.List)
-    return pl.col(name).list.join(",") if is_list else pl.col(name)
+def _shares(counts: pl.DataFrame) -> pl.DataFrame:
+    """Add the shares of ``n_edges`` in ``n_all`` and ``n_declared``, with their intervals."""
+    names = {"n_edges": "n_cards", "n_all": "n_group"}
+    back = {new: old for old, new in names.items()}
+    back |= {"card_share": "edge_share", "share_low": "edge_low", "share_high": "edge_high"}
+    return with_share(counts.rename(names)).rename(back)
 
 
 # ---- For each card what it was made from, and what the whole graph amounts to.
@@ -417,42 +383,21 @@ def lineage(cards: Any) -> pl.DataFrame:
     model: its parents are those of all its cards in the order of the cards, and their rows are
     equal. Cards without an id have no row; :func:`lineage_summary` counts them.
     """
-    graph = read_graph(cards)
-    lines = follow(graph.first())
-    child, parent = graph.known()
-    n = graph.number.height
-    named = graph.edges.group_by("child", maintain_order=True).agg(pl.col("parent"))
-    models = graph.number.join(
-        named, left_on="number", right_on="child", how="left", maintain_order="left"
-    )
+    models = _placed(read_graph(cards))
     relation = pl.lit(None, pl.String).alias("relation")
     if "tags" in column_names(cards):
-        said = _relations(graph, cards).unique("child", keep="first")
-        models = models.join(
-            said.select("child", "relation"),
-            left_on="number",
-            right_on="child",
-            how="left",
-            maintain_order="left",
-        )
+        first = _relations(cards).unique("id", keep="first", maintain_order=True)
+        models = models.join(first.select("id", "relation"), on="id", how="left")
         relation = pl.col("relation")
-    declared = pl.Series(graph.declared)
-    n_parents = pl.Series(np.bincount(graph.edges["child"].to_numpy(), minlength=n))
-    n_known = pl.Series(np.bincount(child, minlength=n))
     rows = models.select(
         "id",
-        pl.when(declared).then(n_parents).alias("n_parents"),
-        pl.when(declared).then(n_known).alias("n_known_parents"),
-        pl.when(declared).then(pl.col("parent").fill_null(pl.lit([], STRINGS))).alias("parent_ids"),
-        graph.number["id"].gather(_or_null(lines.root)).alias("root"),
-        _or_null(lines.depth).alias("depth"),
-        pl.Series("in_cycle", cycles(graph) >= 0),
-        pl.Series("n_children", np.bincount(parent, minlength=n)),
-        pl.Series("n_descendants", lines.n_descendants),
+        pl.col("n_parents", "n_known_parents").cast(pl.Int64),
+        *("parent_ids", "root", "depth"),
+        (pl.col("cycle") >= 0).alias("in_cycle"),
+        *("n_children", "n_descendants"),
         relation,
     )
-    if len(graph.node) != n:  # several cards of one id
-        rows = rows[pl.Series(graph.node)]
+    rows = rows[np.repeat(np.arange(models.height), models["n_cards"])]  # a row for each card
     return rows.sort("n_descendants", "id", descending=[True, False])
 
 
@@ -489,10 +434,11 @@ def lineage_summary(
         - ``n_roots`` (models without a known parent), ``n_families`` (roots that have any
           descendant), ``max_depth`` (of :func:`lineage`; null where no model has a root).
 
-        By relation ``relation`` (one of :data:`RELATIONS`; null where no tag says how),
-        ``n_edges``, ``edge_share`` (0-1, of all edges), ``edge_low``, ``edge_high`` (its 95 %
-        Wilson interval), ``n_known`` (edges whose parent is in the corpus), ``n_models`` (models
-        with such an edge), ``n_all`` (all edges). Most edges first, then by name. No edges give no
+        By relation ``relation`` (that of the first tag ``base_model:RELATION:PARENT`` for that
+        very parent; null where no tag says how), ``n_edges``, ``edge_share`` (0-1, of all edges),
+        ``edge_low``, ``edge_high`` (its 95 % Wilson interval), ``n_known`` (edges whose parent is
+        in the corpus), ``n_models`` (models with such an edge), ``n_all`` (all edges). Most edges
+        first, then by name. No edges give no
         rows.
 
         By family ``root`` (id), ``n_cards`` (models of the family, the root included; an id on
@@ -509,11 +455,6 @@ def lineage_summary(
     CardlabError
         `by` or `top` is not allowed, or ``base_model`` or ``tags`` holds neither strings nor lists
         of strings.
-
-    Notes
-    -----
-    The relation is that of the tag ``base_model:RELATION:PARENT`` for that very parent; of several
-    the first.
     """
     if by is not None:
         one_of(by, ("relation", "family"), name="by")
@@ -523,74 +464,63 @@ def lineage_summary(
     graph = read_graph(cards)
     if by == "relation":
         return _by_relation(_with_relations(graph, cards))
-    lines = follow(graph.first())
-    return _figures(graph, lines) if by is None else _by_family(graph, lines, top)
+    models = _placed(graph)
+    if by is None:
+        return _figures(graph, models)
+    families = (
+        models.drop_nulls("root")
+        .group_by("root")
+        .agg(pl.len().cast(pl.Int64).alias("n_cards"), pl.col("depth").max().alias("max_depth"))
+        .filter(pl.col("n_cards") > 1)
+        .sort("n_cards", "root", descending=[True, False])
+    )
+    share = (pl.col("n_cards") / models.height).alias("card_share")
+    found = families.select("root", "n_cards", share, "max_depth")
+    return found if top is None else found.head(top)
 
 
 def _by_relation(edges: pl.DataFrame) -> pl.DataFrame:
     """Count the edges of each relation."""
     counts = edges.group_by("relation").agg(
-        pl.len().cast(pl.Int64).alias("n_edges"),
-        pl.col("known").count().cast(pl.Int64).alias("n_known"),
-        pl.col("child").n_unique().cast(pl.Int64).alias("n_models"),
-        pl.lit(edges.height, pl.Int64).alias("n_all"),
+        pl.len().alias("n_edges"),
+        pl.col("known").count().alias("n_known"),
+        pl.col("child").n_unique().alias("n_models"),
+        pl.lit(edges.height).alias("n_all"),
+        pl.lit(None).alias("n_declared"),
     )
+    counts = counts.cast(dict.fromkeys(counts.columns[1:], pl.Int64))
     columns = ("relation", "n_edges", "edge_share", "edge_low", "edge_high")
     return (
-        counts.with_columns(*_share(counts, "n_all", "edge"))
+        _shares(counts)
         .sort("n_edges", "relation", descending=[True, False], nulls_last=True)
         .select(*columns, "n_known", "n_models", "n_all")
     )
 
 
-def _by_family(graph: Graph, lines: Lines, top: int | None) -> pl.DataFrame:
-    """List the roots that have any descendant."""
-    has_root = lines.root >= 0
-    deepest = np.zeros(len(lines.root), dtype=np.int64)
-    np.maximum.at(deepest, lines.root[has_root], lines.depth[has_root])
-    roots = np.flatnonzero((lines.depth == 0) & (lines.n_descendants > 0))
-    n_cards = lines.n_descendants[roots] + 1
-    families = pl.DataFrame(
-        {
-            "root": graph.number["id"].gather(roots),
-            "n_cards": n_cards,
-            "card_share": n_cards / max(1, graph.number.height),
-            "max_depth": deepest[roots],
-        }
-    ).sort("n_cards", "root", descending=[True, False])
-    return families if top is None else families.head(top)
-
-
-def _figures(graph: Graph, lines: Lines) -> pl.DataFrame:
+def _figures(graph: Graph, models: pl.DataFrame) -> pl.DataFrame:
     """Count what there is in the whole graph."""
-    label = cycles(graph)
-    dangling = graph.edges.filter(pl.col("known").is_null())
-    n = graph.number.height
-    n_parents = np.bincount(graph.edges["child"].to_numpy(), minlength=n)
-    is_root = lines.depth == 0
+    edges = graph.edges
+    dangling = edges.filter(pl.col("known").is_null())
+    parents = edges.group_by("child").agg(pl.len().alias("n"), pl.col("known").count())
+    cycles = models.filter(pl.col("cycle") >= 0)["cycle"]
+    roots = models.filter(pl.col("depth") == 0)
     figures = {
-        "n_cards": len(graph.node) + graph.n_without_id,
+        "n_cards": models["n_cards"].sum() + graph.n_without_id,
         "n_without_id": graph.n_without_id,
-        "n_models": n,
-        "n_declared": graph.declared.sum(),
-        "n_with_parent": (n_parents > 0).sum(),
-        "n_with_known_parent": len(np.unique(graph.known()[0])),
-        "n_merges": (n_parents > 1).sum(),
-        "n_edges": graph.edges.height,
+        "n_models": models.height,
+        "n_declared": models["declared"].sum(),
+        "n_with_parent": parents.height,
+        "n_with_known_parent": parents.filter(pl.col("known") > 0).height,
+        "n_merges": parents.filter(pl.col("n") > 1).height,
+        "n_edges": edges.height,
         "n_dangling": dangling.height,
         "n_dangling_parents": dangling["parent"].n_unique(),
         "n_self": graph.n_self,
-        "n_cycles": len(np.unique(label[label >= 0])),
-        "n_in_cycle": (label >= 0).sum(),
-        "n_without_root": (lines.root < 0).sum(),
-        "n_roots": is_root.sum(),
-        "n_families": (is_root & (lines.n_descendants > 0)).sum(),
-        "max_depth": lines.depth.max() if is_root.any() else None,
+        "n_cycles": cycles.n_unique(),
+        "n_in_cycle": cycles.len(),
+        "n_without_root": models["root"].null_count(),
+        "n_roots": roots.height,
+        "n_families": roots.filter(pl.col("n_descendants") > 0).height,
+        "max_depth": models["depth"].max(),
     }
-    plain = {name: None if n is None else int(n) for name, n in figures.items()}
-    return pl.DataFrame([plain], schema=dict.fromkeys(plain, pl.Int64))
-
-
-def _or_null(numbers: Any) -> pl.Series:
-    """Give what is below 0 as null."""
-    return pl.Series(numbers).to_frame("n").select(pl.when(pl.col("n") >= 0).then("n")).to_series()
+    return pl.DataFrame([figures], schema=dict.fromkeys(figures, pl.Int64))

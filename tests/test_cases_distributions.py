@@ -21,7 +21,6 @@ from cardlab.charts.base import tooltips
 from cardlab.charts.counts import plot_card_rates
 from cardlab.labels import HEADINGS, is_share
 from cardlab.languages import SUSPICIOUS, language_codes, language_problems
-from cardlab.licenses.counts import find_license
 from cardlab.licenses.problems import license_problems
 from cardlab.licenses.reading import read_license, rows_of
 
@@ -83,7 +82,7 @@ LICENSE_CLASSES = {
     [(name, text) for name, texts in LICENSE_CLASSES.items() for text in texts],
 )
 def test_N17_classes_go_by_the_terms(license_class, text):
-    assert find_license(text).license_class == license_class
+    assert read_license(text).license_class == license_class
 
 
 def test_N17_every_row_says_where_its_class_is_from():

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab.licenses.counts import find_license
 from cardlab.licenses.problems import ORDERED, license_conflicts
-from cardlab.licenses.reading import CLASSES
+from cardlab.licenses.reading import CLASSES, read_license
 from cardlab.schema import CardlabError, MissingColumn
 
 SCHEMA = {
@@ -215,7 +214,7 @@ rows = st.tuples(
 
 
 def rank(declared):
-    classes = [find_license(text).license_class for text in declared or []]
+    classes = [read_license(text).license_class for text in declared or []]
     worst = max(classes, key=CLASSES.index, default="undeclared")
     return ORDERED.index(worst) if worst in ORDERED else None
 
@@ -236,7 +235,7 @@ def test_against_plain_python(cards):
 
 
 def named(declared):
-    return tuple(dict.fromkeys(find_license(text).name for text in declared))
+    return tuple(dict.fromkeys(read_license(text).name for text in declared))
 
 
 @given(st.lists(st.tuples(licenses, licenses), max_size=6))

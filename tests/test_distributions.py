@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import cardlab as cl
 from cardlab.frames import map_items
-from cardlab.licenses.counts import find_license
+from cardlab.licenses.reading import read_license
 from cardlab.schema import CardlabError, MissingColumn
 from cardlab.shares.counting import count_values, wilson
 
@@ -186,7 +186,7 @@ def test_real_weights_and_families_equal_plain_python(name):
     for place, row in enumerate(cards.rows(named=True)):
         leads = row["author"] is None or place in leaders
         all_sizes[row["pipeline_tag"]] += leads
-        for license_ in {find_license(text).name for text in row["license"] or []}:
+        for license_ in {read_license(text).name for text in row["license"] or []}:
             weights[row["pipeline_tag"], license_] += row["downloads"] or 0
             sizes[row["pipeline_tag"], license_] += leads
     for row in found.rows(named=True):

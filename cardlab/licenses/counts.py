@@ -12,7 +12,7 @@ from ..frames import as_lists, as_polars, lists_in, map_items
 from ..frontmatter import strings
 from ..schema import STRINGS, CardlabError, require
 from ..shares.counting import check_by, count_values, named_shares
-from .reading import CLASSES, License, fold, read_license, reasons
+from .reading import CLASSES, class_of, fold, keywords, name_of
 
 #: Columns that say which licence `other` is, the surest first.
 _NAMES = ("license_name", "license_link")
@@ -47,12 +47,11 @@ def with_licenses(cards: Any, *, names: bool = False) -> Any:
           family is known, else the string as declared; each once. Null where ``license`` is null,
           empty where it is empty.
         - ``license_class`` (str): one of :data:`CLASSES`, never null. ``undeclared`` where there
-          is no licence. Of several licences the most restrictive class, in this order:
-          public domain < permissive < weak copyleft < share-alike < strong copyleft < unknown <
-          custom < use-restricted < model-specific < non-commercial. A card that names several
-          licences is thus read as bound by all of them, since cards do not say whether the reader
-          may choose. ``share-alike`` is the copyleft of data, documents and art (``odbl``,
-          ``cc-by-sa-4.0``, ``cdla-sharing-1.0``, ``gfdl``), the two others that of programs.
+          is no licence. Of several licences the most restrictive class (public domain <
+          permissive < weak copyleft < share-alike < strong copyleft < unknown < custom <
+          use-restricted < model-specific < non-commercial), since cards do not say whether the
+          reader may choose. ``share-alike`` is the copyleft of data, documents and art (``odbl``,
+          ``cc-by-sa-4.0``, ``gfdl``), the two others that of programs.
 
         With `names` before them ``license_name`` and ``license_link`` (str, as declared; the
         first of a list). Null where the front matter does not give it or cannot be read, and
@@ -87,10 +86,9 @@ def with_licenses(cards: Any, *, names: bool = False) -> Any:
     ``cardlab.licenses.problems.license_problems`` lists it, with the reason.
 
     Where the cards have a ``license_name``, as with `names`, a licence ``other`` is read as that
-    name, or else as the address in ``license_link``, if either is known; else it stays ``other``.
-    The Hub asks for both fields where ``license`` is ``other``. Analyses of licences use the two
-    columns where they are, and never read ``metadata`` by themselves, since that takes ten times
-    as long as the count.
+    name, or else as the address in ``license_link``, if either is known. Analyses of licences use
+    the two columns where they are, and never read ``metadata`` by themselves, since that takes
+    ten times as long as the count.
     """
     require(cards, "license", *(["metadata"] if names else []))
     frame = as_polars(cards)
@@ -102,21 +100,6 @@ def with_licenses(cards: Any, *, names: bool = False) -> Any:
         is_elementwise=isinstance(frame, pl.LazyFrame),  # batches of an eager frame are its chunks
     )
     return frame.with_columns(both.struct.unnest())
-
-
-def find_license(text: str) -> License:
-    """Give the one name and the class of a licence as declared, as in :func:`with_licenses`."""
-    return License(*read_license(text)[:2])
-
-
-def name_of(text: str) -> str:
-    """Give the one name of a licence as declared."""
-    return read_license(text).name
-
-
-def class_of(text: str) -> str:
-    """Give the class of a licence as declared."""
-    return read_license(text).license_class
 
 
 def licenses_of(declared: pl.Series) -> pl.Series:
@@ -138,15 +121,12 @@ def licenses_of(declared: pl.Series) -> pl.Series:
 
 def _with_names(frame: Any) -> Any:
     """Add ``license_name`` and ``license_link`` from the front matter, where they matter."""
-    if frame.lazy().collect_schema()["metadata"] not in TEXTS:
-        raise CardlabError(
-            f"column 'metadata' is {frame.lazy().collect_schema()['metadata']}: it must hold the "
-            "front matter as JSON. cardlab.scan_cards(source) reads it as such."
-        )
+    said = "the front matter as JSON. cardlab.scan_cards(source) reads it as such."
+    _must_hold(said, frame, "metadata")
     declared = lists_in(frame.lazy(), "license")
     plain = pl.element().str.strip_chars().str.to_lowercase()
     # list.any takes no null items, and a null or empty list has no keyword
-    settled = declared.list.eval(plain.is_in([*(set(reasons()) - {"other"})])).list.any()
+    settled = declared.list.eval(plain.is_in([*(set(keywords()) - {"other"})])).list.any()
     other = declared.list.eval(plain == "other").list.any()
     wanted = ~settled.fill_null(False) | other.fill_null(False)
     front = pl.when(wanted).then(pl.col("metadata").cast(pl.String))
@@ -176,19 +156,21 @@ def in_json(text: str) -> list[str]:
 
 def declared_licenses(frame: pl.DataFrame | pl.LazyFrame) -> pl.Expr:
     """Give the licences as declared, ``other`` by its name where a column has a known one."""
-    types = frame.lazy().collect_schema()
-    have = [name for name in _NAMES if name in types]
+    have = [name for name in _NAMES if name in frame.lazy().collect_schema()]
     if not have:
         return pl.col("license")
-    for name in have:
-        if types[name] not in TEXTS:
-            raise CardlabError(
-                f"column {name!r} is {types[name]}: it must hold strings, as "
-                "cardlab.with_licenses(cards, names=True) gives them. Rename or drop yours first."
-            )
+    said = "strings, as cardlab.with_licenses(cards, names=True) gives them. Rename or drop yours."
+    _must_hold(said, frame, *have)
     columns = pl.struct("license", *(pl.col(name).cast(pl.String) for name in have))
     named = columns.map_batches(_by_their_names, return_dtype=STRINGS, is_elementwise=True)
     return named.alias("license")
+
+
+def _must_hold(what: str, frame: pl.DataFrame | pl.LazyFrame, *columns: str) -> None:
+    types = frame.lazy().collect_schema()
+    for name in columns:
+        if types[name] not in TEXTS:
+            raise CardlabError(f"column {name!r} is {types[name]}: it must hold {what}")
 
 
 def _by_their_names(cards: pl.Series) -> pl.Series:
@@ -212,7 +194,7 @@ def _by_their_names(cards: pl.Series) -> pl.Series:
 def _known(texts: pl.Series) -> pl.Series:
     """Keep the texts that name a licence we know; null for the rest."""
     distinct = texts.drop_nulls().unique()
-    known = [text for text in distinct if read_license(text).license_class != "unknown"]
+    known = [text for text in distinct if class_of(text) != "unknown"]
     return texts.set(~texts.is_in(pl.Series(known, dtype=pl.String).implode()), None)
 
 
@@ -256,8 +238,7 @@ def license_counts(
         Count the strings as they are declared, instead of one name for each licence; the name is
         then in ``license_spdx``, so that the table shows both.
     classes : bool
-        Count the cards of each class of licence instead, those without a licence included; each
-        card has one class.
+        Count the cards of each class of licence instead, those without a licence included.
     families : str, optional
         Count copies once as well: a column of family ids (null: in no family), or ``"text"``
         (cards with exactly equal text are a family, a blank or no text is in none). A family has
@@ -283,14 +264,12 @@ def license_counts(
         of the sum over all cards of the group; null where that is 0), ``n_weighted`` (cards of the
         group whose weight is known; the others count as 0).
 
-        Most cards first, then by licence and group. A licence counts once a card; a card with two
-        licences counts in both, so shares may add to more than the share of declaring cards. A
-        group that declares no licence has no row.
+        Most cards first, then by licence and group. A card with two licences counts once in each.
+        A group that declares no licence has no row, nor has a class without cards.
 
         With `classes` there is ``[by,] license_class`` without ``license``; the shares of a group
         add to 1. The class ``undeclared`` has the cards without a licence, ``declared_share`` and
-        its interval are null there, and ``n_declared`` stands last. A class without cards has no
-        row.
+        its interval are null there, and ``n_declared`` stands last.
 
     Raises
     ------

@@ -9,8 +9,8 @@ import polars as pl
 from ..frames import lists_in, map_items, narrow
 from ..schema import STRINGS, collect, one_of, require
 from ..shares.counting import count_values, with_share
-from .counts import in_json, name_of, with_licenses
-from .reading import CLASSES, keywords, read_license
+from .counts import in_json, with_licenses
+from .reading import CLASSES, keywords, name_of, read_license
 
 
 def license_problems(cards: Any, *, column: str = "license") -> pl.DataFrame:
@@ -120,9 +120,8 @@ def license_conflicts(cards: Any) -> pl.DataFrame:
           keyword of the Hub, since it may be the name of what is ``other``.
         - ``more_permissive_than_base``: the class of the card's licences (``declared``,
           ``license_class``) asks for less than that of a direct parent in the corpus
-          (``base_model``, ``base_license``, ``base_class``), in the order of :data:`ORDERED`:
-          public domain < permissive < weak copyleft < share-alike < strong copyleft <
-          use-restricted < model-specific < non-commercial. ``tagged`` is null.
+          (``base_model``, ``base_license``, ``base_class``), in the order of :data:`ORDERED`.
+          ``tagged`` is null.
 
         Licences are named as in :func:`cardlab.with_licenses`, so that ``MIT`` and ``mit`` do not
         conflict. No conflicts give no rows.
@@ -138,11 +137,9 @@ def license_conflicts(cards: Any) -> pl.DataFrame:
     -----
     The kind about base models is a question, not a verdict: the order of classes is coarse, the
     parent's terms may allow other terms for what is made from it, and a card may stand for an
-    adapter only. Each of several parents is compared by itself. Of several licences on one card
-    the most restrictive counts; a card or parent of which that is undeclared, unknown or custom is
-    not compared. Parents that are not in the corpus and a card that names itself are left out; ids
-    are compared exactly, case included. Several cards of one id are each compared, equal rows
-    once.
+    adapter only. Of several licences on one card the most restrictive counts; a card or parent of
+    which that is undeclared, unknown or custom is not compared. Ids are compared exactly, case
+    included. Several cards of one id are each compared, equal rows once.
     """
     have = set(require(cards, "id"))
     read = ("id", "tags", "metadata", "license", "base_model", "license_name", "license_link")

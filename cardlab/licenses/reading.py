@@ -66,18 +66,14 @@ _FILLERS = frozenset(
 )
 
 
-class License(NamedTuple):
-    """One name for a licence, and its class."""
+class Reading(NamedTuple):
+    """What a declared string was taken for: name, class, the way there, the reason, the terms."""
 
     name: str
     license_class: str
-
-
-class Row(NamedTuple):
-    """A row of a table of patterns: what it matches as a whole, and what that stands for."""
-
-    pattern: re.Pattern[str]
-    cells: dict[str, str]
+    reason: str
+    detail: str
+    source: str | None = None
 
 
 def rows_of(table: str) -> list[dict[str, str]]:
@@ -87,35 +83,38 @@ def rows_of(table: str) -> list[dict[str, str]]:
 
 
 @functools.cache
-def patterns(table: str) -> tuple[Row, ...]:
-    """Read a table whose first column is a pattern, in its order."""
-    return tuple(Row(re.compile(row["pattern"], re.ASCII), row) for row in rows_of(table))
+def patterns(table: str) -> tuple[tuple[re.Pattern[str], dict[str, str]], ...]:
+    """Read a table whose first column is a pattern (of the whole), in its order."""
+    return tuple((re.compile(row["pattern"], re.ASCII), row) for row in rows_of(table))
 
 
 @functools.cache
-def keywords() -> dict[str, License]:
-    """Read the Hub's keywords, and their SPDX ids in lower case."""
-    known: dict[str, License] = {}
-    for row in rows_of("licenses"):
-        found = License(row["spdx"] or row["keyword"], row["license_class"])
-        known[row["keyword"]] = known[found.name.lower()] = found
-    return known
+def keywords() -> dict[str, Reading]:
+    """Read the Hub's keywords."""
+    return {
+        row["keyword"]: Reading(
+            row["spdx"] or row["keyword"],
+            row["license_class"],
+            "keyword",
+            row["reason"],
+            row["source"] if row["license_class"] != "unknown" else None,
+        )
+        for row in rows_of("licenses")
+    }
 
 
 @functools.cache
-def reasons() -> dict[str, str]:
-    """Give the reason of the class of each of the Hub's keywords."""
-    return {row["keyword"]: row["reason"] for row in rows_of("licenses")}
+def keyword_ids() -> dict[str, Reading]:
+    """Give the names of the Hub's keywords in lower case."""
+    detail = "the id that SPDX has for a keyword of the Hub"
+    return {
+        known.name.lower(): known._replace(reason="SPDX id", detail=detail)
+        for known in keywords().values()
+    }
 
 
 @functools.cache
-def sources() -> dict[str, str]:
-    """Give the source of the class of each of the Hub's keywords, by name."""
-    return {row["spdx"] or row["keyword"]: row["source"] for row in rows_of("licenses")}
-
-
-@functools.cache
-def spdx() -> tuple[dict[str, License], dict[str, License]]:
+def spdx() -> tuple[dict[str, Reading], dict[str, Reading]]:
     """List the ids and the exceptions of SPDX in lower case, retired ones under today's id.
 
     An exception has the class of what it leaves of a licence's demands.
@@ -123,25 +122,24 @@ def spdx() -> tuple[dict[str, License], dict[str, License]]:
     # imported when the first licence outside the table turns up: most corpora never need it
     from license_expression import get_license_index
 
-    ids: dict[str, License] = {}
-    exceptions: dict[str, License] = {}
+    ids: dict[str, Reading] = {}
+    exceptions: dict[str, Reading] = {}
+    sources = {known.name: known.source for known in keywords().values()}
     for entry in get_license_index():
         name = entry.get("spdx_license_key") or ""
         if not name or name.startswith("LicenseRef-"):
             continue
-        kinds = [_CATEGORIES.get(entry["category"], "unknown")]
+        kind = _CATEGORIES.get(entry["category"], "unknown")
         if not entry["is_exception"]:
-            kinds = [kind for pattern, kind in _BY_TEXT if pattern.fullmatch(name)] + kinds
+            kind = next((own for pattern, own in _BY_TEXT if pattern.fullmatch(name)), kind)
+        known = exceptions if entry["is_exception"] else ids
+        source = sources.get(name) or f"https://spdx.org/licenses/{name}.html"
+        detail = "class as ScanCode LicenseDB has it"
+        found = Reading(name, kind, "SPDX id", detail, None if kind == "unknown" else source)
         for key in (name, *entry["other_spdx_license_keys"]):
             if not key.startswith("LicenseRef-"):
-                known = exceptions if entry["is_exception"] else ids
-                known[key.lower()] = License(name, kinds[0])
+                known[key.lower()] = found
     return ids, exceptions
-
-
-def spdx_ids() -> dict[str, License]:
-    """Give all SPDX ids in lower case."""
-    return spdx()[0]
 
 
 def squeeze(text: str) -> str:
@@ -162,24 +160,27 @@ def squeeze(text: str) -> str:
 
 
 @functools.cache
-def squeezed_keywords() -> dict[str, License]:
+def squeezed_keywords() -> dict[str, Reading]:
     """Give the Hub's keywords, their ids and their titles, squeezed."""
-    names = [(key, found) for key, found in keywords().items()]
     titles = [(row["name"], keywords()[row["keyword"]]) for row in rows_of("licenses")]
-    return _unambiguous([*names, *titles])
+    return _unambiguous([*keywords().items(), *keyword_ids().items(), *titles])
 
 
 @functools.cache
-def squeezed_spdx_ids() -> dict[str, License]:
+def squeezed_spdx_ids() -> dict[str, Reading]:
     """Give the SPDX ids, squeezed; forms that two ids share are left out."""
-    return _unambiguous(list(spdx_ids().items()))
+    return _unambiguous(list(spdx()[0].items()))
 
 
-def _unambiguous(pairs: list[tuple[str, License]]) -> dict[str, License]:
-    found: dict[str, set[License]] = {}
+def _unambiguous(pairs: list[tuple[str, Reading]]) -> dict[str, Reading]:
+    found: dict[str, dict[str, Reading]] = {}
     for text, known in pairs:
-        found.setdefault(squeeze(text), set()).add(known)
-    return {key: next(iter(names)) for key, names in found.items() if key and len(names) == 1}
+        detail = "the same words and version, but for words such as license, version, the"
+        reading = known._replace(reason="spelling", detail=detail)
+        found.setdefault(squeeze(text), {})[known.name] = reading
+    return {
+        key: next(iter(names.values())) for key, names in found.items() if key and len(names) == 1
+    }
 
 
 # ---- What a declared string says: which licence, of which class, and how that is known.
@@ -199,28 +200,9 @@ _EMPTY_BRACKET = re.compile(r"\([\s(]*(?:(?:and|or|with)\b|\)|$)")
 _JOINTS = re.compile(r"-?[,;&/]-?|-\+-")
 
 
-class Reading(NamedTuple):
-    """What a declared string was taken for: name, class, the way there, the reason, the terms."""
-
-    name: str
-    license_class: str
-    reason: str
-    detail: str
-    source: str | None = None
-
-
 @functools.lru_cache(maxsize=2**16)
 def read_license(text: str) -> Reading:
     """Say what a declared string was taken for, and why."""
-    found = _read(text)
-    if found.source is not None or found.license_class == "unknown":
-        return found
-    if (listed := sources().get(found.name)) is None and found.reason != "expression":
-        listed = f"https://spdx.org/licenses/{found.name}.html"
-    return found._replace(source=listed)
-
-
-def _read(text: str) -> Reading:
     plain = text.strip()
     if not plain:
         return Reading(text, "unknown", "empty", "nothing but blanks")
@@ -229,8 +211,8 @@ def _read(text: str) -> Reading:
     if len(plain) > LONGEST:
         detail = f"longer than {LONGEST} characters: free text is not searched"
         return Reading(text, "unknown", "free text", detail)
-    if plain in reasons():
-        return Reading(*keywords()[plain], "keyword", reasons()[plain])
+    if plain in keywords():
+        return keywords()[plain]
     folded = fold(plain)
     if _PLAIN.fullmatch(folded) and "://" not in folded:
         for step in (_by_id, _by_expression, _by_family):
@@ -241,6 +223,16 @@ def _read(text: str) -> Reading:
     return Reading(text, "unknown", "free text", "names no licence that is known here")
 
 
+def name_of(text: str) -> str:
+    """Give the one name of a licence as declared."""
+    return read_license(text).name
+
+
+def class_of(text: str) -> str:
+    """Give the class of a licence as declared."""
+    return read_license(text).license_class
+
+
 def fold(text: str) -> str:
     """Give a string in lower case, with hyphens for dashes, blanks and underscores."""
     return _BLANKS.sub("-", text.strip().lower().translate(_DASHES))
@@ -249,28 +241,20 @@ def fold(text: str) -> str:
 def _by_id(folded: str) -> Reading | None:
     """Read a keyword or an SPDX id, as it is or in another spelling."""
     if (found := keywords().get(folded)) is not None:
-        if folded in reasons():
-            return Reading(*found, "case", "a keyword of the Hub but for case and blanks")
-        return Reading(*found, "SPDX id", "the id that SPDX has for a keyword of the Hub")
-    if (found := spdx_ids().get(folded)) is not None:
-        return Reading(*found, "SPDX id", "class as ScanCode LicenseDB has it")
+        detail = "a keyword of the Hub but for case and blanks"
+        return found._replace(reason="case", detail=detail)
+    if (found := keyword_ids().get(folded) or spdx()[0].get(folded)) is not None:
+        return found
     if "?" in folded or "*" in folded:
         return None
     squeezed = squeeze(folded)
     if (found := squeezed_keywords().get(squeezed)) is not None:
-        return _spelling(found)
+        return found
     for pattern, row in patterns("license_spellings"):
         if (match := pattern.fullmatch(folded)) is not None:
             meant = _by_id(match.expand(row["license"]))
             return meant and meant._replace(reason="spelling", detail=row["reason"])
-    if (found := squeezed_spdx_ids().get(squeezed)) is not None:
-        return _spelling(found)
-    return None
-
-
-def _spelling(found: License) -> Reading:
-    detail = "the same words and version, but for words such as license, version, the"
-    return Reading(*found, "spelling", detail)
+    return squeezed_spdx_ids().get(squeezed)
 
 
 def _by_url(text: str, address: str) -> Reading:
@@ -298,49 +282,39 @@ def _by_expression(folded: str) -> Reading | None:
         tree = Licensing().parse(spaced)
     except ExpressionError:
         return None
-    found = None if tree is None else _evaluate(tree)
-    if found is None:
-        return None
-    detail = "all licences hold: the most restrictive class; of a choice (OR) the least restrictive"
-    return Reading(*found, "expression", detail)
+    return None if tree is None else _evaluate(tree)
 
 
-def _evaluate(node: Any) -> License | None:
-    """Give the name and the class of an expression; None where a part of it is not known."""
-    operator = getattr(node, "operator", None)
-    if operator is None:
-        return _evaluate_symbol(node)
-    parts = dict.fromkeys(_evaluate(part) for part in node.args)
-    known = [part for part in parts if part is not None]
-    if len(known) < len(parts):
-        return None
-    if len(known) == 1:
-        return known[0]
-    word = operator.strip().upper()
-    inner = [f"({name})" if " OR " in name and word == "AND" else name for name, _ in known]
-    worst = max if word == "AND" else min
-    return License(f" {word} ".join(inner), worst((c for _, c in known), key=CLASSES.index))
-
-
-def _evaluate_symbol(node: Any) -> License | None:
+def _evaluate(node: Any) -> Reading | None:
+    """Read a part of an expression; None where a part of it is not known."""
     if hasattr(node, "exception_symbol"):
-        found = _part(node.license_symbol.key)
+        found = _evaluate(node.license_symbol)
         exception = spdx()[1].get(node.exception_symbol.key)
         if found is None or exception is None:
             return None
         # an exception only takes demands away
         least = min(found.license_class, exception.license_class, key=CLASSES.index)
-        return License(f"{found.name} WITH {exception.name}", least)
-    return _part(node.key)
+        return _joined(f"{found.name} WITH {exception.name}", least)
+    if getattr(node, "operator", None) is None:
+        folded = fold(node.key)
+        found = _by_id(folded) or _by_family(folded)
+        if found is None or found.license_class in ("custom", "unknown"):
+            return None
+        return _joined(found.name, found.license_class, found.source)
+    parts = [_evaluate(part) for part in node.args]
+    known = list(dict.fromkeys(part for part in parts if part is not None))
+    if None in parts or len(known) == 1:
+        return None if None in parts else known[0]
+    word = node.operator.strip().upper()
+    inner = [f"({p.name})" if " OR " in p.name and word == "AND" else p.name for p in known]
+    worst = max if word == "AND" else min
+    classes = [part.license_class for part in known]
+    return _joined(f" {word} ".join(inner), worst(classes, key=CLASSES.index))
 
 
-def _part(text: str) -> License | None:
-    """Read one licence of an expression; what is custom or unknown is no part of one."""
-    folded = fold(text)
-    found = _by_id(folded) or _by_family(folded)
-    if found is None or found.license_class in ("custom", "unknown"):
-        return None
-    return License(found.name, found.license_class)
+def _joined(name: str, license_class: str, source: str | None = None) -> Reading:
+    detail = "all licences hold: the most restrictive class; of a choice (OR) the least restrictive"
+    return Reading(name, license_class, "expression", detail, source)
 
 
 def _by_family(folded: str) -> Reading | None:
