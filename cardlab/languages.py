@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import polars as pl
 
@@ -16,16 +16,8 @@ from .shares.counting import check_by, count_values, named_shares, with_share
 #: IANA registry has for them: Serbo-Croatian is not Serbian, Dari not all Persian, Tagalog not
 #: only Filipino. Toki Pona's code is younger than CLDR's list.
 _OWN = {
-    "cnr": "cnr",
-    "drw": "prs",
-    "hbs": "sh",
-    "prs": "prs",
-    "sh": "sh",
-    "swc": "swc",
-    "tgl": "tl",
-    "tl": "tl",
-    "tnf": "prs",
-    "tok": "tok",
+    **{code: code for code in ("cnr", "prs", "sh", "swc", "tl", "tok")},
+    **{"drw": "prs", "hbs": "sh", "tgl": "tl", "tnf": "prs"},
 }
 
 #: Valid codes that are also what people write for something else, and the code of that: the code
@@ -96,9 +88,8 @@ def with_languages(cards: Any) -> Any:
     become those that replaced them (``iw`` -> ``he``), three letters two (``eng`` -> ``en``), names
     in English or in the language itself codes (``English``, ``Français``), Wikipedia's own names of
     its editions the codes of their languages (``fiu-vro`` -> ``vro``). Script, region and variant
-    are dropped: ``zh-Hant`` and ``pt-BR`` count as ``zh`` and ``pt``, because most cards do not
-    give them, so that counts of what is given would compare unlike cards; count with ``raw=True``
-    to see them.
+    are dropped (``pt-BR`` counts as ``pt``), because most cards do not give them; count with
+    ``raw=True`` to see them.
 
     Several in one value count each: ``en-fr``, ``en_fr``, ``eng-fra``, ``en, fr``, ``English and
     French``. A second part in capitals is a region (``en-FR``, English of France), as BCP 47 writes
@@ -106,9 +97,8 @@ def with_languages(cards: Any) -> Any:
     that variety is known (``pt-br``, ``fr-ca``), else a language.
 
     Codes that probably mean something else (:data:`SUSPICIOUS`: ``kr``, ``unk`` ...) stay as they
-    are written, without a code; :func:`cardlab.language_problems` lists them.
-    Macrolanguages are kept as declared (``nb`` is not ``no``); see :func:`language_counts`.
-    Valid codes are those that the package `langcodes` knows.
+    are written; :func:`cardlab.language_problems` lists them. Macrolanguages are kept as declared
+    (``nb`` is not ``no``). Valid codes are those that the package `langcodes` knows.
     """
     require(cards, "languages")
     frame = as_polars(cards)
@@ -140,9 +130,6 @@ def language_counts(
     cards : frame
         With ``languages`` (list of str, or str), and what `by`, `families` and `weight` name;
         polars, or any that narwhals knows. Nothing else is read.
-    by : str, optional
-        A column to group by. With a list column a card counts in each of its groups; without a
-        value it is in the group null, "not declared". For periods see :func:`with_period`.
     macrolanguages : bool
         Count members of an ISO 639-3 macrolanguage as the macrolanguage: ``cmn`` and ``yue`` as
         ``zh``, ``nb`` and ``nn`` as ``no``. By the same table Indonesian (``id``) counts as Malay
@@ -150,9 +137,9 @@ def language_counts(
     raw : bool
         Count the strings as they are declared, instead of one code for each language; the code is
         then in ``language_code``, so that the table shows both.
-    families, weight : str, optional
-        Count copies once as well, and add up a column such as ``"downloads"``; see
-        :func:`license_counts`.
+    by, families, weight : str, optional
+        A column to group by; count copies once as well; add up a column such as ``"downloads"``:
+        as in :func:`license_counts`.
 
     Returns
     -------
@@ -160,14 +147,9 @@ def language_counts(
         ``[by,] language`` (as in :func:`with_languages`, or as declared), ``language_code`` (only
         with `raw`: the code of the declared string, or several with commas between; null where it
         is no valid one), ``name`` (in English, of the language without script and region; null
-        where `language` is no valid code, or one without a name), ``n_cards``, ``n_declared``
-        (cards of the group that declare any language), ``card_share`` (0-1, of all cards of the
-        group, with or without a language), ``share_low``, ``share_high`` (its 95 % Wilson
-        interval, see ``shares.counting.wilson``), ``n_group`` (cards of the group; of the
-        corpus without `by`), ``declared_share`` (0-1, of the cards that declare any language),
-        ``declared_low``, ``declared_high`` (its interval), and with `families` and `weight` the
-        columns of :func:`license_counts`. Most cards first, then by language and group. A group
-        that declares no language has no row.
+        where `language` is no valid code, or one without a name), and from ``n_cards`` on the
+        columns of :func:`license_counts`, of languages. Most cards first, then by language and
+        group. A group that declares no language has no row.
 
     Raises
     ------
@@ -190,14 +172,18 @@ def language_counts(
     return named_shares(counts, "language", by=by, **code, name=language_name)
 
 
+def _as_tag(text: str) -> str:
+    """Give a declared value as BCP 47 writes a tag, in lower case."""
+    return text.strip(AROUND).replace("_", "-").lower()
+
+
 @functools.lru_cache(maxsize=2**16)
 def language_codes(text: str) -> tuple[str, ...]:
     """Give the codes of the languages that a declared value names, each once.
 
     Empty where `text` is no valid tag or name, a private tag (``x-...``), or suspicious.
     """
-    plain = text.strip(AROUND)
-    tag = plain.replace("_", "-").lower()
+    plain, tag = text.strip(AROUND), _as_tag(text)
     if not plain or len(plain) > _LONGEST_TEXT or tag in SUSPICIOUS:
         return ()
     if tag in WIKIPEDIA:
@@ -332,11 +318,6 @@ _DROPPED = {
 }
 
 
-class _Finding(NamedTuple):
-    reason: str
-    perhaps: str | None = None
-
-
 def language_problems(cards: Any) -> pl.DataFrame:
     """List the declared languages that are not their own code, or probably another language.
 
@@ -385,8 +366,7 @@ def language_problems(cards: Any) -> pl.DataFrame:
     """
     counts = with_share(count_values(cards, "languages"))
     known = [
-        (language_code(value), language_name(value), *(_check(value) or (None, None)))
-        for value in counts["value"]
+        (language_code(value), language_name(value), *_check(value)) for value in counts["value"]
     ]
     names = ("code", "name", "reason", "perhaps")
     found = pl.DataFrame(known, schema=dict.fromkeys(names, pl.String), orient="row")
@@ -394,25 +374,24 @@ def language_problems(cards: Any) -> pl.DataFrame:
     return counts.hstack(found).select(columns).filter(pl.col("reason").is_not_null())
 
 
-def _check(value: str) -> _Finding | None:
-    """Say what is odd about a value; None where nothing is."""
-    codes = language_codes(value)
-    tag = value.strip(AROUND).replace("_", "-").lower()
+def _check(value: str) -> tuple[str | None, str | None]:
+    """Say what is odd about a value, and what may be meant; None where nothing is."""
+    codes, tag = language_codes(value), _as_tag(value)
     if not codes:
         return _why_invalid(tag)
     if len(codes) > 1:
-        return _Finding("several languages in one value")
+        return "several languages in one value", None
     if value == codes[0]:
-        return _Finding("no particular language") if value in SPECIAL else None
+        return "no particular language" if value in SPECIAL else None, None
     reasons = _why_changed(value, codes[0])
     region = tag.partition("-")[2]
     pair = region in _MEANT and COUNTRIES[region] != codes[0] and value.endswith(region)
-    return _Finding("; ".join(reasons), f"{codes[0]}, {COUNTRIES[region]}" if pair else None)
+    return "; ".join(reasons), f"{codes[0]}, {COUNTRIES[region]}" if pair else None
 
 
 def why_no_code(value: str) -> str | None:
     """Say why a value has no code, and what may be meant; None where it has, or is the Hub's."""
-    tag = value.strip(AROUND).replace("_", "-").lower()
+    tag = _as_tag(value)
     if language_codes(value) or tag.replace("-", "") in HUB_WORDS:
         return None
     reason, perhaps = _why_invalid(tag)
@@ -427,10 +406,10 @@ def _why_changed(value: str, code: str) -> list[str]:
     reasons = []
     if tag != value:
         reasons.append("blanks around it" if value.strip() == tag else "marks around it")
-    if tag.replace("_", "-").lower() in WIKIPEDIA:
+    if _as_tag(tag) in WIKIPEDIA:
         return [*reasons, "a code of Wikipedia"]
     try:
-        found = parse_tag(tag.replace("_", "-").lower())  # type: ignore[no-untyped-call]
+        found = parse_tag(_as_tag(tag))  # type: ignore[no-untyped-call]
     except LanguageTagError:
         return [*reasons, "a language's name"]
     primary, *_ = tag.replace("_", "-").split("-")
@@ -464,14 +443,14 @@ def _three_letters(code: str) -> set[str]:
         return set()
 
 
-def _why_invalid(tag: str) -> _Finding:
-    """Say what a value without a code may be."""
+def _why_invalid(tag: str) -> tuple[str, str | None]:
+    """Say what a value without a code may be, and what may be meant."""
     if not tag:
-        return _Finding("empty")
+        return "empty", None
     if tag.replace("-", "") in HUB_WORDS:
-        return _Finding("a word of the Hub, no language")
+        return "a word of the Hub, no language", None
     if tag in SUSPICIOUS:
-        return _Finding("valid, but perhaps not meant", SUSPICIOUS[tag])
+        return "valid, but perhaps not meant", SUSPICIOUS[tag]
     if tag in COUNTRIES:
-        return _Finding("a country's code", COUNTRIES[tag])
-    return _Finding("no valid code")
+        return "a country's code", COUNTRIES[tag]
+    return "no valid code", None

@@ -76,11 +76,8 @@ def problems(cards: Any, *, columns: str | Sequence[str] | None = None) -> pl.Da
         checks.append(("license", _disagreeing))
     for column, check in checks:
         if names is None or column in names:
-            found.append(
-                check(frame, column).select(
-                    "id", pl.lit(column).alias("column"), *list(_LAYOUT)[2:]
-                )
-            )
+            wrong = check(frame, column).with_columns(pl.lit(column).alias("column"))
+            found.append(wrong.select(*_LAYOUT))
     table = pl.concat(found)
     if names is not None:
         table = table.filter(pl.col("column").is_in(list(names)))
@@ -137,21 +134,16 @@ def _unread(
     known = {value: why(value) for value in values.filter(shaped)}
     unread = {value: f"{value!r}: {reason}" for value, reason in known.items() if reason}
     found = [pl.DataFrame(schema={name: _LAYOUT[name] for name in ("id", "problem", "detail")})]
+    n = pl.col("value").list.len()
     for kind, said in ((f"not_a_{what}", unlike), (f"unknown_{what}", unread)):
         if not said:
             continue
-        wrong = pl.element().filter(pl.element().is_in(list(said)))
-        listed = rows.select("id", pl.col("value").list.eval(wrong), problem=pl.lit(kind))
-        listed = listed.filter(pl.col("value").list.len() > 0)
-        details = [_enumerated([said[value] for value in row]) for row in listed["value"]]
-        detail = pl.Series("detail", details, dtype=pl.String)
-        found.append(listed.select("id", "problem", detail))
+        wrong = pl.element().filter(pl.element().is_in(list(said))).replace(said)
+        listed = rows.select("id", pl.lit(kind).alias("problem"), pl.col("value").list.eval(wrong))
+        more = pl.when(n > 5).then(pl.format(" and {} more", n.cast(pl.Int64) - 5))
+        detail = pl.col("value").list.head(5).list.join(", ") + more.otherwise(pl.lit(""))
+        found.append(listed.filter(n > 0).select("id", "problem", detail.alias("detail")))
     return pl.concat(found)
-
-
-def _enumerated(texts: list[str]) -> str:
-    more = f" and {len(texts) - 5} more" if len(texts) > 5 else ""
-    return ", ".join(texts[:5]) + more
 
 
 def _disagreeing(frame: pl.LazyFrame, column: str) -> pl.DataFrame:
