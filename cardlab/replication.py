@@ -18,7 +18,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from .frames import as_polars
-from .overview.concentration import concentration
+from .overview.concentration import check_single, concentration
 from .overview.time import doubling_time
 from .schema import CardlabError, NoFigure, collect, count, lazy, require
 from .shares.counting import check_by, wilson
@@ -81,68 +81,57 @@ def card_rates(cards: Any, *, by: str | None = None) -> pl.DataFrame:
         There are no models.
     """
     check_by(by, _RESULTS)
-    read, has_downloads = _presence(cards, by)
-    card, loads = nw.col("card"), nw.col("downloads")
-    counts = collect(
-        read.group_by(_GROUP).agg(
-            nw.len().alias("n_models"),
-            card.sum().alias("n_with_card"),
-            loads.is_null().cast(nw.Int64).sum().alias("n_no_downloads"),
-            loads.sum().alias("downloads"),
-            (loads * card).sum().alias("with_card"),
-        )
-    )
-    if not counts.height:
+    rows, has_downloads = _presence(cards, by)
+    if not rows.height:
         raise NoFigure("there are no models.")
-    # engines differ in the type of a sum
-    kind = pl.Float64 if read.collect_schema()["downloads"].is_float() else pl.Int64
-    counts = counts.with_columns(
-        pl.col("n_models", "n_with_card", "n_no_downloads").cast(pl.Int64),
-        pl.col("downloads", "with_card").cast(kind).fill_null(0),
-    ).sort("n_models", _GROUP, descending=[True, False], nulls_last=True)
+    loads = pl.col("downloads")
+    counts = (
+        rows.group_by(_GROUP)
+        .agg(
+            pl.len().cast(pl.Int64).alias("n_models"),
+            pl.col("card").sum().cast(pl.Int64).alias("n_with_card"),
+            loads.null_count().cast(pl.Int64).alias("n_no_downloads"),
+            loads.sum(),
+            loads.filter("card").sum().alias("with_card"),
+        )
+        .sort("n_models", _GROUP, descending=[True, False], nulls_last=True)
+    )
     low, high = wilson(counts["n_with_card"].to_numpy(), counts["n_models"].to_numpy())
-    n_models, downloads = pl.col("n_models"), pl.col("downloads")
-    total = downloads.sum()
+    n_models, total = pl.col("n_models"), loads.sum()
     result = counts.with_columns(
         (n_models / n_models.sum()).alias("model_share"),
         (pl.col("n_with_card") / n_models).alias("card_rate"),
         pl.Series("rate_low", low, dtype=pl.Float64),
         pl.Series("rate_high", high, dtype=pl.Float64),
-        pl.when(total > 0).then(downloads / total).alias("download_share"),
-        pl.when(downloads > 0).then(pl.col("with_card") / downloads).alias("card_download_share"),
+        pl.when(total > 0).then(loads / total).alias("download_share"),
+        pl.when(loads > 0).then(pl.col("with_card") / loads).alias("card_download_share"),
     )
     group = [] if by is None else [pl.col(_GROUP).alias(by)]
     return result.select(*group, *(_RESULTS if has_downloads else _RESULTS[:6]))
 
 
-def _presence(cards: Any, by: str | None) -> tuple[nw.LazyFrame[Any], bool]:
-    """Give for each model whether it has a card (0, 1), its group and its downloads, if any."""
+def _presence(cards: Any, by: str | None) -> tuple[pl.DataFrame, bool]:
+    """Give for each model whether it has a card, its group and its downloads, if any."""
     have = require(cards, *([] if by is None else [by]))
     if "has_modelcard" not in have and "text" not in have:
         require(cards, "has_modelcard", "text")
     frame = lazy(cards)
     schema = frame.collect_schema()
-    if by is not None and schema[by].is_nested():
-        raise CardlabError(
-            f"by={by!r}: a model must belong to one group, and the column is {schema[by]}. "
-            "Explode it first if a model may count in each of its values."
-        )
-    card = nw.col("text").str.contains(r"\S")
-    if "has_modelcard" in have:
-        card = nw.col("has_modelcard")
-        if schema["has_modelcard"] != nw.Boolean:
-            kind = schema["has_modelcard"]
-            raise CardlabError(f"column 'has_modelcard' must hold booleans, not {kind}.")
-    if "downloads" in have and not schema["downloads"].is_numeric():
-        kind = schema["downloads"]
-        raise CardlabError(f"column 'downloads' must hold numbers, not {kind}.")
-    loads = nw.col("downloads") if "downloads" in have else nw.lit(None, dtype=nw.Int64)
-    read = frame.select(
-        card.fill_null(False).cast(nw.Int64).alias("card"),
-        (nw.lit(0) if by is None else nw.col(by)).alias(_GROUP),
-        loads.alias("downloads"),
+    check_single(schema, "downloads" if "downloads" in have else None, by)
+    if "has_modelcard" in have and schema["has_modelcard"] != nw.Boolean:
+        kind = schema["has_modelcard"]
+        raise CardlabError(f"column 'has_modelcard' must hold booleans, not {kind}.")
+    card = (
+        nw.col("has_modelcard") if "has_modelcard" in have else nw.col("text").str.contains(r"\S")
     )
-    return read, "downloads" in have
+    loads = nw.col("downloads") if "downloads" in have else nw.lit(None, dtype=nw.Int64)
+    wide = nw.Float64 if "downloads" in have and schema["downloads"].is_float() else nw.Int64
+    read = frame.select(
+        card.fill_null(False).alias("card"),
+        (nw.lit(0) if by is None else nw.col(by)).alias(_GROUP),
+        loads.cast(wide).alias("downloads"),
+    )
+    return collect(read), "downloads" in have
 
 
 @overload

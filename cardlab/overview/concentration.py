@@ -115,6 +115,17 @@ def _lorenz(held: np.ndarray, n_points: int) -> pl.DataFrame:
     )
 
 
+def check_single(schema: Any, numbers: str | None, by: str | None) -> None:
+    """Raise a CardlabError unless a column holds numbers, and another one group for each card."""
+    if numbers is not None and not schema[numbers].is_numeric():
+        raise CardlabError(f"column {numbers!r} must hold numbers, not {schema[numbers]}.")
+    if by is not None and schema[by].is_nested():
+        raise CardlabError(
+            f"by={by!r}: a card must belong to one group, and the column is {schema[by]}. "
+            "Explode it first if a card may count as a whole in each of its values."
+        )
+
+
 def _held(cards: Any, column: str | None, by: str | None) -> tuple[np.ndarray, int, int]:
     """Give what each group holds, most first, the cards counted and those left out."""
     if column == by:
@@ -122,36 +133,21 @@ def _held(cards: Any, column: str | None, by: str | None) -> tuple[np.ndarray, i
     names = [name for name in (column, by) if name is not None]
     require(cards, *names)
     frame = lazy(cards)
-    schema = frame.collect_schema()
-    if column is not None and not schema[column].is_numeric():
-        raise CardlabError(f"column {column!r} must hold numbers, not {schema[column]}.")
-    if by is not None and schema[by].is_nested():
-        raise CardlabError(
-            f"by={by!r}: a card must belong to one group, and the column is {schema[by]}. "
-            "Explode it first if each of its values may hold the whole card."
-        )
+    check_single(frame.collect_schema(), column, by)
     values = nw.lit(1) if column is None else nw.col(column)
-    if column is not None and schema[column].is_float():
-        values = nw.when(~values.is_nan()).then(values)
     groups = nw.lit(0) if by is None else nw.col(by)
-    value, null = nw.col("value"), nw.col("value").is_null() | nw.col("group").is_null()
-    read = frame.select(values.cast(nw.Float64).alias("value"), groups.alias("group"))
-    read = read.with_columns(null.alias("null"))
-    sums = [nw.len().alias("n"), value.sum().alias("held"), value.min().alias("least")]
-    if by is None:  # a row each
-        sums = [nw.lit(1).alias("n"), value.alias("held"), value.alias("least")]
-        rows = collect(read.select("null", *sums))
-    else:
-        rows = collect(read.group_by("group", "null").agg(*sums))
-    known, n_null = rows.filter(~pl.col("null")), int(rows.filter("null")["n"].sum())
+    rows = collect(frame.select(values.cast(nw.Float64).alias("value"), groups.alias("group")))
+    known = rows.with_columns(pl.col("value").fill_nan(None)).drop_nulls()
+    n_null = rows.height - known.height
     if not known.height:
         wanted = " and ".join(repr(name) for name in names)
         raise NoFigure(f"none of the {n_null:,} cards has a value in {wanted}.")
-    held = np.sort(known["held"].to_numpy())[::-1]
-    least = float(known["least"].to_numpy().min())
+    sums = known if by is None else known.group_by("group").agg(pl.col("value").sum())
+    held = np.sort(sums["value"].to_numpy())[::-1]
+    least = float(known["value"].to_numpy().min())
     if least < 0 or not math.isfinite(float(held.sum())):
         raise CardlabError(
             f"column {column!r} has values below 0 or infinite, of which no shares can be made: "
             f"the least is {least:g}. Filter the cards first."
         )
-    return held, int(known["n"].sum()), n_null
+    return held, known.height, n_null

@@ -132,30 +132,28 @@ def judge(values: pl.Series, *, crowds: bool = True) -> Dated:
     frame = frame.with_columns(pl.when(~pl.col("floor")).then(date).alias("true"))
     held = frame.filter("floor")["date"].dt.truncate("1s").unique().sort().to_list()
     n_undated = values.null_count()
-    return Dated(
-        true=frame["true"],
-        possible=frame["date"],
-        at_floor=frame["floor"],
-        floors=held,
-        n_undated=n_undated,
-        n_implausible=values.len() - n_undated - known.len(),
-    )
+    n_wrong = values.len() - n_undated - known.len()
+    return Dated(frame["true"], frame["date"], frame["floor"], held, n_undated, n_wrong)
+
+
+def _dated(cards: Any, value: str | None = None) -> tuple[pl.DataFrame, Dated]:
+    """Read the creation dates, which are judged, and a column beside them."""
+    require(cards, "created_at", *([value] if value else []))
+    also = [nw.col(value).alias(_VALUE)] if value else []
+    rows = collect(lazy(cards).select(nw.col("created_at").alias(_DATE), *also))
+    check_dates(rows.schema[_DATE], "created_at")
+    return rows.drop(_DATE) if value else rows, judge(rows[_DATE])
 
 
 def _crowded(known: pl.Series) -> list[dt.datetime]:
-    """Find the seconds that hold more cards than can have been made in them.
+    """Find the seconds that hold more cards than can have been made in them: with_period says how.
 
-    They hold at least 20 cards, 5 % of all dates, and more than the minute on either side of them
-    together: a script that makes hundreds of models goes on for minutes. Midnight is no second but
-    a date without a time. Where no date has a time, or none has seconds, many cards share a day or
-    a minute by right, and only that of the Hub's floor is looked at.
+    Midnight is no second but a date without a time. Where no date has a time, or none has seconds,
+    many cards share a day or a minute by right, and only that of the Hub's floor is looked at.
     """
-    units = {
-        "1d": dt.timedelta(days=30),
-        "1m": dt.timedelta(hours=1),
-        "1s": dt.timedelta(minutes=1),
-    }
-    unit = next((unit for unit in units if (known == known.dt.truncate(unit)).all()), "1s")
+    around = {"1d": 30 * 24 * 60, "1m": 60, "1s": 1}  # minutes
+    unit = next((unit for unit in around if (known == known.dt.truncate(unit)).all()), "1s")
+    far = dt.timedelta(minutes=around[unit])
     sizes = known.dt.truncate(unit).alias("at").value_counts(name="n").sort("at")
     least = max(_CROWD, math.ceil(_CROWD_SHARE * known.len()))
     at = pl.col("at")
@@ -166,7 +164,7 @@ def _crowded(known: pl.Series) -> list[dt.datetime]:
         crowds = crowds.filter(at == pl.lit(FLOORS[0]).dt.truncate(unit))
     found: list[dt.datetime] = []
     for when, n in crowds.iter_rows():
-        near = at.is_between(when - units[unit], when + units[unit]) & ~at.is_in([when, *found])
+        near = at.is_between(when - far, when + far) & ~at.is_in([when, *found])
         if n > sizes.filter(near)["n"].sum():
             found.append(when)
     return found
@@ -201,7 +199,7 @@ def with_period(cards: Any, *, every: str = "1y", column: str = "created_at") ->
         - ``at_floor`` (bool): whether the date is a floor: one of the two instants that the Hub
           gave to everything older, 2022-03-02T23:29:04Z and :05Z, or, of ``created_at``, another
           second in which more cards are dated than can have been made (see Notes); null where
-          there is no date or one that cannot be.
+          ``period`` is null for another reason.
 
     Raises
     ------
@@ -213,9 +211,9 @@ def with_period(cards: Any, *, every: str = "1y", column: str = "created_at") ->
     Notes
     -----
     A second is a floor if at least 20 cards and 5 % of all dates lie in it, more than in the
-    minute before and after it together. On the Hub no other second holds more than six cards, and
-    a script that makes many models goes on for longer. Dates without a time of day are not
-    touched, unless the day of the Hub's floor holds more than the sixty days around it.
+    minute before and after it together: on the Hub no other second holds more than six cards.
+    Dates without a time of day are not touched, unless the day of the Hub's floor holds more than
+    the sixty days around it.
 
     Examples
     --------
@@ -257,9 +255,9 @@ def growth(cards: Any, *, every: str = "1mo", by: str | None = None) -> pl.DataF
         With `by` first ``group`` (null: not declared), then ``period`` (start, UTC), ``n_new``,
         ``n_total`` (cumulative), ``at_floor`` (cards of ``n_new`` at a floor, see
         :func:`with_period`: not their true date), and the same on all rows ``n_implausible``,
-        ``n_undated`` (cards left out: their date cannot be, before 2016 or later than tomorrow; or
-        they have none) and ``floors`` (list of the instants of the cards at a floor). Every period
-        from the first to the last is there.
+        ``n_undated`` (cards left out: their date cannot be, or they have none) and ``floors``
+        (list of the instants of the cards at a floor). Every period from the first to the last is
+        there.
 
     Raises
     ------
@@ -268,17 +266,12 @@ def growth(cards: Any, *, every: str = "1mo", by: str | None = None) -> pl.DataF
     CardlabError
         `every` is not a period, or ``created_at`` holds no dates.
     """
-    require(cards, "created_at", *([by] if by else []))
     check_every(every)
-    columns = [nw.col("created_at").alias(_DATE), *([nw.col(by).alias(_VALUE)] if by else [])]
-    rows = collect(lazy(cards).select(*columns))
-    check_dates(rows.schema[_DATE], "created_at")
-    dated = judge(rows[_DATE])
+    rows, dated = _dated(cards, by)
     if not dated.possible.count():
         raise dated.none_is_true()
     period = dated.possible.dt.truncate(every).alias("period")
-    rows = rows.drop(_DATE).with_columns(period, dated.at_floor.alias("at_floor"))
-    rows = rows.drop_nulls("period")
+    rows = rows.with_columns(period, dated.at_floor.alias("at_floor")).drop_nulls("period")
     names = ["group"] if by else []
     if by:
         rows = collect(one_row_per_item(lazy(rows), _VALUE))
@@ -341,17 +334,12 @@ def share_trends(cards: Any, *, column: str, every: str = "1y", top: int = 8) ->
 
     Notes
     -----
-    Left out are cards without a date, with one that cannot be, and those at a floor: their true
-    period is unknown (:func:`with_period` says what these are). The last period may not be over;
-    shares stand that, numbers do not.
+    Left out are cards without a date, with one that cannot be, and those at a floor (see
+    :func:`with_period`). The last period may not be over; shares stand that, numbers do not.
     """
     at_least(top, 1, name="top")
     check_every(every)
-    require(cards, "created_at", column)
-    columns = (nw.col("created_at").alias(_DATE), nw.col(column).alias(_VALUE))
-    rows = collect(lazy(cards).select(*columns))
-    check_dates(rows.schema[_DATE], "created_at")
-    dated = judge(rows[_DATE])
+    rows, dated = _dated(cards, column)
     starts = dated.true.dt.truncate(every).dt.date().alias(_PERIOD)
     if not starts.count():
         raise dated.none_is_true()
@@ -469,18 +457,16 @@ def doubling_time(
 
     Notes
     -----
-    Least squares on the natural log of the cumulative count: the number of cards created strictly
-    before each cut-off. Cut-offs without any card before them are left out. This is the method of
-    W. Liang and others, "What's documented in AI? Systematic analysis of 32K AI model cards"
-    (arXiv 2402.05160), whose figure is
+    Least squares on the natural log of the number of cards created strictly before each cut-off
+    that has any: the method of W. Liang and others, "What's documented in AI? Systematic analysis
+    of 32K AI model cards" (arXiv 2402.05160), whose figure is
     ``doubling_time(cards, origin="2018-11-01", start="2020-04-30", every="1w")``.
 
     The interval is a circular block bootstrap of the residuals (blocks of the square root of the
     number of cut-offs, rounded up; residuals scaled by ``sqrt(n / (n - 2))``), percentiles of the
     rate, widened where needed to hold the estimate. Neighbouring points of a cumulative count
-    share almost all their cards, so resampling them one by one would give far too narrow an
-    interval. It is about the line through these cut-offs; bends that are longer than a block are
-    not in it.
+    share almost all their cards: resampled one by one, they would give far too narrow an interval.
+    Bends that are longer than a block are not in it.
 
     A count that starts near zero rises too steeply at first, as on listings of today's Hub, where
     all that is older than the floor is left out. Hence the default of `start`: from an eighth of
@@ -532,7 +518,7 @@ def doubling_time(
 
 
 def _mean_weeks(cuts: pl.Series) -> float:
-    """Give the mean length of a period; no cut-off between the first and the last is left out."""
+    """Give the mean length of a period."""
     return float((cuts[-1] - cuts[0]) / _WEEK / (cuts.len() - 1))
 
 
@@ -572,15 +558,12 @@ def _instant(value: Any, name: str) -> dt.datetime:
 
 def _half_dated(cards: Any) -> Dated:
     """Judge the creation dates of cards of which at least half have one, and some a true one."""
-    require(cards, "created_at")
-    values = collect(lazy(cards).select("created_at"))["created_at"]
-    check_dates(values.dtype, "created_at")
-    dated = judge(values)
+    rows, dated = _dated(cards)
     if not dated.true.count():
         raise dated.none_is_true()
-    if 2 * dated.possible.count() < values.len():
+    if 2 * dated.possible.count() < rows.height:
         raise NoFigure(
-            f"only {dated.possible.count():,} of the {values.len():,} cards have a creation date: "
+            f"only {dated.possible.count():,} of the {rows.height:,} cards have a creation date: "
             "their growth need not be that of the corpus. Filter to cards that are dated, if they "
             "are what you mean."
         )
