@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Any, overload
+from typing import Any
 
 import polars as pl
 
 from .frames import as_polars, map_items
-from .schema import STRINGS, CardlabError, require
+from .schema import STRINGS, CardlabError, Frame, require
 from .shares.counting import check_by, count_values, named_shares, with_share
 
 #: Codes that CLDR, the source of `langcodes`, folds into a code of another meaning, and what the
@@ -57,11 +57,7 @@ _BETWEEN = re.compile(r"\s*(?:->|[,;/|&+>→]|\b(?:and|to)\b)\s*|\s+")
 _QUALIFIED = re.compile(r"([^()]+?)\s*\(([^()]+)\)")
 
 
-@overload
-def with_languages(cards: pl.DataFrame) -> pl.DataFrame: ...
-@overload
-def with_languages(cards: Any) -> pl.LazyFrame: ...
-def with_languages(cards: Any) -> Any:
+def with_languages(cards: Frame) -> Frame:
     """Add each card's languages, one code for each.
 
     Parameters
@@ -108,7 +104,8 @@ def with_languages(cards: Any) -> Any:
         return_dtype=STRINGS,
         is_elementwise=batches,
     )
-    return frame.with_columns(codes.alias("language_codes"))
+    added: Frame = frame.with_columns(codes.alias("language_codes"))
+    return added
 
 
 def language_counts(

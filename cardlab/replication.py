@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Callable
 from importlib.resources import files
-from typing import Any, overload
+from typing import Any
 
 import narwhals.stable.v2 as nw
 import polars as pl
@@ -20,7 +20,7 @@ import polars as pl
 from .frames import as_polars
 from .overview.concentration import check_single, concentration
 from .overview.time import doubling_time
-from .schema import CardlabError, NoFigure, collect, count, lazy, require
+from .schema import CardlabError, Frame, NoFigure, collect, count, lazy, require
 from .shares.counting import check_by, wilson
 
 #: The published method of the growth figure: weekly cut-offs from `origin`, kept from `start`.
@@ -134,11 +134,7 @@ def _presence(cards: Any, by: str | None) -> tuple[pl.DataFrame, bool]:
     return collect(read), "downloads" in have
 
 
-@overload
-def with_task_domains(cards: pl.DataFrame) -> pl.DataFrame: ...
-@overload
-def with_task_domains(cards: Any) -> pl.LazyFrame: ...
-def with_task_domains(cards: Any) -> Any:
+def with_task_domains(cards: Frame) -> Frame:
     """Add the domain of each model's task.
 
     Parameters
@@ -159,13 +155,14 @@ def with_task_domains(cards: Any) -> Any:
     MissingColumn
         The cards have neither ``task_domain`` nor ``pipeline_tag``.
     """
-    frame = as_polars(cards)
-    if "task_domain" in require(cards):
-        return frame
-    require(cards, "pipeline_tag")
-    task = pl.col("pipeline_tag")
-    domain = task.replace_strict(_domains(), default="unknown", return_dtype=pl.String)
-    return frame.with_columns(pl.when(task.is_not_null()).then(domain).alias("task_domain"))
+    added: Frame = as_polars(cards)
+    if "task_domain" not in require(cards):
+        require(cards, "pipeline_tag")
+        task = pl.col("pipeline_tag")
+        domain = task.replace_strict(_domains(), default="unknown", return_dtype=pl.String)
+        known = pl.when(task.is_not_null()).then(domain)
+        added = as_polars(cards).with_columns(known.alias("task_domain"))
+    return added
 
 
 def replicate(cards: Any, *, n_boot: int = 1000, random_state: int = 0) -> pl.DataFrame:

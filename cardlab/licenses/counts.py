@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import Any, overload
+from typing import Any
 
 import polars as pl
 
 from ..frames import as_lists, as_polars, lists_in, map_items
 from ..frontmatter import strings
-from ..schema import STRINGS, CardlabError, require
+from ..schema import STRINGS, CardlabError, Frame, require
 from ..shares.counting import check_by, count_values, named_shares
 from .reading import CLASSES, class_of, fold, keywords, name_of
 
@@ -22,11 +22,7 @@ TEXTS = (pl.String, pl.Null, pl.Categorical)
 # ---- The one name and the class of each licence of a card.
 
 
-@overload
-def with_licenses(cards: pl.DataFrame, *, names: bool = False) -> pl.DataFrame: ...
-@overload
-def with_licenses(cards: Any, *, names: bool = False) -> pl.LazyFrame: ...
-def with_licenses(cards: Any, *, names: bool = False) -> Any:
+def with_licenses(cards: Frame, *, names: bool = False) -> Frame:
     """Add each card's licences under one name each, and the class of what they ask for.
 
     Parameters
@@ -99,7 +95,8 @@ def with_licenses(cards: Any, *, names: bool = False) -> Any:
         return_dtype=pl.Struct({"license_spdx": STRINGS, "license_class": pl.String}),
         is_elementwise=isinstance(frame, pl.LazyFrame),  # batches of an eager frame are its chunks
     )
-    return frame.with_columns(both.struct.unnest())
+    added: Frame = frame.with_columns(both.struct.unnest())
+    return added
 
 
 def licenses_of(declared: pl.Series) -> pl.Series:

@@ -101,19 +101,18 @@ def diversity(
 
     The interval says how far the measure varies from sample to sample of cards: the distance of the
     2.5 and 97.5 percentiles of resamples (as many cards, drawn with replacement, each with all its
-    values) from their mean, laid around the measure and cut at its bounds. One card has none.
-    A table of counts does not say which values stand on one card: it is resampled only where its
-    cards have one value each, which its totals show, and has no interval else.
-
-    The interval does not mend that a sample lacks rare values: where many are on one or two cards
-    (free tags, languages), ``shannon`` and the Hill numbers are too low for all cards that could
-    have been written.
+    values) from their mean, laid around the measure and cut at its bounds. One card has none, nor
+    has a table of counts whose totals do not show that its cards have one value each: it does not
+    say which values stand on one card. Where many values are on one or two cards (free tags),
+    ``shannon`` and the Hill numbers are too low for all cards that could have been written.
     """
     at_least(n_boot, 1, name="n_boot")
     at_least(random_state, 0, name="random_state")
     if by in ("n_cards", *_OF_CARDS, *_BOUNDS):
         raise CardlabError(f"by={by!r} is a column of the result or what is measured, no group.")
     rows, of_group = _counts(counts, by) if column is None else _lists(counts, column, by)
+    if not rows.height:
+        raise NoFigure("there is nothing whose variety could be measured: no value has a card.")
     found: list[dict[str, Any]] = []
     for part in [rows] if by is None else rows.partition_by("__group", maintain_order=True):
         group = {} if by is None else {by: part["__group"][0]}
@@ -135,16 +134,13 @@ def _counts(counts: Any, by: str | None) -> tuple[pl.DataFrame, Any]:
     group = [] if by is None else [nw.col(by).alias("__group")]
     table = collect(lazy(counts).select(*group, "n_cards", *totals))
     values = table["n_cards"].drop_nulls()
-    if not values.len():
-        values = values.clear().cast(pl.Int64)
     number = values.dtype.is_numeric()
-    whole = values.cast(pl.Int64, strict=False) if number else values
-    if not number or whole.null_count() or (whole != values).any() or (whole < 0).any():
+    if values.len() and (not number or ((values % 1 != 0) | (values < 0)).any()):
         raise CardlabError(
             "n_cards must hold whole numbers of at least 0, as license_counts(cards) gives them; "
             f"it is {values.dtype}, like {values.head(3).to_list()}."
         )
-    return _any(table.filter(pl.col("n_cards") > 0)), _of_counts
+    return table.filter(pl.col("n_cards") > 0), _of_counts
 
 
 def _lists(cards: Any, column: str, by: str | None) -> tuple[pl.DataFrame, Any]:
@@ -157,13 +153,7 @@ def _lists(cards: Any, column: str, by: str | None) -> tuple[pl.DataFrame, Any]:
     check_countable(rows.schema["__value"], column)
     lists = as_lists(rows["__value"]).list.drop_nulls().list.unique(maintain_order=True)
     rows = rows.with_columns(lists.alias("__value")).filter(pl.col("__value").list.len() > 0)
-    return _any(rows), _of_cards
-
-
-def _any(rows: pl.DataFrame) -> pl.DataFrame:
-    if not rows.height:
-        raise NoFigure("there is nothing whose variety could be measured: no value has a card.")
-    return rows
+    return rows, _of_cards
 
 
 def _of_counts(table: pl.DataFrame, n_boot: int, generator: np.random.Generator) -> dict[str, Any]:
@@ -183,7 +173,7 @@ def _one_a_card(table: pl.DataFrame, total: int) -> bool:
     }
     if most.get("n_declared") is not None:
         return total <= most["n_declared"] or total == most.get("n_group")
-    return "card_share" not in table.columns or float(table["card_share"].sum()) <= 1 + 1e-9
+    return "card_share" not in table.columns or table["card_share"].sum() <= 1 + 1e-9
 
 
 def _of_cards(rows: pl.DataFrame, n_boot: int, generator: np.random.Generator) -> dict[str, Any]:

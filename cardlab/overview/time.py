@@ -9,7 +9,7 @@ import datetime as dt
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -20,6 +20,7 @@ from ..schema import (
     DATE_FLOOR,
     INSTANT,
     CardlabError,
+    Frame,
     NoFigure,
     at_least,
     collect,
@@ -170,13 +171,7 @@ def _crowded(known: pl.Series) -> list[dt.datetime]:
     return found
 
 
-@overload
-def with_period(
-    cards: pl.DataFrame, *, every: str = "1y", column: str = "created_at"
-) -> pl.DataFrame: ...
-@overload
-def with_period(cards: Any, *, every: str = "1y", column: str = "created_at") -> pl.LazyFrame: ...
-def with_period(cards: Any, *, every: str = "1y", column: str = "created_at") -> Any:
+def with_period(cards: Frame, *, every: str = "1y", column: str = "created_at") -> Frame:
     """Add the period of each card's date, so that counts can be made ``by="period"``.
 
     Parameters
@@ -231,9 +226,9 @@ def with_period(cards: Any, *, every: str = "1y", column: str = "created_at") ->
         return pl.DataFrame({"period": period, "at_floor": dated.at_floor}).to_struct()
 
     layout = pl.Struct({"period": pl.Date, "at_floor": pl.Boolean})
-    return frame.with_columns(
-        pl.col(column).map_batches(periods, return_dtype=layout).struct.unnest()
-    )
+    both = pl.col(column).map_batches(periods, return_dtype=layout).struct.unnest()
+    added: Frame = frame.with_columns(both)
+    return added
 
 
 def growth(cards: Any, *, every: str = "1mo", by: str | None = None) -> pl.DataFrame:
