@@ -223,16 +223,12 @@ def _against_parents(cards: pl.LazyFrame) -> pl.DataFrame:
     rows = collect(listed.select("id", "base_model", "license_spdx", "license_class", "rank"))
     rows = rows.filter(pl.col("id").is_not_null() & pl.col("rank").is_not_null())
     rows = rows.rename({"license_spdx": "declared"})
-    parents = rows.select(
-        pl.col("id").alias("base_model"),
-        pl.col("declared").alias("base_license"),
-        pl.col("license_class").alias("base_class"),
-        pl.col("rank").alias("base_rank"),
-    )
+    parents, suffix = rows.drop("base_model"), "_of_base"
     return (
         rows.explode("base_model", empty_as_null=False, keep_nulls=False)
         .filter(pl.col("base_model") != pl.col("id"))
-        .join(parents, on="base_model")
-        .filter(pl.col("rank") < pl.col("base_rank"))
+        .join(parents, left_on="base_model", right_on="id", suffix=suffix)
+        .filter(pl.col("rank") < pl.col(f"rank{suffix}"))
+        .rename({f"declared{suffix}": "base_license", f"license_class{suffix}": "base_class"})
         .with_columns(pl.lit("more_permissive_than_base").alias("kind"))
     )
