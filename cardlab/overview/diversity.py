@@ -135,7 +135,7 @@ def _counts(counts: Any, by: str | None) -> tuple[pl.DataFrame, Any]:
     table = collect(lazy(counts).select(*group, "n_cards", *totals))
     values = table["n_cards"].drop_nulls()
     number = values.dtype.is_numeric()
-    if values.len() and (not number or ((values % 1 != 0) | (values < 0)).any()):
+    if values.len() and (not number or ((values % 1 != 0) | ~values.is_between(0, 2**62)).any()):
         raise CardlabError(
             "n_cards must hold whole numbers of at least 0, as license_counts(cards) gives them; "
             f"it is {values.dtype}, like {values.head(3).to_list()}."
