@@ -10,7 +10,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
 
-from .schema import STRINGS, CardlabError, collect, lazy
+from .schema import STRINGS, CardlabError, collect, lazy, unreadable
 
 #: Gives the name, or the several names, under which a distinct string is counted.
 Rename = Callable[[str], str | tuple[str, ...]]
@@ -37,6 +37,16 @@ def narrow(cards: Any, columns: Iterable[str] | Mapping[str, str]) -> pl.LazyFra
     frame = lazy(cards).select(nw.col(old).alias(new) for new, old in names.items())
     native = nw.to_native(frame)
     return native if isinstance(native, pl.LazyFrame) else collect(frame).lazy()
+
+
+def in_batches(query: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
+    """Run a query and give its rows in order, at most so many at a time; all are never held."""
+    stream = query.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming")
+    try:
+        for batch in stream:
+            yield from batch.iter_slices(rows)  # a row group may come whole, however large
+    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, OSError) as error:
+        raise unreadable(error) from error
 
 
 # ---- Columns of strings or of lists of strings, item by item.

@@ -10,9 +10,9 @@ import polars as pl
 from ..frames import first_of_families
 from ..schema import STRINGS, CardlabError, NoFigure, at_least
 from ..shares.counting import check_by, wilson
-from .bodies import STATES
+from .bodies import FILLED, STATES
 from .headings import MAX_CHARS, Standard, check_standard, fold, sections_of
-from .reading import MIN_SHARED, Sections, as_sections, stated_by, states_of
+from .reading import MIN_SHARED, Sections, as_sections, states_of
 
 _COUNTS = tuple(f"n_{state}" for state in reversed(STATES))
 _FAMILIES = ("n_filled_families", "n_families", "family_share")
@@ -106,35 +106,47 @@ def section_coverage(
     groups = _groups(read, by, families)
     tables = []
     for key in asked:
-        table = _complete(_count(read, groups, key, min_shared), groups, key, by)
+        states = states_of(read, key, min_shared).join(groups.lazy(), on="card")
+        table = _counted(states, [] if by is None else [pl.col("group").alias(by)])
         named = [pl.lit(key).alias("standard")] if several else []
         left_out = () if families is not None else _FAMILIES
         tables.append(table.select(*named, pl.exclude(left_out)))
     return pl.concat(tables)
 
 
-def _count(read: Sections, groups: pl.DataFrame, standard: str, min_shared: int) -> pl.DataFrame:
-    """Count the states of one standard's sections, by group."""
-    states = states_of(read, standard, min_shared).select("card", "section", "state", "evidence")
-    stated = stated_by(read, standard).with_columns(pl.lit(True).alias("stated"))
-    both = states.join(stated, on=["card", "section"], how="full", coalesce=True).with_columns(
-        pl.col("state").fill_null(0), pl.col("stated").fill_null(False)
-    )
-    filled = pl.col("state") == len(STATES) - 1
-    return (
-        both.join(groups, on="card")
-        .group_by("group", "section")
+def _counted(states: pl.LazyFrame, own: list[pl.Expr]) -> pl.DataFrame:
+    """Count the states of each section, by group; `own` are the columns before the section's."""
+    filled = pl.col("state") == FILLED
+    counts = {
+        **{f"n_{name}": pl.col("state") == number for number, name in enumerate(STATES)},
+        "n_in_metadata": pl.col("stated"),
+        "n_only_in_metadata": pl.col("stated") & ~filled,
+        "n_by_evidence": filled & pl.col("evidence").is_not_null(),
+        "n_filled_families": filled & pl.col("stands"),
+        "n_families": pl.col("stands"),
+    }
+    found = (
+        states.group_by("group", "section")
         .agg(
-            *(
-                (pl.col("state") == number).sum().cast(pl.Int64).alias(f"n_{state}")
-                for number, state in enumerate(STATES)
-                if number
-            ),
-            pl.col("stated").sum().cast(pl.Int64).alias("n_in_metadata"),
-            (pl.col("stated") & ~filled).sum().cast(pl.Int64).alias("n_only_in_metadata"),
-            (filled & pl.col("evidence").is_not_null()).sum().cast(pl.Int64).alias("n_by_evidence"),
-            (pl.col("stands") & filled).sum().cast(pl.Int64).alias("n_filled_families"),
+            pl.len().cast(pl.Int64).alias("n_cards"),
+            *(true.sum().cast(pl.Int64).alias(name) for name, true in counts.items()),
         )
+        .sort("n_cards", "group", "section", descending=[True, False, False], nulls_last=True)
+        .collect()
+    )
+    low, high = wilson(found["n_filled"].to_numpy(), found["n_cards"].to_numpy())
+    # of a group no card may be the first of its family
+    n_families = pl.when(pl.col("n_families") > 0).then("n_families")
+    return found.select(
+        *own,
+        pl.col("section").cast(pl.String),
+        *("n_filled", "n_placeholder", "n_boilerplate", "n_empty", "n_absent"),
+        (pl.col("n_filled") / pl.col("n_cards")).alias("filled_share"),
+        pl.Series("share_low", low, dtype=pl.Float64),
+        pl.Series("share_high", high, dtype=pl.Float64),
+        *("n_cards", "n_in_metadata", "n_only_in_metadata", "n_by_evidence"),
+        *("n_filled_families", "n_families"),
+        (pl.col("n_filled_families") / n_families).alias("family_share"),
     )
 
 
@@ -153,44 +165,6 @@ def _groups(read: Sections, by: str | None, families: str | None) -> pl.DataFram
         items = pl.col("group").list.drop_nulls().list.unique()
         own = own.with_columns(items).explode("group", empty_as_null=True, keep_nulls=True)
     return own
-
-
-def _complete(
-    found: pl.DataFrame, groups: pl.DataFrame, standard: str, by: str | None
-) -> pl.DataFrame:
-    """Give each group a row for each section, with what is absent and the shares."""
-    sections = [item.name for item in sections_of(standard)]
-    sizes = groups.group_by("group").agg(
-        pl.len().cast(pl.Int64).alias("n_cards"),
-        pl.col("stands").sum().cast(pl.Int64).alias("n_families"),
-    )
-    sizes = sizes.sort(["n_cards", "group"], descending=[True, False], nulls_last=True)
-    own = pl.DataFrame({"section": sections}).with_row_index("order")
-    counted = [f"n_{state}" for state in reversed(STATES[1:])]
-    further = ("n_in_metadata", "n_only_in_metadata", "n_by_evidence", "n_filled_families")
-    whole = (
-        sizes.with_row_index("rank")
-        .join(own, how="cross")
-        .join(found, on=["group", "section"], how="left", nulls_equal=True)
-        .sort("rank", "order")
-        .with_columns(pl.col(*counted, *further).fill_null(0))
-        .with_columns((pl.col("n_cards") - pl.sum_horizontal(counted)).alias("n_absent"))
-    )
-    low, high = wilson(whole["n_filled"].to_numpy(), whole["n_cards"].to_numpy())
-    # of a group no card may be the first of its family
-    n_families = pl.when(pl.col("n_families") > 0).then("n_families")
-    return whole.select(
-        *([] if by is None else [pl.col("group").alias(by)]),
-        "section",
-        *("n_filled", "n_placeholder", "n_boilerplate", "n_empty", "n_absent"),
-        (pl.col("n_filled") / pl.col("n_cards")).alias("filled_share"),
-        pl.Series("share_low", low, dtype=pl.Float64),
-        pl.Series("share_high", high, dtype=pl.Float64),
-        "n_cards",
-        *further,
-        "n_families",
-        (pl.col("n_filled_families") / n_families).alias("family_share"),
-    )
 
 
 def card_coverage(
@@ -228,26 +202,20 @@ def card_coverage(
     check_standard(standard)
     at_least(min_shared, 2, name="min_shared")
     read = as_sections(cards)
-    names = [item.name for item in sections_of(standard)]
-    own = pl.DataFrame({"section": names}).with_row_index("order")
-    stated = stated_by(read, standard).with_columns(pl.lit(True).alias("in_metadata"))
-    state = pl.col("state").fill_null(0)
     return (
-        read.places.join(own, how="cross")
-        .join(states_of(read, standard, min_shared), on=["card", "section"], how="left")
-        .join(stated, on=["card", "section"], how="left")
-        .sort("card", "order")
+        states_of(read, standard, min_shared)
+        .join(read.places.lazy(), on="card")
+        .sort("card", "section")
         .select(
             "id",
-            "section",
-            state.replace_strict(range(len(STATES)), STATES, return_dtype=pl.String),
-            pl.col("n_words").fill_null(0),
-            pl.col("title")
-            .map_batches(read.titles.gather, return_dtype=pl.String)
-            .alias("heading"),
+            pl.col("section").cast(pl.String),
+            pl.col("state").replace_strict(range(len(STATES)), STATES, return_dtype=pl.String),
+            "n_words",
+            pl.col("title").cast(pl.String).alias("heading"),
             "evidence",
-            pl.col("in_metadata").fill_null(False),
+            pl.col("stated").alias("in_metadata"),
         )
+        .collect()
     )
 
 
@@ -269,47 +237,38 @@ def heading_meanings(
     if top is not None:
         at_least(top, 1, name="top")
     read = as_sections(cards)
-    spelling = read.titles.str.slice(0, MAX_CHARS)
-    folded = pl.Series("folded", map(fold, spelling), dtype=pl.String)
-    titles = pl.DataFrame([spelling, folded]).with_row_index("title")
-    found = (
-        read.texts.filter("is_heading")
-        .select("card", "meaning", "title")
-        .join(titles, on="title")
-        .join(read.places.select("card", pl.col("id").cast(pl.String)), on="card")
-    )
+    found = read.texts.filter("is_heading")
     if not found.height:
         raise NoFigure(f"none of the {read.cards.height:,} cards has a heading.")
-    key = ["folded", "meaning"]
-    best = (
-        found.group_by(*key, "heading")
-        .len()
-        .sort("len", "heading", descending=[True, False])
-        .unique(key, keep="first", maintain_order=True)
+    titles = found.select(pl.col("title").unique()).with_columns(
+        pl.col("title").cast(pl.String).str.slice(0, MAX_CHARS).alias("heading")
     )
-    rows = found.group_by(key).agg(
-        pl.col("card").n_unique().cast(pl.Int64).alias("n_cards"),
-        pl.len().cast(pl.Int64).alias("n_headings"),
-        pl.col("id").min().alias("example_id"),
+    folded = pl.Series("folded", map(fold, titles["heading"]), dtype=pl.String)
+    key = ["folded", "concepts", "reason"]
+    rows = (
+        found.join(titles.with_columns(folded), on="title")
+        .join(read.places.select("card", pl.col("id").cast(pl.String)), on="card")
+        .group_by(key)
+        .agg(
+            pl.col("heading").mode().min(),
+            pl.col("card").n_unique().cast(pl.Int64).alias("n_cards"),
+            pl.len().cast(pl.Int64).alias("n_headings"),
+            pl.col("id").min().alias("example_id"),
+        )
+        .with_columns(pl.col("concepts", "reason").cast(pl.String))
     )
     answers = [(item.name, set(item.concepts)) for item in sections_of(standard)]
     sections = [
-        [name for name, asked in answers if not asked.isdisjoint(concepts)]
-        for concepts in read.meanings["concepts"].to_list()
+        [name for name, asked in answers if not asked.isdisjoint(concepts.split())]
+        for concepts in rows["concepts"]
     ]
-    elsewhere = pl.when(pl.col("concepts").list.len() > 0).then(pl.lit(ASKED_ELSEWHERE))
+    elsewhere = pl.when(pl.col("concepts") != "").then(pl.lit(ASKED_ELSEWHERE))
     reason = pl.when(pl.col("sections").list.len() == 0).then(pl.coalesce("reason", elsewhere))
-    told = read.meanings.with_columns(pl.Series("sections", sections, dtype=STRINGS))
     ranked = (
-        rows.join(best, on=key)
-        .join(told.with_columns(reason.alias("reason")), on="meaning")
-        .sort(
-            -pl.col("n_cards"),
-            "heading",
-            pl.col("concepts").list.join("\0"),
-            pl.col("reason").fill_null(""),
-            "meaning",
-        )
+        rows.with_columns(pl.Series("sections", sections, dtype=STRINGS))
+        .with_columns(reason.alias("reason"))
+        .sort(-pl.col("n_cards"), "heading", "concepts", pl.col("reason").fill_null(""))
+        .with_columns(pl.col("concepts").str.extract_all(r"\S+"))
         .select("heading", "n_cards", "n_headings", "concepts", "sections", "reason", "example_id")
     )
     return ranked if top is None else ranked.head(top)

@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 
 from ..overview.time import judge
-from ..schema import STRINGS, CardlabError, at_least, column_names
-from .bodies import FILLED
+from ..schema import CardlabError, at_least, column_names
+from .bodies import ABSENT, FILLED
 from .headings import Standard, check_standard, weights_of
-from .reading import MIN_SHARED, Sections, as_sections, stated_by, states_of
+from .reading import MIN_SHARED, Sections, as_sections, states_of
 
 _SECONDS_A_DAY = 86_400
 
@@ -74,7 +74,7 @@ def documentation_gaps(
     at_least(min_shared, 2, name="min_shared")
     if top is not None:
         at_least(top, 1, name="top")
-    table = weights_of(standard, weights)
+    weights = weights_of(standard, weights)
     have = column_names(cards.cards if isinstance(cards, Sections) else cards)
     column = "created_at" if rank_by == "age" else rank_by
     wanted = [column] if column else [name for name in ("downloads", "created_at") if name in have]
@@ -87,14 +87,36 @@ def documentation_gaps(
         _values(read, rank_by).alias("value"),
         (read.column("downloads") if "downloads" in have else no_downloads).alias("downloads"),
     )
-    states = states_of(read, standard, min_shared)
-    done = states.filter(pl.col("state") == FILLED).select("card", "section")
-    if metadata:
-        # in an order, as sums of weights are rounded as they come
-        done = pl.concat([done, stated_by(read, standard)]).unique().sort("card", "section")
-    ranked = _rank(own, done, table, top)
-    begun = states.select("card", "section", pl.lit(True).alias("begun"))
-    return _describe(ranked, begun, done, table).with_columns(pl.lit(rank_by).alias("ranked_by"))
+    weights = {name: weight for name, weight in weights.items() if weight > 0}
+    done = (pl.col("state") == FILLED) | (pl.col("stated") & metadata)
+    missing = pl.col("section").filter(~done).cast(pl.String)
+    weight = pl.col("section").cast(pl.String).replace_strict(weights, return_dtype=pl.Float64)
+    ranked = (
+        states_of(read, standard, min_shared)
+        .filter(pl.col("section").cast(pl.String).is_in(list(weights)))
+        .sort("card", "section")
+        .group_by("card", maintain_order=True)
+        .agg(
+            missing.alias("missing"),
+            missing.filter(pl.col("state").filter(~done) > ABSENT).alias("unfinished"),
+            (~done).sum().cast(pl.Int64).alias("n_missing"),
+            (1 - weight.filter(done).sum() / weight.sum()).clip(0, 1).alias("missing_share"),
+        )
+        .filter(pl.col("n_missing") > 0)
+        .join(own.lazy(), on="card")
+        .with_columns((pl.col("missing_share") * pl.col("value")).alias("score"))
+        .sort(
+            ["score", "missing_share", "id", "card"],
+            descending=[True, True, False, False],
+            nulls_last=True,
+        )
+        .select(
+            *("id", "downloads", "missing", "unfinished", "n_missing", "missing_share", "score"),
+            pl.lit(rank_by).alias("ranked_by"),
+        )
+        .collect()
+    )
+    return ranked if top is None else ranked.head(top)
 
 
 def _values(read: Sections, rank_by: str) -> pl.Expr:
@@ -121,62 +143,3 @@ def _values(read: Sections, rank_by: str) -> pl.Expr:
         )
     number = value.cast(pl.Float64)
     return pl.lit(number.set((~number.is_finite()).fill_null(False), None))
-
-
-def _rank(
-    cards: pl.DataFrame, done: pl.DataFrame, table: pl.DataFrame, top: int | None
-) -> pl.DataFrame:
-    """Put the cards with a gap in order and keep the first."""
-    whole = float(table["weight"].sum())
-    weighed = done.join(table.filter(pl.col("weight") > 0), on="section")
-    got = weighed.group_by("card").agg(
-        pl.col("weight").sum().alias("got"), pl.len().cast(pl.Int64).alias("n_done")
-    )
-    n_asked = table.filter(pl.col("weight") > 0).height
-    ranked = (
-        cards.join(got, on="card", how="left")
-        .with_columns(
-            (n_asked - pl.col("n_done").fill_null(0)).alias("n_missing"),
-            (1 - pl.col("got").fill_null(0) / whole).clip(0, 1).alias("missing_share"),
-        )
-        .filter(pl.col("n_missing") > 0)
-        .with_columns((pl.col("missing_share") * pl.col("value")).alias("score"))
-        .sort(
-            ["score", "missing_share", "id", "card"],
-            descending=[True, True, False, False],
-            nulls_last=True,
-        )
-        .with_row_index("rank")
-    )
-    return ranked if top is None else ranked.head(top)
-
-
-def _describe(
-    ranked: pl.DataFrame, begun: pl.DataFrame, done: pl.DataFrame, table: pl.DataFrame
-) -> pl.DataFrame:
-    """Name what each card lacks, and what of it is begun."""
-    asked = table.filter(pl.col("weight") > 0).with_row_index("order").select("section", "order")
-    lacks = (
-        ranked.select("card")
-        .join(asked, how="cross")
-        .join(done, on=["card", "section"], how="anti")
-        .join(begun, on=["card", "section"], how="left")
-        .sort("card", "order")
-        .group_by("card", maintain_order=True)
-        .agg(
-            pl.col("section").alias("missing"),
-            pl.col("section").filter(pl.col("begun").fill_null(False)).alias("unfinished"),
-        )
-    )
-    return (
-        ranked.join(lacks, on="card", how="left")
-        .sort("rank")
-        .select(
-            "id",
-            "downloads",
-            pl.col("missing", "unfinished").cast(STRINGS),
-            "n_missing",
-            "missing_share",
-            "score",
-        )
-    )

@@ -90,8 +90,8 @@ def coverage_sections(standard: Standard = "huggingface") -> pl.DataFrame:
     )
 
 
-def weights_of(standard: str, weights: Mapping[str, float] | None) -> pl.DataFrame:
-    """Give ``section, weight``: those of the data file, or what the caller puts in their place.
+def weights_of(standard: str, weights: Mapping[str, float] | None) -> dict[str, float]:
+    """Give the weight of each section: the data file's, or the caller's in its place.
 
     A CardlabError where a name is no section, a weight no number of at least 0, or all are 0.
     """
@@ -107,7 +107,7 @@ def weights_of(standard: str, weights: Mapping[str, float] | None) -> pl.DataFra
         own[name] = float(weight)
     if not any(own.values()):
         raise CardlabError("weights: all are 0, so there is nothing to score by. Give one above 0.")
-    return pl.DataFrame({"section": list(own), "weight": list(own.values())})
+    return own
 
 
 # ---- What a heading means: its words compared with those of ``data/sections.toml``.

@@ -10,20 +10,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-import narwhals.stable.v2 as nw
 import polars as pl
 
-from ..schema import (
-    STRINGS,
-    NoFigure,
-    Read,
-    collect,
-    count,
-    lazy,
-    printable,
-    require,
-    unreadable,
-)
+from ..frames import in_batches, narrow
+from ..schema import NoFigure, Read, count, printable, require
 from ..text.lengths import MEASURES, counted, html_column
 from ..text.markdown import to_html
 from ..text.sections import Section, outline
@@ -74,8 +64,9 @@ _CARD = "__cardlab_card"
 _TEXT_ROW = {
     "card": pl.UInt32,
     "block": pl.UInt32,
-    "meaning": pl.UInt32,
-    "title": pl.UInt32,
+    "concepts": pl.Categorical,
+    "reason": pl.Categorical,
+    "title": pl.Categorical,
     "is_heading": pl.Boolean,
     "state": pl.Int8,
     "n_words": pl.UInt32,
@@ -83,24 +74,6 @@ _TEXT_ROW = {
     "evidence": pl.String,
 }
 _FIELD_ROW = {"card": pl.UInt32, "field": pl.String}
-
-
-def batches(cards: Any, columns: tuple[str, ...]) -> Iterator[pl.DataFrame]:
-    """Give some columns of the cards in small frames, in the order of the cards."""
-    if isinstance(cards, pl.DataFrame):
-        yield from cards.select(columns).iter_slices(BATCH)
-        return
-    if not isinstance(cards, pl.LazyFrame):
-        yield from collect(lazy(cards).select(nw.col(*columns))).iter_slices(BATCH)
-        return
-    stream = cards.select(columns).collect_batches(
-        chunk_size=BATCH, maintain_order=True, engine="streaming"
-    )
-    try:
-        for batch in stream:
-            yield from batch.iter_slices(BATCH)
-    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, OSError) as error:
-        raise unreadable(error) from error
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,13 +90,11 @@ class Sections(Read):
     #: ``card`` (its row in `cards`), ``whole`` (a hash of the text, null where blank), ``id``; of
     #: the cards that have a text.
     places: pl.DataFrame
-    #: A row for each heading and each text that answers anything: :data:`_TEXT_ROW`, and
-    #: ``shared``, on how many cards of different texts the same stands.
+    #: A row for each heading and each text that answers anything: where it stands (``card``,
+    #: ``block``), the ``concepts`` it answers, a blank between them, or the ``reason`` why it
+    #: answers none, its heading or label (``title``), and of a text its ``state``, ``n_words``,
+    #: ``evidence`` and on how many cards of different texts the same stands (``shared``).
     texts: pl.DataFrame
-    #: ``meaning, concepts, reason``: what texts answer, and why headings answer nothing.
-    meanings: pl.DataFrame
-    #: Headings and labels, by the numbers in ``title``.
-    titles: pl.Series
     #: ``card, field``: the fields of the front matter that say anything.
     fields: pl.DataFrame
 
@@ -177,37 +148,30 @@ def read_sections(
     places: list[pl.DataFrame] = []
     texts: list[pl.DataFrame] = []
     fields: list[pl.DataFrame] = []
-    known = _Known({}, {})
     n_cards = 0
-    for batch in batches(cards, tuple(dict.fromkeys(read))):
-        batch = batch.with_columns(pl.col("text").cast(pl.String)).with_columns(
-            pl.int_range(n_cards, n_cards + pl.len(), dtype=pl.UInt32).alias(_CARD)
-        )
+    for batch in in_batches(narrow(cards, list(dict.fromkeys(read))), BATCH):
+        numbers = pl.int_range(n_cards, n_cards + pl.len(), dtype=pl.UInt32)
+        batch = batch.with_columns(pl.col("text").cast(pl.String), numbers.alias(_CARD))
         n_cards += batch.height
         said = batch.filter(pl.col("text").is_not_null())
-        html = _parsed(said, texts, known, links=lengths)
+        rows, html = _parsed(said, links=lengths)
+        texts.append(rows)
         whole = pl.Series("whole", map(_hash, said["text"]), dtype=pl.UInt64)
         whole = whole.set(~said["text"].str.contains(r"\S"), None)
         places.append(said.select(pl.col(_CARD).alias("card"), whole, pl.col("id")))
-        fields.append(_fields(said, said[_CARD]))
+        fields.append(_fields(said))
         if lengths:
             batch = batch.join(
                 said.select(_CARD, html_column(html)), on=_CARD, how="left", maintain_order="left"
             ).with_columns(counted(measures))
         own.append(batch.select(*kept, *(measures if lengths else [])))
-    if not texts or not any(frame.height for frame in places):
+    if not any(frame.height for frame in places):
         raise NoFigure(f"none of the {count(cards):,} cards has a text, so none has sections.")
     everyone = pl.concat(places)
     return Sections(
         cards=pl.concat(own),
         places=everyone,
         texts=_with_shared(pl.concat(texts), everyone),
-        meanings=pl.DataFrame(
-            [(number, list(key[0]), key[1]) for key, number in known.meanings.items()],
-            schema={"meaning": pl.UInt32, "concepts": STRINGS, "reason": pl.String},
-            orient="row",
-        ),
-        titles=pl.Series("heading", list(known.titles), dtype=pl.String),
         fields=pl.concat(fields).unique(),
     )
 
@@ -220,17 +184,8 @@ def as_sections(cards: Any, keep: Iterable[str] = ()) -> Sections:
     return read_sections(cards, keep=keep, lengths=False)
 
 
-class _Known(NamedTuple):
-    """What texts mean and what stands above them, with a number for each."""
-
-    meanings: dict[tuple[tuple[str, ...], str | None], int]
-    titles: dict[str, int]
-
-
-def _parsed(
-    said: pl.DataFrame, texts: list[pl.DataFrame], known: _Known, *, links: bool
-) -> list[str]:
-    """Parse some cards: add their rows to `texts`, and give their HTML where it has `links`."""
+def _parsed(said: pl.DataFrame, *, links: bool) -> tuple[pl.DataFrame, list[str]]:
+    """Parse some cards: give the rows of their texts, and their HTML where it has `links`."""
     rows: list[tuple[Any, ...]] = []
     html: list[str] = []
     ids = said["id"].cast(pl.String)
@@ -240,15 +195,13 @@ def _parsed(
             # YAML that was left at the top is in no section, but in the lengths
             cut = len(parsed.source) < len(text.encode())
             html.append(to_html(text, links=True) if cut else parsed.html.decode())
-        for place, block in enumerate(blocks(name, text, parsed.sections())):
+        for place, block in enumerate(blocks(name or "", text, parsed.sections())):
             answers = block.body if block.concepts else None
             if answers or block.is_heading:
-                meaning = known.meanings.setdefault(block[1:3], len(known.meanings))
-                title = known.titles.setdefault(printable(block.heading), len(known.titles))
+                means = (" ".join(block.concepts), block.reason, printable(block.heading))
                 body = answers or (None, None, None)
-                rows.append((card, place, meaning, title, block.is_heading, *body, block.evidence))
-    texts.append(pl.DataFrame(rows, schema=_TEXT_ROW, orient="row"))
-    return html
+                rows.append((card, place, *means, block.is_heading, *body, block.evidence))
+    return pl.DataFrame(rows, schema=_TEXT_ROW, orient="row"), html
 
 
 def _with_shared(texts: pl.DataFrame, cards: pl.DataFrame) -> pl.DataFrame:
@@ -268,30 +221,24 @@ def _with_shared(texts: pl.DataFrame, cards: pl.DataFrame) -> pl.DataFrame:
     return texts.join(shared, on="key", how="left", maintain_order="left").drop("key")
 
 
-def _fields(batch: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
+def _fields(batch: pl.DataFrame) -> pl.DataFrame:
     """Give a row for each field of the front matter that says anything."""
     rows: list[tuple[int, str]] = []
     wanted = definitions()["metadata"]
     if "metadata" in batch.columns:
-        for card, text in zip(numbers, batch["metadata"].cast(pl.String), strict=True):
-            if text and len(text) > 2:
-                try:
-                    front = json.loads(text)
-                except (ValueError, RecursionError):
-                    continue
-                if isinstance(front, dict):
-                    rows += [(card, name) for name in wanted if front.get(name) not in _NOTHING]
-    frames = [pl.DataFrame(rows, schema=_FIELD_ROW, orient="row")]
-    for column, field in _FIELD_OF.items():
-        if column not in batch.columns:
-            continue
-        value = batch[column]
-        says = value.drop_nulls().list.len() > 0 if isinstance(value.dtype, pl.List) else None
-        if says is None:
-            says = value.drop_nulls().cast(pl.String).str.len_bytes() > 0
-        there = numbers.filter(value.is_not_null()).filter(says)
-        frames.append(pl.DataFrame({"card": there, "field": [field] * len(there)}, _FIELD_ROW))
-    return pl.concat(frames)
+        for card, text in zip(batch[_CARD], batch["metadata"].cast(pl.String), strict=True):
+            try:
+                front = json.loads(text or "{}")
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(front, dict):
+                rows += [(card, name) for name in wanted if front.get(name) not in _NOTHING]
+    for column in _FIELD_OF.keys() & set(batch.columns):
+        listed = isinstance(batch.schema[column], pl.List)
+        value = pl.col(column)
+        size = value.list.len() if listed else value.cast(pl.String).str.len_bytes()
+        rows += [(card, _FIELD_OF[column]) for card in batch.filter(size > 0)[_CARD]]
+    return pl.DataFrame(rows, schema=_FIELD_ROW, orient="row")
 
 
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
@@ -301,61 +248,58 @@ def _hash(text: str) -> int:
     return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest())
 
 
-def states_of(read: Sections, standard: str, min_shared: int) -> pl.DataFrame:
-    """Give the state of each section that a card has any text for.
+def states_of(read: Sections, standard: str, min_shared: int) -> pl.LazyFrame:
+    """Give the state of each section of a standard for each card that has a text.
 
-    ``card``, ``section``, ``state`` (number), ``n_words`` (of the texts in that state), ``title``
-    (of the first of them), ``evidence`` (of the first, where all have any).
+    ``card``, ``section`` (in the standard's order), ``state`` (number), ``n_words`` (of the texts
+    in that state), ``title`` (of the first of them), ``evidence`` (of the first, where all have
+    any), ``stated`` (by the front matter).
     """
     concepts = definitions()["concepts"]
-    answers = pl.DataFrame(
-        [
-            (c, item.name, not concepts[c].get("shared", False))
-            for item in sections_of(standard)
-            for c in item.concepts
-        ],
-        schema={"concept": pl.String, "section": pl.String, "own": pl.Boolean},
+    sections = sections_of(standard)
+    name = pl.Enum([item.name for item in sections])
+    answers = pl.LazyFrame(
+        [(c, s.name, not concepts[c].get("shared", False)) for s in sections for c in s.concepts],
+        schema={"concept": pl.String, "section": name, "own": pl.Boolean},
         orient="row",
     )
+    texts = read.texts.lazy().filter(pl.col("state").is_not_null())
     # a text that answers a section by two concepts is judged by the laxer
     asked = (
-        read.meanings.explode("concepts")
-        .join(answers, left_on="concepts", right_on="concept")
-        .group_by("meaning", "section")
+        texts.select(pl.col("concepts").unique())
+        .with_columns(pl.col("concepts").cast(pl.String).str.split(" ").alias("concept"))
+        .explode("concept")
+        .join(answers, on="concept")
+        .group_by("concepts", "section")
         .agg(pl.col("own").all())
     )
     shared = (pl.col("shared") >= min_shared).fill_null(False)
     boilerplate = shared & pl.col("own") & (pl.col("state") > BOILERPLATE)
     best = pl.col("state") == pl.col("state").max()
-    return (
-        read.texts.lazy()
-        .filter(pl.col("state").is_not_null())
-        .join(asked.lazy(), on="meaning")
-        .with_columns(
-            pl.when(boilerplate)
-            .then(pl.lit(BOILERPLATE, pl.Int8))
-            .otherwise("state")
-            .alias("state")
-        )
+    evidence = pl.col("evidence").filter(best)
+    found = (
+        texts.join(asked, on="concepts")
+        .with_columns(pl.when(boilerplate).then(BOILERPLATE).otherwise("state").alias("state"))
         .sort("card", "block")
         .group_by("card", "section")
         .agg(
             pl.col("state").max(),
             pl.col("n_words").filter(best).sum().cast(pl.Int64),
             pl.col("title").filter(best).first(),
-            pl.when(pl.col("evidence").filter(best).is_not_null().all()).then(
-                pl.col("evidence").filter(best).first()
-            ),
+            pl.when(evidence.is_not_null().all()).then(evidence.first()),
         )
-        .collect()
     )
-
-
-def stated_by(read: Sections, standard: str) -> pl.DataFrame:
-    """Give ``card``, ``section`` of what the front matter answers."""
-    rows = [(field, name) for field, names in fields_of(standard).items() for name in names]
-    table = pl.DataFrame(rows, {"field": pl.String, "section": pl.String}, orient="row")
-    return read.fields.join(table, on="field").select("card", "section").unique()
+    rows = [(field, item) for field, items in fields_of(standard).items() for item in items]
+    stating = pl.LazyFrame(rows, {"field": pl.String, "section": name}, orient="row")
+    stated = read.fields.lazy().join(stating, on="field").select("card", "section").unique()
+    return (
+        read.places.lazy()
+        .select("card")
+        .join(pl.LazyFrame({"section": name.categories}, {"section": name}), how="cross")
+        .join(found, on=["card", "section"], how="left")
+        .join(stated.with_columns(stated=True), on=["card", "section"], how="left")
+        .with_columns(pl.col("state", "n_words").fill_null(0), pl.col("stated").fill_null(False))
+    )
 
 
 # ---- One card taken apart: which text answers which concept, and which headings answer none.
@@ -392,37 +336,27 @@ class _Place(NamedTuple):
     reason: str | None
 
 
-def blocks(card_id: str | None, text: str, parts: list[Section]) -> list[Block]:
+def blocks(card_id: str, text: str, parts: list[Section]) -> Iterator[Block]:
     """Take a card apart, in its order: each section's text, and the labelled fields in it.
 
     By the id the headings that are only the model's name are told.
     """
-    found: list[Block] = []
     generated = is_generated(text)
     above: list[_Place] = []
-    own_id = card_id or ""
-    titled = False
     for at, part in enumerate(parts):
-        if part.level == 0:
-            found += _texts(part, ("summary",), None, generated, holds=False)
-            found += _shown(part, ("summary",), own_id)
-            continue
-        while above and above[-1].level >= part.level:
-            above.pop()
-        first, titled = not titled, True
-        concepts, reason, is_title = _place(part, above, own_id, first)
-        # unknown headings below the title are not about what the title's own text is about
-        above.append(_Place(part.level, () if is_title else concepts, None if is_title else reason))
-        holds = at + 1 < len(parts) and parts[at + 1].level > part.level
-        found += _texts(part, concepts, reason, generated, holds=holds)
-        found += _shown(part, concepts, own_id)
-    return found
-
-
-def _shown(part: Section, concepts: tuple[str, ...], card_id: str) -> Iterator[Block]:
-    """Give what a section's content answers by itself."""
-    for concept, name, n_words, key in shown_by(part.body, part.title, concepts, card_id):
-        yield Block(part.title, (concept,), None, Body(FILLED, n_words, key), False, name)
+        concepts, reason = ("summary",), None
+        if part.level:
+            while above and above[-1].level >= part.level:
+                above.pop()
+            first = at == 0 or (at == 1 and not parts[0].level)
+            concepts, reason = _place(part, above, card_id, first)
+            # unknown headings below the title are not about what the title's own text is about
+            titled = reason == IS_THE_TITLE
+            above.append(_Place(part.level, *(((), None) if titled else (concepts, reason))))
+        holds = 0 < part.level < parts[min(at + 1, len(parts) - 1)].level
+        yield from _texts(part, concepts, reason, generated, holds=holds)
+        for concept, name, n_words, key in shown_by(part.body, part.title, concepts, card_id):
+            yield Block(part.title, (concept,), None, Body(FILLED, n_words, key), False, name)
 
 
 def _texts(
@@ -448,26 +382,26 @@ def _texts(
 
 def _place(
     part: Section, above: list[_Place], card_id: str, first: bool
-) -> tuple[tuple[str, ...], str | None, bool]:
-    """Say what a heading answers where it stands, else why nothing; and whether it is the title."""
+) -> tuple[tuple[str, ...], str | None]:
+    """Say what a heading answers where it stands, else why nothing."""
     told = meaning(part.title)
     if first and _is_title(part, told, card_id):
-        return ("summary",), IS_THE_TITLE, True
+        return ("summary",), IS_THE_TITLE
     inner = next((p.concepts for p in reversed(above) if set(p.concepts) & asked_for()), ())
     if inner and (special := under(part.title, inner)):
-        return (special,), None, False
+        return (special,), None
     asked = tuple(concept for concept in told.concepts if concept in asked_for())
     if asked and not (told.weak and inner):
-        return asked, None, False
+        return asked, None
     idle = [definitions()["concepts"][c] for c in told.concepts if c not in asked_for()]
     if idle and not (idle[0].get("yields") and not _GENERAL.issuperset(inner)):
-        return (), idle[0]["reason"], False
+        return (), idle[0]["reason"]
     if inner:
-        return inner, None, False
+        return inner, None
     if about := _about(told.words, card_id):
-        return (about,), None, False
+        return (about,), None
     reason = _reason(told.words, part.title, card_id)
-    return (), reason or next((p.reason for p in reversed(above) if p.reason), None), False
+    return (), reason or next((p.reason for p in reversed(above) if p.reason), None)
 
 
 def _is_title(part: Section, told: Meaning, card_id: str) -> bool:
