@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from .frames import as_polars, narrow, text_key
-from .schema import CardlabError, Frame, collect, require, unreadable
+from .frames import as_polars, in_batches, narrow, runs, text_key
+from .schema import CardlabError, Frame, collect, require
 
 # ---- Texts as sets of word shingles, read batch by batch; of a text only numbers are kept.
 
@@ -55,36 +54,28 @@ def read_shingles(cards: pl.LazyFrame, *, only: Any = None) -> Iterator[Batch]:
     words = pl.col("text").str.extract_all(_WORD).list.eval(pl.element().hash(seed=0))
     for new in _new_texts(kept.filter(wanted)):
         hashed = new.select("key", words.alias("words"))
-        n_words = hashed["words"].list.len().to_numpy().astype(np.int64)
-        part = np.cumsum(n_words) // _WORDS_AT_ONCE
-        starts = np.flatnonzero(np.diff(part, prepend=-1))
-        for begin, end in zip(starts, np.append(starts[1:], new.height), strict=False):
-            some = hashed[int(begin) : int(end)]
+        part = pl.col("words").list.len().cast(pl.Int64).cum_sum() // _WORDS_AT_ONCE
+        for _, some in hashed.group_by(part, maintain_order=True):
+            n_words = some["words"].list.len().to_numpy().astype(np.int64)
             values = some["words"].explode(empty_as_null=False, keep_nulls=False).to_numpy()
-            yield Batch(some["key"].to_numpy(), *_shingles(values, n_words[begin:end]))
+            yield Batch(some["key"].to_numpy(), *_shingles(values, n_words))
 
 
 def _new_texts(query: pl.LazyFrame) -> Iterator[pl.DataFrame]:
     """Run a query with ``key`` a batch of rows at a time; the first row of each key only."""
     seen: set[int] = set()
-    try:
-        batches = query.collect_batches(chunk_size=_BATCH, engine="streaming")
-        for batch in batches:  # a row group may come whole, however large
-            for rows in batch.iter_slices(_BATCH):
-                new = rows.unique("key", keep="first", maintain_order=True)
-                new = new.filter([key not in seen for key in new["key"]])
-                seen.update(new["key"])
-                yield new
-    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, OSError) as error:
-        raise unreadable(error) from error
+    for rows in in_batches(query, _BATCH):
+        new = rows.unique("key", keep="first", maintain_order=True)
+        new = new.filter([key not in seen for key in new["key"]])
+        seen.update(new["key"])
+        yield new
 
 
 def _shingles(words: Any, n_words: Any) -> tuple[Any, Any]:
     """Make shingles of the hashes of words, and say where those of each text end."""
     n_shingles = np.where(n_words > 0, np.maximum(n_words - SHINGLE + 1, 1), 0)
-    ends, text_ends = np.cumsum(n_shingles), np.cumsum(n_words)
-    place = np.arange(int(n_shingles.sum())) - np.repeat(ends - n_shingles, n_shingles)
-    place += np.repeat(text_ends - n_words, n_shingles)
+    text_ends = np.cumsum(n_words)
+    place = runs(text_ends - n_words, n_shingles)
     # a text of fewer words is one shingle: what would lie beyond it counts as no word
     last = np.repeat(text_ends, n_shingles)
     padded = np.append(words, np.zeros(SHINGLE, dtype=np.uint64))
@@ -92,7 +83,7 @@ def _shingles(words: Any, n_words: Any) -> tuple[Any, Any]:
     for step in range(SHINGLE):
         word = np.where(place + step < last, padded[place + step], np.uint64(0))
         mixed = spread(mixed + word + _SPREAD[0])
-    return mixed, ends
+    return mixed, np.cumsum(n_shingles)
 
 
 def spread(numbers: Any) -> Any:
@@ -111,13 +102,12 @@ _SHORTEST, _LONGEST = 3, 24
 _WORDS = 4
 
 
-def names_of(cards: pl.LazyFrame, keys: Any) -> list[str | None]:
+def names_of(cards: pl.LazyFrame, keys: pl.Series) -> list[str | None]:
     """Name texts by their commonest words, those before others that few of the texts use.
 
     Up to four words of 3 to 24 letters, ranked by how often the text has them, times
     ``log((1 + n) / m)`` where m of the n texts have the word, then by name.
     """
-    wanted = pl.Series("key", keys, dtype=pl.UInt64)
     rows = cards.select(text_key().alias("key"), pl.col("text").cast(pl.String))
     plain = pl.col("text").str.replace_all(_UNSEEN, " ").str.to_lowercase()
     found = pl.concat(
@@ -126,16 +116,16 @@ def names_of(cards: pl.LazyFrame, keys: Any) -> list[str | None]:
         .filter(pl.col("word").str.len_chars().is_between(_SHORTEST, _LONGEST))
         .group_by("key", "word")
         .len()
-        for new in _new_texts(rows.filter(pl.col("key").is_in(wanted.implode())))
+        for new in _new_texts(rows.filter(pl.col("key").is_in(keys.implode())))
     )
-    rare = ((1 + wanted.len()) / pl.len().over("word")).log()
+    rare = ((1 + keys.len()) / pl.len().over("word")).log()
     ranked = (
         found.with_columns((pl.col("len") * rare).alias("weight"))
         .sort("key", "weight", "word", descending=[False, True, False])
         .group_by("key", maintain_order=True)
         .agg(pl.col("word").head(_WORDS).str.join(", "))
     )
-    named = wanted.to_frame().join(ranked, on="key", how="left", maintain_order="left")
+    named = keys.to_frame().join(ranked, on="key", how="left", maintain_order="left")
     return named["word"].to_list()
 
 
@@ -179,94 +169,27 @@ def rows_per_band(threshold: float) -> int:
     return 1
 
 
-@dataclass
-class Buckets:
-    """Texts that share a band: for each band, its texts bucket by bucket, and where each is."""
+def kept_shingles(cards: pl.LazyFrame, keys: Any) -> dict[int, Any]:
+    """Read the texts with these keys once more: the distinct shingles of each, 32 bits, sorted.
 
-    order: list[Any]
-    first: list[Any]
-    bucket: list[Any]
-
-    def degree(self) -> Any:
-        """Count, over all bands, the others in each text's buckets."""
-        return sum(
-            np.diff(first)[bucket] - 1
-            for first, bucket in zip(self.first, self.bucket, strict=True)
-        )
-
-    def mates(self, text: int, free: Any) -> Any:
-        """Give the texts that share a bucket with one, those that are `free` only."""
-        found = [mates[free[mates]] for mates in self._shared(text)]
-        return np.unique(np.concatenate(found))
-
-    def _shared(self, text: int) -> Iterator[Any]:
-        for order, first, bucket in zip(self.order, self.first, self.bucket, strict=True):
-            at = bucket[text]
-            yield order[first[at] : first[at + 1]]
-
-
-def bucketed(signs: Any, rows: int) -> Buckets:
-    """Put texts into buckets, band by band."""
-    order, first, bucket = [], [], []
-    for begin in range(0, SIZE, rows):
-        band = np.full(len(signs), begin, dtype=np.uint64)
-        for column in range(begin, begin + rows):
-            band = spread(band + signs[:, column])
-        sort = np.argsort(band, kind="stable").astype(np.int32)
-        new = np.append(True, np.diff(band[sort]) != 0)
-        which = np.empty(len(signs), dtype=np.int32)
-        which[sort] = np.cumsum(new, dtype=np.int32) - 1
-        order.append(sort)
-        first.append(np.append(np.flatnonzero(new), len(signs)).astype(np.int32))
-        bucket.append(which)
-    return Buckets(order, first, bucket)
-
-
-@dataclass
-class Sets:
-    """The distinct shingles of some texts, 32 bits each, to compare pairs by.
-
-    Of a text with more than `_KEPT` shingles only the smallest hashes are kept (`cut`): those
-    below the largest of them are a random sample, in which any two texts can be compared.
+    Of a text with more than `_KEPT` only the smallest are kept, and one more as a sign of it: those
+    are a random sample, in which any two texts can be compared.
     """
+    found: dict[int, Any] = {}
+    for batch in read_shingles(cards, only=keys) if len(keys) else ():
+        hashes = (batch.hashes >> np.uint64(32)).astype(np.uint32)
+        for key, own in zip(batch.keys.tolist(), np.split(hashes, batch.ends[:-1]), strict=True):
+            found[key] = np.unique(own)[: _KEPT + 1].copy()
+    return found
 
-    hashes: Any
-    begin: Any
-    end: Any
-    cut: Any
 
-    @classmethod
-    def read(cls, cards: pl.LazyFrame, key: Any, maybe: Any) -> Sets:
-        """Read the texts at the places `maybe` of `key` once more, and keep their shingles."""
-        n_kept, cut = np.zeros(len(key), dtype=np.int64), np.zeros(len(key), dtype=bool)
-        parts, order = [np.empty(0, dtype=np.uint32)], [np.empty(0, dtype=np.int64)]
-        place = dict(zip(key[maybe].tolist(), maybe.tolist(), strict=True))
-        for batch in read_shingles(cards, only=key[maybe]) if len(maybe) else ():
-            lengths = np.diff(batch.ends, prepend=0)
-            # the number of the text above the hash: one sort brings each text's in order
-            row = np.repeat(np.arange(len(lengths), dtype=np.uint64), lengths)
-            hashes = np.unique(row << np.uint64(32) | batch.hashes >> np.uint64(32))
-            row = (hashes >> np.uint64(32)).astype(np.int64)
-            count = np.bincount(row, minlength=len(lengths))
-            rank = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-            parts.append((hashes & np.uint64(0xFFFFFFFF)).astype(np.uint32)[rank < _KEPT])
-            order.append(np.array([place[text] for text in batch.keys.tolist()], dtype=np.int64))
-            n_kept[order[-1]], cut[order[-1]] = np.minimum(count, _KEPT), count > _KEPT
-        end, read = np.zeros(len(key), dtype=np.int64), np.concatenate(order)
-        end[read] = np.cumsum(n_kept[read])
-        return cls(np.concatenate(parts), end - n_kept, end, cut)
-
-    def similarity(self, place: int, others: Any) -> Any:
-        """Give the Jaccard similarity of one text to each of some others, 0-1."""
-        return np.array([self._pair(place, other) for other in others.tolist()], dtype=float)
-
-    def _pair(self, one: int, other: int) -> float:
-        a, b = (self.hashes[self.begin[at] : self.end[at]] for at in (one, other))
-        tops = [side[-1] for side, at in ((a, one), (b, other)) if self.cut[at]]
-        if tops:
-            a, b = (side[: np.searchsorted(side, min(tops), side="right")] for side in (a, b))
-        both = len(np.intersect1d(a, b, assume_unique=True))
-        return both / (len(a) + len(b) - both)
+def _similarity(a: Any, b: Any) -> float:
+    """Give the Jaccard similarity of two sets of :func:`kept_shingles`, 0-1."""
+    tops = [side[_KEPT - 1] for side in (a, b) if len(side) > _KEPT]
+    if tops:
+        a, b = (side[: np.searchsorted(side, min(tops), side="right")] for side in (a, b))
+    both = len(np.intersect1d(a, b, assume_unique=True))
+    return both / (len(a) + len(b) - both)
 
 
 # ---- Distinct texts, and the families that stand around some of them.
@@ -275,125 +198,120 @@ class Sets:
 _DOUBT = 3.0
 
 
-@dataclass
-class Texts:
-    """All distinct texts that are not blank, and what was found of each.
+class Candidates:
+    """Texts by the buckets that they share: in each band, those with the same numbers."""
 
-    `copies` counts the cards of each and `first_id` is their first id. `family` is -1 where the
-    text is in none, and `like` is its likeness to the text that the family stands around, whose
-    place among the texts is in `example`, family by family.
+    def __init__(self, signs: Any, threshold: float) -> None:
+        from scipy.sparse import csr_array
+
+        rows = rows_per_band(threshold)
+        self.signs, n_buckets = signs, 0
+        #: The bucket of each text in each band, numbered through all bands.
+        self.buckets = np.empty((len(signs), SIZE // rows), dtype=np.int32)
+        for number in range(self.buckets.shape[1]):
+            band = np.full(len(signs), number * rows, dtype=np.uint64)
+            for column in range(number * rows, (number + 1) * rows):
+                band = spread(band + signs[:, column])
+            distinct, which = np.unique(band, return_inverse=True)
+            self.buckets[:, number] = which + n_buckets
+            n_buckets += len(distinct)
+        starts = np.arange(0, self.buckets.size + 1, self.buckets.shape[1])
+        inside = np.ones(self.buckets.size, dtype=bool), self.buckets.ravel(), starts
+        self.texts = csr_array(inside, shape=(len(signs), max(n_buckets, 1))).tocsc()
+        self.least = threshold - _DOUBT * np.sqrt(threshold * (1 - threshold) / SIZE)
+
+    def degree(self) -> Any:
+        """Count, over all bands, the others in each text's buckets; a text without words has 0."""
+        worded = (self.signs != np.iinfo(np.uint32).max).any(axis=1)
+        return np.where(worded, (np.diff(self.texts.indptr) - 1)[self.buckets].sum(axis=1), 0)
+
+    def of(self, text: int, free: Any) -> Any:
+        """Give the texts that may be near copies of one, those that are `free` only."""
+        ends = self.texts.indptr
+        shared = [self.texts.indices[ends[at] : ends[at + 1]] for at in self.buckets[text]]
+        mates = np.unique(np.concatenate([part[free[part]] for part in shared]))
+        return mates[(self.signs[mates] == self.signs[text]).mean(axis=1) >= self.least]
+
+
+def find_families(cards: pl.LazyFrame, known: pl.DataFrame, threshold: float) -> pl.DataFrame:
+    """Put the texts of cards into families; `known` has ``id`` and the ``key`` of its text.
+
+    A row for each different text that is in a family: ``key``, ``n`` (its cards), ``id`` (the first
+    of them), ``family`` (the largest first, then by the id of the example), ``like`` (its likeness
+    to the example) and ``example`` (whether the family stands around it).
     """
-
-    key: Any
-    copies: Any
-    first_id: pl.Series
-    family: Any
-    like: Any
-    example: list[int]
-
-
-def find_families(cards: pl.LazyFrame, known: pl.DataFrame, threshold: float) -> Texts:
-    """Put the texts of cards into families; `known` has ``id`` and the ``key`` of its text."""
-    batches = [(batch.keys, signatures(batch)) for batch in read_shingles(cards)]
-    keys = [np.empty(0, dtype=np.uint64), *(keys for keys, _ in batches)]
-    key = np.concatenate(keys)
-    counted = known.group_by("key").agg(pl.len().cast(pl.Int64), pl.col("id").min())
-    found = pl.DataFrame({"key": key}).join(counted, on="key", how="left", maintain_order="left")
-    texts = Texts(
-        key=key,
-        copies=found["len"].to_numpy(),
-        first_id=found["id"].cast(pl.String),
-        family=np.full(len(key), -1, dtype=np.int64),
-        like=np.ones(len(key)),
-        example=[],
+    read = [(batch.keys, signatures(batch)) for batch in read_shingles(cards)]
+    key = np.concatenate([np.empty(0, dtype=np.uint64), *(keys for keys, _ in read)])
+    signs = np.concatenate([np.empty((0, SIZE), dtype=np.uint32), *(signed for _, signed in read)])
+    candidates = Candidates(signs, threshold)
+    degree = candidates.degree()
+    n, first_id = pl.len().cast(pl.Int64).alias("n"), pl.col("id").min().cast(pl.String)
+    texts = pl.DataFrame({"key": key, "degree": degree}).join(
+        known.group_by("key").agg(n, first_id), on="key", how="left", maintain_order="left"
     )
-    if not len(key):
-        return texts
-    signs = np.concatenate([signed for _, signed in batches])
-    # a text without words is like no other
-    worded = np.flatnonzero((signs != np.iinfo(np.uint32).max).any(axis=1))
-    degree = np.zeros(len(key), dtype=np.int64)
-    buckets = bucketed(signs[worded], rows_per_band(threshold))
-    degree[worded] = buckets.degree()
-    sets = Sets.read(cards, key, np.flatnonzero(degree))
-    rank = found.with_columns(pl.Series("degree", degree), texts.first_id.alias("id")).select(
+    order = texts.select(
         pl.arg_sort_by(
-            "len", "degree", "id", "key", descending=[True, True, False, False], nulls_last=True
+            "n", "degree", "id", "key", descending=[True, True, False, False], nulls_last=True
         )
     )
-    _grow(
+    around, like = _grown(
+        candidates,
+        kept_shingles(cards, key[degree > 0]),
         texts,
-        _Near(buckets, sets, signs, worded, threshold),
-        order=rank.to_series().to_list(),
-        degree=degree,
+        order.to_series().to_list(),
+        threshold,
     )
-    _number(texts)
-    return texts
+    texts = (
+        texts.with_row_index("row")
+        .with_columns(pl.Series("around", around), pl.Series("like", like))
+        .filter(pl.col("around") >= 0)
+        .with_columns((pl.col("row") == pl.col("around")).alias("example"))
+    )
+    numbers = (
+        texts.group_by("around")
+        .agg(pl.col("n").sum(), pl.col("id", "key").filter("example").first())
+        .sort("n", "id", "key", descending=[True, False, False], nulls_last=True)
+        .select("around", pl.int_range(pl.len(), dtype=pl.Int64).alias("family"))
+    )
+    return texts.join(numbers, on="around", maintain_order="left")
 
 
-@dataclass
-class _Near:
-    """Near copies of a text, among those that have no family yet."""
+def _grown(
+    candidates: Candidates,
+    sets: dict[int, Any],
+    texts: pl.DataFrame,
+    order: list[int],
+    threshold: float,
+) -> tuple[Any, Any]:
+    """Let families grow around texts, in this order.
 
-    buckets: Buckets
-    sets: Sets
-    signs: Any
-    worded: Any
-    threshold: float
+    Gives the place of the text that the family of each stands around (-1: in none), and the
+    likeness to it.
+    """
+    keys, n_cards = texts["key"].to_list(), texts["n"].to_numpy()
+    free = np.ones(len(keys), dtype=bool)
+    around, like = np.full(len(keys), -1, dtype=np.int64), np.ones(len(keys))
 
-    def __post_init__(self) -> None:
-        self._row = np.full(len(self.signs), -1, dtype=np.int64)
-        self._row[self.worded] = np.arange(len(self.worded))
-        spread = np.sqrt(self.threshold * (1 - self.threshold) / SIZE)
-        self._doubt = self.threshold - _DOUBT * spread
+    def near(text: int, others: Any, least: float) -> tuple[Any, Any]:
+        own = sets[keys[text]]
+        found = np.array([_similarity(own, sets[keys[other]]) for other in others.tolist()], float)
+        return others[found >= least], found[found >= least]
 
-    def of(self, text: int, free: Any) -> tuple[Any, Any]:
-        """Give the near copies of a text that are `free`, ascending, and their likeness to it."""
-        mates = self.worded[self.buckets.mates(int(self._row[text]), free[self.worded])]
-        estimate = (self.signs[mates] == self.signs[text]).mean(axis=1)
-        mates = mates[estimate >= self._doubt]
-        like = self.sets.similarity(text, mates)
-        near = like >= self.threshold
-        return mates[near], like[near]
-
-
-def _grow(texts: Texts, near: _Near, *, order: list[int], degree: Any) -> None:
-    """Let families grow around texts, those with the most copies first."""
-    free = np.ones(len(order), dtype=bool)
     for centre in order:
         if not free[centre]:
             continue
         free[centre] = False
         members = [centre]
-        if degree[centre]:
-            for member in members:  # grows while it is read
-                mates, like = near.of(member, free)
-                if member != centre and len(mates):
-                    like = near.sets.similarity(centre, mates)
-                    inside = like >= 2 * near.threshold - 1
-                    mates, like = mates[inside], like[inside]
-                texts.like[mates] = like
-                free[mates] = False
-                members.extend(mates.tolist())
-        if texts.copies[members].sum() > 1:
-            texts.family[members] = len(texts.example)
-            texts.example.append(centre)
-
-
-def _number(texts: Texts) -> None:
-    """Put the families in order: the most cards first, then by the id of the example."""
-    if not texts.example:
-        return
-    grouped = texts.family >= 0
-    n_cards = np.bincount(texts.family[grouped], weights=texts.copies[grouped])
-    order = pl.DataFrame(
-        {"n": n_cards, "id": texts.first_id.gather(texts.example), "key": texts.key[texts.example]}
-    ).select(pl.arg_sort_by("n", "id", "key", descending=[True, False, False], nulls_last=True))
-    old = order.to_series().to_numpy()
-    new = np.empty(len(old), dtype=np.int64)
-    new[old] = np.arange(len(old))
-    texts.family[grouped] = new[texts.family[grouped]]
-    texts.example[:] = [texts.example[at] for at in old]
+        for member in members if keys[centre] in sets else ():  # grows while it is read
+            mates, alike = near(member, candidates.of(member, free), threshold)
+            if member != centre:
+                mates, alike = near(centre, mates, 2 * threshold - 1)
+            like[mates] = alike
+            free[mates] = False
+            members.extend(mates.tolist())
+        if n_cards[members].sum() > 1:
+            around[members] = centre
+    return around, like
 
 
 # ---- ``template_families`` and ``with_families``.
@@ -457,44 +375,41 @@ def template_families(cards: Any, *, threshold: float = 0.9) -> pl.DataFrame:
     meet with a chance of 0.999 or more. They are then compared by their shingles: exactly up to
     1,024 different ones, beyond by a sample of as many, whose standard error is below 0.01.
 
-    Likeness is not transitive: a chain of small changes may lead from one text to a wholly
-    different one. A family therefore stands around one text, that with the most copies (then
-    with the most candidates, then the first by id), and takes in what is a near copy of any of
-    its cards *and* at least ``2 * threshold - 1`` like that text. Where two families would overlap,
-    the text stays with the one that grew first, and one that is a near copy of it only may be left
-    alone. The order of the cards makes no difference.
+    Likeness is not transitive: a chain of small changes may lead to a wholly different text. A
+    family therefore stands around one text, that with the most copies (then with the most
+    candidates, then the first by id), and takes in what is a near copy of any of its cards *and*
+    at least ``2 * threshold - 1`` like that text. A text stays with the family that grew first,
+    and one that is a near copy of it only may be left alone. The order of the cards makes no
+    difference.
 
     Of the texts only a hash of 64 bits tells exact copies: of two million different ones, two
     have the same with a chance of one in ten million.
     """
     texts, frame, keys = _find(cards, threshold)
-    if not texts.example:
+    if texts.is_empty():
         return pl.DataFrame(schema=_SCHEMA)
-    names = names_of(frame, texts.key[texts.example])
-    n_total = keys.len()
-    copies = pl.col("copies")
-    rows = (
-        pl.DataFrame({"family": texts.family, "copies": texts.copies, "like": texts.like})
-        .filter(pl.col("family") >= 0)
-        .group_by("family")
+    names = names_of(frame, texts.filter("example").sort("family")["key"])
+    n, like, one = pl.col("n"), pl.col("like"), pl.col("n_texts") == 1
+    return (
+        texts.group_by("family")
         .agg(
-            copies.sum().alias("n_cards"),
+            n.sum().alias("n_cards"),
             pl.len().cast(pl.Int64).alias("n_texts"),
-            ((pl.col("like") * copies).sum() / copies.sum()).alias("shared_share"),
-            pl.col("like").min().alias("shared_low"),
+            ((like * n).sum() / n.sum()).alias("shared_share"),
+            like.min().alias("shared_low"),
+            pl.col("id").filter("example").first().alias("example_id"),
         )
         .sort("family")
+        .with_columns(
+            pl.Series("name", names, dtype=pl.String),
+            pl.when(one).then(pl.lit("exact")).otherwise(pl.lit("near")).alias("kind"),
+            (pl.col("n_cards") / keys.len()).alias("card_share"),
+            (pl.col("n_cards") - pl.col("n_texts")).alias("n_exact"),
+            pl.lit(keys.len()).alias("n_total"),
+            pl.lit(keys.null_count()).alias("n_blank"),
+        )
+        .select(pl.col(name).cast(dtype) for name, dtype in _SCHEMA.items())
     )
-    one = pl.col("n_texts") == 1
-    return rows.with_columns(
-        pl.Series("name", names, dtype=pl.String),
-        pl.when(one).then(pl.lit("exact")).otherwise(pl.lit("near")).alias("kind"),
-        (pl.col("n_cards") / n_total).alias("card_share"),
-        (pl.col("n_cards") - pl.col("n_texts")).alias("n_exact"),
-        texts.first_id.gather(texts.example).alias("example_id"),
-        pl.lit(n_total).alias("n_total"),
-        pl.lit(keys.null_count()).alias("n_blank"),
-    ).select(pl.col(name).cast(dtype) for name, dtype in _SCHEMA.items())
 
 
 def with_families(cards: Frame, *, threshold: float = 0.9) -> Frame:
@@ -525,30 +440,19 @@ def with_families(cards: Frame, *, threshold: float = 0.9) -> Frame:
     are. A lazy frame reads them once more where ``family`` is asked for.
     """
     texts = _find(cards, threshold)[0]
-    order = np.argsort(texts.key)
-    keys, family = texts.key[order], texts.family[order]
-
-    def look_up(values: pl.Series) -> pl.Series:
-        if not len(keys):
-            return pl.Series(values.name, [None] * values.len(), dtype=pl.Int64)
-        wanted = values.fill_null(0).to_numpy()
-        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        there = (keys[at] == wanted) & values.is_not_null().to_numpy() & (family[at] >= 0)
-        numbers = pl.Series(values.name, family[at], dtype=pl.Int64)
-        return numbers.set(~pl.Series(there), None)
-
-    frame = as_polars(cards)
-    number = text_key().map_batches(look_up, return_dtype=pl.Int64, is_elementwise=True)
-    added: Frame = frame.with_columns(number.alias("family"))
+    number = text_key().replace_strict(
+        texts["key"], texts["family"], default=None, return_dtype=pl.Int64
+    )
+    added: Frame = as_polars(cards).with_columns(number.alias("family"))
     return added
 
 
 #: The families of the last corpus, by the hashes of its ids and texts: who asks for a table and
 #: for a column has them found once.
-_found: dict[tuple[bytes, float], Texts] = {}
+_found: dict[tuple[bytes, float], pl.DataFrame] = {}
 
 
-def _find(cards: Any, threshold: float) -> tuple[Texts, pl.LazyFrame, pl.Series]:
+def _find(cards: Any, threshold: float) -> tuple[pl.DataFrame, pl.LazyFrame, pl.Series]:
     """Give the families, the frame of ids and texts, and the key of each card's text."""
     number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
     if not number or not 0.5 <= threshold <= 1:

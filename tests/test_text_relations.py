@@ -42,7 +42,7 @@ def test_periods_of_a_date():
     assert dict(found.select("group", "p50").rows()) == {"2023": 2.0, "2024": 5.0, None: 7.0}
     found = cl.length_ecdf(cards, measure="n", by="created_at", every="1mo")
     assert set(found["group"]) == {"2023-01", "2023-12", "2024-02", None}
-    with pytest.raises(cl.CardlabError, match="every must be a period"):
+    with pytest.raises(cl.CardlabError, match="every must be like '1mo'"):
         cl.length_summary(cards, measure="n", by="created_at", every="monthly")
 
 

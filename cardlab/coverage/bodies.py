@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
-from .headings import asked_for, definitions, listed, meaning, under
+from .headings import asked_for, definitions, folded, listed, meaning, under
 
 #: States of a section's text, the least first: where several texts answer one section, the last
 #: of these that any of them has is its state. ``absent`` is no text at all.
@@ -99,8 +99,8 @@ def _says(words: list[str], concepts: tuple[str, ...]) -> bool:
 
 def _short(text: str, generated: bool) -> int:
     """Say what is left of a text without the phrases that say nothing."""
-    folded = text.casefold()
-    here = [[p for hint, p in table if hint in folded] for table in _patterns()]
+    small = text.casefold()
+    here = [[p for hint, p in table if hint in small] for table in _patterns()]
     if not any(here) and len(text) > _MAX_VALUE:
         return FILLED
     if "](" in text:
@@ -122,7 +122,7 @@ def _short(text: str, generated: bool) -> int:
         rest = _UNANSWERED.sub("\n", rest)
     if _WORD.search(rest) or not n_phrases + n_placeholders:
         return FILLED
-    by_machine = generated and not brackets and "more information" in folded
+    by_machine = generated and not brackets and "more information" in small
     return PLACEHOLDER if n_placeholders and not by_machine else BOILERPLATE
 
 
@@ -154,24 +154,21 @@ def _key(words: list[str]) -> int:
     return int.from_bytes(blake2b(plain, digest_size=8).digest()) or 1
 
 
-class Evidence(NamedTuple):
-    """Content that shows by itself that something is there."""
-
-    concept: str
-    name: str
-    n_words: int
-    key: int
+Shown = tuple[str, str, Body]
 
 
-def shown_by(text: str, title: str, concepts: tuple[str, ...], card_id: str) -> list[Evidence]:
-    """Find what a text shows beside what it stands under, which is `concepts`."""
+def shown_by(text: str, title: str, concepts: tuple[str, ...], card_id: str) -> list[Shown]:
+    """Find content that shows by itself that something is there, beside `concepts`, its title's.
+
+    Of each: the concept, the name of what shows it, and its text.
+    """
     bare = _COMMENT.sub("", text) if "<!--" in text else text
-    folded = bare.casefold()
+    small = bare.casefold()
     elsewhere = not listed("evidence", "elsewhere").isdisjoint(concepts)
     elsewhere &= "samples" not in meaning(title).concepts  # an example, whatever it stands in
-    found: dict[str, Evidence] = {}
+    found: dict[str, Shown] = {}
     for concept, name, word, pattern in _evidence():
-        if word not in folded or concept in found or concept in concepts:
+        if word not in small or concept in found or concept in concepts:
             continue
         for match in itertools.islice(pattern.finditer(bare), _MAX_SHOWN):
             start = bare.rfind("\n\n", 0, match.start()) + 1
@@ -180,7 +177,7 @@ def shown_by(text: str, title: str, concepts: tuple[str, ...], card_id: str) -> 
             if elsewhere and concept == "getting_started" and not (card_id and card_id in part):
                 continue
             words = part.split()
-            found[concept] = Evidence(concept, name, len(words), _key(words))
+            found[concept] = concept, name, Body(FILLED, len(words), _key(words))
             break
     return list(found.values())
 
@@ -207,42 +204,35 @@ def take_fields(body: str, section: tuple[str, ...] = ()) -> tuple[str, list[Fie
     """
     if not ("**" in body or "__" in body or ": " in body or "<b" in body or "<s" in body):
         return body, []
-    found: list[Field] = []
-    rest: list[str] = []
-    done = 0
-    pending: tuple[str, tuple[str, ...], int, bool] | None = None
+    found: list[tuple[re.Match[str], str, tuple[str, ...]]] = []
     for match in _FIELD.finditer(body):
         label = match["bold"] or match["plain"]
-        concepts = _of_label(label.strip(" :："), section) if label else ()
-        if not concepts:
-            continue
-        if pending:
-            done = _close(body, pending, match.start(), found)
+        if label and (concepts := _of_label(label.strip(" :："), section)):
+            found.append((match, label, concepts))
+    starts = [match.start() for match, _, _ in found] + [len(body)]
+    fields: list[Field] = []
+    rest: list[str] = []
+    done = 0
+    for (match, label, concepts), limit in zip(found, starts[1:], strict=True):
         rest.append(body[done : match.start()])
-        listed = any(sign not in " \t" for sign in match["lead"])
-        pending = (label, concepts, match.end(), listed)
-    if pending:
-        done = _close(body, pending, len(body), found)
+        done = _end_of_field(body, match, limit)
+        fields.append(Field(label, concepts, body[match.end() : done]))
     rest.append(body[done:])
-    return "".join(rest), found
+    return "".join(rest), fields
 
 
-def _close(
-    body: str, pending: tuple[str, tuple[str, ...], int, bool], limit: int, found: list[Field]
-) -> int:
-    label, concepts, start, listed = pending
-    end = limit
-    if listed:
-        indent = start - body.rfind("\n", 0, start) - 1
-        own = body[start - indent : start]
-        depth = len(own) - len(own.lstrip(" \t"))
-        for stop in _END_OF_ITEM.finditer(body, start, limit):
-            line = body[stop.start() + 1 : stop.end()]
-            if len(line) - len(line.lstrip(" \t")) <= depth:  # not an item of the field's own list
-                end = stop.start()
-                break
-    found.append(Field(label, concepts, body[start:end]))
-    return end
+def _end_of_field(body: str, match: re.Match[str], limit: int) -> int:
+    """Give where a field ends: in a list with its item, which may hold a list of its own."""
+    if match["lead"].strip(" \t"):
+        own = body[body.rfind("\n", 0, match.end()) + 1 : match.end()]
+        for stop in _END_OF_ITEM.finditer(body, match.end(), limit):
+            if _indent(body[stop.start() + 1 : stop.end()]) <= _indent(own):
+                return stop.start()
+    return limit
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" \t"))
 
 
 @functools.lru_cache(maxsize=50_000)
@@ -250,14 +240,9 @@ def _of_label(label: str, section: tuple[str, ...]) -> tuple[str, ...]:
     if special := under(label, section):
         return (special,)
     told = meaning(label)
-    if not told.complete or told.weak or told.words in _not_labels():
+    if not told.complete or told.weak or told.words in folded("labels", "ignore"):
         return ()
     return tuple(concept for concept in told.concepts if concept in asked_for())
-
-
-@functools.cache
-def _not_labels() -> frozenset[str]:
-    return frozenset(meaning(label).words for label in definitions()["labels"]["ignore"])
 
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:

@@ -14,7 +14,6 @@ from .bodies import FILLED, STATES
 from .headings import MAX_CHARS, Standard, check_standard, fold, sections_of
 from .reading import MIN_SHARED, Sections, as_sections, states_of
 
-_COUNTS = tuple(f"n_{state}" for state in reversed(STATES))
 _FAMILIES = ("n_filled_families", "n_families", "family_share")
 
 
@@ -32,9 +31,8 @@ def section_coverage(
     ----------
     cards : frame or Sections
         What :func:`read_sections` gives, or cards with ``id`` and ``text``; for what the front
-        matter states also ``metadata``, ``license``,
-        ``languages``, ``base_model``, ``datasets``, ``library_name``, ``pipeline_tag``, as far as
-        they are there.
+        matter states also ``metadata``, ``license``, ``languages``, ``base_model``, ``datasets``,
+        ``library_name``, ``pipeline_tag``, as far as they are there.
     standard : str, list or tuple of str
         ``"huggingface"`` (the Hub's model card template), ``"mitchell2019"``, ``"liang2024"`` or
         ``"eu_gpai"`` (the topics of the EU's Model Documentation Form); of several, all are
@@ -100,7 +98,10 @@ def section_coverage(
             f"standard must name at least one standard, and none twice, not {standard!r}."
         )
     at_least(min_shared, 2, name="min_shared")
-    check_by(by, ("standard", "section", *_COUNTS, "n_cards", "filled_share", *_FAMILIES))
+    check_by(
+        by,
+        ("standard", "section", *map("n_{}".format, STATES), "n_cards", "filled_share", *_FAMILIES),
+    )
     keep = {name for name in (by, families) if name is not None and name != "text"}
     read = as_sections(cards, sorted(keep))
     groups = _groups(read, by, families)
@@ -155,12 +156,12 @@ def _groups(read: Sections, by: str | None, families: str | None) -> pl.DataFram
 
     ``stands`` marks the cards that are the first of their family.
     """
-    stands = pl.lit(True)
+    stands: Any = True
     if families is not None:
         family = read.places["whole"] if families == "text" else read.column(families)
-        stands = pl.lit(pl.Series(first_of_families(family, read.places["id"])))
-    group = pl.lit("all") if by is None else pl.lit(read.column(by))
-    own = read.places.select("card", group.alias("group"), stands.alias("stands"))
+        stands = pl.Series(first_of_families(family, read.places["id"]))
+    group = "all" if by is None else read.column(by)
+    own = read.places.select("card", pl.lit(group).alias("group"), pl.lit(stands).alias("stands"))
     if isinstance(own.schema["group"], pl.List):
         items = pl.col("group").list.drop_nulls().list.unique()
         own = own.with_columns(items).explode("group", empty_as_null=True, keep_nulls=True)
@@ -225,17 +226,13 @@ def card_coverage(
 ASKED_ELSEWHERE = "this standard has no section for it"
 
 
-def heading_meanings(
-    cards: Any, *, standard: Standard = "huggingface", top: int | None = None
-) -> pl.DataFrame:
+def heading_meanings(cards: Any, *, standard: Standard = "huggingface") -> pl.DataFrame:
     """List the headings of the cards, and which sections of a standard each answers.
 
     As :func:`unmapped_headings`, with ``concepts`` and ``sections`` (lists of str, of the
     standard); ``reason`` is null where it answers any.
     """
     check_standard(standard)
-    if top is not None:
-        at_least(top, 1, name="top")
     read = as_sections(cards)
     found = read.texts.filter("is_heading")
     if not found.height:
@@ -264,14 +261,13 @@ def heading_meanings(
     ]
     elsewhere = pl.when(pl.col("concepts") != "").then(pl.lit(ASKED_ELSEWHERE))
     reason = pl.when(pl.col("sections").list.len() == 0).then(pl.coalesce("reason", elsewhere))
-    ranked = (
+    return (
         rows.with_columns(pl.Series("sections", sections, dtype=STRINGS))
         .with_columns(reason.alias("reason"))
         .sort(-pl.col("n_cards"), "heading", "concepts", pl.col("reason").fill_null(""))
         .with_columns(pl.col("concepts").str.extract_all(r"\S+"))
         .select("heading", "n_cards", "n_headings", "concepts", "sections", "reason", "example_id")
     )
-    return ranked if top is None else ranked.head(top)
 
 
 def unmapped_headings(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import tomllib
 import unicodedata
@@ -39,6 +40,12 @@ def definitions() -> dict[str, Any]:
 def listed(table: str, key: str) -> frozenset[str]:
     """Give one list of the data file, to look words up in."""
     return frozenset(definitions()[table][key])
+
+
+@functools.cache
+def folded(table: str, key: str) -> frozenset[str]:
+    """Give one list of the data file, to look folded headings up in."""
+    return frozenset(map(fold, definitions()[table][key]))
 
 
 def check_standard(standard: str) -> None:
@@ -192,29 +199,18 @@ def phrase(text: str) -> str:
 @functools.cache
 def _known() -> _Words:
     kinds = ("whole", "anywhere", "weak", "first", "otherwise")
-    tables: dict[str, dict[str, set[str]]] = {kind: {} for kind in kinds}
+    tables: dict[str, dict[str, frozenset[str]]] = {kind: {} for kind in kinds}
     under: dict[str, dict[str, str]] = {}
     for concept, definition in definitions()["concepts"].items():
         for kind, table in tables.items():
-            for phrases in definition.get(kind, {}).values():
-                for text in phrases:
-                    table.setdefault(phrase(text), set()).add(concept)
+            for text in map(phrase, itertools.chain(*definition.get(kind, {}).values())):
+                table[text] = table.get(text, frozenset()) | {concept}
         for family, phrases in definition.get("under", {}).items():
             under.setdefault(family, {}).update({phrase(text): concept for text in phrases})
-    frozen = {
-        kind: {text: frozenset(found) for text, found in table.items()}
-        for kind, table in tables.items()
-    }
-    cjk = sorted((t for t in frozen["anywhere"] if _HAS_CJK.search(t)), key=len, reverse=True)
+    cjk = sorted(filter(_HAS_CJK.search, tables["anywhere"]), key=len, reverse=True)
+    longest = max(text.count(" ") + 1 for text in [*tables["anywhere"], *tables["otherwise"]])
     return _Words(
-        frozen["whole"],
-        frozen["anywhere"],
-        frozen["weak"],
-        frozen["first"],
-        frozen["otherwise"],
-        under,
-        re.compile("|".join(map(re.escape, cjk))),
-        max(text.count(" ") + 1 for text in {**frozen["anywhere"], **frozen["otherwise"]}),
+        **tables, under=under, cjk=re.compile("|".join(map(re.escape, cjk))), longest=longest
     )
 
 
@@ -232,11 +228,11 @@ def meaning(title: str) -> Meaning:
     if bare in known.weak:
         return Meaning(words, tuple(sorted(known.weak[bare])), True, True)
     lead, colon, rest = title[:MAX_CHARS].partition(":")
-    if colon and fold(lead) in _leads() and (told := meaning(rest)).concepts:
+    if colon and fold(lead) in folded("words", "leads") and (told := meaning(rest)).concepts:
         return told._replace(words=words)
-    found, faint, complete = _named(words.split(), known, known.anywhere)
+    found, faint, complete = _named(words.split(), known.anywhere)
     if not found and not faint:
-        found, faint, complete = _named(words.split(), known, known.otherwise)
+        found, faint, complete = _named(words.split(), known.otherwise)
     named = found or faint or known.first.get(words.partition(" ")[0], frozenset())
     if len(named) > MAX_CONCEPTS:
         return Meaning(words, ("contents",), False, True)
@@ -244,13 +240,14 @@ def meaning(title: str) -> Meaning:
 
 
 def _named(
-    tokens: list[str], known: _Words, anywhere: dict[str, frozenset[str]]
+    tokens: list[str], anywhere: dict[str, frozenset[str]]
 ) -> tuple[set[str], set[str], bool]:
     """Give the concepts that a heading names, those that it names weakly, and whether fully."""
-    found: set[str] = set()
+    known = _known()
     faint: set[str] = set()
+    found, spent = _spend(tokens, anywhere)
     complete = bool(tokens)
-    for part, used in _parts(tokens, _spend(tokens, known, anywhere, found)):
+    for part, used in _parts(tokens, spent):
         text = " ".join(part)
         text = text.replace(" ", "") if _HAS_CJK.search(text) else text
         if named := known.whole.get(text) or known.otherwise.get(text):
@@ -262,14 +259,14 @@ def _named(
     return found, faint, complete and bool(found or faint)
 
 
-def _spend(
-    tokens: list[str], known: _Words, anywhere: dict[str, frozenset[str]], found: set[str]
-) -> set[int]:
-    """Find the phrases in a heading; give the places of the words that are so accounted for.
+def _spend(tokens: list[str], anywhere: dict[str, frozenset[str]]) -> tuple[set[str], set[int]]:
+    """Find the phrases in a heading, and the places of the words that are so accounted for.
 
     At each word the longest phrase counts, and its words count for nothing else.
     """
+    known = _known()
     real = [at for at, token in enumerate(tokens) if token != "|"]
+    found: set[str] = set()
     spent: set[int] = set()
     at = 0
     while at < len(real):
@@ -285,26 +282,13 @@ def _spend(
         at += 1
     for i in real:  # where nothing divides words, phrases are looked for inside
         if i not in spent and _HAS_CJK.search(tokens[i]):
-            joined, here = _run(tokens, i)
-            hits = known.cjk.findall(joined)
-            for hit in hits:
-                found |= known.anywhere[hit]
-            if hits and len("".join(hits)) * 2 >= len(joined):
-                spent.update(here)
-    return spent
-
-
-def _run(tokens: list[str], start: int) -> tuple[str, list[int]]:
-    """Join the neighbouring words of one such script: Korean puts blanks where it likes."""
-    end = start
-    while end < len(tokens) and _HAS_CJK.search(tokens[end]):
-        end += 1
-    return "".join(tokens[start:end]), list(range(start, end))
-
-
-@functools.cache
-def _leads() -> frozenset[str]:
-    return frozenset(map(fold, definitions()["words"]["leads"]))
+            # together with the words beside it: Korean puts blanks where it likes
+            run = list(itertools.takewhile(_HAS_CJK.search, tokens[i:]))
+            hits = known.cjk.findall("".join(run))
+            found.update(*(known.anywhere[hit] for hit in hits))
+            if hits and len("".join(hits)) * 2 >= len("".join(run)):
+                spent.update(range(i, i + len(run)))
+    return found, spent
 
 
 def _parts(tokens: list[str], spent: set[int]) -> list[tuple[list[str], int]]:

@@ -344,7 +344,8 @@ def blocks(card_id: str, text: str, parts: list[Section]) -> Iterator[Block]:
     generated = is_generated(text)
     above: list[_Place] = []
     for at, part in enumerate(parts):
-        concepts, reason = ("summary",), None
+        concepts: tuple[str, ...] = ("summary",)
+        reason = None
         if part.level:
             while above and above[-1].level >= part.level:
                 above.pop()
@@ -355,8 +356,8 @@ def blocks(card_id: str, text: str, parts: list[Section]) -> Iterator[Block]:
             above.append(_Place(part.level, *(((), None) if titled else (concepts, reason))))
         holds = 0 < part.level < parts[min(at + 1, len(parts) - 1)].level
         yield from _texts(part, concepts, reason, generated, holds=holds)
-        for concept, name, n_words, key in shown_by(part.body, part.title, concepts, card_id):
-            yield Block(part.title, (concept,), None, Body(FILLED, n_words, key), False, name)
+        for concept, name, body in shown_by(part.body, part.title, concepts, card_id):
+            yield Block(part.title, (concept,), None, body, False, name)
 
 
 def _texts(
@@ -406,13 +407,10 @@ def _place(
 
 def _is_title(part: Section, told: Meaning, card_id: str) -> bool:
     """Say whether the first heading is the card's title and not its first section."""
-    if told.words in _reasons() and told.words not in _languages():
+    if _reasons().get(told.words, "a language") != "a language":
         return True
-    if told.complete and part.level > 1:
-        return False
-    if _in_name(told.words, card_id.rpartition("/")[2]):
-        return True
-    return part.level == 1 and not told.complete
+    signs = not told.complete, _in_name(told.words, card_id.rpartition("/")[2])
+    return any(signs) if part.level == 1 else all(signs)
 
 
 def _reason(words: str, title: str, card_id: str) -> str | None:
@@ -420,7 +418,8 @@ def _reason(words: str, title: str, card_id: str) -> str | None:
     bare = words.replace(" | ", " ")
     if not re.search(r"[^\W\d_]", bare):
         return SAYS_NO_WORD
-    if reason := _reasons().get(bare) or _all_of_one_reason(bare):
+    said = {_reasons().get(word) for word in bare.split()}
+    if reason := _reasons().get(bare) or (said.pop() if len(said) == 1 else None):
         return reason
     if _in_name(words, card_id.rpartition("/")[2]):
         return NAMES_THE_MODEL
@@ -429,21 +428,11 @@ def _reason(words: str, title: str, card_id: str) -> str | None:
     return None
 
 
-def _all_of_one_reason(words: str) -> str | None:
-    reasons = {_reasons().get(word) for word in words.split()}
-    return reasons.pop() if len(reasons) == 1 else None
-
-
 @functools.cache
 def _reasons() -> dict[str, str]:
     return {
         phrase(word): reason for reason, words in definitions()["reasons"].items() for word in words
     }
-
-
-@functools.cache
-def _languages() -> frozenset[str]:
-    return frozenset(word for word, reason in _reasons().items() if reason == "a language")
 
 
 def _about(words: str, card_id: str) -> str | None:

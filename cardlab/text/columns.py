@@ -10,8 +10,9 @@ from typing import Any
 
 import polars as pl
 
-from ..schema import Frame, at_least, require, to_lazy_polars
-from .passages import counting, packed
+from ..frames import as_polars
+from ..schema import Frame, at_least, require
+from .passages import counting, packed, tags_line
 from .sections import section_texts_of_many
 
 # ---- One function over batches of cards: in order, with progress, on several cores when it pays.
@@ -26,50 +27,20 @@ MIN_BYTES_FOR_PROCESSES = 48_000_000
 Make = Callable[[pl.DataFrame], pl.DataFrame]
 
 
-def with_batches(
-    cards: Frame, needs: list[str], make: Make, schema: dict[str, Any], *, jobs: int | None
-) -> Frame:
-    """Add the columns that `make` gives for the columns `needs`; the first of these is the text.
-
-    A DataFrame gives a DataFrame; any other frame a LazyFrame that does the work when it is
-    collected, and only if one of the columns is asked for. `schema` has the new columns' types.
-    """
-    if jobs is not None:
-        at_least(jobs, 1, name="jobs")
-    frame: Any = cards if isinstance(cards, pl.DataFrame) else to_lazy_polars(cards)
-    added: Frame
-    if isinstance(frame, pl.DataFrame):
-        progress = Progress(frame.height)
-        made = run(frame.select(needs), make, schema, jobs=jobs, progress=progress)
-        added = frame.with_columns(made)  # type: ignore[assignment]
-        return added
-    progress = Progress(None)
-    helper = "__batches"
-
-    def each(columns: pl.Series) -> pl.Series:
-        made = run(columns.struct.unnest(), make, schema, jobs=jobs, progress=progress)
-        return made.to_struct(columns.name)
-
-    batch = pl.struct(needs).map_batches(each, return_dtype=pl.Struct(schema), is_elementwise=True)
-    fields = (pl.col(helper).struct.field(name).alias(name) for name in schema)
-    added = frame.with_columns(batch.alias(helper)).with_columns(fields).drop(helper)
-    return added
-
-
-def run(
-    columns: pl.DataFrame, make: Make, schema: dict[str, Any], *, jobs: int | None, progress: Any
+def _run(
+    columns: pl.DataFrame, make: Make, schema: dict[str, Any], jobs: int | None, progress: Progress
 ) -> pl.DataFrame:
     """Apply `make` to batches of the cards and put the results together in order."""
-    sizes = columns.to_series(0).str.len_bytes().fill_null(0)
+    sizes = columns["text"].str.len_bytes().fill_null(0)
     if jobs is None:
         jobs = -1 if int(sizes.sum()) >= MIN_BYTES_FOR_PROCESSES else 1
     batches = list(_bounds(sizes))
-    made = []
+    made = [pl.DataFrame(schema=schema)]
     for result in _results((columns[a:b] for a, b in batches), make, jobs, len(batches)):
         made.append(result)
         progress.step(result.height)
     progress.end()
-    return pl.concat(made) if made else pl.DataFrame(schema=schema)
+    return pl.concat(made)
 
 
 def _results(
@@ -106,8 +77,7 @@ class Progress:
     def __init__(self, total: int | None) -> None:
         self.total = total
         self.done = 0
-        self.started = time.monotonic()
-        self.shown = self.started + 1.5
+        self.shown = time.monotonic() + 1.5
         self.written = False
 
     def step(self, n: int) -> None:
@@ -131,7 +101,7 @@ class Progress:
 # ---- The text columns of the 18-column data set, for any cards.
 
 _TEXTS = pl.List(pl.String)
-_SCHEMA = {
+_SCHEMA: dict[str, Any] = {
     "tags_str": pl.String,
     "text_str": pl.String,
     "text_lists": _TEXTS,
@@ -243,11 +213,24 @@ def with_passages(
 
 
 def _with(cards: Frame, columns: list[str], jobs: int | None, **options: Any) -> Frame:
+    """Add some of the columns; a lazy frame does the work if one of them is asked for."""
+    if jobs is not None:
+        at_least(jobs, 1, name="jobs")
     have = require(cards, "text")
+    frame = as_polars(cards)
     needs = ["text", "tags"] if "tags" in have and "tags_str" in columns else ["text"]
     make = partial(text_columns, columns=columns, **options)
     schema = {name: _SCHEMA[name] for name in columns}
-    return with_batches(cards, needs, make, schema, jobs=jobs)
+    progress = Progress(frame.height if isinstance(frame, pl.DataFrame) else None)
+    helper = "__batches"
+
+    def each(values: pl.Series) -> pl.Series:
+        return _run(values.struct.unnest(), make, schema, jobs, progress).to_struct(values.name)
+
+    batch = pl.struct(needs).map_batches(each, return_dtype=pl.Struct(schema), is_elementwise=True)
+    fields = (pl.col(helper).struct.field(name).alias(name) for name in schema)
+    added: Frame = frame.with_columns(batch.alias(helper)).with_columns(fields).drop(helper)
+    return added
 
 
 def text_columns(
@@ -265,11 +248,12 @@ def text_columns(
     text_lists = pl.Series(lists, dtype=_TEXTS)
     made = {"text_str": text_lists.list.join("\n\n"), "text_lists": text_lists}
     if "tags_str" in columns:
-        count, room = counting(tokenizer, max_tokens, prefix)
-        lines = _tags(batch)
+        count = counting(tokenizer, max_tokens, prefix)
+        tags = batch["tags"].cast(_TEXTS) if "tags" in batch.columns else [None] * batch.height
+        lines = [None if one is None else tags_line(one.drop_nulls()) for one in tags]
         none = [no and line is None for no, line in zip(null, lines, strict=True)]
         full = [
-            ([] if line is None else [line + " \n"]) + parts
+            ([] if line is None else [line]) + parts
             for line, parts in zip(lines, texts, strict=True)
         ]
         # one call for all texts of the batch: tokenizers count many at once in parallel
@@ -277,7 +261,7 @@ def text_columns(
         counts = iter(count(flat.to_list()) if len(flat) else [])
         lengths = [[next(counts) for _ in parts] for parts in full]
         inputs = [
-            packed(parts, count, room, prefix, sizes)
+            packed(parts, count, max_tokens, prefix, sizes)
             for parts, sizes in zip(full, lengths, strict=True)
         ]
 
@@ -285,17 +269,8 @@ def text_columns(
             nulled = [None if no else value for no, value in zip(none, values, strict=True)]
             return pl.Series(nulled, dtype=dtype)
 
-        made["tags_str"] = lines
+        made["tags_str"] = pl.Series(lines, dtype=pl.String).str.strip_suffix(" \n")
         made["processed_texts"] = column(full, _TEXTS)
         made["tokens_length"] = column(lengths, pl.List(pl.Int64))
         made["input_texts"] = column(inputs, _TEXTS)
     return pl.DataFrame({name: made[name] for name in columns})
-
-
-def _tags(batch: pl.DataFrame) -> pl.Series:
-    """Give the line of tags of each card, null where the tags are."""
-    if "tags" not in batch.columns:
-        return pl.Series([None] * batch.height, dtype=pl.String)
-    tags = pl.col("tags").cast(_TEXTS)
-    marked = tags.list.eval("#" + pl.element().str.replace_all(":", "-", literal=True))
-    return batch.select("TAGS\n" + marked.list.join(" ", ignore_nulls=True)).to_series()

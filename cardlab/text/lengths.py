@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from collections.abc import Iterable
 from typing import Any, Literal
 
 import polars as pl
 
-from ..frames import as_polars
-from ..overview.time import judge
+from ..frames import as_polars, narrow
+from ..overview.time import check_dates, check_every, judge
 from ..schema import (
     INSTANT,
+    STRINGS,
     CardlabError,
     Frame,
     NoFigure,
     at_least,
     collect,
     count,
-    lazy,
     one_of,
     require,
-    to_lazy_polars,
 )
-from .columns import with_batches
 from .markdown import countable, to_html
 from .passages import TOKEN_ESTIMATE
 
@@ -150,8 +147,7 @@ def measured(cards: Any, measure: str, columns: list[str]) -> pl.LazyFrame:
         one_of(measure, MEASURES, name="measure")
     needs = [measure] if measure in have else needs_of([measure])
     require(cards, *needs)
-    native = lazy(cards).select(*dict.fromkeys(needs + columns)).to_native()
-    frame = native if isinstance(native, pl.LazyFrame) else to_lazy_polars(native)
+    frame = narrow(cards, list(dict.fromkeys(needs + columns)))
     if measure not in have:
         frame = with_text_lengths(frame, measures=[measure])
     dtype = frame.collect_schema()[measure]
@@ -163,7 +159,7 @@ def measured(cards: Any, measure: str, columns: list[str]) -> pl.LazyFrame:
     return frame.select(*columns, pl.col(measure).alias("value"))
 
 
-def text_problems(cards: Any, *, jobs: int | None = None) -> pl.DataFrame:
+def text_problems(cards: Any) -> pl.DataFrame:
     """List the cards whose text was not taken apart as a whole, as :func:`cardlab.problems` does.
 
     Of such a card characters, words, lines and tokens are counted in full; headings, links, tables
@@ -171,24 +167,18 @@ def text_problems(cards: Any, *, jobs: int | None = None) -> pl.DataFrame:
     table (fewer where its rows are all but empty), 100 addresses of e-mail in a line.
     """
     require(cards, "id", "text")
-    frame = to_lazy_polars(lazy(cards).select("id", "text").to_native())
-    cut = with_batches(frame, ["text"], _cuts, {"detail": pl.List(pl.String)}, jobs=jobs)
-    listed = collect(cut.select("id", "detail").filter(pl.col("detail").list.len() > 0))
+
+    def cuts(texts: pl.Series) -> pl.Series:
+        return pl.Series([countable(text)[1] if text else [] for text in texts], dtype=STRINGS)
+
+    detail = pl.col("text").map_batches(cuts, return_dtype=STRINGS, is_elementwise=True)
     return (
-        listed.explode("detail")
-        .select(
-            pl.col("id").cast(pl.String),
-            pl.lit("text").alias("column"),
-            pl.lit("too_large").alias("problem"),
-            "detail",
-        )
+        collect(narrow(cards, ["id", "text"]).select(pl.col("id").cast(pl.String), detail=detail))
+        .explode("detail")
+        .drop_nulls("detail")
+        .select("id", column=pl.lit("text"), problem=pl.lit("too_large"), detail="detail")
         .sort("id", "detail", nulls_last=True)
     )
-
-
-def _cuts(batch: pl.DataFrame) -> pl.DataFrame:
-    found = [countable(text)[1] if text else [] for text in batch["text"]]
-    return pl.DataFrame({"detail": pl.Series(found, dtype=pl.List(pl.String))})
 
 
 # ---- Lengths of many cards: summaries, curves and histograms, in all or by group.
@@ -238,23 +228,16 @@ def length_summary(
     """
     values = _values(cards, measure, by, every)
     value = pl.col("value")
-    sizes = values.group_by("group").agg(pl.len().alias("n"))
-    low, high = median_ranks(sizes["n"].to_numpy())  # of the group's sorted values, from 0
-    ranks = sizes.select("group", pl.Series("low", low), pl.Series("high", high))
-    values = values.join(ranks, on="group", nulls_equal=True)
     levels = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "p99": 0.99}
-    return (
-        values.group_by("group")
-        .agg(
-            pl.len().cast(pl.Int64).alias("n_cards"),
-            value.mean().alias("mean"),
-            *(value.quantile(q, "linear").alias(name) for name, q in levels.items()),
-            value.max().alias("max"),
-            value.sort().get(pl.col("low").first()).alias("median_low"),
-            value.sort().get(pl.col("high").first()).alias("median_high"),
-        )
-        .sort(["n_cards", "group"], descending=[True, False], nulls_last=True)
+    summary = values.group_by("group").agg(
+        pl.len().cast(pl.Int64).alias("n_cards"),
+        value.mean().alias("mean"),
+        *(value.quantile(q, "linear").alias(name) for name, q in levels.items()),
+        value.max().alias("max"),
+        value.sort().alias("sorted"),
     )
+    summary = summary.with_columns(_median_interval(summary["n_cards"])).drop("sorted")
+    return summary.sort(["n_cards", "group"], descending=[True, False], nulls_last=True)
 
 
 def length_ecdf(
@@ -286,17 +269,12 @@ def length_ecdf(
         .with_columns(
             pl.col("n").cum_sum().over("group").alias("below"),
             pl.col("n").sum().over("group").cast(pl.Int64).alias("n_cards"),
-            pl.int_range(pl.len()).over("group").alias("rank"),
             pl.len().over("group").alias("n_values"),
         )
     )
     # a point is kept where it is the first to reach the next of evenly spaced shares
     slot = (pl.col("below") * (MAX_POINTS - 2) / pl.col("n_cards")).floor()
-    kept = (
-        (pl.col("n_values") <= MAX_POINTS)
-        | (pl.col("rank") == 0)
-        | (slot != slot.shift(1).over("group"))
-    )
+    kept = (pl.col("n_values") <= MAX_POINTS) | (slot != slot.shift(1).over("group"))
     return steps.filter(kept.fill_null(True)).select(
         "group",
         "value",
@@ -326,13 +304,13 @@ def length_histogram(
     MissingColumn
         As in :func:`length_summary`.
     """
-    values = _values(cards, measure, by, every)
     edges = [0, *(step * 10**power for power in range(12) for step in (1, 2, 5))]
-    bins = pl.DataFrame({"low": edges[:-1], "high": edges[1:]}).with_columns(
-        pl.col("low").cast(pl.Float64).alias("value")
+    bins = pl.DataFrame(
+        {"low": edges[:-1], "high": edges[1:], "value": [float(edge) for edge in edges[:-1]]}
     )
     return (
-        values.with_columns(pl.col("value").cast(pl.Float64))
+        _values(cards, measure, by, every)
+        .with_columns(pl.col("value").cast(pl.Float64))
         .sort("value")
         .join_asof(bins, on="value")
         .group_by("group", "low", "high")
@@ -345,8 +323,7 @@ def _values(
     cards: Any, measure: str, by: str | None, every: str = "1y", also: tuple[str, ...] = ()
 ) -> pl.DataFrame:
     """Give one row a card and group: ``*also, group, value``, without null values."""
-    columns = list(dict.fromkeys([*also, *([by] if by else [])]))
-    frame = _grouped(measured(cards, measure, columns), by, every)
+    frame = _grouped(measured(cards, measure, [*also, *([by] if by else [])]), by, every)
     values = collect(frame.select(*also, "group", "value").drop_nulls("value"))
     if not values.height:
         raise NoFigure(f"none of the {count(cards):,} cards has a value for {measure!r}.")
@@ -362,15 +339,8 @@ def _grouped(frame: pl.LazyFrame, by: str | None, every: str) -> pl.LazyFrame:
     if isinstance(dtype, pl.List):
         frame = frame.with_columns(group.list.unique()).explode(by)
     elif dtype.is_temporal():
-        try:
-            start = pl.Series([dt.datetime(2024, 1, 1)]).dt.truncate(every)
-        except (pl.exceptions.PolarsError, TypeError):
-            start = None
-        if start is None or dtype == pl.Time or isinstance(dtype, pl.Duration):
-            raise CardlabError(
-                f"every must be a period such as '1mo', '1q' or '1y', and by={by!r} a date; they "
-                f"are {every!r} and {dtype}."
-            )
+        check_every(every)
+        check_dates(dtype, by)
         pattern = "%Y" if every.endswith("y") else "%Y-%m" if every[-1:] in "oq" else "%Y-%m-%d"
         if by in ("created_at", "last_modified"):  # where no date is true, the group is null
             crowds = by == "created_at"
@@ -379,8 +349,8 @@ def _grouped(frame: pl.LazyFrame, by: str | None, every: str) -> pl.LazyFrame:
     return frame.with_columns(group.cast(pl.String).alias("group"))
 
 
-def median_ranks(n: Any) -> tuple[Any, Any]:
-    """Give the ranks, from 0, of the 95 % bootstrap interval of the median of `n` values.
+def _median_interval(n: pl.Series) -> list[pl.Expr]:
+    """Read the 95 % bootstrap interval of the median of the `n` values of each list in ``sorted``.
 
     P(median of a resample <= k-th value) = P(Binomial(n, k/n) >= n/2), an incomplete beta
     function, which is inverted here. Of an even number the lower of the two middle values counts
@@ -389,12 +359,13 @@ def median_ranks(n: Any) -> tuple[Any, Any]:
     import numpy as np
     from scipy.special import betaincinv
 
-    n = np.asarray(n, dtype=float)
-    at_low, at_high = np.ceil(n / 2), np.floor(n / 2) + 1
-    low = np.ceil(n * betaincinv(at_low, n - at_low + 1, 0.025))
-    high = np.ceil(n * betaincinv(at_high, n - at_high + 1, 0.975))
-    ranks = (np.clip(rank, 1, n).astype(np.int64) - 1 for rank in (low, high))
-    return tuple(ranks)  # type: ignore[return-value]
+    size = n.to_numpy().astype(float)
+    middle = {"median_low": np.ceil(size / 2), "median_high": np.floor(size / 2) + 1}
+    bounds = []
+    for (name, at), level in zip(middle.items(), (0.025, 0.975), strict=True):
+        rank = np.clip(np.ceil(size * betaincinv(at, size - at + 1, level)), 1, size) - 1
+        bounds.append(pl.col("sorted").list.get(pl.lit(pl.Series(rank.astype(int)))).alias(name))
+    return bounds
 
 
 # ---- Which cards are unlike the others in length, and what length goes with.
@@ -514,18 +485,18 @@ def length_relation(
     """
     at_least(bins, 2, name="bins")
     frame = measured(cards, measure, [to])
-    if not frame.collect_schema()[to].is_numeric():
+    if not (dtype := frame.collect_schema()[to]).is_numeric():
         raise CardlabError(
             f"to must name a column of numbers, such as 'downloads' or 'likes'; {to!r} holds "
-            f"{frame.collect_schema()[to]}."
+            f"{dtype}."
         )
     rows = collect(frame.select("value", pl.col(to).alias("other")).drop_nulls())
-    n = rows.height
-    if n < MIN_CARDS or rows["value"].n_unique() < 2 or rows["other"].n_unique() < 2:
+    n, n_lengths, n_others = rows.height, rows["value"].n_unique(), rows["other"].n_unique()
+    if n < MIN_CARDS or n_lengths < 2 or n_others < 2:
         raise NoFigure(
-            f"{n:,} of {count(cards):,} cards have both {measure!r} and {to!r}, with "
-            f"{rows['value'].n_unique():,} and {rows['other'].n_unique():,} different values; a "
-            f"rank correlation needs {MIN_CARDS} cards that differ."
+            f"{n:,} of {count(cards):,} cards have both {measure!r} and {to!r}, with {n_lengths:,} "
+            f"and {n_others:,} different values; a rank correlation needs {MIN_CARDS} cards that "
+            "differ."
         )
     rank = {name: pl.col(name).rank("average") for name in ("value", "other")}
     rho = float(rows.select(pl.corr(rank["value"], rank["other"])).item())
@@ -543,12 +514,9 @@ def length_relation(
         )
         .sort("bin")
     )
-    first, last = median_ranks(medians["n_cards"].to_numpy())
-    return medians.with_columns(pl.Series("first", first), pl.Series("last", last)).select(
+    return medians.with_columns(_median_interval(medians["n_cards"])).select(
         pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("bin"),
-        *("low", "high", "n_cards", "median"),
-        pl.col("sorted").list.get(pl.col("first")).alias("median_low"),
-        pl.col("sorted").list.get(pl.col("last")).alias("median_high"),
+        *("low", "high", "n_cards", "median", "median_low", "median_high"),
         pl.lit(rho).alias("spearman"),
         pl.lit(low).alias("spearman_low"),
         pl.lit(high).alias("spearman_high"),

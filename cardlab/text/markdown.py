@@ -26,10 +26,8 @@ def to_html(markdown: str, *, links: bool = False) -> str:
     With `links`, bare addresses become links, as on GitHub.
     """
     markdown = (countable if links else bounded)(markdown)[0]
-    try:
-        return _renderer(links)(markdown)
-    except UnicodeEncodeError:  # half a surrogate pair
-        return _renderer(links)(markdown.encode("utf-8", "replace").decode())
+    # half a surrogate pair, which a string in Python may hold, becomes "?"
+    return _renderer(links)(markdown.encode("utf-8", "replace").decode())
 
 
 @cache
@@ -66,7 +64,7 @@ def _markdown_it(links: bool) -> Callable[[str], str]:
         parser.core.ruler.push("addresses", link_addresses)
 
     def render(markdown: str) -> str:
-        tokens = parser.parse(markdown.encode("utf-8", "replace").decode())
+        tokens = parser.parse(markdown)
         for token in tokens:
             if token.type == "heading_open" and token.map:
                 first, end = token.map

@@ -115,16 +115,18 @@ def passages(
         `max_tokens` is no whole number above 0, the prefix alone takes it all, or the tokenizer
         is none.
     """
-    count, room = counting(tokenizer, max_tokens, prefix)
+    count = counting(tokenizer, max_tokens, prefix)
     if isinstance(markdown, str):
         texts = section_texts(markdown)
     else:
         texts = [_text(part) if isinstance(part, Section) else part for part in markdown]
-    return packed(([tags_line(tags)] if tags is not None else []) + texts, count, room, prefix)
+    return packed(
+        ([tags_line(tags)] if tags is not None else []) + texts, count, max_tokens, prefix
+    )
 
 
-def counting(tokenizer: Any, max_tokens: int, prefix: str) -> tuple[Counter, int]:
-    """Check the arguments; give the counter of tokens, and the most that a passage may have."""
+def counting(tokenizer: Any, max_tokens: int, prefix: str) -> Counter:
+    """Check the arguments, and give the counter of tokens."""
     at_least(max_tokens, 1, name="max_tokens")
     if not isinstance(prefix, str):
         raise CardlabError(f"prefix must be a text, not {type(prefix).__name__}.")
@@ -134,7 +136,7 @@ def counting(tokenizer: Any, max_tokens: int, prefix: str) -> tuple[Counter, int
             f"the prefix {prefix!r} has {taken} tokens, which leaves no room in max_tokens="
             f"{max_tokens}. Raise max_tokens or shorten the prefix."
         )
-    return count, max_tokens
+    return count
 
 
 def tags_line(tags: Iterable[str]) -> str:
