@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from ..overview.time import judge
+from ..overview.time import check_dates, judge
 from ..schema import CardlabError, at_least, column_names
 from .bodies import ABSENT, FILLED
 from .headings import Standard, check_standard, weights_of
@@ -82,11 +82,8 @@ def documentation_gaps(
     if rank_by is None:
         known = [name for name in wanted if read.column(name).count()]
         rank_by = {"created_at": "age"}.get(known[0], known[0]) if known else "gaps"
-    no_downloads = pl.Series([None], dtype=pl.Int64).new_from_index(0, read.places.height)
-    own = read.places.with_columns(
-        _values(read, rank_by).alias("value"),
-        (read.column("downloads") if "downloads" in have else no_downloads).alias("downloads"),
-    )
+    downloads = read.column("downloads") if "downloads" in have else pl.lit(None, pl.Int64)
+    own = read.places.with_columns(_values(read, rank_by).alias("value"), downloads=downloads)
     weights = {name: weight for name, weight in weights.items() if weight > 0}
     done = (pl.col("state") == FILLED) | (pl.col("stated") & metadata)
     missing = pl.col("section").filter(~done).cast(pl.String)
@@ -127,11 +124,7 @@ def _values(read: Sections, rank_by: str) -> pl.Expr:
         made = read.column("created_at")
         if made.dtype == pl.String:
             made = made.str.to_datetime(time_zone="UTC", strict=False)
-        if not made.dtype.is_temporal():
-            raise CardlabError(
-                f"column 'created_at' is {made.dtype}: rank_by='age' needs dates. "
-                "cardlab.scan_cards(source) reads them as such."
-            )
+        check_dates(made.dtype, "created_at")
         possible: Any = judge(made).possible
         days = (possible.max() - possible).dt.total_seconds().cast(pl.Float64)
         return pl.lit(days / _SECONDS_A_DAY)

@@ -7,12 +7,11 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from ..frames import in_batches, narrow
+from ..frames import in_batches, narrow, text_key
 from ..schema import NoFigure, Read, count, printable, require
 from ..text.lengths import MEASURES, counted, html_column
 from ..text.markdown import to_html
@@ -153,17 +152,13 @@ def read_sections(
         numbers = pl.int_range(n_cards, n_cards + pl.len(), dtype=pl.UInt32)
         batch = batch.with_columns(pl.col("text").cast(pl.String), numbers.alias(_CARD))
         n_cards += batch.height
-        said = batch.filter(pl.col("text").is_not_null())
-        rows, html = _parsed(said, links=lengths)
+        rows, html = _parsed(batch, links=lengths)
         texts.append(rows)
-        whole = pl.Series("whole", map(_hash, said["text"]), dtype=pl.UInt64)
-        whole = whole.set(~said["text"].str.contains(r"\S"), None)
-        places.append(said.select(pl.col(_CARD).alias("card"), whole, pl.col("id")))
+        said = batch.filter(pl.col("text").is_not_null())
+        places.append(said.select(pl.col(_CARD).alias("card"), text_key().alias("whole"), "id"))
         fields.append(_fields(said))
         if lengths:
-            batch = batch.join(
-                said.select(_CARD, html_column(html)), on=_CARD, how="left", maintain_order="left"
-            ).with_columns(counted(measures))
+            batch = batch.with_columns(html_column(html)).with_columns(counted(measures))
         own.append(batch.select(*kept, *(measures if lengths else [])))
     if not any(frame.height for frame in places):
         raise NoFigure(f"none of the {count(cards):,} cards has a text, so none has sections.")
@@ -184,12 +179,15 @@ def as_sections(cards: Any, keep: Iterable[str] = ()) -> Sections:
     return read_sections(cards, keep=keep, lengths=False)
 
 
-def _parsed(said: pl.DataFrame, *, links: bool) -> tuple[pl.DataFrame, list[str]]:
-    """Parse some cards: give the rows of their texts, and their HTML where it has `links`."""
+def _parsed(batch: pl.DataFrame, *, links: bool) -> tuple[pl.DataFrame, list[str | None]]:
+    """Parse some cards: give the rows of their texts, and with `links` the HTML of each card."""
     rows: list[tuple[Any, ...]] = []
-    html: list[str] = []
-    ids = said["id"].cast(pl.String)
-    for card, name, text in zip(said[_CARD], ids, said["text"], strict=True):
+    html: list[str | None] = []
+    ids = batch["id"].cast(pl.String)
+    for card, name, text in zip(batch[_CARD], ids, batch["text"], strict=True):
+        if text is None:
+            html.append(None)
+            continue
         parsed = outline(text, links=links)
         if links:
             # YAML that was left at the top is in no section, but in the lengths
@@ -242,10 +240,6 @@ def _fields(batch: pl.DataFrame) -> pl.DataFrame:
 
 
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
-
-
-def _hash(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest())
 
 
 def states_of(read: Sections, standard: str, min_shared: int) -> pl.LazyFrame:

@@ -120,9 +120,8 @@ def passages(
         texts = section_texts(markdown)
     else:
         texts = [_text(part) if isinstance(part, Section) else part for part in markdown]
-    return packed(
-        ([tags_line(tags)] if tags is not None else []) + texts, count, max_tokens, prefix
-    )
+    first = [tags_line(tags)] if tags is not None else []
+    return packed(first + texts, count, max_tokens, prefix)
 
 
 def counting(tokenizer: Any, max_tokens: int, prefix: str) -> Counter:
