@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from .frames import as_polars, in_batches, narrow, runs, text_key
+from .frames import as_polars, in_batches, narrow, text_key
 from .schema import CardlabError, Frame, collect, require
 
 # ---- Texts as sets of word shingles, read batch by batch; of a text only numbers are kept.
@@ -74,8 +74,9 @@ def _new_texts(query: pl.LazyFrame) -> Iterator[pl.DataFrame]:
 def _shingles(words: Any, n_words: Any) -> tuple[Any, Any]:
     """Make shingles of the hashes of words, and say where those of each text end."""
     n_shingles = np.where(n_words > 0, np.maximum(n_words - SHINGLE + 1, 1), 0)
-    text_ends = np.cumsum(n_words)
-    place = runs(text_ends - n_words, n_shingles)
+    ends, text_ends = np.cumsum(n_shingles), np.cumsum(n_words)
+    place = np.repeat(text_ends - n_words - (ends - n_shingles), n_shingles)
+    place += np.arange(len(place))
     # a text of fewer words is one shingle: what would lie beyond it counts as no word
     last = np.repeat(text_ends, n_shingles)
     padded = np.append(words, np.zeros(SHINGLE, dtype=np.uint64))
@@ -83,7 +84,7 @@ def _shingles(words: Any, n_words: Any) -> tuple[Any, Any]:
     for step in range(SHINGLE):
         word = np.where(place + step < last, padded[place + step], np.uint64(0))
         mixed = spread(mixed + word + _SPREAD[0])
-    return mixed, np.cumsum(n_shingles)
+    return mixed, ends
 
 
 def spread(numbers: Any) -> Any:
