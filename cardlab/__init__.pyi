@@ -1,4 +1,4 @@
-"""The public names, and where each is defined."""
+"""The public names, and where they are defined."""
 
 from ._crosstab import crosstab as crosstab
 from ._lineage import lineage as lineage
@@ -29,6 +29,7 @@ from .coverage.coverage import section_coverage as section_coverage
 from .coverage.coverage import unmapped_headings as unmapped_headings
 from .coverage.gaps import documentation_gaps as documentation_gaps
 from .coverage.reading import read_sections as read_sections
+from .embeddings.bad_vectors import shared_vectors as shared_vectors
 from .embeddings.cluster import cluster as cluster
 from .embeddings.cluster import cluster_jaccard as cluster_jaccard
 from .embeddings.cluster import cluster_stability as cluster_stability
@@ -43,7 +44,6 @@ from .embeddings.project import map_points as map_points
 from .embeddings.project import project as project
 from .embeddings.project import trustworthiness as trustworthiness
 from .embeddings.search import search as search
-from .embeddings.vector_problems import shared_vectors as shared_vectors
 from .embeddings.vectors import vectors as vectors
 from .families import template_families as template_families
 from .families import with_families as with_families

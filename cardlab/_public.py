@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import wraps
-from inspect import Parameter, signature
+from importlib import import_module
+from inspect import Parameter, isfunction, signature
 from typing import Any
 
 from .schema import SourceError, as_frame
@@ -15,17 +16,29 @@ from .schema import SourceError, as_frame
 _FRAMES = {"cards", "a", "b"}
 
 
-def public(function: Any, *, paths: bool = True) -> Any:
-    """Let a public function take whatever ``scan_cards`` takes where it takes a frame of cards.
+def public(name: str, home: Mapping[str, str]) -> Any:
+    """Find what a public name stands for, in the module where it is at home.
 
-    A keyword that the function does not have ends in an error that names the nearest it has.
+    Raises
+    ------
+    AttributeError
+        There is no such name; the message gives the nearest.
+    """
+    if name not in home:
+        said = f"module 'cardlab' has no attribute {name!r}{meant(name, home)}"
+        raise AttributeError(said, name=name, obj=None)  # else Python adds a second guess
+    value = getattr(import_module(home[name]), name)
+    if not isfunction(value):
+        return value
+    # `vectors` takes the path of a file of vectors
+    return _taking_sources(value, paths=name != "vectors")
 
-    Parameters
-    ----------
-    function : callable
-        Its parameters ``cards``, ``a`` and ``b`` are frames of cards.
-    paths : bool, default True
-        False leaves paths to the function itself.
+
+def _taking_sources(function: Any, *, paths: bool) -> Any:
+    """Let a function take whatever ``scan_cards`` takes where it takes a frame of cards.
+
+    A keyword that it does not have ends in an error that names the nearest it has. `paths` as
+    False leaves paths to the function itself.
     """
     parameters = signature(function).parameters
     names = list(parameters)

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import polars as pl
 
 from ..schema import NoFigure, column_names, lazy, to_lazy_polars
+from .bad_vectors import vector_problems
 from .cluster import cluster, cluster_jaccard, cluster_stability
 from .describe_clusters import cluster_summary
 from .embed import embed
-from .vector_problems import vector_problems
 from .vectors import usable, vectors
 
 Rows = npt.NDArray[np.intp]

@@ -404,7 +404,7 @@ def embed(
 def _with_lsa(
     cards: Any, n_components: int, random_state: int, save: str | os.PathLike[str] | None
 ) -> Floats:
-    texts = said(cards)
+    texts = spoken(cards)
     if save is None:
         return lsa(texts, n_components, random_state).x
     path = place(save, "lsa")
@@ -467,7 +467,7 @@ def _with_model(
     return x
 
 
-def said(cards: Any) -> pl.DataFrame:
+def spoken(cards: Any) -> pl.DataFrame:
     """Collect what the cards say, as ``text`` and ``tags``; raises NoFigure where none does."""
     texts = card_texts(cards)
     if not texts.select((pl.col("text") + pl.col("tags")).str.contains(r"\S").any()).item():
@@ -482,7 +482,7 @@ def _documents(cards: Any, column: str | None) -> pl.Series:
     if column is None:
         text = pl.col("text").str.replace_all(TAGS_FOLLOW, " ", literal=True).str.strip_chars()
         document = pl.concat_str(text, "tags", separator=TAGS_FOLLOW)
-        return said(cards).select(document).to_series()
+        return spoken(cards).select(document).to_series()
     schema.require(cards, column)
     found = schema.collect(schema.lazy(cards).select(column)).to_series()
     if found.dtype == pl.String:

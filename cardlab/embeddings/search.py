@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
-from .embed import Encoder, Model, encoder, said
+from .embed import Encoder, Model, encoder, spoken
 from .lsa import free_tags, lsa, strings
 from .points import in_blocks
 from .vectors import Floats, ids_of, matrix, same_size, stream, usable, whole_number
@@ -245,7 +245,7 @@ def _model(
                 "with model='lsa' the vectors are computed here, since the query must be laid "
                 "among them: leave out x."
             )
-        fitted = lsa(said(cards), 128, random_state)
+        fitted = lsa(spoken(cards), 128, random_state)
         return Encoder(fitted.fold_in, "lsa", 200), fitted.x
     if x is None:
         raise schema.CardlabError(

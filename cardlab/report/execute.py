@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..schema import NotebookFailedError, NotebookFailure, ReportError
-from .notebooks import INJECTED_TAG, tags
+from .notebooks import INJECTED_TAG, tags_of
 from .sanitize import strip_ansi, visible
 
 # The address of a unix socket has room for about 104 bytes on the narrowest platform.
@@ -74,13 +74,13 @@ class Progressing:
 
     def started(self, cell: Any, cell_index: int) -> None:
         """Count one code cell; the cell that we injected is not the reader's."""
-        if INJECTED_TAG not in tags(cell):
+        if INJECTED_TAG not in tags_of(cell):
             self.cell += 1
         self.source = str(cell.source)
 
     def finished(self, cell: Any, cell_index: int, execute_reply: Any) -> None:
         """Report one code cell as done."""
-        if self.on_cell is not None and INJECTED_TAG not in tags(cell):
+        if self.on_cell is not None and INJECTED_TAG not in tags_of(cell):
             self.on_cell(self.cell, self.total)
 
 
@@ -193,7 +193,7 @@ def _runs(cell: Any) -> bool:
     return (
         cell.cell_type == "code"
         and bool(cell.source.strip())
-        and not tags(cell) & {INJECTED_TAG, "skip-execution"}
+        and not tags_of(cell) & {INJECTED_TAG, "skip-execution"}
     )
 
 
@@ -253,7 +253,7 @@ def _client(
             execution_count: int | None = None,
             store_history: bool = True,
         ) -> Any:
-            kept = INJECTED_TAG not in tags(cell)
+            kept = INJECTED_TAG not in tags_of(cell)
             return await super().async_execute_cell(
                 cell, cell_index, execution_count, store_history and kept
             )

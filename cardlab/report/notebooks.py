@@ -122,7 +122,7 @@ def read_notebook(path: Path) -> Any:
     try:
         notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
         for cell in notebook.cells:
-            tags(cell), cell.source.strip(), cell.cell_type.strip()
+            tags_of(cell), cell.source.strip(), cell.cell_type.strip()
     except Exception as error:  # of odd JSON nbformat makes a KeyError or an AttributeError
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise ReportError(f"{path.name} cannot be read as a notebook: {reason}") from error
@@ -133,7 +133,7 @@ def read_notebook(path: Path) -> Any:
     return notebook
 
 
-def tags(cell: Any) -> set[str]:
+def tags_of(cell: Any) -> set[str]:
     """Return the tags of one cell."""
     return {str(tag) for tag in cell.get("metadata", {}).get("tags", [])}
 
@@ -149,7 +149,7 @@ def known_parameters(notebook: Any, *, name: str) -> dict[str, str] | None:
 
 def _assignments(notebook: Any, *, name: str) -> dict[str, tuple[ast.expr, ast.expr | None]] | None:
     """Return what the cell tagged ``parameters`` assigns: default and annotation of each name."""
-    cells = [cell for cell in notebook.cells if PARAMETERS_TAG in tags(cell)]
+    cells = [cell for cell in notebook.cells if PARAMETERS_TAG in tags_of(cell)]
     if not cells:
         return None
     if len(cells) > 1:
@@ -271,7 +271,7 @@ def inject_parameters(notebook: Any, values: Mapping[str, object], *, name: str)
         )
     refuse_unknown(values, known=known, name=name)
     source = "\n".join(f"{key} = {literal(value, name=key)}" for key, value in values.items())
-    place = next(i for i, cell in enumerate(result.cells) if PARAMETERS_TAG in tags(cell))
+    place = next(i for i, cell in enumerate(result.cells) if PARAMETERS_TAG in tags_of(cell))
     cell = new_code_cell(source, metadata={"tags": [INJECTED_TAG]})  # type: ignore[no-untyped-call]
     cell["id"] = "injected-parameters"  # the random id of a new cell would differ each run
     result.cells.insert(place + 1, cell)

@@ -18,7 +18,7 @@ from traitlets import default
 
 from .. import colors
 from ..schema import NotebookFailure
-from .notebooks import INJECTED_TAG, PARAMETERS_TAG, tags
+from .notebooks import INJECTED_TAG, PARAMETERS_TAG, tags_of
 from .outputs import Outputs, checked_facts, vega_script
 from .sanitize import json_block, markdown, packed, text_of, visible
 
@@ -116,7 +116,7 @@ def build_page(
     number = 0
     for cell in notebook.cells:
         number += _is_own_code(cell)
-        if "remove-cell" in tags(cell):
+        if "remove-cell" in tags_of(cell):
             continue
         if cell.cell_type == "markdown":
             html = markdown(cell.source, siblings=outputs.siblings)
@@ -131,11 +131,13 @@ def build_page(
 
 
 def _is_own_code(cell: Any) -> bool:
-    return cell.cell_type == "code" and bool(cell.source.strip()) and INJECTED_TAG not in tags(cell)
+    return (
+        cell.cell_type == "code" and bool(cell.source.strip()) and INJECTED_TAG not in tags_of(cell)
+    )
 
 
 def _add_code_cell(cell: Any, page: Page, number: int) -> None:
-    marked = tags(cell)
+    marked = tags_of(cell)
     if not marked & {"remove-input", INJECTED_TAG} and cell.source.strip():
         label = "Parameters" if PARAMETERS_TAG in marked else f"Code of cell {number}"
         page.blocks.append(Block("code", highlighted(cell.source), label))

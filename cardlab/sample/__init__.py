@@ -11,7 +11,7 @@ from ..schema import CardlabError
 from . import _columns
 from ._columns import Plan
 from ._draw import topics
-from ._prose import n_hostile, texts, with_hostile, with_passages
+from ._prose import add_passages, n_hostile, texts, with_hostile
 from ._tags import free_tags, hub_tags, lineage, metadata
 
 # One stream of random numbers for each part: leaving out a part changes no other.
@@ -133,9 +133,11 @@ def make_cards(
         cards = cards.with_columns(texts(cards, plan.topics, rngs["text"]))
     cards = with_hostile(cards)
     if text:
-        cards = with_passages(cards)
+        cards = add_passages(cards)
     if embedding_dim:
-        cards = cards.with_columns(_columns.embeddings(plan, embedding_dim, rngs["embeddings"]))
+        cards = cards.with_columns(
+            _columns.draw_embeddings(plan, embedding_dim, rngs["embeddings"])
+        )
     return cards.select(name for name in _ORDER if name in cards.columns)
 
 
@@ -154,17 +156,17 @@ def _without_text(plan: Plan, rngs: dict[str, np.random.Generator]) -> pl.DataFr
         [
             _columns.shas(plan.n_cards, rngs["sha"]).to_frame(),
             _columns.dates(plan, rngs["dates"]),
-            _columns.names(plan, rngs["names"]),
+            _columns.draw_names(plan, rngs["names"]),
             _columns.popularity(plan.n_cards, rngs["popularity"]),
-            _columns.kinds(plan, rngs["kinds"]),
+            _columns.draw_kinds(plan, rngs["kinds"]),
         ],
         how="horizontal",
     )
     declared = {
-        "languages": _columns.languages(plan, rngs["languages"]),
+        "languages": _columns.draw_languages(plan, rngs["languages"]),
         "datasets": _columns.datasets(plan, rngs["datasets"]),
         "arxiv": _columns.arxiv(plan, rngs["arxiv"]),
-        "license": _columns.licenses(plan, rngs["licenses"]),
+        "license": _columns.draw_licenses(plan, rngs["licenses"]),
         "free": free_tags(plan, rngs["free"]),
     }
     parents, line = lineage(plan, base["id"], base["created_at"], rngs["lineage"])

@@ -116,7 +116,7 @@ def dates(plan: Plan, rng: np.random.Generator) -> pl.DataFrame:
     return seconds.select(((pl.all() + start) * 1_000_000).cast(pl.Datetime("us", "UTC")))
 
 
-def names(plan: Plan, rng: np.random.Generator) -> pl.DataFrame:
+def draw_names(plan: Plan, rng: np.random.Generator) -> pl.DataFrame:
     """Make `id` (unique) and `author`: few authors with many cards, many with one.
 
     Two in a hundred ids have no organisation; their `author` is null.
@@ -149,7 +149,7 @@ def popularity(n_cards: int, rng: np.random.Generator) -> pl.DataFrame:
     return pl.DataFrame({"downloads": downloads.astype(np.int64), "likes": likes.astype(np.int64)})
 
 
-def kinds(plan: Plan, rng: np.random.Generator) -> pl.DataFrame:
+def draw_kinds(plan: Plan, rng: np.random.Generator) -> pl.DataFrame:
     """Draw `library_name` (four in ten null) and `pipeline_tag` (about a third null)."""
     n_cards = plan.n_cards
     own = [topic.library for topic in plan.topics]
@@ -169,7 +169,7 @@ def kinds(plan: Plan, rng: np.random.Generator) -> pl.DataFrame:
 # --- what the front matter declares ----------------------------------------------------------
 
 
-def licenses(plan: Plan, rng: np.random.Generator) -> Ragged:
+def draw_licenses(plan: Plan, rng: np.random.Generator) -> Ragged:
     """Draw licences by the taste of the topic; three of ten cards have none."""
     weights = np.array([weight for weight, *_ in WORDS["licenses"]])
     declarations = [values for _, *values in WORDS["licenses"]]
@@ -188,7 +188,7 @@ def licenses(plan: Plan, rng: np.random.Generator) -> Ragged:
     return Ragged.from_columns(codes[chosen], pl.Series(strings)).where(declared)
 
 
-def languages(plan: Plan, rng: np.random.Generator) -> Ragged:
+def draw_languages(plan: Plan, rng: np.random.Generator) -> Ragged:
     """Draw languages of about 45 % of the cards, English on most of them."""
     codes, raw = WORDS["languages"].split(), WORDS["raw_languages"]
     n_cards = plan.n_cards
@@ -259,7 +259,7 @@ def _of_topic(
 # --- vectors ---------------------------------------------------------------------------------
 
 
-def embeddings(plan: Plan, dim: int, rng: np.random.Generator) -> pl.Series:
+def draw_embeddings(plan: Plan, dim: int, rng: np.random.Generator) -> pl.Series:
     """Draw unit vectors: centre of the topic + noise; 2 % of the cards between two centres.
 
     Cards of a family have nearly the same vector, as cards with the same text do.

@@ -244,9 +244,9 @@ _PLAIN: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
 )
 
 
-def with_passages(cards: pl.DataFrame) -> pl.DataFrame:
+def add_passages(cards: pl.DataFrame) -> pl.DataFrame:
     """Add the six derived columns, from `tags_str` to `input_texts`."""
-    plain = [plain_text(text) for text in cards["text"]]
+    plain = [plain_of(text) for text in cards["text"]]
     tags = pl.col("tags").list.join(" #").str.replace_all(":", "-", literal=True)
     tokens = pl.element().str.count_matches(_TOKEN).cast(pl.Int64)
     out = cards.with_columns(
@@ -262,7 +262,7 @@ def with_passages(cards: pl.DataFrame) -> pl.DataFrame:
     return out.with_columns(input_texts=pl.Series(packed, dtype=pl.List(pl.String)))
 
 
-def plain_text(text: str) -> str:
+def plain_of(text: str) -> str:
     """Drop code, images, addresses and emphasis; underline headings of level 1 and 2."""
     for pattern, replacement in _PLAIN:
         text = re.sub(pattern, replacement, text)
