@@ -174,9 +174,9 @@ def where_possible() -> Iterator[None]:
 def say_no_figure(shell: Any) -> None:
     """Let a cell that ends in a ``NoFigure`` show its reason as a line, and the notebook go on.
 
-    What such a cell would have assigned is taken away where it is left over from an earlier run,
-    and a later cell that asks for it shows the same reason. Any other error stops the notebook as
-    it should.
+    What such a cell would have assigned is taken away where it is left over from an earlier run of
+    the cell, and a later cell that asks for it shows the same reason. Any other error stops the
+    notebook as it should.
 
     Parameters
     ----------
@@ -185,6 +185,7 @@ def say_no_figure(shell: Any) -> None:
     """
     missing: dict[str, str] = {}  # name -> why the cell that assigns it could not
     earlier: dict[str, Any] = {}  # the names as they were before this cell
+    maker: dict[str, str] = {}  # name -> the cell that last assigned it
 
     def reason(error: BaseException | None) -> str | None:
         if isinstance(error, NameError):
@@ -205,16 +206,18 @@ def say_no_figure(shell: Any) -> None:
             _say(why)
 
     def settle(result: Any) -> None:
-        assigned, why = _assigned(result.info.raw_cell), reason(result.error_in_exec)
-        if why is None:
-            for name in assigned:
+        cell = getattr(result.info, "cell_id", None) or result.info.raw_cell
+        why = reason(result.error_in_exec)
+        for name in _assigned(result.info.raw_cell):
+            untouched = shell.user_ns.get(name) is earlier.get(name)
+            if why is None or not untouched:
+                maker[name] = cell
                 missing.pop(name, None)
-            return
-        for name in assigned:
-            if shell.user_ns.get(name) is earlier.get(name):
+            elif name not in shell.user_ns or maker.get(name) == cell:
                 shell.user_ns.pop(name, None)
                 missing[name] = why
-        result.error_in_exec = None  # the kernel's answer is "ok", so that the cells below run
+        if why is not None:
+            result.error_in_exec = None  # the kernel's answer is "ok", so that the cells below run
 
     shell.set_custom_exc((NoFigure, NameError), show)
     shell.events.register("pre_run_cell", remember)

@@ -121,11 +121,20 @@ def test_a_cell_without_its_figure_says_so_and_the_notebook_goes_on(shell, capsy
 
 
 def test_what_an_earlier_run_left_is_not_shown_for_this_one(shell, capsys):
-    assert shell.run_cell("counts = [1]").success
-    assert shell.run_cell("counts = (_ for _ in ()).throw(cl.NoFigure('no tags'))").success
+    cell = "if lacking:\n    raise cl.NoFigure('no tags')\ncounts = [1]"
+    shell.user_ns["lacking"] = False
+    assert shell.run_cell(cell).success
+    shell.user_ns["lacking"] = True
+    assert shell.run_cell(cell).success
     assert "counts" not in shell.user_ns
     assert shell.run_cell("counts").success
     assert capsys.readouterr().out.count("No figure here: no tags") == 2
+
+
+def test_what_another_cell_made_stays(shell):
+    assert shell.run_cell("corpus = 3").success
+    assert shell.run_cell("corpus = (_ for _ in ()).throw(cl.NoFigure('no text'))").success
+    assert shell.run_cell("corpus").result == 3
 
 
 @pytest.mark.parametrize("source", ["1 / 0", "unheard_of", "raise cl.CardlabError('odd')", "b ="])
