@@ -43,6 +43,7 @@ class Clustering:
     is_given: bool
     curve: pl.DataFrame
     n_clusters: int | None
+    is_asked: bool
     labels: npt.NDArray[np.int32] | None
     summary: pl.DataFrame | None
 
@@ -50,6 +51,17 @@ class Clustering:
     def n_usable(self) -> int:
         """Cards that have a usable vector."""
         return int(usable(self.x).sum())
+
+    @property
+    def how_chosen(self) -> str:
+        """How the number of clusters came about, in a sentence."""
+        best = self.curve.filter("is_chosen")["jaccard_mean"]
+        if self.n_clusters is None:
+            return "No stable clusters were found, for no number from 2 up."
+        if self.is_asked:
+            return f"The number in use, {self.n_clusters}, was asked for."
+        came = f"a card's cluster comes back with a Jaccard similarity of {best[0]:.2f}."
+        return f"{self.n_clusters} clusters were chosen: {came}"
 
     @property
     def problems(self) -> pl.DataFrame:
@@ -151,4 +163,7 @@ def cluster_cards(
         labels = cluster(x, n_clusters=k, random_state=random_state)
         marks = cluster_jaccard(x, labels=labels, random_state=random_state)
         summary = cluster_summary(held, labels=labels, x=x, stability=marks)
-    return Clustering(held, n_corpus, ids, x, origin, file, is_given, curve, k, labels, summary)
+    asked = n_clusters != "auto"
+    return Clustering(
+        held, n_corpus, ids, x, origin, file, is_given, curve, k, asked, labels, summary
+    )
