@@ -619,17 +619,18 @@ def _check_exponential(
             "cards. A doubling time would be a guess at the future."
         )
     doubling = math.log(2) / rate
+    time = f"{doubling * _mean_weeks(cuts):.1f} weeks"
     said = (
         f"the corpus did not grow exponentially {said}. A line through the log of its counts would "
-        f"have it double every {doubling * _mean_weeks(cuts):.1f} weeks, but "
+        f"have it double every {time}, but "
     )
     advice = ". Give a start and an end between which its growth is steady."
     before = np.interp(max(n - 1 - doubling, 0), np.arange(n), log)
     recent = -math.expm1(before - log[-1])
     if abs(recent - 0.5) > margin:
         raise NoFigure(
-            f"{said}{100 * recent:.0f} % of the cards came in the last so many weeks, where half "
-            f"of them should have{advice}"
+            f"{said}{100 * recent:.0f} % of the cards came in the last {time}, "
+            f"where half of them should have{advice}"
         )
     missed = log - log.mean() - rate * (np.arange(n) - (n - 1) / 2)
     worst = int(np.abs(missed).argmax())
