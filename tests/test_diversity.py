@@ -140,3 +140,10 @@ def test_bounds_and_order(counts, random):
     assert all(row[f"{name}_low"] <= row[f"{name}_high"] for name in MEASURES)
     random.shuffle(counts)
     assert cl.diversity(counted(counts), n_boot=30).equals(found)
+
+
+@pytest.mark.parametrize("dtype", [pl.UInt8, pl.Int16, pl.UInt32, pl.UInt64, pl.Float32])
+def test_counts_of_every_width_are_counts(dtype):
+    counts = pl.DataFrame({"value": ["a", "b"], "n_cards": pl.Series([3, 1], dtype=dtype)})
+    assert cl.diversity(counts)["n_total"].item() == 4
+    assert cl.diversity(counts, by="value").height == 2

@@ -134,8 +134,9 @@ def _counts(counts: Any, by: str | None) -> tuple[pl.DataFrame, Any]:
     group = [] if by is None else [nw.col(by).alias("__group")]
     table = collect(lazy(counts).select(*group, "n_cards", *totals))
     values = table["n_cards"].drop_nulls()
-    number = values.dtype.is_numeric()
-    if values.len() and (not number or ((values % 1 != 0) | ~values.is_between(0, 2**62)).any()):
+    # as floats: narrow whole numbers cannot be held against a bound beyond them
+    real = values.cast(pl.Float64) if values.dtype.is_numeric() else None
+    if values.len() and (real is None or ((real % 1 != 0) | ~real.is_between(0, 2**62)).any()):
         raise CardlabError(
             "n_cards must hold whole numbers of at least 0, as license_counts(cards) gives them; "
             f"it is {values.dtype}, like {values.head(3).to_list()}."
