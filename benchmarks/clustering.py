@@ -22,14 +22,15 @@ import numpy as np
 
 from .apart import Figures, Later, Options, Run, Task, Way
 
-cl, embeddings, faiss = Later("cardlab"), Later("cardlab.embeddings"), Later("faiss")
+cl, faiss = Later("cardlab"), Later("faiss")
+kmeans, points = Later("cardlab.embeddings.kmeans"), Later("cardlab.embeddings.points")
 cluster, metrics = Later("sklearn.cluster"), Later("sklearn.metrics")
 
 SIZES, SUFFIX = "50000,100000,200000", ".npz"
 K, DIM, SEED = 50, 768, 0
 SQUARE = 4096
 PRODUCT, SQUARES = "product of the same shape", f"product {SQUARE} x {DIM} x {SQUARE}"
-OWN = ("cardlab.embeddings", "sklearn.cluster", "scipy.cluster.hierarchy")
+OWN = ("cardlab.embeddings.cluster", "sklearn.cluster", "scipy.cluster.hierarchy")
 #: Arrays.
 Vectors = Labels = Any
 
@@ -99,17 +100,17 @@ def with_minibatch(x: Vectors) -> Labels:
 
 @CLUSTERS.way("faiss Kmeans", "faiss")
 def with_faiss(x: Vectors) -> Labels:
-    kmeans = faiss.Kmeans(x.shape[1], K, seed=SEED, niter=25)
-    kmeans.train(x)
-    return kmeans.index.search(x, 1)[1].ravel()
+    model = faiss.Kmeans(x.shape[1], K, seed=SEED, niter=25)
+    model.train(x)
+    return model.index.search(x, 1)[1].ravel()
 
 
 def assignment(x: Vectors, *, way: str) -> Callable[[], Any]:
     """Make the call that is timed."""
     model = cluster.KMeans(K, n_init=1, max_iter=2, random_state=SEED).fit(x[: 20 * K])
     if way == "cardlab":
-        points = embeddings.points.Points.of(x, SEED)
-        return partial(embeddings.kmeans.assign, points, points.values[:K].copy())
+        distinct = points.Points.of(x, SEED)
+        return partial(kmeans.assign, distinct, distinct.values[:K].copy())
     if way == "KMeans.predict":
         return partial(model.predict, x)
     if way == PRODUCT:

@@ -16,7 +16,7 @@ import numpy as np
 from .apart import CARDS, Figures, Later, Run, Task, digest, write_cards
 
 cl, duckdb, pd, pl = Later("cardlab"), Later("duckdb"), Later("pandas"), Later("polars")
-kinds = Later("cardlab.tags")
+kinds = Later("cardlab.tags.kinds")
 pq, feature_extraction = Later("pyarrow.parquet"), Later("sklearn.feature_extraction.text")
 
 SIZES, SUFFIX, write = "100000,300000,1000000", CARDS, write_cards
@@ -39,7 +39,7 @@ PAIRS = Task(
 TASKS = {"pairs": PAIRS}
 
 
-@PAIRS.way("cardlab", "cardlab.tags", "scipy.special", "narwhals.stable.v2")
+@PAIRS.way("cardlab", "cardlab.tags.cooccurrence", "scipy.special", "narwhals.stable.v2")
 def with_cardlab(data: Data) -> Pairs:
     path, top = data
     cards = pl.scan_parquet(path)

@@ -41,7 +41,7 @@ AGAIN = replace(FIRST, title="The same, once again in the process", warm=lambda 
 TASKS = {"first": FIRST, "again": AGAIN}
 PANDAS = ("pandas", "pyarrow.parquet")
 OWN = (
-    *("cardlab.cards", "cardlab.licenses", "cardlab.languages", "narwhals.stable.v2"),
+    *("cardlab.cards", "cardlab.licenses.counts", "cardlab.languages", "narwhals.stable.v2"),
     *("langcodes.tag_parser", "language_data.name_data", "license_expression"),
 )
 

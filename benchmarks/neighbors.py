@@ -72,7 +72,7 @@ PAIRS = replace(
 TASKS = {"neighbours": NEIGHBOURS, "near-duplicates": PAIRS}
 
 
-@NEIGHBOURS.way("cardlab", "cardlab.embeddings")
+@NEIGHBOURS.way("cardlab", "cardlab.embeddings.neighbors")
 def neighbors_cardlab(x: Any) -> Found:
     ids = [f"{i:08d}" for i in range(len(x))]
     found = cl.neighbors(x, ids=ids, query=[ids[i] for i in _queries(len(x))], top=TOP)
@@ -104,7 +104,7 @@ def _without_self(rows: Any, near: Any) -> Found:
     return np.array(pairs)
 
 
-@PAIRS.way("cardlab", "cardlab.embeddings")
+@PAIRS.way("cardlab", "cardlab.embeddings.neighbors")
 def pairs_cardlab(x: Any) -> Found:
     found = cl.near_duplicates(x, ids=[f"{i:08d}" for i in range(len(x))], threshold=THRESHOLD)
     return found.select("id_a", "id_b").cast(int).to_numpy()

@@ -41,7 +41,7 @@ WORDS = Task("Words and sections", sizes=lambda options: [options.words])
 TASKS = {"lengths": LENGTHS, "words": WORDS}
 
 
-@LENGTHS.way("cardlab", "cardlab.text", "numpy")
+@LENGTHS.way("cardlab", "cardlab.text.lengths", "numpy")
 def lengths_with_cardlab(path: str) -> Any:
     cards = cl.with_text_lengths(pl.scan_parquet(path), measures=MEASURES)
     return cards.select(MEASURES).collect(engine="streaming").to_numpy()

@@ -240,7 +240,7 @@ display(cl.plot_map(many, color=["image", "title"]))
 """
 NAIVE = """
 import altair as alt
-import cardlab.charts
+import cardlab.charts.base
 import polars as pl
 from IPython.display import HTML, display
 display(HTML(r"<p>$\\href{https://x.example/}{click}$</p>"))
