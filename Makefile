@@ -21,7 +21,7 @@ lab: $(VENV)/.run ## open the notebooks in JupyterLab
 
 test: $(VENV)/.dev ## lint, check types, run every test (two files at once)
 	$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 verify: $(VENV)/.dev ## run the tests that are too long for every run
 	$(BIN)/python -m pytest -m verify
