@@ -218,6 +218,7 @@ def say_no_figure(shell: Any) -> None:
                 missing[name] = why
         if why is not None:
             result.error_in_exec = None  # the kernel's answer is "ok", so that the cells below run
+        earlier.clear()  # a matrix that was replaced must not stay in memory
 
     shell.set_custom_exc((NoFigure, NameError), show)
     shell.events.register("pre_run_cell", remember)

@@ -21,6 +21,7 @@ from sklearn.metrics import (
 import cardlab as cl
 from cardlab.embeddings import kmeans
 from cardlab.embeddings import points as parallel
+from cardlab.embeddings.clustering import cluster_cards
 from cardlab.embeddings.points import Points
 from cardlab.schema import CardlabError, MissingColumn, NoFigure
 
@@ -380,3 +381,20 @@ def test_cards_between_clusters_come_first() -> None:
         cl.between_clusters(x, labels=[0] * 8, ids=list("abcdefgh"))
     with pytest.raises(CardlabError, match=r"ids.*8 vectors.*7"):
         cl.between_clusters(x, labels=labels, ids=list("abcdefg"))
+
+
+def test_of_cards_with_one_vector_the_first_stands_for_all():
+    cards = cl.make_cards(60)
+    given = cards["embeddings"].to_list()
+    given[5] = given[6]
+    cards = cards.with_columns(embeddings=pl.Series(given, dtype=cards.schema["embeddings"]))
+    cards = pl.concat([cards, cards.head(1)])  # an id that two cards have is no reason to lose both
+    found = cluster_cards(cards, n_clusters=3)
+    kept = found.distinct_rows(cl.shared_vectors(cards, x=found.x), limit=1000)
+    assert len(kept) == 60
+    ids = found.ids.gather(kept).to_list()
+    assert ids.count(cards["id"][0]) == 2
+    assert len({*cards["id"][5:7]} & {*ids}) == 1
+    drawn = found.distinct_rows(cl.shared_vectors(cards, x=found.x), limit=10)
+    assert len(drawn) <= 10
+    assert {*drawn} <= {*kept}

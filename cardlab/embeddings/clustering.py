@@ -97,8 +97,10 @@ class Clustering:
 
         `shared` is what :func:`cardlab.shared_vectors` says of the same cards.
         """
-        ids = shared.select(pl.col("ids").list.slice(1).list.explode()).to_series()
-        kept = usable(self.x) & ~self.ids.is_in(ids.implode()).to_numpy()
+        first = shared["ids"].list.first()
+        again = shared["ids"].list.slice(1).explode()
+        again = again.filter(~again.is_in(first.implode()))  # an id that two cards have stays
+        kept = usable(self.x) & ~self.ids.is_in(again.implode()).to_numpy()
         if kept.sum() > limit:
             kept &= np.random.default_rng(random_state).permutation(len(kept)) < limit
         return np.flatnonzero(kept)
