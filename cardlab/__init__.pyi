@@ -55,9 +55,9 @@ from .licenses.counts import with_licenses as with_licenses
 from .licenses.problems import license_conflicts as license_conflicts
 from .overview.concentration import concentration as concentration
 from .overview.diversity import diversity as diversity
+from .overview.doubling import doubling_time as doubling_time
 from .overview.problems import problems as problems
 from .overview.profile import profile as profile
-from .overview.time import doubling_time as doubling_time
 from .overview.time import growth as growth
 from .overview.time import share_trends as share_trends
 from .overview.time import with_period as with_period

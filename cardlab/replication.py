@@ -19,7 +19,7 @@ import polars as pl
 
 from .frames import as_polars
 from .overview.concentration import check_single, concentration
-from .overview.time import doubling_time
+from .overview.doubling import doubling_time
 from .schema import CardlabError, Frame, NoFigure, collect, count, lazy, require
 from .shares.counting import check_by, wilson
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab.overview.time import _cut_offs
+from cardlab.overview.doubling import _cut_offs
 from cardlab.schema import DATE_FLOOR
 from cardlab.shares.counting import gini
 
