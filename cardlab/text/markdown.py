@@ -79,7 +79,7 @@ def bounded(markdown: str) -> tuple[str, list[str]]:
 
     It fills each row of a table up to the width of the first, so that a few kilobytes can make
     millions of cells, and before each cell it counts those before it. No real card comes near what
-    it gets to see: a card takes 5 seconds at worst. Lines stay lines; what was cut is said in
+    it gets to see: a card takes seven seconds at worst. Lines stay lines; what was cut is said in
     words.
     """
     parts: list[str] = []
