@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from functools import wraps
+from functools import partial, wraps
 from importlib import import_module
 from inspect import Parameter, isfunction, signature
 from typing import Any
@@ -15,15 +16,49 @@ from .schema import SourceError, as_frame
 
 _FRAMES = {"cards", "a", "b"}
 
+#: Names of version 0.1 that moved, by where they are now, and those that became an argument.
+_MOVED = {
+    "notebook": "key_figures note provenance require show_table usable use_theme where_possible",
+    "replication": "card_rates replicate with_task_domains",
+    "charts.counts": "plot_card_rates",
+    "coverage.coverage": "heading_meanings",
+    "coverage.headings": "coverage_sections",
+    "embeddings.bad_vectors": "vector_problems",
+    "licenses.problems": "license_problems",
+    "text.lengths": "text_problems",
+}
+_BECAME: dict[str, tuple[str, dict[str, Any]]] = {
+    "class_counts": ("license_counts", {"classes": True}),
+    "cluster_curve": ("cluster_stability", {}),
+    "community_quality": ("tag_communities", {"quality": True}),
+    "growth_fit": ("doubling_time", {"curve": True}),
+    "lineage_families": ("lineage_summary", {"by": "family"}),
+    "lineage_relations": ("lineage_summary", {"by": "relation"}),
+    "lorenz": ("concentration", {"curve": True}),
+    "plot_share_trends": ("plot_trends", {}),
+    "with_license_names": ("with_licenses", {"names": True}),
+}
+
 
 def public(name: str, home: Mapping[str, str]) -> Any:
     """Find what a public name stands for, in the module where it is at home.
+
+    A name of version 0.1 still works, and warns of what took its place.
 
     Raises
     ------
     AttributeError
         There is no such name; the message gives the nearest.
     """
+    moved = next((room for room, names in _MOVED.items() if name in names.split()), None)
+    if moved:
+        _warn(name, f"cardlab.{moved}.{name}")
+        return getattr(import_module(f"cardlab.{moved}"), name)
+    if name in _BECAME:
+        now, given = _BECAME[name]
+        told = "".join(f", {key}={value!r}" for key, value in given.items())
+        _warn(name, f"cardlab.{now}(...{told})")
+        return partial(public(now, home), **given)
     if name not in home:
         said = f"module 'cardlab' has no attribute {name!r}{meant(name, home)}"
         raise AttributeError(said, name=name, obj=None)  # else Python adds a second guess
@@ -32,6 +67,10 @@ def public(name: str, home: Mapping[str, str]) -> Any:
         return value
     # `vectors` takes the path of a file of vectors
     return _taking_sources(value, paths=name != "vectors")
+
+
+def _warn(name: str, now: str) -> None:
+    warnings.warn(f"cardlab.{name} is {now} since 0.2.", DeprecationWarning, stacklevel=4)
 
 
 def _taking_sources(function: Any, *, paths: bool) -> Any:

@@ -10,6 +10,7 @@ import traceback
 import polars as pl
 import pytest
 
+from cardlab import _public
 from cardlab.__main__ import main
 
 
@@ -103,3 +104,19 @@ def test_a_wrong_name_or_keyword_gets_the_nearest():
         cardlab.tag_counts(cards, tops=3)
     with pytest.raises(TypeError, match="no keyword 'zzz'. It has: cards, column"):
         cardlab.tag_counts(cards, zzz=3)
+
+
+def test_names_of_the_version_before_still_work_and_say_what_they_are_now():
+    import cardlab
+
+    names = [*" ".join(_public._MOVED.values()).split(), *_public._BECAME]
+    assert not set(names) & set(cardlab.__all__)
+    for name in names:
+        vars(cardlab).pop(name, None)
+        with pytest.warns(DeprecationWarning, match=rf"cardlab\.{name} is cardlab\."):
+            assert callable(getattr(cardlab, name))
+        del vars(cardlab)[name]
+    cards = cardlab.make_cards(50)
+    with pytest.warns(DeprecationWarning, match="classes=True"):
+        counts = cardlab.class_counts(cards)
+    assert counts.equals(cardlab.license_counts(cards, classes=True))
