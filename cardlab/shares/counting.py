@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from statistics import NormalDist
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -22,41 +21,10 @@ from ..frames import (
     narrow,
 )
 from ..schema import CardlabError, collect, lazy, require
+from .authors import interval as interval
+from .authors import wilson as wilson
 
-# ---- How sure a share is, and how unequal numbers are.
-
-
-def wilson(n: Any, total: Any, *, confidence: float = 0.95) -> tuple[Any, Any]:
-    """Give the ends of the Wilson score interval of shares, n of total: numbers or arrays.
-
-    0-1, with low <= n / total <= high; NaN where `total` is 0 or a number is missing. E. B. Wilson,
-    "Probable inference, the law of succession, and statistical inference", Journal of the American
-    Statistical Association 22 (1927), 209-212; without correction for continuity. It treats the
-    cards as a random sample of cards that could have been written; for the whole Hub at one moment
-    the share itself is exact.
-    """
-    if not 0 < confidence < 1:
-        raise CardlabError(f"confidence must be above 0 and below 1, not {confidence!r}.")
-    n, total = np.asarray(n, dtype=float), np.asarray(total, dtype=float)
-    if np.any(n < 0) or np.any(n > total):
-        raise CardlabError("a share needs counts between 0 and their total: 0 <= n <= total.")
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = n / total
-        scale = 1 + z**2 / total
-        middle = (share + z**2 / (2 * total)) / scale
-        half = z / scale * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    # rounding may put an end an ulp beyond the share, or beyond 0 and 1
-    low = np.clip(middle - half, 0, share)
-    high = np.clip(middle + half, share, 1)
-    return low[()], high[()]
-
-
-def interval(n: pl.Series, total: pl.Series | int, share: str, ends: str) -> list[pl.Series]:
-    """Give the column of a share, n of total, and those of its ends; null where there is none."""
-    low, high = wilson(n.to_numpy(), total if isinstance(total, int) else total.to_numpy())
-    found = {share: n / total, f"{ends}_low": low, f"{ends}_high": high}
-    return [pl.Series(name, of, dtype=pl.Float64).fill_nan(None) for name, of in found.items()]
+# ---- How unequal numbers are.
 
 
 def gini(values: Any, *, zeros: bool = True) -> Any:
