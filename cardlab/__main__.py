@@ -119,13 +119,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _report(arguments: argparse.Namespace) -> int:
     from .cards import scan_cards
-    from .report.notebooks import parameter_kinds, read_notebook, selected_notebooks
+    from .report.notebooks import parameters_of, read_notebook, selected_notebooks
     from .report.run import export_reports
 
     kinds: dict[str, set[type]] = {}
     for path in selected_notebooks(arguments.notebook):
-        for name, found in parameter_kinds(read_notebook(path), name=path.stem).items():
-            kinds[name] = kinds.get(name, set()) | found
+        for name, found in (parameters_of(read_notebook(path), name=path.stem) or {}).items():
+            kinds[name] = kinds.get(name, set()) | found.kinds
     parameters = dict(_assignment(text, kinds) for text in arguments.set)
     for corpus in (arguments.source, parameters.get("baseline")):
         if isinstance(corpus, (str, list)):

@@ -35,7 +35,7 @@ from cardlab.__main__ import main
 from cardlab.charts.base import MOST_BYTES, picture
 from cardlab.report.check import check_page
 from cardlab.report.outputs import FIGURE_ROOM, PAGE_ROOM, Outputs
-from cardlab.report.page import ReportExporter
+from cardlab.report.page import render_page
 from cardlab.report.run import Progress, export_report, export_reports, scratch_folder
 from cardlab.schema import ReportError
 
@@ -64,10 +64,9 @@ def page_of(*bundles: dict[str, Any]) -> tuple[str, Outputs]:
     cells += [new_code_cell("x", outputs=[one]) for one in shown]
     for number, cell in enumerate(cells):
         cell["id"] = f"c{number}"
-    html, resources = ReportExporter().from_notebook_node(new_notebook(cells=cells), {})
-    outputs = resources["page"].outputs
-    counts = {"n_charts": outputs.n_charts, "n_tables": outputs.n_tables, "n_maps": outputs.n_maps}
-    check_page(html, name="page", **counts)
+    outputs = Outputs()
+    html = render_page(new_notebook(cells=cells), name="page", outputs=outputs)
+    check_page(html, name="page", **outputs.counts)
     return html, outputs
 
 
@@ -413,9 +412,9 @@ def test_S10_nobody_reads_on(odd):
     broken = os.fdopen(writing, "w")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stderr", broken)
-        progress.started(1, "x")  # the run goes on
+        progress(1, "x", "started")  # the run goes on
         patch.setattr("sys.stderr", None)
-        Progress(1).failed(1, "x", reason="y")
+        Progress(1)(1, "x", "FAILED: y")
     with contextlib.suppress(BrokenPipeError):
         broken.close()
 
@@ -437,7 +436,7 @@ def test_S10_a_full_disk_is_said(odd):
 def test_S10_controls_in_names_reach_no_terminal(tmp_path, capsys):
     name = "a\x1b[31m\u202eb"
     said: list[str] = []
-    Progress(1, said.append).started(1, name)
+    Progress(1, said.append)(1, name, "started")
     assert said == ["[1/1] a\ufffd[31m\ufffdb  started"]
     for arguments in (
         ["report", "--notebook", f"{name}.ipynb"],

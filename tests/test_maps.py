@@ -24,8 +24,8 @@ from cardlab.charts.base import distinct, overlap, place
 from cardlab.charts.map import MIME, PointMap
 from cardlab.charts.scatter import MAX_CLUSTERS, groups_of, middles
 from cardlab.report.check import check_page
-from cardlab.report.outputs import checked_map
-from cardlab.report.page import ReportExporter
+from cardlab.report.outputs import Outputs, checked_map
+from cardlab.report.page import render_page
 from cardlab.schema import ReportError
 
 HOSTILE = "</script><img src=x onerror=window.__pwned=1>\x1b[2J\u202e\n"
@@ -286,8 +286,8 @@ def page_of(bundle: dict) -> tuple[str, object]:
         new_markdown_cell("# A map\n\nWhere are the cards, and which?"),
         new_code_cell("m", outputs=[output]),
     ]
-    html, resources = ReportExporter().from_notebook_node(new_notebook(cells=cells), {})
-    return html, resources["page"].outputs
+    outputs = Outputs()
+    return render_page(new_notebook(cells=cells), name="map", outputs=outputs), outputs
 
 
 def test_page_holds_the_map_and_not_its_stand_in(found):

@@ -14,7 +14,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from test_maps import COLORS, HOSTILE, NAMES, cards
 
 import cardlab as cl
-from cardlab.report.page import ReportExporter
+from cardlab.report.outputs import Outputs
+from cardlab.report.page import render_page
 
 pytestmark = pytest.mark.browser
 
@@ -37,7 +38,7 @@ def page_path(frame, tmp_path_factory) -> Path:
         new_markdown_cell("# A map\n\nWhere are the cards?"),
         new_code_cell("m", outputs=[new_output("display_data", data=bundle)]),
     ]
-    html, _ = ReportExporter().from_notebook_node(new_notebook(cells=cells), {})
+    html = render_page(new_notebook(cells=cells), name="map", outputs=Outputs())
     path = tmp_path_factory.mktemp("maps") / "map.html"
     path.write_text(html, encoding="utf-8")
     return path
@@ -214,7 +215,6 @@ def test_a_hundred_thousand_cards_fit_into_two_megabytes():
     )
     bundle = {"application/vnd.cardlab.map.v1+json": made.to_dict(), "text/plain": "A map."}
     cell = new_code_cell("m", outputs=[new_output("display_data", data=bundle)])
-    html, _ = ReportExporter().from_notebook_node(
-        new_notebook(cells=[new_markdown_cell("# A map\n\nOf many cards."), cell]), {}
-    )
+    notebook = new_notebook(cells=[new_markdown_cell("# A map\n\nOf many cards."), cell])
+    html = render_page(notebook, name="map", outputs=Outputs())
     assert len(html.encode()) < 2_000_000

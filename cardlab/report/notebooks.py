@@ -10,10 +10,9 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ..schema import MissingSourceError, ReportError
@@ -138,17 +137,21 @@ def tags_of(cell: Any) -> set[str]:
     return {str(tag) for tag in cell.get("metadata", {}).get("tags", [])}
 
 
-def known_parameters(notebook: Any, *, name: str) -> dict[str, str] | None:
-    """Return the parameters of a notebook with the source of their defaults.
+class Parameter(NamedTuple):
+    """A name that the cell tagged ``parameters`` assigns.
 
-    None when the notebook has no cell tagged ``parameters``.
+    Its default as source, and as a value where that is plain; the kinds of value that it takes,
+    by its annotation (``n: int | str = "auto"``), else by its default: none where anything may be
+    meant. None also stands for no text.
     """
-    found = _assignments(notebook, name=name)
-    return None if found is None else {key: ast.unparse(value) for key, (value, _) in found.items()}
+
+    source: str
+    default: Any
+    kinds: set[type]
 
 
-def _assignments(notebook: Any, *, name: str) -> dict[str, tuple[ast.expr, ast.expr | None]] | None:
-    """Return what the cell tagged ``parameters`` assigns: default and annotation of each name."""
+def parameters_of(notebook: Any, *, name: str) -> dict[str, Parameter] | None:
+    """Return the parameters of a notebook; None where no cell is tagged ``parameters``."""
     cells = [cell for cell in notebook.cells if PARAMETERS_TAG in tags_of(cell)]
     if not cells:
         return None
@@ -158,67 +161,44 @@ def _assignments(notebook: Any, *, name: str) -> dict[str, tuple[ast.expr, ast.e
         tree = ast.parse(cells[0].source)
     except SyntaxError as error:
         raise ReportError(f"The parameters cell of {name} is not valid Python: {error}") from error
-    found: dict[str, tuple[ast.expr, ast.expr | None]] = {}
-    pairs: list[tuple[ast.expr, ast.expr | None]]
+    found: dict[str, Parameter] = {}
     for statement in tree.body:
-        if isinstance(statement, ast.Assign):
-            pairs = [(target, None) for target in statement.targets]
-        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-            pairs = [(statement.target, statement.annotation)]
-        else:
+        if not isinstance(statement, (ast.Assign, ast.AnnAssign)) or statement.value is None:
             continue
-        found |= {
-            target.id: (statement.value, annotation)
-            for target, annotation in pairs
-            if isinstance(target, ast.Name)
-        }
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        one = _parameter(statement.value, getattr(statement, "annotation", None))
+        found |= {target.id: one for target in targets if isinstance(target, ast.Name)}
     return found
 
 
-def parameter_kinds(notebook: Any, *, name: str) -> dict[str, set[type]]:
-    """Return the kinds of value that each parameter takes; none where anything may be meant.
-
-    They are those of its annotation (``n: int | str = "auto"``), else that of its default. A
-    default of None, or one made by a call, says nothing; None also stands for no text.
-    """
-    kinds: dict[str, set[type]] = {}
-    for key, (value, annotation) in (_assignments(notebook, name=name) or {}).items():
-        if annotation is None:
-            words = {type(_plain(value)).__name__}
-        else:
-            words = {word.split("[")[0].strip() for word in ast.unparse(annotation).split("|")}
-        known = {kind for kind in _KINDS if kind.__name__ in words}
-        more: dict[type, type] = {float: int, str: type(None)}
-        kinds[key] = known | {more[kind] for kind in known & more.keys()}
-        if kinds[key] and "None" in words:
-            kinds[key].add(type(None))
-    return kinds
-
-
-def _plain(node: ast.expr) -> Any:
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return None
+def _parameter(value: ast.expr, annotation: ast.expr | None) -> Parameter:
+    default = None
+    with suppress(ValueError):  # made by a call: that says nothing
+        default = ast.literal_eval(value)
+    said = type(default).__name__ if annotation is None else ast.unparse(annotation)
+    words = {word.split("[")[0].strip() for word in said.split("|")}
+    kinds: set[type] = {kind for kind in _KINDS if kind.__name__ in words}
+    if kinds:
+        more: dict[str, type] = {"float": int, "str": type(None), "None": type(None)}
+        kinds |= {kind for word, kind in more.items() if word in words}
+    return Parameter(ast.unparse(value), default, kinds)
 
 
 def refuse_other_kinds(notebook: Any, values: Mapping[str, object], *, name: str) -> None:
     """Raise a ReportError when a value is of a kind that its parameter does not take."""
-    defaults = _assignments(notebook, name=name) or {}
-    for key, kinds in parameter_kinds(notebook, name=name).items():
+    for key, (source, default, kinds) in (parameters_of(notebook, name=name) or {}).items():
         if key not in values or not kinds:
             continue
-        given, default = values[key], _plain(defaults[key][0])
+        given = values[key]
         fits = type(given) in kinds
         if fits and isinstance(given, list) and isinstance(default, list) and default:
             fits = {type(item) for item in given} <= {type(item) for item in default}
-        if fits:
-            continue
-        wanted = " or ".join(words for kind, words in _KINDS.items() if kind in kinds)
-        raise ReportError(
-            f"The parameter {key!r} of {name} takes {wanted}, by default "
-            f"{ast.unparse(defaults[key][0])}; it was given {given!r}. Nothing was run."
-        )
+        if not fits:
+            wanted = " or ".join(words for kind, words in _KINDS.items() if kind in kinds)
+            raise ReportError(
+                f"The parameter {key!r} of {name} takes {wanted}, by default {source}; it was "
+                f"given {given!r}. Nothing was run."
+            )
 
 
 def literal(value: object, *, name: str = "value") -> str:
@@ -243,11 +223,10 @@ def literal(value: object, *, name: str = "value") -> str:
 def refuse_unknown(given: Iterable[str], *, known: Iterable[str], name: str) -> None:
     """Raise a ReportError when a given parameter is not among the known ones."""
     known = list(known)
-    unknown = [parameter for parameter in given if parameter not in known]
+    unknown = ", ".join(repr(parameter) for parameter in given if parameter not in known)
     if unknown:
-        named = ", ".join(repr(parameter) for parameter in unknown)
         raise ReportError(
-            f"{name} has no parameter {named}; it knows {', '.join(known) or 'none'}."
+            f"{name} has no parameter {unknown}; it knows {', '.join(known) or 'none'}."
         )
 
 
@@ -259,7 +238,7 @@ def inject_parameters(notebook: Any, values: Mapping[str, object], *, name: str)
     """
     from nbformat.v4 import new_code_cell
 
-    known = known_parameters(notebook, name=name)
+    known = parameters_of(notebook, name=name)
     result = copy.deepcopy(notebook)
     if not values:
         return result
@@ -278,22 +257,13 @@ def inject_parameters(notebook: Any, values: Mapping[str, object], *, name: str)
     return result
 
 
-def shown_parameters(notebook: Any, values: Mapping[str, object], *, name: str) -> dict[str, str]:
-    """Return all parameters as a reader should see them; the corpus has its own place."""
-    shown = dict(known_parameters(notebook, name=name) or {})
-    shown.update({key: literal(value, name=key) for key, value in values.items()})
-    shown.pop("source", None)
-    return shown
-
-
 # ---- From whatever names a corpus to something a kernel in another folder can read.
 
 BUNDLED = "bundled synthetic corpus"
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """A corpus as a notebook gets it (``value``) and as a reader sees it (``label``)."""
 
     value: str | list[str] | None
@@ -304,21 +274,14 @@ class Source:
 def prepared_source(source: Any, *, folder: Path) -> Iterator[Source]:
     """Check and resolve a source; a frame lives in ``folder`` as parquet while the block runs.
 
-    Raises
-    ------
-    MissingSourceError
-        When a local path does not exist or a glob matches nothing.
+    Raises a MissingSourceError when a local path does not exist or a glob matches nothing.
     """
+    if isinstance(source, (list, tuple)) and not source:
+        raise MissingSourceError("The list of sources is empty.")
     if source is None:
         yield Source(None, BUNDLED)
-    elif isinstance(source, (str, os.PathLike)):
-        yield Source(_absolute(source), _label(source))
-    elif isinstance(source, (list, tuple)) and not source:
-        raise MissingSourceError("The list of sources is empty.")
-    elif isinstance(source, (list, tuple)) and all(
-        isinstance(item, (str, os.PathLike)) for item in source
-    ):
-        yield Source([_absolute(item) for item in source], labelled(source))
+    elif _is_named(source):
+        yield Source(resolved(source), labelled(source))
     else:
         # A notebook may show the last parts of this path, which must not differ from run to run.
         path = folder / "in-memory" / "frame.parquet"
@@ -330,20 +293,22 @@ def prepared_source(source: Any, *, folder: Path) -> Iterator[Source]:
             shutil.rmtree(path.parent, ignore_errors=True)
 
 
+def _is_named(source: Any) -> bool:
+    """Tell a path, glob or URL, or a list of these."""
+    items = source if isinstance(source, (list, tuple)) else [source]
+    return bool(items) and all(isinstance(item, (str, os.PathLike)) for item in items)
+
+
 def resolved(source: Any) -> str | list[str]:
     """Check a path, glob, URL or list of these, and give it as any working directory can read it.
 
-    Raises
-    ------
-    MissingSourceError
-        When a local path does not exist or a glob matches nothing.
+    Raises a MissingSourceError when a local path does not exist or a glob matches nothing.
     """
-    if isinstance(source, (str, os.PathLike)):
-        return _absolute(source)
-    items = source if isinstance(source, (list, tuple)) else []
-    if items and all(isinstance(item, (str, os.PathLike)) for item in items):
-        return [_absolute(item) for item in items]
-    raise ReportError("A baseline must be a path, a glob, a folder, a URL or a list of these.")
+    if not _is_named(source):
+        raise ReportError("A baseline must be a path, a glob, a folder, a URL or a list of these.")
+    if isinstance(source, (list, tuple)):
+        return [_absolute(item) for item in source]
+    return _absolute(source)
 
 
 def labelled(source: Any) -> str:

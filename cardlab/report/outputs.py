@@ -325,6 +325,11 @@ class Outputs:
     room: int = PAGE_ROOM
     cuts: Cuts = field(default_factory=Cuts)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many figures there are of each kind."""
+        return {"n_charts": self.n_charts, "n_tables": self.n_tables, "n_maps": self.n_maps}
+
     def render(self, output: Any) -> str:
         """Return the HTML of one output; empty when there is nothing to show.
 

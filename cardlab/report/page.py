@@ -1,4 +1,4 @@
-"""The parts of a page, gathered from an executed notebook before any template sees them."""
+"""Executed notebook to one HTML page: parts, scripts, and the policy that names their hashes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from nbconvert.exporters.templateexporter import TemplateExporter
-from traitlets import default
 
 from .. import colors
 from ..schema import NotebookFailure
@@ -22,131 +19,102 @@ from .notebooks import INJECTED_TAG, PARAMETERS_TAG, tags_of
 from .outputs import Outputs, checked_facts, vega_script
 from .sanitize import json_block, markdown, packed, text_of, visible
 
+TEMPLATES = Path(__file__).resolve().parent / "template"
 _HEADING = re.compile(r"<h([1-6])>(.*?)</h\1>", re.DOTALL)
+_TITLE = re.compile(r"<h1>(.*?)</h1>", re.DOTALL)
 _PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Heading:
-    """A line of the table of contents."""
-
-    level: int
-    anchor: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Block:
-    """One piece of a page: finished HTML of ``kind`` prose, code or output."""
-
-    kind: str
-    html: str
-    label: str = ""
-
-
-@dataclass
-class Page:
-    """Everything a template needs to write one report."""
-
-    name: str
-    title: str
-    question: str
-    corpus: str
-    day: str
-    n_cells: int
-    parameters: dict[str, str]
-    outputs: Outputs
-    headings: list[Heading] = field(default_factory=list)
-    blocks: list[Block] = field(default_factory=list)
-
-    @property
-    def card(self) -> dict[str, Any]:
-        """What the index page shows of this report."""
-        return {
-            "name": self.name,
-            "title": self.title,
-            "question": self.question,
-            "corpus": self.corpus,
-            "day": self.day,
-            "facts": (self.outputs.facts or [])[:4],  # read again from the page's first characters
-        }
 
 
 def introduction(notebook: Any, *, name: str) -> tuple[str, str]:
     """Return a notebook's title and its first paragraph, which says what it asks."""
-    title = question = ""
+    title = ""
     for cell in notebook.cells:
         if cell.cell_type != "markdown":
             continue
         html = markdown(cell.source)
-        heading = next((m for m in _HEADING.finditer(html) if m[1] == "1"), None)
-        if not title and heading:
-            title = text_of(heading[2])
-            html = html[heading.end() :]
-        paragraph = _PARAGRAPH.search(html)
-        if paragraph:
-            question = text_of(paragraph[1])
-            break
-    return title or visible(name), question
+        heading = None if title else _TITLE.search(html)
+        if heading:
+            title, html = text_of(heading[1]), html[heading.end() :]
+        if paragraph := _PARAGRAPH.search(html):
+            return title or visible(name), text_of(paragraph[1])
+    return title or visible(name), ""
 
 
-def build_page(
+def render_page(
     notebook: Any,
     *,
     name: str,
-    corpus: str,
-    day: str,
-    parameters: Mapping[str, str],
     outputs: Outputs,
-) -> Page:
-    """Gather an executed notebook into a page."""
+    corpus: str = "",
+    day: str = "",
+    parameters: Mapping[str, str] | None = None,
+) -> str:
+    """Return the page of an executed notebook; `outputs` then knows what it holds."""
     title, question = introduction(notebook, name=name)
-    page = Page(
-        name=visible(name),
-        title=title,
-        question=question,
-        corpus=visible(corpus),
-        day=day,
-        n_cells=sum(_is_own_code(cell) for cell in notebook.cells),
-        parameters={visible(key): visible(value) for key, value in parameters.items()},
-        outputs=outputs,
+    headings, blocks, n_cells = _parts(notebook, outputs)
+    about: dict[str, Any] = {"title": title, "corpus": visible(corpus), "day": day}
+    # what the index reads of a page, from its first characters
+    card = {"name": visible(name), "title": title, "question": question}
+    card |= about | {"facts": (outputs.facts or [])[:4]}
+    drawn = {
+        "tables.js": outputs.n_tables,
+        "charts.js": outputs.n_charts,
+        "points.js": outputs.n_maps,
+        "maps.js": outputs.n_maps,
+    }
+    used = [part for part, n in drawn.items() if n]
+    script = "\n".join(map(asset, ["page.js", *(["shared.js", *used] if used else [])]))
+    vega = vega_script(outputs.version) if outputs.n_charts else ""
+    return _rendered(
+        "report.html.j2",
+        [script, *([vega] if vega else [])],
+        **about,
+        card=json_block(card),
+        siblings=outputs.siblings,
+        n_cells=n_cells,
+        parameters={visible(key): visible(value) for key, value in (parameters or {}).items()},
+        headings=headings,
+        blocks=blocks,
+        vega=packed_script(vega),
     )
+
+
+def _parts(notebook: Any, outputs: Outputs) -> tuple[list[Any], list[Any], int]:
+    """Return the lines of the contents, the blocks of finished HTML, and the number of cells."""
+    headings: list[tuple[int, str, str]] = []  # level, anchor, text
+    blocks: list[tuple[str, str, str]] = []  # prose, code or output; label; HTML
     anchors: set[str] = set()
-    seen_title = False
-    number = 0
+    number, has_title = 0, False
+
+    def anchored(match: re.Match[str]) -> str:
+        """Give a heading an id and a line in the contents; a page has one h1, in its head."""
+        level, text = max(2, int(match[1])), text_of(match[2])
+        anchor = _anchor(text, anchors)
+        if level <= 3 and text:
+            headings.append((level, anchor, text))
+        return f'<h{level} id="{anchor}">{match[2]}</h{level}>'
+
     for cell in notebook.cells:
-        number += _is_own_code(cell)
-        if "remove-cell" in tags_of(cell):
+        marks, is_code = tags_of(cell), cell.cell_type == "code"
+        is_injected = INJECTED_TAG in marks
+        own = is_code and bool(cell.source.strip()) and not is_injected
+        number += own
+        if "remove-cell" in marks:
             continue
         if cell.cell_type == "markdown":
             html = markdown(cell.source, siblings=outputs.siblings)
-            if not seen_title:
-                html, seen_title = _without_title(html)
-            html = _with_anchors(html, page, anchors)
-            if html.strip():
-                page.blocks.append(Block("prose", html))
-        elif cell.cell_type == "code":
-            _add_code_cell(cell, page, number)
-    return page
-
-
-def _is_own_code(cell: Any) -> bool:
-    return (
-        cell.cell_type == "code" and bool(cell.source.strip()) and INJECTED_TAG not in tags_of(cell)
-    )
-
-
-def _add_code_cell(cell: Any, page: Page, number: int) -> None:
-    marked = tags_of(cell)
-    if not marked & {"remove-input", INJECTED_TAG} and cell.source.strip():
-        label = "Parameters" if PARAMETERS_TAG in marked else f"Code of cell {number}"
-        page.blocks.append(Block("code", highlighted(cell.source), label))
-    if "remove-output" in marked:
-        return
-    for output in cell.get("outputs", []):
-        html = page.outputs.render(output)
-        if html:
-            page.blocks.append(Block("output", html))
+            if not has_title:
+                html, n_titles = _TITLE.subn("", html, count=1)
+                has_title = bool(n_titles)
+            html = _HEADING.sub(anchored, html)
+            blocks += [("prose", "", html)] if html.strip() else []
+        if own and "remove-input" not in marks:
+            label = "Parameters" if PARAMETERS_TAG in marks else f"Code of cell {number}"
+            blocks.append(("code", label, highlighted(cell.source)))
+        if is_code and "remove-output" not in marks:
+            shown = map(outputs.render, cell.get("outputs", []))
+            blocks += [("output", "", html) for html in shown if html]
+    return headings, blocks, number
 
 
 def highlighted(source: str) -> str:
@@ -156,28 +124,6 @@ def highlighted(source: str) -> str:
     from pygments.lexers import Python3Lexer
 
     return str(highlight(visible(source), Python3Lexer(), HtmlFormatter(nowrap=True)))
-
-
-def _without_title(html: str) -> tuple[str, bool]:
-    """Cut the first h1: the page's head shows it."""
-    for match in _HEADING.finditer(html):
-        if match[1] == "1":
-            return html[: match.start()] + html[match.end() :], True
-    return html, False
-
-
-def _with_anchors(html: str, page: Page, anchors: set[str]) -> str:
-    """Give each heading an id and a line in the table of contents; a page has one h1."""
-
-    def replace(match: re.Match[str]) -> str:
-        level = max(2, int(match[1]))
-        text = text_of(match[2])
-        anchor = _anchor(text, anchors)
-        if level <= 3 and text:
-            page.headings.append(Heading(level, anchor, text))
-        return f'<h{level} id="{anchor}">{match[2]}</h{level}>'
-
-    return _HEADING.sub(replace, html)
 
 
 def _anchor(text: str, taken: set[str]) -> str:
@@ -191,92 +137,16 @@ def _anchor(text: str, taken: set[str]) -> str:
     return anchor
 
 
-# ---- Executed notebook to HTML: templates, scripts by hash, and the policy that names the
-# hashes.
-
-TEMPLATES = Path(__file__).resolve().parent / "template"
-
-
-class ReportExporter(TemplateExporter):
-    """nbconvert's exporter with our own templates only, and with escaping by default."""
-
-    export_from_notebook = "cardlab report"
-    output_mimetype = "text/html"
-
-    @default("file_extension")
-    def _file_extension_default(self) -> str:
-        return ".html"
-
-    @default("template_file")
-    def _template_file_default(self) -> str:
-        return "report.html.j2"
-
-    @default("template_paths")
-    def _template_paths_default(self) -> list[str]:
-        return [str(TEMPLATES)]  # never a folder of the user's or the working directory
-
-    def _create_environment(self) -> Environment:
-        return template_environment()
-
-    def from_notebook_node(  # type: ignore[override]  # so do nbconvert's own exporters
-        self, nb: Any, resources: dict[str, Any] | None = None, **kw: Any
-    ) -> tuple[str, dict[str, Any]]:
-        """Return the page of an executed notebook and the resources, ``page`` among them.
-
-        ``resources["cardlab"]`` may hold the arguments of
-        :func:`~cardlab.report.page.build_page` other than the notebook.
-        """
-        resources = dict(resources or {})
-        name = resources.get("metadata", {}).get("name") or "report"
-        about: dict[str, Any] = {"name": name, "corpus": "", "day": "", "parameters": {}}
-        about["outputs"] = Outputs()
-        about.update(resources.get("cardlab", {}))
-        page = build_page(nb, **about)
-        resources.update(page=page, output_extension=".html")
-        return self.template.render(**page_values(page)).strip() + "\n", resources
-
-
-def page_values(page: Page) -> dict[str, Any]:
-    """Return what the report template needs; a page gets only the scripts that it uses."""
-    outputs = page.outputs
-    parts = ["page.js"]
-    drawn = {
-        "tables.js": outputs.n_tables,
-        "charts.js": outputs.n_charts,
-        "points.js": outputs.n_maps,
-        "maps.js": outputs.n_maps,
-    }
-    used = [part for part, n in drawn.items() if n]
-    parts += ["shared.js", *used] if used else []
-    script = "\n".join(asset(part) for part in parts)
-    vega = vega_script(outputs.version) if outputs.n_charts else ""
-    return {
-        "page": page,
-        "card": json_block(page.card),
-        "style": style_sheet(),
-        "script": script,
-        "vega": packed_script(vega),
-        "policy": content_policy([script, *([vega] if vega else [])]),
-    }
-
-
-def style_sheet() -> str:
-    """Return the style sheet, its colours first."""
-    return colors.style() + asset("report.css")
-
-
-def render_index(cards: list[dict[str, Any]], *, day: str) -> str:
-    """Return the index page of a folder of reports."""
-    script = asset("page.js")
+def _rendered(template: str, scripts: list[str], **values: Any) -> str:
+    """Fill a template; the scripts of a page (its own, then Vega) are named by its policy."""
     html = (
         template_environment()
-        .get_template("index.html.j2")
+        .get_template(template)
         .render(
-            cards=cards,
-            day=day,
-            style=style_sheet(),
-            script=script,
-            policy=content_policy([script]),
+            **values,
+            style=colors.style() + asset("report.css"),
+            script=scripts[0],
+            policy=content_policy(scripts),
         )
     )
     return html.strip() + "\n"
@@ -284,14 +154,10 @@ def render_index(cards: list[dict[str, Any]], *, day: str) -> str:
 
 def content_policy(scripts: list[str]) -> str:
     """Return a Content-Security-Policy that lets these scripts run and nothing else load."""
-    hashes = [
-        "'sha256-"
-        + base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-        + "'"
-        for script in scripts
-    ]
+    digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
+    hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     return (
-        f"default-src 'none'; script-src {' '.join(hashes)}; style-src 'unsafe-inline'; "
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
         "img-src data: blob:; font-src data:; connect-src 'none'; base-uri 'none'; "
         "form-action 'none'"
     )
@@ -302,7 +168,7 @@ def template_environment() -> Environment:
     """Return the templates; what they print is escaped unless they say ``safe``."""
     return Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,  # nbconvert's own environment does not
+        autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -342,22 +208,17 @@ def read_card(path: Path) -> dict[str, Any] | None:
     return {"name": path.stem, "facts": checked_facts(card), **texts}
 
 
-def index_cards(
+def render_index(
     folder: Path,
     *,
+    day: str,
     failures: Mapping[str, NotebookFailure],
     introductions: Mapping[str, tuple[str, str]],
-) -> list[dict[str, Any]]:
-    """Return a card for every report in the folder and every notebook that failed.
+) -> str:
+    """Return the index page of a folder: its reports, of earlier runs too, and what failed.
 
-    Parameters
-    ----------
-    folder : Path
-        Reports of earlier runs are listed too: a run may make only one of them again.
-    failures : mapping of str to NotebookFailure
-        By notebook name. Where an earlier page exists, it is linked and said to be earlier.
-    introductions : mapping of str to (str, str)
-        Title and question of the notebooks that failed.
+    `failures` and `introductions` (title and question of what failed) go by the notebooks' names.
+    Where an earlier page of such a one exists, it is linked and said to be earlier.
     """
     cards: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.glob("*.html")):
@@ -371,4 +232,5 @@ def index_cards(
         place = f"cell {failure.cell}: " if failure.cell else ""
         first_line = next(iter(failure.error.splitlines()), "")
         cards[name] = {**card, "failure": visible(f"{place}{first_line}")[:300]}
-    return [cards[name] for name in sorted(cards)]
+    listed = [cards[name] for name in sorted(cards)]
+    return _rendered("index.html.j2", [asset("page.js")], cards=listed, day=day)

@@ -24,19 +24,17 @@ from .notebooks import (
     Source,
     find_notebook,
     inject_parameters,
-    known_parameters,
     labelled,
     literal,
+    parameters_of,
     prepared_source,
     read_notebook,
     refuse_other_kinds,
     refuse_unknown,
     resolved,
     selected_notebooks,
-    shown_parameters,
 )
 from .outputs import Outputs, hidden_paths
-from .page import index_cards, introduction
 from .sanitize import visible
 
 # ---- What a run says while it runs.
@@ -46,15 +44,9 @@ _SECONDS_BETWEEN = 10.0
 
 
 class Progress:
-    """Lines such as ``[3/6] 02-tag-cooccurrence  cell 7/12``.
+    """Lines such as ``[3/6] 02-tag-cooccurrence  cell 7/12``, for `say` or on stderr.
 
-    Parameters
-    ----------
-    total : int
-        Number of notebooks.
-    say : callable, optional
-        Gets each line. By default lines go to stderr, where on a terminal the lines about cells
-        overwrite one another.
+    On a terminal the lines about cells overwrite one another.
     """
 
     def __init__(self, total: int, say: Callable[[str], None] | None = None) -> None:
@@ -65,44 +57,22 @@ class Progress:
         self._open_line = False
         self._overwrites = say is None and sys.stderr is not None and sys.stderr.isatty()
 
-    def started(self, number: int, name: str) -> None:
-        """Say that a notebook has started."""
-        self._last[name] = time.monotonic()
-        self._line(f"{self._prefix(number, name)}  started")
-
-    def cell(self, number: int, name: str, *, done: int, total: int) -> None:
-        """Say how many cells are done, unless that was said a moment ago."""
-        now = time.monotonic()
-        if not self._overwrites and now - self._last.get(name, 0.0) < _SECONDS_BETWEEN:
-            return
-        self._last[name] = now
-        self._line(f"{self._prefix(number, name)}  cell {done}/{total}", passing=True)
-
-    def finished(self, number: int, name: str, *, seconds: float, n_bytes: int) -> None:
-        """Say that a report is written."""
-        size = f"{n_bytes / 1000:,.0f} kB"
-        self._line(f"{self._prefix(number, name)}  finished in {seconds:.1f} s, {size}")
-
-    def failed(self, number: int, name: str, *, reason: str) -> None:
-        """Say that a notebook failed."""
-        first_line = next(iter(reason.splitlines()), "")
-        self._line(f"{self._prefix(number, name)}  FAILED: {first_line}")
-
-    def _prefix(self, number: int, name: str) -> str:
-        return f"[{number}/{self._total}] {name}"
-
-    def _line(self, text: str, *, passing: bool = False) -> None:
-        text = visible(text)
+    def __call__(self, number: int, name: str, text: str, *, passing: bool = False) -> None:
+        """Say something of a notebook; what passes only if nothing was said a moment ago."""
+        now, line = time.monotonic(), visible(f"[{number}/{self._total}] {name}  {text}")
         with self._lock:
+            lately = now - self._last.get(name, 0.0) < _SECONDS_BETWEEN
+            if passing and lately and not self._overwrites:
+                return
+            self._last[name] = now
             if self._say is not None:
-                self._say(text)
+                self._say(line)
                 return
             start = "\r\x1b[K" if self._open_line else ""
             self._open_line = passing and self._overwrites
-            end = "" if self._open_line else "\n"
             # Nobody may read on: that is no reason to end the run.
             with suppress(OSError, ValueError, AttributeError):
-                sys.stderr.write(f"{start}{text}{end}")
+                sys.stderr.write(f"{start}{line}{'' if self._open_line else chr(10)}")
                 sys.stderr.flush()
 
 
@@ -141,29 +111,26 @@ def export_all(
 ) -> dict[str, NotebookFailure]:
     """Export every notebook; return those that failed."""
     failures: dict[str, NotebookFailure] = {}
-    lock = threading.Lock()
 
     def one(number: int, job: Job) -> None:
         start = time.monotonic()
-        progress.started(number, job.name)
+        progress(number, job.name, "started")
 
         def on_cell(done: int, total: int) -> None:
-            progress.cell(number, job.name, done=done, total=total)
+            progress(number, job.name, f"cell {done}/{total}", passing=True)
 
         try:
             export_one(job, run, on_cell=on_cell)
         except (ReportError, OSError) as error:
-            failure = (
-                error.failure
-                if isinstance(error, NotebookFailedError)
-                else NotebookFailure(job.name, None, "", str(error))
-            )
-            with lock:
-                failures[job.name] = failure
-            progress.failed(number, job.name, reason=f"{failure.cell or '-'}: {failure.error}")
+            failure = NotebookFailure(job.name, None, "", str(error))
+            if isinstance(error, NotebookFailedError):
+                failure = error.failure
+            failures[job.name] = failure
+            first_line = next(iter(failure.error.splitlines()), "")
+            progress(number, job.name, f"FAILED: {failure.cell or '-'}: {first_line}")
             return
-        seconds = time.monotonic() - start
-        progress.finished(number, job.name, seconds=seconds, n_bytes=job.output.stat().st_size)
+        seconds, size = time.monotonic() - start, job.output.stat().st_size / 1000
+        progress(number, job.name, f"finished in {seconds:.1f} s, {size:,.0f} kB")
 
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         futures = [pool.submit(one, number, job) for number, job in enumerate(work, 1)]
@@ -188,8 +155,7 @@ def wait_for(futures: list[Future[Any]], kernels: Kernels) -> list[Future[Any]]:
 
 def export_one(job: Job, run: Run, *, on_cell: Callable[[int, int], None] | None = None) -> None:
     """Run one notebook and write its page, or raise and leave the old page as it is."""
-    from .check import check_page
-    from .page import ReportExporter
+    from .page import render_page
 
     scratch = run.folder / f"k{secrets.token_hex(4)}"
     scratch.mkdir()
@@ -202,39 +168,34 @@ def export_one(job: Job, run: Run, *, on_cell: Callable[[int, int], None] | None
         on_cell=on_cell,
     )
     hidden = hidden_paths(run.source.value, label=run.source.label, scratch=scratch)
-    given = {key: value for key, value in job.values.items() if key != "source"}
-    if given.get("baseline") is not None:
-        label = labelled(given["baseline"])
-        hidden |= hidden_paths(given["baseline"], label=label, scratch=scratch)
-        given["baseline"] = label
+    known = parameters_of(job.notebook, name=job.name) or {}
+    shown = {key: parameter.source for key, parameter in known.items()}
+    shown |= {key: literal(value) for key, value in job.values.items()}
+    shown.pop("source", None)  # the corpus has its own place
+    baseline = job.values.get("baseline")
+    if baseline is not None:
+        label = labelled(baseline)
+        hidden |= hidden_paths(baseline, label=label, scratch=scratch)
+        shown["baseline"] = literal(label)
     outputs = Outputs(hidden=hidden, siblings=run.siblings)
-    about = {
-        "name": job.name,
-        "corpus": run.source.label,
-        "day": today(),
-        "parameters": shown_parameters(job.notebook, given, name=job.name),
-        "outputs": outputs,
-    }
-    exporter = ReportExporter()  # type: ignore[no-untyped-call]
-    html, _ = exporter.from_notebook_node(executed, {"cardlab": about})
-
-    def check(text: str) -> None:
-        check_page(
-            text,
-            name=job.name,
-            n_charts=outputs.n_charts,
-            n_tables=outputs.n_tables,
-            n_maps=outputs.n_maps,
-        )
-
-    write_page(job.output, html, folder=run.pages, check=check)
+    html = render_page(
+        executed,
+        name=job.name,
+        outputs=outputs,
+        corpus=run.source.label,
+        day=today(),
+        parameters=shown,
+    )
+    write_page(job.output, html, folder=run.pages, **outputs.counts)
 
 
-def write_page(path: Path, html: str, *, folder: Path, check: Callable[[str], None]) -> None:
+def write_page(path: Path, html: str, *, folder: Path, **counts: int) -> None:
     """Put a page in its place in one step, after writing it to ``folder`` and checking it there."""
+    from .check import check_page
+
     temporary = folder / path.name
     temporary.write_text(html, encoding="utf-8", newline="\n")
-    check(temporary.read_text(encoding="utf-8"))
+    check_page(temporary.read_text(encoding="utf-8"), name=path.stem, **counts)
     os.replace(temporary, path)
 
 
@@ -377,22 +338,15 @@ def export_report(
         When the notebook fails, naming the cell; when a parameter is unknown; when the source
         does not exist (then also a FileNotFoundError). The old report is left untouched.
     """
-    at_least(timeout, 1, name="timeout")
     path = find_notebook(notebook)
     target = Path(output)
     target = target / f"{path.stem}.html" if target.is_dir() else target
     job = Job(path, read_notebook(path), target)
     with (
-        _scratch() as folder,
-        prepared_source(source, folder=folder) as prepared,
-        ExitStack() as out,
+        _prepared([job], target.parent, source, parameters, timeout=timeout) as run,
+        ThreadPoolExecutor(1) as pool,  # the caller may be a notebook, whose event loop is running
     ):
-        job.values = _values(parameters, prepared)
-        _check_values([job], strict=True)
-        run = Run(prepared, folder, _page_folder(target.parent, [job], out), timeout)
-        # In a thread, because the caller may be a notebook, whose event loop is running.
-        with ThreadPoolExecutor(1) as pool:
-            wait_for([pool.submit(export_one, job, run)], run.kernels)[0].result()
+        wait_for([pool.submit(export_one, job, run)], run.kernels)[0].result()
     return target
 
 
@@ -439,64 +393,62 @@ def export_reports(
         the error.
     """
     at_least(jobs, 1, name="jobs")
-    at_least(timeout, 1, name="timeout")
     folder = Path(output)
     work = [
         Job(path, read_notebook(path), folder / f"{path.stem}.html")
         for path in selected_notebooks(notebooks)
     ]
     _refuse_same_names(work)
-    with (
-        _scratch() as scratch,
-        prepared_source(source, folder=scratch) as prepared,
-        ExitStack() as out,
-    ):
-        for job in work:
-            job.values = _values(parameters, prepared)
-        _check_values(work, strict=False)
-        pages = _page_folder(folder, work, out)
-        names = frozenset(job.name for job in work)
-        run = Run(prepared, scratch, pages, timeout, siblings=names)
+    with _prepared(work, folder, source, parameters, timeout=timeout) as run:
+        run.siblings = frozenset(job.name for job in work)
         failures = export_all(work, run, jobs=jobs, progress=Progress(len(work), progress))
-        introductions = {
-            job.name: introduction(job.notebook, name=job.name)
-            for job in work
-            if job.name in failures
-        }
-        index = _write_index(folder, failures, introductions, pages=pages)
-    if failures:
-        listed = "\n".join(f"- {failures[job.name]}" for job in work if job.name in failures)
-        n_done = len(work) - len(failures)
+        failed = [job for job in work if job.name in failures]
+        index = _write_index(folder, failures, failed, pages=run.pages)
+    if failed:
+        listed = "\n".join(f"- {failures[job.name]}" for job in failed)
         raise ReportError(
-            f"{len(failures)} of {len(work)} notebooks failed; {n_done} reports were written to "
-            f"{folder}.\n{listed}"
+            f"{len(failed)} of {len(work)} notebooks failed; {len(work) - len(failed)} reports "
+            f"were written to {folder}.\n{listed}"
         )
     return [*(job.output for job in work), index]
 
 
 @contextmanager
-def _scratch() -> Iterator[Path]:
-    """Yield a folder for kernels and frames; a signal that ends the run cleans up as well."""
-    with ended_by_signals(), scratch_folder(Path(tempfile.gettempdir())) as folder:
-        yield folder
+def _prepared(
+    work: list[Job],
+    folder: Path,
+    source: Any,
+    parameters: Mapping[str, object] | None,
+    *,
+    timeout: int,
+) -> Iterator[Run]:
+    """Check all that can be checked before anything runs, and make the folders of a run.
 
-
-def _page_folder(folder: Path, work: list[Job], stack: ExitStack) -> Path:
-    """Make the folder of the reports, and in it one for pages that are not checked yet."""
-    reason = next((f"{job.output.name} is a folder" for job in work if job.output.is_dir()), "")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        pages = stack.enter_context(scratch_folder(folder, prefix=".cardlab-"))
-    except FileExistsError:
-        reason = "it is a file"
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-    if reason:
-        raise ReportError(
-            f"Reports cannot be written to {str(folder)!r}: {reason}. Nothing was run; name a "
-            "folder that you can write to."
-        )
-    return pages
+    One is for kernels and frames, one in `folder` for pages that are not checked yet. A signal
+    that ends the run removes both.
+    """
+    at_least(timeout, 1, name="timeout")
+    with (
+        ended_by_signals(),
+        scratch_folder(Path(tempfile.gettempdir())) as scratch,
+        prepared_source(source, folder=scratch) as prepared,
+        ExitStack() as out,
+    ):
+        _set_values(work, _values(parameters, prepared))
+        reason = next((f"{job.output.name} is a folder" for job in work if job.output.is_dir()), "")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            pages = out.enter_context(scratch_folder(folder, prefix=".cardlab-"))
+        except FileExistsError:
+            reason = "it is a file"
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+        if reason:
+            raise ReportError(
+                f"Reports cannot be written to {str(folder)!r}: {reason}. Nothing was run; name a "
+                "folder that you can write to."
+            )
+        yield Run(prepared, scratch, pages, timeout)
 
 
 def _values(parameters: Mapping[str, object] | None, source: Source) -> dict[str, object]:
@@ -514,21 +466,18 @@ def _values(parameters: Mapping[str, object] | None, source: Source) -> dict[str
     return values
 
 
-def _check_values(work: list[Job], *, strict: bool) -> None:
-    """Refuse parameters that are not known, and drop from each job those it does not have."""
-    known = {job.name: known_parameters(job.notebook, name=job.name) for job in work}
-    if strict or len(work) == 1:
-        for job in work:
-            inject_parameters(job.notebook, job.values, name=job.name)
-            refuse_other_kinds(job.notebook, job.values, name=job.name)
-        return
-    everywhere = {name for names in known.values() for name in names or {}}
-    refuse_unknown(work[0].values if work else {}, known=sorted(everywhere), name="This run")
+def _set_values(work: list[Job], values: dict[str, object]) -> None:
+    """Give each job those of the values that it has; refuse what no job has or can take."""
+    known = {job.name: parameters_of(job.notebook, name=job.name) or {} for job in work}
+    if len(work) > 1:
+        everywhere = sorted(set().union(*known.values()))
+        refuse_unknown(values, known=everywhere, name="This run")
     for job in work:
-        if "source" in job.values and "source" not in (known[job.name] or {}):
+        if len(work) > 1 and "source" in values and "source" not in known[job.name]:
             raise ReportError(f"{job.name} has no parameter 'source'; it cannot take a corpus.")
-        names = known[job.name] or {}
-        job.values = {key: value for key, value in job.values.items() if key in names}
+        one = len(work) == 1  # which must know them all
+        job.values = {key: value for key, value in values.items() if one or key in known[job.name]}
+        inject_parameters(job.notebook, job.values, name=job.name)
         refuse_other_kinds(job.notebook, job.values, name=job.name)
 
 
@@ -542,17 +491,12 @@ def _refuse_same_names(work: list[Job]) -> None:
 
 
 def _write_index(
-    folder: Path,
-    failures: Mapping[str, NotebookFailure],
-    introductions: Mapping[str, tuple[str, str]],
-    *,
-    pages: Path,
+    folder: Path, failures: Mapping[str, NotebookFailure], failed: list[Job], *, pages: Path
 ) -> Path:
-    from .check import check_page
-    from .page import render_index
+    from .page import introduction, render_index
 
-    cards = index_cards(folder, failures=failures, introductions=introductions)
+    about = {job.name: introduction(job.notebook, name=job.name) for job in failed}
+    html = render_index(folder, day=today(), failures=failures, introductions=about)
     path = folder / "index.html"
-    html = render_index(cards, day=today())
-    write_page(path, html, folder=pages, check=lambda text: check_page(text, name="index"))
+    write_page(path, html, folder=pages)
     return path
