@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from html.parser import HTMLParser
 
 from ..schema import ReportError
@@ -14,24 +15,18 @@ _STYLE_LOADS = re.compile(r"url\(|@import|image-set\(", re.IGNORECASE)
 
 
 class _Reader(HTMLParser):
-    """Collects what a page would load, run and show."""
+    """Collects what a page would load, and counts what it shows."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.problems: list[str] = []
-        self.n_charts = self.n_tables = self.n_maps = self.n_h1 = 0
-        self.has_policy = False
-        self._inside: str | None = None
-        self._text: list[str] = []
-        self.n_words = 0
+        self.counts: Counter[str] = Counter()
+        self._inside = ""  # json, style, or what else is no text
+        self._text = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
-        classes = found.get("class", "").split()
-        self.n_charts += tag == "figure" and "chart" in classes
-        self.n_maps += tag == "figure" and "map" in classes
-        self.n_tables += tag == "section" and "table" in classes
-        self.n_h1 += tag == "h1"
+        self.counts.update([tag, *(f"{tag}.{name}" for name in found.get("class", "").split())])
         if tag in _LOADING_TAGS:
             self.problems.append(f"a <{tag}> element")
         for name, value in found.items():
@@ -39,33 +34,27 @@ class _Reader(HTMLParser):
             if loads or name.startswith("on") or (name == "style" and _STYLE_LOADS.search(value)):
                 self.problems.append(f"<{tag} {name}=...>")
         if tag == "meta" and "http-equiv" in found:
-            if found["http-equiv"] == "Content-Security-Policy":
-                self.has_policy = True
-            else:
+            self.counts[found["http-equiv"]] += 1
+            if found["http-equiv"] != "Content-Security-Policy":
                 self.problems.append(f"<meta http-equiv={found['http-equiv']!r}>")
         if tag in {"script", "style"}:
-            kind = found.get("type", "")
-            self._inside = "json" if kind == "application/json" else tag if not kind else "data"
-            self._text = []
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in {"script", "style"} or self._inside is None:
-            return
-        text = "".join(self._text)
-        if self._inside == "json":
-            try:
-                json.loads(text)
-            except ValueError as error:
-                self.problems.append(f"a block of broken JSON ({error})")
-        elif self._inside == "style" and _STYLE_LOADS.search(text):
-            self.problems.append("a style sheet that loads something")
-        self._inside = None
+            self._inside, self._text = found.get("type", "") or tag, ""
 
     def handle_data(self, data: str) -> None:
-        if self._inside is None:
-            self.n_words += len(data.split())
+        if self._inside:
+            self._text += data
         else:
-            self._text.append(data)
+            self.counts["words"] += len(data.split())
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._inside == "application/json":
+            try:
+                json.loads(self._text)
+            except ValueError as error:
+                self.problems.append(f"a block of broken JSON ({error})")
+        elif self._inside == "style" and _STYLE_LOADS.search(self._text):
+            self.problems.append("a style sheet that loads something")
+        self._inside = ""
 
 
 def check_page(
@@ -75,22 +64,20 @@ def check_page(
     reader = _Reader()
     reader.feed(html)
     reader.close()
-    problems = list(reader.problems)
+    problems, counts = reader.problems, reader.counts
     if not html.rstrip().endswith("</html>"):
         problems.append("it does not end with </html>")
-    if not reader.has_policy:
+    if not counts["Content-Security-Policy"]:
         problems.append("no Content-Security-Policy")
-    if reader.n_h1 != 1:
-        problems.append(f"{reader.n_h1} h1 headings instead of one")
-    if reader.n_words < 5:
+    if counts["words"] < 5:
         problems.append("no text")
-    for word, found, expected in (
-        ("charts", reader.n_charts, n_charts),
-        ("tables", reader.n_tables, n_tables),
-        ("maps", reader.n_maps, n_maps),
-    ):
-        if found != expected:
-            problems.append(f"{found} {word} instead of {expected}")
+    expected = {"h1": 1, "figure.chart": n_charts, "section.table": n_tables, "figure.map": n_maps}
+    words = ("h1 headings", "charts", "tables", "maps")
+    problems += [
+        f"{counts[key]} {word} instead of {n}"
+        for word, (key, n) in zip(words, expected.items(), strict=True)
+        if counts[key] != n
+    ]
     if problems:
         raise ReportError(
             f"The page of {name} was not written, because it has {'; '.join(problems[:5])}. "

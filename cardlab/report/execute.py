@@ -21,6 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
 from ..schema import NotebookFailedError, NotebookFailure, ReportError
 from .notebooks import INJECTED_TAG, tags_of
 from .sanitize import strip_ansi, visible
@@ -31,28 +36,15 @@ _LONGEST_SOCKET_PATH = 90
 
 @dataclass
 class Kernels:
-    """The kernels that are running now, so that an interrupted run can end them."""
+    """The managers of the kernels that run now, so that an interrupted run can end them."""
 
     stopping: bool = False
-    _managers: dict[int, Any] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, manager: Any) -> None:
-        """Remember a kernel's manager."""
-        with self._lock:
-            self._managers[id(manager)] = manager
-
-    def forget(self, manager: Any) -> None:
-        """Forget a kernel that has ended."""
-        with self._lock:
-            self._managers.pop(id(manager), None)
+    managers: set[Any] = field(default_factory=set)
 
     def stop(self) -> None:
         """End every kernel at once; the threads that wait for them then come back."""
-        with self._lock:
-            self.stopping = True
-            managers = list(self._managers.values())
-        for manager in managers:
+        self.stopping = True
+        for manager in list(self.managers):
             provisioner = getattr(manager, "provisioner", None)
             group, pid = getattr(provisioner, "pgid", None), getattr(provisioner, "pid", None)
             with suppress(ProcessLookupError):
@@ -61,27 +53,6 @@ class Kernels:
                     os.killpg(group, signal.SIGTERM)
                 if pid:
                     os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-
-
-@dataclass
-class Progressing:
-    """Which code cell runs, counted as JupyterLab counts when a notebook is run from the top."""
-
-    total: int
-    cell: int = 0
-    source: str = ""
-    on_cell: Callable[[int, int], None] | None = None
-
-    def started(self, cell: Any, cell_index: int) -> None:
-        """Count one code cell; the cell that we injected is not the reader's."""
-        if INJECTED_TAG not in tags_of(cell):
-            self.cell += 1
-        self.source = str(cell.source)
-
-    def finished(self, cell: Any, cell_index: int, execute_reply: Any) -> None:
-        """Report one code cell as done."""
-        if self.on_cell is not None and INJECTED_TAG not in tags_of(cell):
-            self.on_cell(self.cell, self.total)
 
 
 def kernel_environment(scratch: Path) -> dict[str, str]:
@@ -128,6 +99,48 @@ def _is_site_packages(folder: Path) -> bool:
     return any(Path(place).resolve() == folder for place in places)
 
 
+class _Client(NotebookClient):  # type: ignore[misc]
+    """Knows which code cell runs, counted as JupyterLab counts when all are run from the top.
+
+    The cell that we injected is not the reader's.
+    """
+
+    kernels: Kernels
+    on_cell: Callable[[int, int], None] | None = None
+    cell = 0
+    source = ""
+
+    async def async_start_new_kernel(self, **kwargs: Any) -> None:
+        await super().async_start_new_kernel(**kwargs)
+        if self.kernels.stopping:
+            raise RuntimeError("interrupted")
+
+    async def async_execute_cell(
+        self,
+        cell: Any,
+        cell_index: int,
+        execution_count: int | None = None,
+        store_history: bool = True,
+    ) -> Any:
+        own = INJECTED_TAG not in tags_of(cell)
+        runs = _runs(cell)
+        if runs:
+            self.cell += own
+            self.source = str(cell.source)
+        done = await super().async_execute_cell(
+            cell, cell_index, execution_count, store_history and own
+        )
+        if runs and own and self.on_cell is not None:
+            all_own = (INJECTED_TAG not in tags_of(one) and _runs(one) for one in self.nb.cells)
+            self.on_cell(self.cell, sum(all_own))
+        return done
+
+
+def _runs(cell: Any) -> bool:
+    is_code = cell.cell_type == "code" and bool(cell.source.strip())
+    return is_code and "skip-execution" not in tags_of(cell)
+
+
 def execute(
     notebook: Any,
     *,
@@ -137,35 +150,33 @@ def execute(
     timeout: int = 600,
     on_cell: Callable[[int, int], None] | None = None,
 ) -> Any:
-    """Run a notebook in place and return it.
+    """Run a notebook in place and return it, or raise a NotebookFailedError that names the cell.
 
-    Parameters
-    ----------
-    notebook : NotebookNode
-        Read with :func:`~cardlab.report.notebooks.read_notebook`.
-    name : str
-        For error messages.
-    scratch : Path
-        An empty folder: the kernel's working directory and settings.
-    kernels : Kernels
-        Knows the kernels that run, for an interrupt.
-    timeout : int
-        Seconds that one cell may take.
-    on_cell : callable, optional
-        Called with the number of code cells done and the number of all.
-
-    Raises
-    ------
-    NotebookFailedError
-        Naming the cell at which the notebook stopped.
+    `scratch` is an empty folder, for the kernel's working directory and settings. A cell may take
+    `timeout` seconds. `on_cell` is called with the number of code cells done and of all.
     """
-    import nbclient.exceptions as errors
-
-    total = sum(1 for cell in notebook.cells if _runs(cell))
-    at = Progressing(total, on_cell=on_cell)
-    work = scratch / "work"
+    work, connection = scratch / "work", scratch / "k.json"
     work.mkdir(parents=True)
-    client = _client(notebook, at, work=work, scratch=scratch, timeout=timeout, kernels=kernels)
+    client = _Client(
+        notebook,
+        timeout=timeout,
+        extra_arguments=_watching() if hasattr(os, "killpg") else [],
+        store_widget_state=False,
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(work)}},
+    )
+    client.kernels, client.on_cell = kernels, on_cell
+    # Sockets in a private folder, out of reach of other users; TCP only where they cannot be.
+    fits = len(os.fsencode(connection)) < _LONGEST_SOCKET_PATH
+    client.km = manager = AsyncKernelManager(
+        # Without folders to search, the only kernel known is ipykernel of sys.executable.
+        kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),
+        kernel_name="python3",
+        connection_file=str(connection),
+        transport="ipc" if fits and sys.platform != "win32" else "tcp",
+    )
+    kernels.managers.add(manager)
     env = kernel_environment(scratch)
     try:
         if kernels.stopping:
@@ -173,34 +184,25 @@ def execute(
         # What the kernel process itself says is noise, until it dies.
         with (scratch / "kernel.log").open("wb") as log:
             asyncio.run(client.async_execute(env=env, stdout=log, stderr=log))
-    except errors.CellExecutionError as error:
-        text = f"{error.ename}: {error.evalue}" if error.evalue else error.ename
-        raise _failed(name, at, text) from error
-    except errors.CellTimeoutError as error:
-        raise _failed(name, at, f"took longer than {timeout} s") from error
-    except errors.DeadKernelError as error:
-        reason = "the kernel died (out of memory?)" + _last_words(scratch)
-        raise _failed(name, at, "interrupted" if kernels.stopping else reason) from error
-    except (OSError, RuntimeError) as error:
-        reason = f"the kernel could not be used: {error}" + _last_words(scratch)
-        raise _failed(name, at, "interrupted" if kernels.stopping else reason) from error
+    except (CellExecutionError, OSError, RuntimeError) as error:
+        if isinstance(error, CellExecutionError):
+            reason = f"{error.ename}: {error.evalue}" if error.evalue else error.ename
+        elif isinstance(error, CellTimeoutError):
+            reason = f"took longer than {timeout} s"
+        elif kernels.stopping:
+            reason = "interrupted"
+        else:
+            died = "the kernel died (out of memory?)"
+            odd = f"the kernel could not be used: {error}"
+            reason = (died if isinstance(error, DeadKernelError) else odd) + _last_words(scratch)
+        lines = (line.strip() for line in client.source.splitlines())
+        first_line = next(filter(None, lines), "")
+        clean = visible(strip_ansi(reason)).strip()
+        failure = NotebookFailure(name, client.cell or None, first_line, clean)
+        raise NotebookFailedError(failure) from error
     finally:
-        kernels.forget(client.manager)
+        kernels.managers.discard(manager)
     return notebook
-
-
-def _runs(cell: Any) -> bool:
-    return (
-        cell.cell_type == "code"
-        and bool(cell.source.strip())
-        and not tags_of(cell) & {INJECTED_TAG, "skip-execution"}
-    )
-
-
-def _failed(name: str, at: Progressing, text: str) -> NotebookFailedError:
-    first_line = next((line.strip() for line in at.source.splitlines() if line.strip()), "")
-    clean = visible(strip_ansi(text)).strip()
-    return NotebookFailedError(NotebookFailure(name, at.cell or None, first_line, clean))
 
 
 def _last_words(scratch: Path) -> str:
@@ -211,64 +213,3 @@ def _last_words(scratch: Path) -> str:
         return ""
     words = [line.strip() for line in lines if line.strip() and "IPKernelApp" not in line]
     return f"; it said: {words[-1][:300]}" if words else ""
-
-
-def _client(
-    notebook: Any, at: Progressing, *, work: Path, scratch: Path, timeout: int, kernels: Kernels
-) -> Any:
-    """Return an nbclient client whose kernel is our own interpreter."""
-    from jupyter_client.kernelspec import KernelSpecManager
-    from jupyter_client.manager import AsyncKernelManager
-    from nbclient import NotebookClient
-
-    # Sockets in a private folder, out of reach of other users; TCP only where they cannot be.
-    connection = scratch / "k.json"
-    fits = len(os.fsencode(connection)) < _LONGEST_SOCKET_PATH
-    manager = AsyncKernelManager(
-        # Without folders to search, the only kernel known is ipykernel of sys.executable.
-        kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),
-        kernel_name="python3",
-        connection_file=str(connection),
-        transport="ipc" if fits and sys.platform != "win32" else "tcp",
-    )
-
-    class Client(NotebookClient):
-        """Owns the manager above, and keeps the injected cell out of the cell numbers."""
-
-        manager: Any = None
-
-        def create_kernel_manager(self) -> Any:
-            self.km = self.manager
-            return self.km
-
-        async def async_start_new_kernel(self, **kwargs: Any) -> None:
-            await super().async_start_new_kernel(**kwargs)
-            if kernels.stopping:
-                raise RuntimeError("interrupted")
-
-        async def async_execute_cell(
-            self,
-            cell: Any,
-            cell_index: int,
-            execution_count: int | None = None,
-            store_history: bool = True,
-        ) -> Any:
-            kept = INJECTED_TAG not in tags_of(cell)
-            return await super().async_execute_cell(
-                cell, cell_index, execution_count, store_history and kept
-            )
-
-    client = Client(
-        notebook,
-        timeout=timeout,
-        extra_arguments=_watching() if hasattr(os, "killpg") else [],
-        store_widget_state=False,
-        record_timing=False,
-        coalesce_streams=True,
-        resources={"metadata": {"path": str(work)}},
-        on_cell_execute=at.started,
-        on_cell_executed=at.finished,
-    )
-    client.manager = manager
-    kernels.add(manager)
-    return client

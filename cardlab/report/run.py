@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..schema import NotebookFailedError, NotebookFailure, ReportError, at_least
+from .check import check_page
 from .execute import Kernels, execute
 from .notebooks import (
     Source,
@@ -35,6 +36,7 @@ from .notebooks import (
     selected_notebooks,
 )
 from .outputs import Outputs, hidden_paths
+from .page import introduction, render_index, render_page
 from .sanitize import visible
 
 # ---- What a run says while it runs.
@@ -155,8 +157,6 @@ def wait_for(futures: list[Future[Any]], kernels: Kernels) -> list[Future[Any]]:
 
 def export_one(job: Job, run: Run, *, on_cell: Callable[[int, int], None] | None = None) -> None:
     """Run one notebook and write its page, or raise and leave the old page as it is."""
-    from .page import render_page
-
     scratch = run.folder / f"k{secrets.token_hex(4)}"
     scratch.mkdir()
     executed = execute(
@@ -191,8 +191,6 @@ def export_one(job: Job, run: Run, *, on_cell: Callable[[int, int], None] | None
 
 def write_page(path: Path, html: str, *, folder: Path, **counts: int) -> None:
     """Put a page in its place in one step, after writing it to ``folder`` and checking it there."""
-    from .check import check_page
-
     temporary = folder / path.name
     temporary.write_text(html, encoding="utf-8", newline="\n")
     check_page(temporary.read_text(encoding="utf-8"), name=path.stem, **counts)
@@ -493,8 +491,6 @@ def _refuse_same_names(work: list[Job]) -> None:
 def _write_index(
     folder: Path, failures: Mapping[str, NotebookFailure], failed: list[Job], *, pages: Path
 ) -> Path:
-    from .page import introduction, render_index
-
     about = {job.name: introduction(job.notebook, name=job.name) for job in failed}
     html = render_index(folder, day=today(), failures=failures, introductions=about)
     path = folder / "index.html"
