@@ -1,16 +1,16 @@
-"""Families of cards that share a text, to the letter or nearly."""
+"""Families of cards that share a text, to the letter or nearly, or the template beneath it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from .frames import as_polars, in_batches, narrow, text_key
-from .schema import CardlabError, Frame, collect, require
+from .schema import CardlabError, Frame, collect, one_of, require
 
 # ---- Texts as sets of word shingles, read batch by batch; of a text only numbers are kept.
 
@@ -94,11 +94,30 @@ def spread(numbers: Any) -> Any:
     return numbers ^ (numbers >> np.uint64(31))
 
 
+# ---- What is left of a text where the slots of its template are masked.
+
+#: What no reader sees: addresses, comments, tags of HTML.
+_UNSEEN = r"(?is)<!--.*?-->|</?[a-z][^<>]*>|\bhttps?://\S*"
+#: What fills a slot: what follows a label in a list, a row of a table, a name (a version, a path).
+_SLOT = (
+    r"(?m)^([ \t]*(?:[-*+•]|\d+[.)])[ \t]+[^:\n]{1,40}:).*|^[ \t]*\|.*"
+    r"|\]\([^()\s]*\)|\S*[\d/@\\]\S*"
+)
+#: Bytes of letters below which nothing is left to compare: such a text stands for itself.
+_BARE = 20
+
+
+def structure() -> pl.Expr:
+    """Give the words of ``text`` without what fills its slots, in lower case."""
+    text = pl.col("text").cast(pl.String)
+    bare = text.str.replace_all(_UNSEEN, " ").str.replace_all(_SLOT, "$1 ")
+    words = bare.str.replace_all(r"[^\p{L}\p{M}]+", " ").str.to_lowercase()
+    return pl.when(words.str.len_bytes() >= _BARE).then(words).otherwise(text).alias("text")
+
+
 # ---- Names for families: the words of their examples.
 
 _NAME_WORD = r"\p{L}[\p{L}\p{M}\p{N}_-]+"
-#: What no reader sees: addresses, comments, tags of HTML.
-_UNSEEN = r"(?is)<!--.*?-->|</?[a-z][^<>]*>|\bhttps?://\S*"
 _SHORTEST, _LONGEST = 3, 24
 _WORDS = 4
 
@@ -218,19 +237,30 @@ class Candidates:
             n_buckets += len(distinct)
         starts = np.arange(0, self.buckets.size + 1, self.buckets.shape[1])
         inside = np.ones(self.buckets.size, dtype=bool), self.buckets.ravel(), starts
-        self.texts = csr_array(inside, shape=(len(signs), max(n_buckets, 1))).tocsc()
+        texts = csr_array(inside, shape=(len(signs), max(n_buckets, 1))).tocsc()
+        #: Texts, bucket by bucket, where those of each begin and how many it has.
+        self.texts, self.starts, self.sizes = texts.indices, texts.indptr, np.diff(texts.indptr)
         self.least = threshold - _DOUBT * np.sqrt(threshold * (1 - threshold) / SIZE)
 
     def degree(self) -> Any:
         """Count, over all bands, the others in each text's buckets; a text without words has 0."""
         worded = (self.signs != np.iinfo(np.uint32).max).any(axis=1)
-        return np.where(worded, (np.diff(self.texts.indptr) - 1)[self.buckets].sum(axis=1), 0)
+        return np.where(worded, (self.sizes - 1)[self.buckets].sum(axis=1), 0)
 
     def of(self, text: int, free: Any) -> Any:
-        """Give the texts that may be near copies of one, those that are `free` only."""
-        ends = self.texts.indptr
-        shared = [self.texts.indices[ends[at] : ends[at + 1]] for at in self.buckets[text]]
-        mates = np.unique(np.concatenate([part[free[part]] for part in shared]))
+        """Give the texts that may be near copies of one, those that are `free` only.
+
+        What is no longer free leaves the buckets: in those of a large family it would be met by
+        each of its members anew.
+        """
+        shared = []
+        for bucket in self.buckets[text]:
+            start, size = self.starts[bucket], self.sizes[bucket]
+            part = self.texts[start : start + size]
+            shared.append(part[free[part]])
+            self.sizes[bucket] = len(shared[-1])
+            self.texts[start : start + len(shared[-1])] = shared[-1]
+        mates = np.unique(np.concatenate(shared))
         return mates[(self.signs[mates] == self.signs[text]).mean(axis=1) >= self.least]
 
 
@@ -325,8 +355,15 @@ _SCHEMA = {
 }  # fmt: skip
 
 
-def template_families(cards: Any, *, threshold: float = 0.9) -> pl.DataFrame:
-    """Find the cards that share a text, to the letter or nearly.
+#: By what cards are of one family, and the likeness from which they are where none is given.
+_LIKE = {"text": 0.9, "structure": 0.5}
+By = Literal["text", "structure"]
+
+
+def template_families(
+    cards: Any, *, by: By = "text", threshold: float | None = None
+) -> pl.DataFrame:
+    """Find the cards that share a text, to the letter or nearly, or that fill in one template.
 
     Parameters
     ----------
@@ -334,9 +371,13 @@ def template_families(cards: Any, *, threshold: float = 0.9) -> pl.DataFrame:
         With ``id`` and ``text``. A lazy polars frame is read three or four times, batch by batch;
         of a text some 500 bytes are kept, up to 4 kB more of one that may have a near copy. An
         engine other than polars hands over its ids and texts.
-    threshold : float, default 0.9
+    by : {'text', 'structure'}, default 'text'
+        What is compared. ``'structure'`` is a text without what fills the slots of a template, as
+        automatic cards and series of one author have them; see the Notes.
+    threshold : float, optional
         Jaccard similarity of the sets of shingles from which two texts are near copies: at least
-        0.5, at most 1. 1 leaves copies that differ only in white space and punctuation.
+        0.5, at most 1. 1 leaves copies that differ only in white space and punctuation. By default
+        0.9 by text and 0.5 by structure.
 
     Returns
     -------
@@ -355,14 +396,15 @@ def template_families(cards: Any, *, threshold: float = 0.9) -> pl.DataFrame:
         - ``n_total`` (cards looked at) and ``n_blank`` (of these, blank or without a text: they
           are in no family).
 
-        No rows where no two cards share a text.
+        By structure, a text stands in each of these for what is left of it. No rows where no two
+        cards share a text.
 
     Raises
     ------
     MissingColumn
         The cards lack ``id`` or ``text``.
     CardlabError
-        `threshold` is not between 0.5 and 1.
+        `threshold` is not between 0.5 and 1, or `by` is none of the two.
 
     Notes
     -----
@@ -385,8 +427,14 @@ def template_families(cards: Any, *, threshold: float = 0.9) -> pl.DataFrame:
 
     Of the texts only a hash of 64 bits tells exact copies: of two million different ones, two
     have the same with a chance of one in ten million.
+
+    By structure the headings and sentences of a text count, in lower case, but none of what one
+    card has in place of another's: addresses, names (words with a digit, a slash, an ``@``), the
+    rows of tables, and in lists what follows a label and its colon. Where less than 100 bytes are
+    left, the text stands for itself. Cards whose headings alone are equal are no family: the same
+    headings may be filled by different texts.
     """
-    texts, frame, keys = _find(cards, threshold)
+    texts, frame, keys = _find(cards, by, threshold)
     if texts.is_empty():
         return pl.DataFrame(schema=_SCHEMA)
     names = names_of(frame, texts.filter("example").sort("family")["key"])
@@ -413,14 +461,14 @@ def template_families(cards: Any, *, threshold: float = 0.9) -> pl.DataFrame:
     )
 
 
-def with_families(cards: Frame, *, threshold: float = 0.9) -> Frame:
-    """Add the family of each card that shares its text with another.
+def with_families(cards: Frame, *, by: By = "text", threshold: float | None = None) -> Frame:
+    """Add the family of each card that shares its text, or its template, with another.
 
     Parameters
     ----------
     cards : frame
         With ``id`` and ``text``, as for :func:`template_families`.
-    threshold : float, default 0.9
+    by, threshold : optional
         As there.
 
     Returns
@@ -440,31 +488,39 @@ def with_families(cards: Frame, *, threshold: float = 0.9) -> Frame:
     The texts are read at once, also those of a lazy frame: no card's family is known before all
     are. A lazy frame reads them once more where ``family`` is asked for.
     """
-    texts = _find(cards, threshold)[0]
-    number = text_key().replace_strict(
+    texts = _find(cards, by, threshold)[0]
+    compared = structure() if by == "structure" else pl.col("text")
+    number = text_key("family").replace_strict(
         texts["key"], texts["family"], default=None, return_dtype=pl.Int64
     )
-    added: Frame = as_polars(cards).with_columns(number.alias("family"))
+    added: Frame = as_polars(cards).with_columns(compared.alias("family")).with_columns(number)
     return added
 
 
 #: The families of the last corpus, by the hashes of its ids and texts: who asks for a table and
 #: for a column has them found once.
-_found: dict[tuple[bytes, float], pl.DataFrame] = {}
+_found: dict[tuple[str, float, bytes], pl.DataFrame] = {}
 
 
-def _find(cards: Any, threshold: float) -> tuple[pl.DataFrame, pl.LazyFrame, pl.Series]:
-    """Give the families, the frame of ids and texts, and the key of each card's text."""
-    number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
-    if not number or not 0.5 <= threshold <= 1:
+def _find(
+    cards: Any, by: str, threshold: float | None
+) -> tuple[pl.DataFrame, pl.LazyFrame, pl.Series]:
+    """Give the families, the frame of ids and of what is compared, and the key of each card's."""
+    one_of(by, _LIKE, name="by")
+    least = _LIKE[by] if threshold is None else threshold
+    number = isinstance(least, (int, float)) and not isinstance(least, bool)
+    if not number or not 0.5 <= least <= 1:
         raise CardlabError(f"threshold must be at least 0.5 and at most 1, not {threshold!r}.")
     require(cards, "id", "text")
     frame = narrow(cards, ["id", "text"])
+    if by == "structure":
+        frame = frame.with_columns(structure())
     known = collect(frame.select("id", text_key().alias("key")))
-    rows = known.hash_rows(seed=0).to_numpy().tobytes()
-    corpus = blake2b(rows, digest_size=16).digest(), float(threshold)
+    rows = blake2b(known.hash_rows(seed=0).to_numpy().tobytes(), digest_size=16).digest()
+    corpus = by, float(least), rows
     if corpus not in _found:
-        texts = find_families(frame, known, float(threshold))
-        _found.clear()
+        texts = find_families(frame, known, float(least))
+        if len(_found) >= len(_LIKE):  # by text and by structure, of one corpus
+            _found.clear()
         _found[corpus] = texts
     return _found[corpus], frame, known["key"]
