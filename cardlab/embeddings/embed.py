@@ -162,10 +162,10 @@ def place(save: str | os.PathLike[str], model: str) -> Path:
     return path
 
 
-def keys(documents: pl.Series) -> pl.Series:
-    """Hash what each card says: 32 hexadecimal digits."""
+def keys(documents: pl.Series, among: str = "") -> pl.Series:
+    """Hash what each card says, and `among` which cards: 32 hexadecimal digits."""
     texts = (text if isinstance(text, str) else json.dumps(text.to_list()) for text in documents)
-    made = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
+    made = [hashlib.blake2b(f"{among}{t}".encode(), digest_size=16).hexdigest() for t in texts]
     return pl.Series("text_hash", made, dtype=pl.String)
 
 
@@ -177,108 +177,81 @@ def stored(
     NaN where the file has no vector; no columns where it has none of them. A file of something
     else, made otherwise, or not as it was written is an error.
     """
-    none = np.empty((len(wanted), 0), dtype=np.float32), pl.repeat(False, len(wanted), eager=True)
-    if path is None or not path.exists():
-        return none
-    name = schema.printable(str(path))
-    made = _settings_of(path, name)
-    whole, total = made.pop("texts", None), made.pop("sum", None)
-    if made != settings:
-        shown = schema.shorten(schema.printable(json.dumps(made)), 300)
-        raise schema.CardlabError(
-            f"{name!r} holds vectors made with {shown}, not with {json.dumps(settings)}. Remove "
-            "it, or save elsewhere (a folder gives each model a file of its own)."
-        )
-    if whole is not None and whole != corpus(wanted):
-        return none  # Each of these vectors depends on all of the cards.
-    text_hash, x = _read(path, name)
-    if _sum(text_hash, x) != total:
-        raise _damaged(name, "the sum of what it holds is not the one that was written")
-    there = text_hash.to_frame().with_row_index("row").unique("text_hash", keep="first")
-    row = wanted.to_frame().join(there, on="text_hash", how="left", maintain_order="left")["row"]
-    if row.null_count() == len(row):
-        return none
-    x = x[row.fill_null(0).to_numpy()]
-    x[row.is_null().to_numpy()] = np.nan
-    return x, row.is_not_null()
+    known = pl.repeat(False, len(wanted), eager=True)
+    if path is not None and path.exists():
+        text_hash, x = _read(path, settings)
+        there = text_hash.to_frame().with_row_index("row").unique("text_hash", keep="first")
+        found = wanted.to_frame().join(there, on="text_hash", how="left", maintain_order="left")
+        known = found["row"].is_not_null()
+    if not known.any():
+        return np.empty((len(wanted), 0), dtype=np.float32), known
+    x = x[found["row"].fill_null(0).to_numpy()]
+    x[~known.to_numpy()] = np.nan
+    return x, known
 
 
-def _settings_of(path: Path, name: str) -> dict[str, Any]:
-    """Read how the vectors of a file were made."""
+def _read(path: Path, settings: dict[str, Any]) -> tuple[pl.Series, Floats]:
+    """Read the hashes and the vectors of a file of these settings, NaN where it has none."""
     import pyarrow.parquet as pq
 
     try:
-        found = (pq.read_schema(path).metadata or {}).get(_KEY)
+        told = (pq.read_schema(path).metadata or {}).get(_KEY)
     except Exception as error:  # Damaged and forged files raise errors of a dozen kinds.
-        raise schema.CardlabError(
-            f"{name!r} is there but no Parquet file that can be read. Remove it or save elsewhere."
-        ) from error
-    if found is None:
-        raise schema.CardlabError(
-            f"{name!r} is there and was not written by cardlab.embed, so it is left alone. "
-            "Save elsewhere."
+        raise _refused(path, "is there but no Parquet file that can be read") from error
+    if told is None:
+        raise _refused(
+            path, "is there and was not written by cardlab.embed, so it is left alone", "Save"
         )
     try:
-        made = json.loads(found)
-    except (ValueError, RecursionError):
-        made = None
-    if not isinstance(made, dict):
-        raise _damaged(name, "it does not say how its vectors were made")
-    return made
-
-
-def _damaged(name: str, reason: str) -> schema.CardlabError:
-    return schema.CardlabError(
-        f"{name!r} is not as cardlab.embed wrote it: {reason}. Remove it, and the vectors are "
-        "computed anew; or save elsewhere."
-    )
-
-
-def _read(path: Path, name: str) -> tuple[pl.Series, Floats]:
-    """Read the hashes and the vectors of a file, NaN where it has none."""
-    import pyarrow.parquet as pq
-
-    try:
+        made = dict(json.loads(told))
         check_parquet(path)
         table = pq.ParquetFile(path).read(columns=["text_hash", "embeddings"])
         table.validate(full=True)
         frame = pl.DataFrame(table)
-        x = frame["embeddings"].to_numpy()
-        return frame["text_hash"].cast(pl.String), np.array(x, dtype=np.float32, ndmin=2)
+        x = np.array(frame["embeddings"].to_numpy(), dtype=np.float32, ndmin=2)
+        text_hash = frame["text_hash"].cast(pl.String)
+        is_whole = made.pop("sum", None) == _sum(text_hash, x)
     except (Exception, pl.exceptions.PanicException) as error:
-        raise _damaged(name, schema.shorten(schema.printable(str(error)), 200)) from error
+        raise _refused(path, f"is not as cardlab.embed wrote it: {error}") from error
+    if made != settings:
+        raise _refused(
+            path, f"holds vectors made with {json.dumps(made)}, not with {json.dumps(settings)}"
+        )
+    if not is_whole:
+        raise _refused(path, "is not as cardlab.embed wrote it: the sum of what it holds differs")
+    return text_hash, x
+
+
+def _refused(path: Path, reason: str, then: str = "Remove it, or save") -> schema.CardlabError:
+    said = schema.shorten(schema.printable(reason), 500)
+    return schema.CardlabError(
+        f"{schema.printable(str(path))!r} {said}. {then} elsewhere (a folder gives each model a "
+        "file of its own)."
+    )
 
 
 def _sum(text_hash: pl.Series, x: Floats) -> str:
     """Sum up what a file holds, in the order of its rows; what is not usable is one NaN."""
-    said = "".join(f"{text}\n" for text in text_hash)
-    texts = hashlib.blake2b(f"{x.shape[1]}{said}".encode()).digest()
-    vectors = hashlib.blake2b(np.ascontiguousarray(x).data).digest()
-    return hashlib.blake2b(texts + vectors, digest_size=16).hexdigest()
+    digest = hashlib.blake2b("\n".join([str(x.shape), *text_hash]).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(x).data)
+    return digest.hexdigest()
 
 
 def write(
     path: Path, cards: Any, text_hash: pl.Series, x: Floats, settings: dict[str, Any]
 ) -> None:
     """Write vectors beside their place, then move them there: a reader never sees half a file."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    unusable = ~usable(x)
-    x = blanked(x, ~unusable)
-    values = pa.array(np.ascontiguousarray(x).ravel())
-    columns = {
-        "id": pa.array(ids_of(cards), pa.large_string()),
-        "text_hash": pa.array(text_hash, pa.large_string()),
-        "embeddings": pa.FixedSizeListArray.from_arrays(
-            values, x.shape[1], mask=pa.array(unusable)
-        ),
-    }
-    made = json.dumps({**settings, "sum": _sum(text_hash, x)})
+    good = usable(x)
+    columns = {"id": ids_of(cards), "text_hash": text_hash, "embeddings": x}
+    frame = pl.DataFrame(columns).with_columns(pl.when(pl.Series(good)).then("embeddings"))
+    made = json.dumps({**settings, "sum": _sum(text_hash, blanked(x, good))})
+    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         pq.write_table(
-            pa.table(columns, metadata={_KEY: made}),
+            table.replace_schema_metadata({_KEY: made}),
             part,
             compression="zstd",
             use_dictionary=False,
@@ -292,11 +265,6 @@ def write(
         ) from error
     finally:
         part.unlink(missing_ok=True)
-
-
-def corpus(text_hash: pl.Series) -> str:
-    """Hash what all cards together say, in whichever order they come."""
-    return hashlib.sha256("\n".join(text_hash.sort()).encode()).hexdigest()
 
 
 # ---- Vectors for cards that come without.
@@ -409,11 +377,14 @@ def _with_lsa(
         return lsa(texts, n_components, random_state).x
     path = place(save, "lsa")
     settings = {"model": "lsa", "n_components": n_components, "random_state": random_state}
-    text_hash = keys(texts.select(pl.concat_str("text", "tags", separator="\0")).to_series())
+    said = texts.select(pl.concat_str("text", "tags", separator="\0")).to_series()
+    # Each vector depends on what all of the cards say, in whichever order they come.
+    corpus = hashlib.sha256("\n".join(keys(said).sort()).encode()).hexdigest()
+    text_hash = keys(said, corpus)
     x, known = stored(path, text_hash, settings)
     if not known.all():
         x = lsa(texts, n_components, random_state).x
-        write(path, cards, text_hash, x, {**settings, "texts": corpus(text_hash)})
+        write(path, cards, text_hash, x, settings)
     return x
 
 
