@@ -11,7 +11,7 @@ import polars as pl
 
 from .. import schema
 from .points import row_hashes
-from .vectors import classified, ids_of, matrix, same_size, source_of, usable, vectors
+from .vectors import classified, column_of, ids_of, matrix, same_size, usable, vectors
 
 _PROBLEMS = {"id": pl.String, "row": pl.Int64, "problem": pl.String, "length": pl.Int64}
 _GROUPS = {
@@ -25,12 +25,12 @@ _GROUPS = {
 
 
 def vector_problems(cards: Any, *, file: str | os.PathLike[str] | None = None) -> pl.DataFrame:
-    """List the cards whose row in :func:`vectors` is all NaN, and why; read block by block.
+    """List the cards whose row in :func:`vectors` is all NaN, and why.
 
     ``id`` (null where the cards have none), ``row``, ``problem`` (``null``, ``wrong_length``: not
     the commonest, ``not_finite``, ``zero``), ``length``; the commonest problem first.
     """
-    found = classified(source_of(cards, file))
+    found = classified(column_of(cards, file))
     has_ids = "id" in schema.column_names(cards)
     ids = ids_of(cards).gather(found["row"]) if has_ids else pl.lit(None, pl.String)
     return (

@@ -17,11 +17,10 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
-from ..cards.files import check_parquet
 from ..text.passages import Counter, estimated_tokens, packed
 from ..text.sections import section_texts
 from .lsa import card_texts, lsa
-from .vectors import Floats, blanked, ids_of, matrix, usable, whole_number
+from .vectors import Floats, blanked, ids_of, matrix, parquet_columns, usable, whole_number
 
 # ---- Models that turn texts into vectors: sentence-transformers, or a callable of the caller's.
 
@@ -204,10 +203,7 @@ def _read(path: Path, settings: dict[str, Any]) -> tuple[pl.Series, Floats]:
         )
     try:
         made = dict(json.loads(told))
-        check_parquet(path)
-        table = pq.ParquetFile(path).read(columns=["text_hash", "embeddings"])
-        table.validate(full=True)
-        frame = pl.DataFrame(table)
+        frame = parquet_columns(path, ["text_hash", "embeddings"])
         x = np.array(frame["embeddings"].to_numpy(), dtype=np.float32, ndmin=2)
         text_hash = frame["text_hash"].cast(pl.String)
         is_whole = made.pop("sum", None) == _sum(text_hash, x)

@@ -12,7 +12,7 @@ import polars as pl
 
 from .. import schema
 from .points import drawn, row_hashes
-from .vectors import Floats, Rows, checked_ids, matrix, pieces, usable, whole_number
+from .vectors import Floats, Rows, checked_ids, matrix, pieces, rows_of, usable, whole_number
 
 #: Cosines that are held at once: 64 MB.
 _COSINES = 2**24
@@ -94,23 +94,20 @@ def _asked(cards: Directions, names: pl.Series, query: Any) -> tuple[Directions,
     if isinstance(query, pl.Series):
         query = query.to_list()
     if isinstance(query, (list, tuple)) and query and all(isinstance(q, str) for q in query):
-        wanted = pl.DataFrame({"id": query})
-        there = names.to_frame("id").with_row_index("row").join(wanted, on="id", how="semi")
-        missing = wanted.join(there, on="id", how="anti")["id"].unique(maintain_order=True)
-        if len(missing):
+        wanted = pl.Series(query)
+        rows, twice = rows_of(wanted, names)
+        if missing := wanted.filter(rows.is_null()).unique(maintain_order=True).to_list():
             shown = (repr(schema.shorten(schema.printable(name), 80)) for name in missing[:3])
             raise schema.CardlabError(
                 f"{len(missing):,} of the ids asked for are not among the {len(names):,} cards: "
                 f"{', '.join(shown)}. Ids are written as in the column id, upper and lower case "
                 "alike."
             )
-        twice = there.filter(pl.col("id").is_duplicated())["id"]
         if len(twice):
             raise schema.CardlabError(
                 f"the id {schema.printable(twice[0])!r} is there more than once, so that it does "
                 "not say which card is meant. Ask with the card's vector instead."
             )
-        rows = wanted.join(there, on="id", how="left", maintain_order="left")["row"]
         return cards, list(query), rows.to_numpy().astype(np.int64)
     try:
         values = np.atleast_2d(np.asarray(query))

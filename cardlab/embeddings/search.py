@@ -17,8 +17,8 @@ import polars as pl
 from .. import schema
 from .embed import Encoder, Model, encoder, spoken
 from .lsa import free_tags, lsa, strings
-from .points import in_blocks
-from .vectors import Floats, ids_of, matrix, same_size, stream, usable, whole_number
+from .neighbors import Directions
+from .vectors import Floats, ids_of, matrix, same_size, usable, whole_number
 
 # ---- The part of a card that answers a query, in a line.
 
@@ -219,10 +219,14 @@ def _by_words(cards: Any, words: list[str]) -> pl.DataFrame:
         pl.col("said").str.count_matches(word, literal=True).alias(str(i))
         for i, word in enumerate(["  ", *asked])
     ]
-    table = pl.concat(
-        batch.select(name, said=said).select("id", *counted)
-        for batch in chain([empty], stream(frame, _BATCH))
-    )
+    batches = frame.collect_batches(chunk_size=_BATCH, maintain_order=True)
+    try:
+        table = pl.concat(
+            batch.select(name, said=said).select("id", *counted)
+            for batch in chain([empty], batches)
+        )
+    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, OSError) as error:
+        raise schema.unreadable(error) from error
     length = pl.col("0") + 1
     damp = _K1 * (1 - _B + _B * length / length.mean())
     scores = []
@@ -259,16 +263,9 @@ def _model(
 
 def _by_meaning(values: Floats, asked: Floats) -> pl.DataFrame:
     """Give the usable rows, and the cosine of each with the vector asked for, in float64."""
-    rows = np.flatnonzero(usable(values))
-    query = asked[0].astype(np.float64)
-
-    def cosines(block: slice) -> npt.NDArray[np.float64]:
-        wide = values[rows[block]].astype(np.float64)
-        cosine: npt.NDArray[np.float64] = wide @ query / np.linalg.norm(wide, axis=1)
-        return cosine
-
-    score = np.concatenate([np.zeros(0), *in_blocks(cosines, len(rows))])
-    return pl.DataFrame({"row": rows, "score": score / np.linalg.norm(query)})
+    cards = Directions.of(values)
+    alike = cards.exact(cards.rows, np.zeros_like(cards.rows), other=Directions.of(asked))
+    return pl.DataFrame({"row": cards.rows, "score": alike})
 
 
 def _nearest_passage(text: str, split: Encoder, asked: Floats) -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,19 +67,17 @@ def vectors(
 
     Notes
     -----
-    Memory, in sizes of the result: *nothing* is copied from float32 that lies in one piece (an
-    ``Array`` or ``List`` column of a frame in memory, a ``.npy`` file, an uncompressed Arrow file
-    with one record batch; files are mapped), unless it must be normalised or, in a frame or an
-    Arrow file, a row is not usable. Everything else is filled into one matrix block by block:
-    measured on 200,000 x 768 in Parquet, 1.3 from the path; 1.2 from ``pl.scan_parquet`` with row
-    groups of 20,000 cards, 1.6 with a single one, which is also slow: give the path. A lazy frame
-    with filters or joins holds some decoded row groups besides. The matrix may be read-only.
+    *Nothing* is copied from float32 that lies in one piece (an ``Array`` or ``List`` column of a
+    frame in memory, a ``.npy`` file, an uncompressed Arrow file with one record batch; files are
+    mapped), unless it must be normalised or, in a frame or an Arrow file, a row is not usable.
+    Everything else, Parquet files and lazy frames among it, is read as a column and copied into
+    the matrix, which takes twice the memory of the result. The matrix may be read-only.
     """
-    source = source_of(cards, file)
-    x = fill(source)
+    column = column_of(cards, file)
+    x = fill(column)
     good = usable(x)
     if not good.any():
-        _no_vector(source)
+        _no_vector(column)
     # What a frame or an Arrow file holds cannot be written to; all else is a matrix of our own.
     return blanked(x, good, normalize=normalize, owned=x.flags.writeable)
 
@@ -128,31 +124,18 @@ def blanked(x: Floats, good: Bools, *, normalize: bool = False, owned: bool = Fa
     return result
 
 
-def source_of(cards: Any, file: str | os.PathLike[str] | None) -> Source:
-    """Find the vectors of the cards: in their frame, or in a file."""
-    if isinstance(cards, (str, os.PathLike)):
-        if file is not None:
-            raise schema.CardlabError(
-                "give the cards and the file of their vectors, or the file alone: vectors(file)."
-            )
-        return open_vectors(cards)[0]
-    return from_frame(cards) if file is None else align(*open_vectors(file), cards)
-
-
-def _no_vector(source: Source) -> None:
+def _no_vector(column: Column) -> None:
     """Raise the error of a corpus without a usable vector, with the reasons."""
-    found = classified(source)["problem"].value_counts()
-    n = dict(found.iter_rows())
-    if n.get("null") == source.n_cards:
+    n = Counter(classified(column)["problem"])
+    if n["null"] == len(column):
         raise schema.NoFigure(
-            f"no card has an embedding: `embeddings` is null for {source.n_cards:,} of "
-            f"{source.n_cards:,} cards. Compute vectors with cardlab.embed(cards)."
+            f"no card has an embedding: `embeddings` is null for {len(column):,} of "
+            f"{len(column):,} cards. Compute vectors with cardlab.embed(cards)."
         )
     raise schema.NoFigure(
-        f"no card has a usable vector: of {source.n_cards:,} cards {n.get('null', 0):,} have none, "
-        f"{n.get('wrong_length', 0):,} have one of a length other than the commonest, and "
-        f"{n.get('zero', 0) + n.get('not_finite', 0):,} have one that is all zeros or holds NaN "
-        "or infinity."
+        f"no card has a usable vector: of {len(column):,} cards {n['null']:,} have none, "
+        f"{n['wrong_length']:,} have one of a length other than the commonest, and "
+        f"{n['zero'] + n['not_finite']:,} have one that is all zeros or holds NaN or infinity."
     )
 
 
@@ -229,46 +212,15 @@ def checked_ids(ids: Any, n: int) -> pl.Series:
     return values.cast(pl.String).alias("id")
 
 
-# ---- Vectors where they lie, and the matrix that is filled from them.
+# ---- The matrix that is filled from vectors where they lie: a column, or a matrix.
 
-#: Rows whose numbers are held beside the matrix.
+Column = pl.Series | npt.NDArray[Any]
+
+#: Rows whose numbers are held beside the column and the matrix.
 _PIECE = 4_096
 
 
-@dataclass(frozen=True)
-class Source:
-    """Vectors that lie somewhere, not yet read."""
-
-    #: A column or a matrix in memory, or what reads columns from the first row to the last.
-    vectors: pl.Series | npt.NDArray | Callable[[], Iterator[pl.Series]]
-    n_stored: int
-    #: For each card the row of its vector, -1 for none; without it the first is of the first.
-    rows: Rows | None = None
-
-    @property
-    def n_cards(self) -> int:
-        """Rows of the matrix."""
-        return self.n_stored if self.rows is None else len(self.rows)
-
-    def read(self) -> Iterator[tuple[Rows, Rows, Floats]]:
-        """Give piece by piece some cards, the lengths of their vectors, and all their numbers."""
-        rows = np.arange(self.n_stored) if self.rows is None else self.rows
-        cards = np.argsort(rows, kind="stable")
-        rows = rows[cards]
-        start = 0
-        for block in self.vectors() if callable(self.vectors) else (self.vectors,):
-            for at in range(0, len(block), _PIECE):
-                piece = block[at : at + _PIECE]
-                low, high = np.searchsorted(rows, (start, start + len(piece)))
-                yield cards[low:high], *_numbers(piece[rows[low:high] - start])
-                start += len(piece)
-        if start != self.n_stored:
-            raise schema.SourceError(
-                f"the cards changed while they were read: {self.n_stored:,} rows, then {start:,}."
-            )
-
-
-def _numbers(block: pl.Series | npt.NDArray) -> tuple[Rows, Floats]:
+def _numbers(block: Column) -> tuple[Rows, Floats]:
     """Give the length of each vector, -1 for null, and their numbers one after the other.
 
     A null among the numbers becomes NaN, and what is too large for float32 infinite.
@@ -281,137 +233,98 @@ def _numbers(block: pl.Series | npt.NDArray) -> tuple[Rows, Floats]:
     return lists.list.len().cast(pl.Int64).fill_null(-1).to_numpy(), numbers.to_numpy()
 
 
-def fill(source: Source, width: int = 0) -> Floats:
+def _lengths(column: Column) -> tuple[Rows, int]:
+    """Give the length of each vector, -1 for null, and the commonest above zero, 0 for none.
+
+    The longer on a tie.
+    """
+    starts = range(0, len(column), _PIECE)
+    found = [_numbers(column[at : at + _PIECE])[0] for at in starts]
+    length = np.concatenate([np.zeros(0, dtype=np.int64), *found])
+    sizes, n = np.unique(length[length > 0], return_counts=True)
+    return length, int(max(zip(n, sizes, strict=True), default=(0, 0))[1])
+
+
+def fill(column: Column) -> Floats:
     """Give the vectors of the commonest length, each in its row; the other rows are NaN.
 
-    The matrix can be written to unless it is that of the source.
+    The matrix can be written to unless it is that of the column.
     """
-    whole = None if source.rows is not None else in_one_piece(source.vectors)
+    whole = _in_one_piece(column)
     if whole is not None:
         return whole
-    x, lengths = None, Counter[int]()
-    for cards, length, numbers in source.read():
-        lengths.update(length[length > 0].tolist())
-        width = width or commonest(lengths)
-        if not width:
-            continue
-        if x is None:
-            x = np.full((source.n_cards, width), np.nan, dtype=np.float32)
-        fits = length == width
-        if not fits.all():
-            cards, numbers = cards[fits], numbers[np.repeat(fits, np.maximum(length, 0))]
-        x[cards] = numbers.reshape(-1, width)
-    if commonest(lengths) != width:  # The first vectors are not of the commonest length.
-        return fill(source, commonest(lengths))
-    return np.full((source.n_cards, 1), np.nan, dtype=np.float32) if x is None else x
+    width = _lengths(column)[1]
+    x = np.full((len(column), width or 1), np.nan, dtype=np.float32)
+    for at in range(0, len(column) if width else 0, _PIECE):
+        part = slice(at, at + _PIECE)
+        n, numbers = _numbers(column[part])
+        fits = n == width
+        x[part][fits] = numbers[np.repeat(fits, np.maximum(n, 0))].reshape(-1, width)
+    return x
 
 
-def commonest(lengths: Mapping[int, int]) -> int:
-    """Give the commonest length above zero, the longer on a tie; 0 when there is none."""
-    return max(((n, length) for length, n in lengths.items()), default=(0, 0))[1]
-
-
-def in_one_piece(values: Any) -> Floats | None:
+def _in_one_piece(column: Column) -> Floats | None:
     """Give float32 that lies in one piece as a matrix that shares its memory; else None."""
-    if isinstance(values, np.ndarray):
-        mapped = values.dtype == np.float32 and values.flags.c_contiguous and len(values) > 0
-        return np.asarray(values) if mapped else None
-    if (
-        getattr(getattr(values, "dtype", None), "inner", None) != pl.Float32
-        or values.n_chunks() > 1
-    ):
+    if isinstance(column, np.ndarray):
+        mapped = column.dtype == np.float32 and column.flags.c_contiguous and len(column) > 0
+        return np.asarray(column) if mapped else None
+    if getattr(column.dtype, "inner", None) != pl.Float32 or column.n_chunks() > 1:
         return None
-    lists = values.cast(pl.List(pl.Float32))
-    if lists.list.len().n_unique() != 1:
-        return None
+    lists = column.cast(pl.List(pl.Float32))
     numbers = lists.explode(empty_as_null=False, keep_nulls=False)
-    if not len(numbers) or numbers.null_count():
+    if lists.list.len().n_unique() != 1 or not len(numbers) or numbers.null_count():
         return None
     whole: Floats = numbers.to_numpy().reshape(len(lists), -1)
     return whole
 
 
-def classified(source: Source) -> pl.DataFrame:
-    """Name what is wrong with each row that is not usable: `row`, `problem`, `length`.
-
-    Read piece by piece, without the matrix.
-    """
-    length = np.full(source.n_cards, -1, dtype=np.int64)
-    finite, some = np.zeros(source.n_cards, dtype=bool), np.zeros(source.n_cards, dtype=bool)
-    for cards, n, numbers in source.read():
-        own = np.repeat(np.arange(len(n)), np.maximum(n, 0))
-        length[cards] = n
-        finite[cards] = np.bincount(own, ~np.isfinite(numbers), minlength=len(n)) == 0
-        some[cards] = np.bincount(own, numbers != 0, minlength=len(n)) > 0
-    width = commonest(Counter(length[length > 0].tolist()))
-    kinds = [length < 0, length != width, ~finite, ~some]
-    problem = np.select(kinds, ["null", "wrong_length", "not_finite", "zero"], default="")
-    return (
-        pl.DataFrame(
-            {"problem": problem, "length": length}, schema_overrides={"problem": pl.String}
-        )
-        .with_row_index("row")
-        .filter(pl.col("problem") != "")
-        .with_columns(pl.col("length").replace(-1, None))
-    )
+def classified(column: Column) -> pl.DataFrame:
+    """Name what is wrong with each row that is not usable: `row`, `problem`, `length`."""
+    x = fill(column)
+    rows = np.flatnonzero(~usable(x))
+    length, width = _lengths(column)
+    length = length[rows]
+    kinds = [length < 0, length != width, ~np.isfinite(x[rows]).all(axis=1) & (length > 0)]
+    problem = np.select(kinds, ["null", "wrong_length", "not_finite"], default="zero")
+    return pl.DataFrame(
+        {"row": rows, "problem": problem, "length": length},
+        schema_overrides={"problem": pl.String},
+    ).with_columns(pl.col("length").replace(-1, None))
 
 
-# ---- The vectors of a frame: in memory, lazy, or of another engine.
+# ---- Where the vectors of cards lie: in their frame, or in a file.
 
-#: Rows that a lazy frame is asked for at a time, and in how many slices one that can skip to a
-#: row is read at most: each slice of one row group decodes again what stands before it, but with
-#: fewer the largest row groups would take more than 0.6 of the matrix besides.
-_BATCH = 8_192
-_SLICES = 20
-
-#: Words of a query plan that make a slice read more than itself.
-_WHOLE = ("FILTER", "SELECTION", "UNION", "JOIN", "SORT", "AGGREGATE")
+_ARROW = (".arrow", ".arrows", ".feather", ".ipc")
+_NAMES = ("embeddings", *schema.ALIASES["embeddings"])
 
 
-def from_frame(cards: Any) -> Source:
-    """Take the column ``embeddings`` of cards."""
+def column_of(cards: Any, file: str | os.PathLike[str] | None) -> Column:
+    """Find the vectors of the cards, in their frame or in a file, each in the place of its card."""
+    if isinstance(cards, (str, os.PathLike)):
+        if file is not None:
+            raise schema.CardlabError(
+                "give the cards and the file of their vectors, or the file alone: vectors(file)."
+            )
+        return _open(cards)[0]
+    if file is not None:
+        return _aligned(*_open(file), cards)
     schema.require(cards, "embeddings")
     native = nw.to_native(cards, pass_through=True)
-    if isinstance(native, pl.LazyFrame):
-        wanted = native.select("embeddings")
-        _check(wanted.collect_schema()["embeddings"])
-        n_rows = schema.count(native)
-        return Source(lambda: _batches(wanted, n_rows), n_rows)
     if not isinstance(native, pl.DataFrame):
-        # A frame in memory is used where it lies; other engines hand over this one column.
+        # A frame in memory is used where it lies; others hand over this one column.
         native = schema.collect(schema.lazy(cards).select("embeddings"))
-    column = native["embeddings"]
-    _check(column.dtype)
-    return Source(column, len(column))
+    return _checked(native["embeddings"])
 
 
-def _check(dtype: pl.DataType) -> None:
+def _checked(column: pl.Series) -> pl.Series:
     """Raise a CardlabError unless a column can hold vectors."""
-    inner = dtype.inner if isinstance(dtype, (pl.List, pl.Array)) else None
-    if dtype != pl.Null and not (inner == pl.Null or (inner is not None and inner.is_numeric())):
+    inner = getattr(column.dtype, "inner", None)
+    if column.dtype != pl.Null and not (inner == pl.Null or (inner and inner.is_numeric())):
         raise schema.CardlabError(
-            f"column 'embeddings' must hold lists of numbers, one list a card; it is {dtype}."
+            "column 'embeddings' must hold lists of numbers, one list a card; it is "
+            f"{column.dtype}."
         )
-
-
-def _batches(wanted: pl.LazyFrame, n_rows: int) -> Iterator[pl.Series]:
-    """Read one column of a lazy frame from its beginning to its end."""
-    frames = stream(wanted)
-    # Where a slice reaches the reader of the files, so that it reads no more than it: the
-    # engine's own batches hold several row groups, decoded, at once.
-    plan = wanted.slice(_BATCH, _BATCH).explain()
-    if "SCAN" in plan and "SLICE:" in plan and not any(word in plan for word in _WHOLE):
-        step = max(_BATCH, -(-n_rows // _SLICES))
-        frames = (schema.collect(wanted.slice(at, step)) for at in range(0, n_rows, step))
-    return (frame.to_series() for frame in frames)
-
-
-def stream(wanted: pl.LazyFrame, rows: int = _BATCH) -> Iterator[pl.DataFrame]:
-    """Read a lazy frame from its beginning to its end, some rows at a time."""
-    try:
-        yield from wanted.collect_batches(chunk_size=rows, maintain_order=True)
-    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, OSError) as error:
-        raise schema.unreadable(error) from error
+    return column
 
 
 def ids_of(cards: Any) -> pl.Series:
@@ -419,14 +332,40 @@ def ids_of(cards: Any) -> pl.Series:
     return schema.collect(schema.lazy(cards).select("id"))["id"].cast(pl.String)
 
 
-# ---- Vectors in files beside the cards: ``.npy``, Arrow IPC, Parquet.
+def rows_of(wanted: pl.Series, ids: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Give the row of each wanted id, null for none, and those of them that several rows have."""
+    names = wanted.to_frame("id")
+    there = ids.to_frame("id").with_row_index("row").join(names, on="id", how="semi")
+    twice = there.filter(pl.col("id").is_duplicated())["id"].unique().sort()
+    there = there.unique("id", keep="first")
+    return names.join(there, on="id", how="left", maintain_order="left")["row"], twice
 
-_ARROW = (".arrow", ".arrows", ".feather", ".ipc")
-_NAMES = ("embeddings", *schema.ALIASES["embeddings"])
+
+def _aligned(column: Column, ids: pl.Series | None, cards: Any) -> Column:
+    """Give each card its vector of a file: by its id where the file has ids, else by its place."""
+    if ids is None or isinstance(column, np.ndarray):
+        n_cards = schema.count(cards)
+        if len(column) != n_cards:
+            raise schema.CardlabError(
+                f"the file has {len(column):,} vectors and no ids, so that it must have one "
+                f"for each of the {n_cards:,} cards, in their order."
+            )
+        return column
+    schema.require(cards, "id")
+    wanted = ids_of(cards)
+    if wanted.equals(ids):
+        return column
+    rows, twice = rows_of(wanted, ids)
+    if len(twice):
+        raise schema.CardlabError(
+            f"the file has {len(twice):,} of the cards' ids more than once, such as "
+            f"{schema.printable(twice[0])!r}, so that it does not say which vector is theirs."
+        )
+    return column.gather(rows)
 
 
-def open_vectors(path: str | os.PathLike[str]) -> tuple[Source, Any]:
-    """Open a file of vectors: where they lie, and the frame of its columns if it has any."""
+def _open(path: str | os.PathLike[str]) -> tuple[Column, pl.Series | None]:
+    """Open a file of vectors: its matrix or column of them, and its ids if it has any."""
     file = Path(path).expanduser()
     suffix = file.suffix.lower()
     if suffix not in (".npy", ".parquet", *_ARROW):
@@ -436,15 +375,8 @@ def open_vectors(path: str | os.PathLike[str]) -> tuple[Source, Any]:
         )
     if not file.is_file():
         raise schema.SourceError(f"there is no file {schema.printable(str(file))!r} of vectors.")
-    with _readable(file):
-        return {".npy": _npy, ".parquet": _parquet}.get(suffix, _arrow)(file)
-
-
-@contextmanager
-def _readable(file: Path) -> Iterator[None]:
-    """Turn whatever reading a damaged file raises into our own error."""
     try:
-        yield
+        return (_npy(file), None) if suffix == ".npy" else _table(file, suffix)
     except schema.CardlabError:
         raise
     except (Exception, pl.exceptions.PanicException) as error:
@@ -455,80 +387,42 @@ def _readable(file: Path) -> Iterator[None]:
         ) from error
 
 
-def _npy(file: Path) -> tuple[Source, None]:
+def _npy(file: Path) -> npt.NDArray[Any]:
     # Private pages: what is written to the matrix never reaches the file.
-    x = np.load(file, mmap_mode="c", allow_pickle=False)
+    x: npt.NDArray[Any] = np.load(file, mmap_mode="c", allow_pickle=False)
     if x.ndim != 2 or x.shape[1] == 0 or x.dtype.kind not in "fiu":
         raise schema.CardlabError(
             f"{schema.printable(file.name)!r} must hold a matrix of real numbers of shape (n, d), "
             f"d at least 1; it has shape {x.shape}, type {x.dtype}."
         )
-    return Source(x, len(x)), None
+    return x
 
 
-def _parquet(file: Path) -> tuple[Source, pl.LazyFrame]:
+def _table(file: Path, suffix: str) -> tuple[pl.Series, pl.Series | None]:
+    """Read the columns of vectors and of ids of a Parquet file, or map those of an Arrow file."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    check_parquet(file)
-    frame = pl.scan_parquet(file)
-    name = _column(file, frame.collect_schema().names())
-
-    def batches() -> Iterator[pl.Series]:
-        # Page by page: a row group can hold the whole file.
-        with (
-            _readable(file),
-            pq.ParquetFile(file, pre_buffer=False, buffer_size=2**20) as opened,
-        ):
-            for batch in opened.iter_batches(_BATCH, columns=[name]):
-                yield pl.Series(batch.column(0))
-
-    return replace(from_frame(frame.rename({name: "embeddings"})), vectors=batches), frame
-
-
-def _arrow(file: Path) -> tuple[Source, pl.DataFrame]:
-    import pyarrow as pa
-
-    check_arrow(file)
-    table = pa.Table.from_batches(arrow_batches(file), open_arrow(file)[0].schema)
-    name = _column(file, table.column_names)
-    table = table.select([name, *({"id"} & set(table.column_names))])
-    table.validate(full=True)
-    frame = pl.DataFrame(pl.from_arrow(table, rechunk=False))
-    return from_frame(frame.rename({name: "embeddings"})), frame
-
-
-def _column(file: Path, names: list[str]) -> str:
-    """Give the name of the column of vectors of a file of columns."""
-    name = next((name for name in _NAMES if name in names), None)
+    is_parquet = suffix == ".parquet"
+    fields = pq.read_schema(file) if is_parquet else open_arrow(file)[0].schema
+    name = next((name for name in _NAMES if name in fields.names), None)
     if name is None:
         raise schema.MissingColumn(
             f"{schema.printable(file.name)!r} has no column 'embeddings'. It has: "
-            f"{schema.shorten(', '.join(map(schema.printable, names)), 400)}."
+            f"{schema.shorten(', '.join(map(schema.printable, fields.names)), 400)}."
         )
-    return name
+    names = [name, *({"id"} & set(fields.names))]
+    if is_parquet:
+        frame = parquet_columns(file, names)
+    else:
+        check_arrow(file)
+        table = pa.Table.from_batches(arrow_batches(file), fields).select(names)
+        table.validate(full=True)
+        frame = pl.DataFrame(pl.from_arrow(table, rechunk=False))
+    return _checked(frame[name]), frame["id"].cast(pl.String) if "id" in names else None
 
 
-def align(source: Source, frame: Any, cards: Any) -> Source:
-    """Give each card its row of a file: by its id where the file has ids, else by its place."""
-    if frame is None or "id" not in schema.column_names(frame):
-        n_cards = schema.count(cards)
-        if source.n_stored != n_cards:
-            raise schema.CardlabError(
-                f"the file has {source.n_stored:,} vectors and no ids, so that it must have one "
-                f"for each of the {n_cards:,} cards, in their order."
-            )
-        return source
-    schema.require(cards, "id")
-    ids, stored = ids_of(cards), ids_of(frame)
-    if ids.equals(stored):
-        return source
-    wanted = ids.to_frame("id")
-    there = stored.to_frame("id").with_row_index("row").join(wanted, on="id", how="semi")
-    twice = there.filter(pl.col("id").is_duplicated())["id"].unique().sort()
-    if len(twice):
-        raise schema.CardlabError(
-            f"the file has {len(twice):,} of the cards' ids more than once, such as "
-            f"{schema.printable(twice[0])!r}, so that it does not say which vector is theirs."
-        )
-    found = wanted.join(there, on="id", how="left", maintain_order="left")["row"]
-    return replace(source, rows=found.cast(pl.Int64).fill_null(-1).to_numpy())
+def parquet_columns(file: Path, names: list[str]) -> pl.DataFrame:
+    """Read some columns of a Parquet file that may be damaged."""
+    check_parquet(file)
+    return schema.collect(pl.scan_parquet(file, glob=False).select(names))
