@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
-from .kmeans import WARD_ROWS, Ward, dense, fit, fit_all, nearest
+from .kmeans import WARD_ROWS, Ward, dense, fit, fit_all, nearest, seeds_of
 from .points import Axes, Indices, Ints, Points, Sample, drawn, on_all_cores
 from .vectors import Floats, checked_labels, matrix, whole_number
 
@@ -33,14 +33,12 @@ def cluster(
     Parameters
     ----------
     x : array-like of numbers, shape (n, d)
-        Vectors, one a row, as :func:`vectors` and :func:`embed` give them; a memory-mapped
-        float32 array is read block by block. Distances are Euclidean: normalise the rows first
-        where only their direction matters. With more than 100 columns the first 100 principal
-        components (of 30,000 distinct rows) stand for them.
+        Vectors, one a row; a memory-mapped float32 array is read block by block. Distances are
+        Euclidean: normalise the rows first where only their direction matters. Of more than 100
+        columns the first 100 principal components (of 30,000 distinct rows) are taken.
     n_clusters : int or "auto", default "auto"
-        ``"auto"`` takes the number that :func:`cluster_stability` marks as chosen. Where none is
-        stable all cards are left in one cluster: no stable clusters were found. With
-        ``"hdbscan"`` the number comes by itself and cannot be asked for.
+        ``"auto"`` takes the number that :func:`cluster_stability` marks as chosen, and leaves all
+        cards in one cluster where none is. ``"hdbscan"`` finds its number by itself.
     method : {"kmeans", "hdbscan"}, default "kmeans"
         - ``"kmeans"``: the best of ten k-means++ starts and one from Ward's hierarchy of at most
           2,500 rows. Above 50,000 usable rows centres are fitted on 50,000 (four starts
@@ -90,18 +88,19 @@ def cluster(
             )
     points = Points.of(matrix(x), seed)
     if method == "hdbscan":
-        return _by_size(points.spread(dense(points, seed, min_cluster_size), -1))
-    if isinstance(n_clusters, str):
+        labels = dense(points, seed, min_cluster_size)
+    elif isinstance(n_clusters, str):
         chosen = _curve(points, seed, _RUNS, MAX_CLUSTERS).filter("is_chosen")["n_clusters"]
-        if not len(chosen):
-            return points.spread(np.zeros(len(points.copies), dtype=np.int32), -1)
-        return _by_size(points.spread(fit_all(points, int(chosen[0]), seed), -1))
-    labels = fit_all(points, points.allow(n_clusters), seed)
-    if labels.max() + 1 < n_clusters:
-        raise schema.CardlabError(
-            f"n_clusters is {n_clusters}, but the vectors are so near each other that only "
-            f"{labels.max() + 1} clusters can be told apart."
-        )
+        labels = np.zeros(len(points.copies), dtype=np.int32)
+        if len(chosen):
+            labels = fit_all(points, int(chosen[0]), seed)
+    else:
+        labels = fit_all(points, points.allow(n_clusters), seed)
+        if labels.max() + 1 < n_clusters:
+            raise schema.CardlabError(
+                f"n_clusters is {n_clusters}, but the vectors are so near each other that only "
+                f"{labels.max() + 1} clusters can be told apart."
+            )
     return _by_size(points.spread(labels, -1))
 
 
@@ -209,8 +208,7 @@ def cluster_stability(
         - ``is_stable`` (bool): ``jaccard_mean`` is at least 0.75, and ``silhouette`` more than
           a tenth and 0.01 above ``silhouette_null``.
         - ``is_chosen`` (bool): of the stable numbers the one with the largest
-          ``jaccard_mean * silhouette``, the smallest on a tie. No number is chosen where none is
-          stable: no stable clusters were found.
+          ``jaccard_mean * silhouette``, the smallest on a tie; none where none is stable.
 
     Raises
     ------
@@ -242,7 +240,7 @@ def cluster_stability(
     sample = points.sample(drawn(len(points.rows), _ROWS, seed))
     clouds = _without_clusters(sample, points.axes, seed)
     table = _chosen(_judged(sample, clouds, candidates, n_runs, seed))
-    runs = _runs(sample, candidates, _seeds(seed, n_runs), resampled=False)
+    runs = _runs(sample, candidates, seeds_of(seed, n_runs), resampled=False)
     seeds = pl.Series("ari_seeds", _pairwise_ari(sample, runs).mean(axis=1))
     return table.insert_column(3, seeds)
 
@@ -277,7 +275,7 @@ def _judged(
     sample: Sample, clouds: list[Sample], candidates: list[int], n_runs: int, seed: int
 ) -> pl.DataFrame:
     """Hold numbers of clusters against bootstrap runs and against clouds without clusters."""
-    runs = _runs(sample, candidates, _seeds(seed, n_runs))
+    runs = _runs(sample, candidates, seeds_of(seed, n_runs))
     ari = _pairwise_ari(sample, runs)
     # Between near numbers a curve without clusters is all but straight.
     few = [candidates[0]]
@@ -331,10 +329,6 @@ def _runs(
         return [nearest(sample.values, best.centres).astype(np.int32) for best in fits]
 
     return on_all_cores(run, seeds)
-
-
-def _seeds(seed: int, n: int) -> list[int]:
-    return [int(s) for s in np.random.SeedSequence(seed).generate_state(n)]
 
 
 def _pairwise_ari(sample: Sample, runs: list[list[Ints]]) -> npt.NDArray[np.float64]:
@@ -485,7 +479,7 @@ def cluster_jaccard(
         best = _best_jaccard(own[rows], found.labels[part.rows], k)
         return np.where(np.bincount(own[rows], minlength=k) >= 2, best, np.nan)
 
-    scores = np.column_stack(on_all_cores(run, _seeds(seed, n_runs)))
+    scores = np.column_stack(on_all_cores(run, seeds_of(seed, n_runs)))
     with warnings.catch_warnings():
         # Of a cluster of which no sample has two rows nothing is known.
         warnings.simplefilter("ignore", RuntimeWarning)

@@ -20,7 +20,7 @@ from .. import schema
 from ..text.passages import Counter, estimated_tokens, packed
 from ..text.sections import section_texts
 from .lsa import card_texts, lsa
-from .vectors import Floats, blanked, ids_of, matrix, parquet_columns, usable, whole_number
+from .vectors import Floats, blanked, ids_of, matrix, parquet_columns, rows_of, usable, whole_number
 
 # ---- Models that turn texts into vectors: sentence-transformers, or a callable of the caller's.
 
@@ -168,31 +168,24 @@ def keys(documents: pl.Series, among: str = "") -> pl.Series:
     return pl.Series("text_hash", made, dtype=pl.String)
 
 
-def stored(
-    path: Path | None, wanted: pl.Series, settings: dict[str, Any]
-) -> tuple[Floats, pl.Series]:
-    """Read back the vectors of the cards that a file has, and tell which cards it knows.
+def gathered(text_hash: pl.Series, kept: pl.Series, x: Floats) -> Floats:
+    """Give each card the kept vector of what it says, NaN where there is none."""
+    rows = rows_of(text_hash, kept)[0]
+    x = x[rows.fill_null(0).to_numpy()]
+    x[rows.is_null().to_numpy()] = np.nan
+    return x
 
-    NaN where the file has no vector; no columns where it has none of them. A file of something
-    else, made otherwise, or not as it was written is an error.
+
+def kept_in(path: Path | None, settings: dict[str, Any]) -> tuple[pl.Series, Floats]:
+    """Read the hashes and the vectors of a file of these settings, NaN where it has none.
+
+    Nothing where there is no file. One of something else, made otherwise, or not as it was
+    written is an error.
     """
-    known = pl.repeat(False, len(wanted), eager=True)
-    if path is not None and path.exists():
-        text_hash, x = _read(path, settings)
-        there = text_hash.to_frame().with_row_index("row").unique("text_hash", keep="first")
-        found = wanted.to_frame().join(there, on="text_hash", how="left", maintain_order="left")
-        known = found["row"].is_not_null()
-    if not known.any():
-        return np.empty((len(wanted), 0), dtype=np.float32), known
-    x = x[found["row"].fill_null(0).to_numpy()]
-    x[~known.to_numpy()] = np.nan
-    return x, known
-
-
-def _read(path: Path, settings: dict[str, Any]) -> tuple[pl.Series, Floats]:
-    """Read the hashes and the vectors of a file of these settings, NaN where it has none."""
     import pyarrow.parquet as pq
 
+    if path is None or not path.exists():
+        return pl.Series("text_hash", dtype=pl.String), np.empty((0, 0), dtype=np.float32)
     try:
         told = (pq.read_schema(path).metadata or {}).get(_KEY)
     except Exception as error:  # Damaged and forged files raise errors of a dozen kinds.
@@ -377,10 +370,11 @@ def _with_lsa(
     # Each vector depends on what all of the cards say, in whichever order they come.
     corpus = hashlib.sha256("\n".join(keys(said).sort()).encode()).hexdigest()
     text_hash = keys(said, corpus)
-    x, known = stored(path, text_hash, settings)
-    if not known.all():
-        x = lsa(texts, n_components, random_state).x
-        write(path, cards, text_hash, x, settings)
+    kept, x = kept_in(path, settings)
+    if text_hash.is_in(kept.implode()).all():
+        return gathered(text_hash, kept, x)
+    x = lsa(texts, n_components, random_state).x
+    write(path, cards, text_hash, x, settings)
     return x
 
 
@@ -396,38 +390,35 @@ def _with_model(
     text_hash = keys(documents)
     settings = {"model": model.name, "max_tokens": model.max_tokens, "column": column}
     path = None if save is None else place(save, str(model.name))
-    x, known = stored(path, text_hash, settings)
+    kept, x = kept_in(path, settings)
     whole = documents.list.join("") if documents.dtype == schema.STRINGS else documents
     # Ordered by content, not by place: the vectors do not depend on the order of the cards.
     todo = (
-        pl.DataFrame({"text_hash": text_hash, "size": whole.str.len_chars(), "known": known})
+        pl.DataFrame({"text_hash": text_hash, "size": whole.str.len_chars()})
         .with_row_index("row")
-        .filter(~pl.col("known"))
         .group_by("text_hash", "size")
-        .agg("row")
+        .agg(pl.col("row").first(), n_cards=pl.len())
+        .join(kept.to_frame(), on="text_hash", how="anti")
         .sort("size", "text_hash", descending=[True, False])
     )
-    if done := int(known.sum()):
+    parts = [x] if len(x) else []
+    if done := len(documents) - int(todo["n_cards"].sum()):
         _report(progress, done, len(documents))
-    for batch in todo["row"].to_frame().iter_slices(BATCH):
-        rows = batch.to_series().to_list()
-        first = documents.gather([same[0] for same in rows]).to_list()
-        passages = [model.passages(document) for document in first]
+    for batch in todo.iter_slices(BATCH):
+        passages = [model.passages(said) for said in documents.gather(batch["row"]).to_list()]
         if any(passages):
-            part = model.mean([found for found in passages if found])
-            if not x.shape[1]:
-                x = np.full((len(documents), part.shape[1]), np.nan, dtype=np.float32)
-            if part.shape[1] != x.shape[1]:
+            parts.append(model.mean([found for found in passages if found]))
+            kept = kept.append(batch["text_hash"].filter(list(map(bool, passages))))
+            if parts[-1].shape[1] != parts[0].shape[1]:
                 raise schema.CardlabError(
-                    f"the model gave vectors of {part.shape[1]} numbers, earlier ones have "
-                    f"{x.shape[1]}."
+                    f"the model gave vectors of {parts[-1].shape[1]} numbers, earlier ones have "
+                    f"{parts[0].shape[1]}."
                 )
-            says = [same for same, found in zip(rows, passages, strict=True) if found]
-            x[np.concatenate(says)] = np.repeat(part, [len(same) for same in says], axis=0)
-        done += sum(map(len, rows))
+        done += int(batch["n_cards"].sum())
         _report(progress, done, len(documents))
-    if not x.shape[1]:
-        raise schema.NoFigure(f"none of the {len(x):,} cards has a passage to embed.")
+    if not parts:
+        raise schema.NoFigure(f"none of the {len(documents):,} cards has a passage to embed.")
+    x = gathered(text_hash, kept, np.concatenate(parts))
     x = blanked(x, usable(x), owned=True)
     if path is not None and (todo.height or not path.exists()):
         write(path, cards, text_hash, x, settings)

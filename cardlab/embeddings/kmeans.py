@@ -47,8 +47,7 @@ def fit(sample: Sample, k: int, seed: int, *, ward: Ward, n_starts: int) -> Fit:
     if race is not sample:
         n_starts = min(n_starts, _RACE_STARTS)
     centres = ward.centres(k)
-    seeds = np.random.SeedSequence(seed).generate_state(n_starts or int(centres is None))
-    starts: list[Floats | int] = [int(s) for s in seeds]
+    starts: list[Floats | int] = [*seeds_of(seed, n_starts or int(centres is None))]
     if centres is not None:
         starts.append(centres)
     if len(race.values) < k:
@@ -59,6 +58,11 @@ def fit(sample: Sample, k: int, seed: int, *, ward: Ward, n_starts: int) -> Fit:
     if len(best.centres) < k:
         return Fit(best.centres, nearest(sample.values, best.centres), float("nan"))
     return _one_fit(sample, k, best.centres)
+
+
+def seeds_of(seed: int, n: int) -> list[int]:
+    """Draw `n` seeds."""
+    return [int(s) for s in np.random.SeedSequence(seed).generate_state(n)]
 
 
 def _one_fit(sample: Sample, k: int, start: Floats | int) -> Fit:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
-from .points import drawn, row_hashes
+from .points import drawn
 from .vectors import Floats, Rows, checked_ids, matrix, pieces, rows_of, usable, whole_number
 
 #: Cosines that are held at once: 64 MB.
@@ -253,66 +253,39 @@ def near_duplicates(
     Exact at any size: the pairs of a brute-force search in float64. In a basis of the first 64
     principal directions, a cosine is at most the product in these plus the product of the two
     remainders' lengths (Cauchy-Schwarz); what this cannot exclude is multiplied out in float32,
-    and what that cannot exclude in float64. Copies are compared once. Memory: the vectors,
-    65 / d of them again, and blocks of 16 MB; time grows with the square of the distinct vectors.
+    and what that cannot exclude in float64. Memory: the vectors, 65 / d of them again, and
+    blocks of 16 MB; time grows with the square of the vectors.
     """
     if not isinstance(threshold, (int, float)) or not 0 < threshold <= 1:
         raise schema.CardlabError(f"threshold must be above 0 and at most 1, not {threshold!r}.")
     whole_number(max_pairs, 1, name="max_pairs")
     cards = Directions.of(x)
     names = checked_ids(ids, len(cards.x))
-    _, first, which, n_copies = np.unique(
-        row_hashes(cards.x, cards.rows), return_index=True, return_inverse=True, return_counts=True
-    )
-    heads = cards.rows[first]
-    n_pairs = int((n_copies * (n_copies - 1) // 2).sum())
-    _allow(n_pairs, max_pairs, threshold)
-    again = heads[n_copies > 1]
-    found = [(again, again, np.ones(len(again)))]
-    size = np.zeros(len(cards.x), dtype=np.int64)
-    size[heads] = n_copies
-    for a, b in _close(cards, heads, threshold):
+    found = [(cards.rows[:0], cards.rows[:0], np.zeros(0))]
+    n_pairs = 0
+    for a, b in _close(cards, threshold):
         exact = cards.exact(a, b)
         kept = exact >= threshold
         found.append((a[kept], b[kept], exact[kept]))
-        n_pairs += int((size[a[kept]] * size[b[kept]]).sum())
-        _allow(n_pairs, max_pairs, threshold)
+        n_pairs += int(kept.sum())
+        if n_pairs > max_pairs:
+            raise schema.CardlabError(
+                f"more than {max_pairs:,} pairs have a cosine of at least {threshold}. Raise "
+                "threshold or max_pairs; cardlab.shared_vectors(cards) gives exact copies as "
+                "groups."
+            )
     first, second, similarity = map(np.concatenate, zip(*found, strict=True))
-    pairs = pl.DataFrame({"first": first, "second": second, "similarity": similarity})
-    # Each distinct vector stands for its copies; those of one are pairs among themselves.
-    place = alphabetical(names)[cards.rows]
-    rows = pl.DataFrame({"head": heads[which], "place": place})
-    pairs = (
-        pairs.join(rows, left_on="first", right_on="head")
-        .join(rows, left_on="second", right_on="head", suffix="_b")
-        .filter((pl.col("first") != pl.col("second")) | (pl.col("place") < pl.col("place_b")))
-        .select(
-            "similarity",
-            a=pl.min_horizontal("place", "place_b"),
-            b=pl.max_horizontal("place", "place_b"),
-        )
-    )
+    one, other = np.sort(alphabetical(names)[np.stack([first, second])], axis=0)
     names = names.sort()
-    return pl.DataFrame(
-        {
-            "id_a": names.gather(pairs["a"]),
-            "id_b": names.gather(pairs["b"]),
-            "similarity": pairs["similarity"],
-        }
-    ).sort("similarity", "id_a", "id_b", descending=[True, False, False], nulls_last=True)
+    pairs = {"id_a": names.gather(one), "id_b": names.gather(other), "similarity": similarity}
+    return pl.DataFrame(pairs).sort(
+        "similarity", "id_a", "id_b", descending=[True, False, False], nulls_last=True
+    )
 
 
-def _allow(n_pairs: int, max_pairs: int, threshold: float) -> None:
-    if n_pairs > max_pairs:
-        raise schema.CardlabError(
-            f"more than {max_pairs:,} pairs have a cosine of at least {threshold}. Raise threshold "
-            "or max_pairs; cardlab.shared_vectors(cards) gives exact copies as groups."
-        )
-
-
-def _close(cards: Directions, rows: Rows, threshold: float) -> Iterator[tuple[Rows, Rows]]:
+def _close(cards: Directions, threshold: float) -> Iterator[tuple[Rows, Rows]]:
     """Give pairs of rows, among them all whose cosine is at least `threshold`."""
-    head = _head(cards, rows)
+    rows, head = cards.rows, _head(cards)
     least = threshold - 8 * cards.error
     for i in range(0, len(rows), _ROWS):
         one, unit = rows[i : i + _ROWS], cards.unit(rows[i : i + _ROWS])
@@ -325,11 +298,12 @@ def _close(cards: Directions, rows: Rows, threshold: float) -> Iterator[tuple[Ro
             yield one[a], other[b]
 
 
-def _head(cards: Directions, rows: Rows) -> Floats:
+def _head(cards: Directions) -> Floats:
     """Give coordinates of the rows whose products are never less than their cosines.
 
     The last is the length of what the first principal directions leave out.
     """
+    rows = cards.rows
     if cards.x.shape[1] <= _FIRST + 1:
         return cards.unit(rows)
     sample = cards.unit(rows[drawn(len(rows), _SAMPLE, 0)])

@@ -310,10 +310,14 @@ _PULL = 0.25
 def place(values: Floats, flat: Floats, queries: Floats) -> Floats:
     """Place points on a map beside the nearest that is on it, on the side of the next ones.
 
-    Of these only those count that lie together on the map with the nearest, within a 25th of its
-    size: between two far groups is a place where nothing is.
+    Of these only those count that lie with the nearest, within a 25th of the map's size: between
+    two far groups is a place where nothing is.
     """
-    distances, found = _nearest(values, queries, _AMONG)
+    from sklearn.neighbors import NearestNeighbors
+
+    tree = NearestNeighbors(n_neighbors=min(_AMONG, len(values)), algorithm="brute").fit(values)
+    blocks = in_blocks(lambda block: tree.kneighbors(queries[block]), len(queries))
+    distances, found = map(np.concatenate, zip(*blocks, strict=True))
     at = flat[found].astype(np.float64)
     away = np.linalg.norm(at - at[:, :1], axis=2)
     together = away <= float(np.linalg.norm(np.ptp(flat, axis=0))) / 25
@@ -322,16 +326,6 @@ def place(values: Floats, flat: Floats, queries: Floats) -> Floats:
     middle = np.einsum("nk,nkc->nc", weight, at)
     placed: Floats = (at[:, 0] + _PULL * (middle - at[:, 0])).astype(np.float32)
     return placed
-
-
-def _nearest(values: Floats, queries: Floats, k: int) -> tuple[Floats, Indices]:
-    """Give distances and places of the `k` nearest of each query, exactly."""
-    from sklearn.neighbors import NearestNeighbors
-
-    tree = NearestNeighbors(n_neighbors=min(k, len(values)), algorithm="brute").fit(values)
-    found = in_blocks(lambda block: tree.kneighbors(queries[block]), len(queries))
-    distances, places = map(np.concatenate, zip(*found, strict=True))
-    return distances, places
 
 
 # ---- How far the neighbours that a map shows are neighbours in truth.
