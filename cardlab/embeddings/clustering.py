@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ..schema import NoFigure, column_names, lazy, to_lazy_polars
+from ..schema import NoFigure, collect, column_names, count, lazy, to_lazy_polars
 from .bad_vectors import vector_problems
 from .cluster import cluster, cluster_jaccard, cluster_stability
 from .describe_clusters import cluster_summary
@@ -29,7 +29,8 @@ _WANTED = (
 class Clustering:
     """The cards that were clustered, their vectors, and the clusters that were found.
 
-    ``labels`` (the cluster of each card, negative for none) and ``summary`` (what
+    ``problems`` lists the cards without a usable vector, as ``vector_problems`` does. ``labels``
+    (the cluster of each card, negative for none) and ``summary`` (what
     :func:`cardlab.cluster_summary` says) are None where no stable clusters were found;
     ``clusters``, ``names`` and ``named`` raise NoFigure then.
     """
@@ -39,8 +40,7 @@ class Clustering:
     ids: pl.Series
     x: npt.NDArray[np.float32]
     origin: str
-    file: str | os.PathLike[str] | None
-    is_given: bool
+    problems: pl.DataFrame
     curve: pl.DataFrame
     n_clusters: int | None
     is_asked: bool
@@ -62,15 +62,6 @@ class Clustering:
             return f"The number in use, {self.n_clusters}, was asked for."
         came = f"a card's cluster comes back with a Jaccard similarity of {best[0]:.2f}."
         return f"{self.n_clusters} clusters were chosen: {came}"
-
-    @property
-    def problems(self) -> pl.DataFrame:
-        """The cards without a usable vector, as :func:`vector_problems` lists them."""
-        if self.is_given:
-            return vector_problems(self.cards, file=self.file)
-        rows = pl.Series("row", np.flatnonzero(~usable(self.x)), dtype=pl.Int64)
-        why = pl.lit("nothing_to_embed").alias("problem")
-        return pl.DataFrame({"id": self.ids.gather(rows), "row": rows}).with_columns(why)
 
     @property
     def clusters(self) -> pl.DataFrame:
@@ -136,26 +127,28 @@ def cluster_cards(
     have = column_names(cards)
     wanted = [name for name in _WANTED if name in have]
     held: Any = to_lazy_polars(lazy(cards).select(wanted).to_native())
-    n_corpus = held.select(pl.len()).collect(engine="streaming").item()
+    n_corpus = count(held)
     if n_corpus <= max_cards:
-        held = held.collect(engine="streaming")
+        held = collect(held)
     x, origin = None, ""
     if file is not None or "embeddings" in have:
         try:
             x, origin = vectors(held, file=file), "given with the corpus"
+            problems = vector_problems(held, file=file)
         except NoFigure as reason:
             if not {"text", "tags"} & set(have):
                 raise
             origin = f"; those of the corpus are of no use: {reason}".rstrip(".")
-    is_given = x is not None
     if x is None:
         if n_corpus > max_cards:  # the same cards, wherever they stand in the file
             key = pl.col("id").hash(seed=random_state)
-            last = held.select(key).collect(engine="streaming").to_series().sort()[max_cards - 1]
-            held = held.filter(key <= last).collect(engine="streaming")
+            last = collect(held.select(key)).to_series().sort()[max_cards - 1]
+            held = collect(held.filter(key <= last))
         x = embed(held, model=model, random_state=random_state)
         origin = f"computed here by {'LSA of texts and tags' if model == 'lsa' else model}{origin}"
-    ids = held.lazy().select("id").collect(engine="streaming")["id"]
+        without = held.select("id").with_row_index("row").filter(~usable(x))
+        problems = without.select("id", "row", problem=pl.lit("nothing_to_embed"))
+    ids = collect(held.lazy().select("id")).to_series()
     # Where a number is given as well: the page shows how sure the others are.
     curve = cluster_stability(x, random_state=random_state)
     chosen = curve.filter("is_chosen")["n_clusters"].to_list()
@@ -166,6 +159,4 @@ def cluster_cards(
         marks = cluster_jaccard(x, labels=labels, random_state=random_state)
         summary = cluster_summary(held, labels=labels, x=x, stability=marks)
     asked = n_clusters != "auto"
-    return Clustering(
-        held, n_corpus, ids, x, origin, file, is_given, curve, k, asked, labels, summary
-    )
+    return Clustering(held, n_corpus, ids, x, origin, problems, curve, k, asked, labels, summary)
