@@ -7,6 +7,7 @@ a card, and whose downloads those are.
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import json
 import math
@@ -15,16 +16,17 @@ from importlib.resources import files
 from typing import Any
 
 import narwhals.stable.v2 as nw
+import numpy as np
 import polars as pl
 
 from .frames import as_polars
 from .overview.concentration import check_single, concentration
-from .overview.doubling import doubling_time
+from .overview.time import read_dates
 from .schema import CardlabError, Frame, NoFigure, collect, count, lazy, require
 from .shares.counting import check_by, wilson
 
-#: The published method of the growth figure: weekly cut-offs from `origin`, kept from `start`.
-GROWTH: dict[str, Any] = {"origin": "2018-11-01", "start": "2020-04-30", "every": "1w"}
+#: The study's cut-offs: every week from the first of these, and in its fit from the second.
+CUT_OFFS = (dt.datetime(2018, 11, 1, tzinfo=dt.UTC), dt.datetime(2020, 4, 30, tzinfo=dt.UTC))
 
 #: What the study found on its 74,970 models: figure, value, unit. Its Gini is that of models; that
 #: of their authors is given beside it, since it is another figure of nearly the same size.
@@ -165,7 +167,71 @@ def with_task_domains(cards: Frame) -> Frame:
     return added
 
 
-def replicate(cards: Any, *, n_boot: int = 1000, random_state: int = 0) -> pl.DataFrame:
+def published_growth(cards: Any) -> pl.DataFrame:
+    """Fit the growth of a corpus as the study did: a straight line through its log count.
+
+    Parameters
+    ----------
+    cards : frame
+        With ``created_at``, of which only that column is read.
+
+    Returns
+    -------
+    pl.DataFrame
+        A row for each weekly cut-off that has cards before it: ``cut_off`` (instant, UTC),
+        ``n_total`` (cards created strictly before it), ``in_fit`` (bool, from 2020-04-30 to the
+        first cut-off after the newest card), ``fitted`` (cards, null outside the fit), and the
+        same on all rows: ``rate`` (growth of the log of the count a week), ``doubling_weeks``
+        (``ln 2 / rate``), ``n_periods`` (cut-offs in the fit), ``n_cards`` (cards before the last),
+        ``n_at_floor``, ``n_null``, ``n_implausible`` (cards left out) and ``floors``.
+
+    Raises
+    ------
+    MissingColumn, NoFigure
+        There is no ``created_at``, no card has a true date, or fewer than half have any; fewer
+        than three cut-offs are in the fit, or the line misses one by more than a factor of 2.
+
+    Notes
+    -----
+    Least squares. There is no interval: neighbouring points share almost all their cards.
+    :func:`cardlab.doubling_time` has one, of the new cards.
+    """
+    rows, dated = read_dates(cards)
+    if not dated.true.count():
+        raise dated.none_is_true()
+    possible = dated.possible.count()
+    if 2 * possible < rows.height:
+        raise NoFigure(f"only {possible:,} of the {rows.height:,} cards have a creation date.")
+    dates, week = dated.true.drop_nulls().sort(), dt.timedelta(weeks=1)
+    first, start = CUT_OFFS
+    cuts = pl.datetime_range(first, max(dates[-1], start) + week, week, eager=True, time_unit="us")
+    counts = dates.search_sorted(cuts, side="left").to_numpy().astype(np.int64)
+    inside = (cuts >= start).to_numpy() & (counts > 0)
+    if inside.sum() < 3:
+        raise NoFigure(f"{inside.sum()} weekly cut-offs since {start:%Y-%m-%d} have cards before.")
+    log, place = np.log(counts[inside]), np.arange(inside.sum())
+    rate, height = np.polyfit(place, log, 1)
+    fitted = np.full(counts.size, np.nan)
+    fitted[inside] = np.exp(height + rate * place)
+    missed = np.abs(log - height - rate * place)
+    if rate <= 0 or missed.max() > math.log(2):
+        worst = cuts.filter(inside)[int(missed.argmax())]
+        raise NoFigure(
+            f"the corpus did not grow exponentially: at {worst:%Y-%m-%d} the line is off by a "
+            f"factor of {math.exp(missed.max()):.1f}."
+        )
+    points = {"cut_off": cuts, "n_total": counts, "in_fit": inside, "fitted": fitted}
+    figures = {"rate": rate, "doubling_weeks": math.log(2) / rate, "n_periods": log.size}
+    figures |= {"n_cards": int(counts[-1])}
+    table = pl.DataFrame(points).with_columns(pl.col("fitted").fill_nan(None))
+    table = table.filter(pl.col("n_total") > 0).with_columns(
+        *(pl.lit(of).alias(name) for name, of in figures.items()),
+        *dated.columns("n_at_floor", "n_undated", "n_implausible"),
+    )
+    return table.rename({"n_undated": "n_null"})
+
+
+def replicate(cards: Any) -> pl.DataFrame:
     """Set the figures of the study beside those of a corpus, by the same methods.
 
     Parameters
@@ -173,24 +239,19 @@ def replicate(cards: Any, *, n_boot: int = 1000, random_state: int = 0) -> pl.Da
     cards : frame
         A row a model, with ``created_at`` and ``has_modelcard`` or ``text``; without one of them
         its figures are null. They equal the published ones on the study's own listing alone.
-    n_boot, random_state : int
-        As in :func:`cardlab.doubling_time`.
 
     Returns
     -------
     pl.DataFrame
         ``figure``, ``published`` (float; on 74,970 models; null where the study does not give it),
-        ``here`` (float, null where this corpus cannot have it), ``low``, ``high`` (95 % interval
-        of ``here`` where it is an estimate: Wilson for the share, of a block bootstrap for the
-        doubling time; else null), ``unit`` and ``note`` (str: why it is null). The figures are in
-        the order of the study.
+        ``here`` (float, null where this corpus cannot have it), ``low``, ``high`` (Wilson's 95 %
+        interval of the share; else null, as in the study), ``unit`` and ``note`` (str: why it is
+        null). The figures are in the order of the study.
 
     Notes
     -----
     The Gini coefficients are those of :func:`cardlab.concentration`, with ``by=None`` and
-    ``by="author"``. Growth is :func:`cardlab.doubling_time` with the study's cut-offs,
-    :data:`GROWTH`: the line by least squares through the log of the number of models created
-    strictly before each.
+    ``by="author"``; growth is :func:`published_growth`.
     """
     found: list[tuple[Any, ...]] = []  # value, low, high and note of each figure
 
@@ -205,10 +266,9 @@ def replicate(cards: Any, *, n_boot: int = 1000, random_state: int = 0) -> pl.Da
         return [(row["n_with_card"],), (row["card_rate"], row["rate_low"], row["rate_high"])]
 
     def grown() -> list[tuple[Any, ...]]:
-        table = doubling_time(cards, **GROWTH, n_boot=n_boot, random_state=random_state)
-        row = table.row(0, named=True)
-        doubling = (row["doubling_weeks"], row["low"], row["high"])
-        return [(row["rate"],), (math.expm1(row["rate"]),), doubling, (row["n_periods"],)]
+        row = published_growth(cards).row(0, named=True)
+        rate = row["rate"]
+        return [(rate,), (math.expm1(rate),), (row["doubling_weeks"],), (row["n_periods"],)]
 
     add(1, lambda: [(count(cards),)])
     add(2, carded)

@@ -455,7 +455,7 @@ def test_N13_a_word_means_one_thing(made):
 
 
 def test_N13_mixed_units_of_a_study_are_shown_as_they_are_named(made):
-    found = replication.replicate(made, n_boot=5)
+    found = replication.replicate(made)
     share = found.filter(pl.col("unit") == "share")
     assert share["here"].drop_nulls().is_between(0, 1).all()  # 0-1 in a frame
     cells = json.loads((ROOT / "notebooks" / "07-replication.ipynb").read_text("utf-8"))["cells"]
@@ -490,7 +490,7 @@ def test_N20_changes_along_the_edges_with_the_defaults(made):
 
 def test_N22_both_gini_figures_are_given_and_named():
     listing = cl.scan_cards(real_file("models_2022.parquet"))
-    rows = {row["figure"]: row for row in replication.replicate(listing, n_boot=5).to_dicts()}
+    rows = {row["figure"]: row for row in replication.replicate(listing).to_dicts()}
     model, author = rows["Gini of downloads, per model"], rows["Gini of downloads, per author"]
     assert model["published"] == 0.997 and author["published"] is None
     for row, by in ((model, "id"), (author, "author")):
@@ -500,6 +500,6 @@ def test_N22_both_gini_figures_are_given_and_named():
         gini = 2 * (ordered * np.arange(1, n + 1)).sum() / (n * ordered.sum()) - (n + 1) / n
         assert row["here"] == pytest.approx(gini, abs=1e-9)
     assert round(model["here"], 3) == 0.997 and round(author["here"], 3) == 0.998
-    poor = replication.replicate(pl.DataFrame({"id": ["a"], "downloads": [3]}), n_boot=1)
+    poor = replication.replicate(pl.DataFrame({"id": ["a"], "downloads": [3]}))
     notes = dict(poor.select("figure", "note").iter_rows())
     assert "author" in notes["Gini of downloads, per author"]

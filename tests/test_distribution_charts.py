@@ -14,6 +14,7 @@ from conftest import ROOT, real_file
 import cardlab as cl
 from cardlab.labels import HEADINGS, label
 from cardlab.licenses.problems import ORDERED
+from cardlab.replication import published_growth
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[2J\u202e\n" + "w" * 400
 FLOOR = dt.datetime(2022, 3, 2, 23, 29, 4, tzinfo=dt.UTC)
@@ -36,8 +37,12 @@ def every_chart(cards):
     return {
         "shares": cl.plot_trends(cl.share_trends(cards, column="license_class", every="1q")),
         "shares of lists": cl.plot_trends(cl.share_trends(cards, column="license", top=2)),
-        "doubling": cl.plot_doubling(
-            cl.doubling_time(cards, start="2024-03-01", n_boot=50, curve=True)
+        "doubling": cl.plot_doubling(cl.doubling_time(cards, curve=True)),
+        "doubling, study": cl.plot_doubling(
+            published_growth(cl.scan_cards(real_file("models_2022.parquet")))
+        ),
+        "doubling, held": cl.plot_doubling(
+            cl.doubling_time(cl.make_cards(text=False, embedding_dim=0), curve=True)
         ),
         "diversity": cl.plot_diversity(cl.diversity(cl.license_counts(cards), n_boot=50)),
         "diversity by": cl.plot_diversity(

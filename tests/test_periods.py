@@ -12,6 +12,7 @@ import pytest
 from conftest import real_file
 
 import cardlab as cl
+from cardlab.replication import published_growth
 from cardlab.shares.counting import gini
 
 FLOOR = dt.datetime(2022, 3, 2, 23, 29, 4, tzinfo=dt.UTC)
@@ -95,19 +96,17 @@ def test_growth_counts_cards_without_a_group_of_a_list_column():
     assert cl.growth(duckdb.sql("FROM CARDS"), every="1y", by="license").equals(grown)
 
 
-def test_the_fit_is_the_line_of_the_doubling_time():
-    cards = cl.scan_cards(real_file("models_2022.parquet"))
-    choice = {"origin": "2018-11-01", "start": "2020-04-30", "n_boot": 200}
-    fit, row = cl.doubling_time(cards, **choice, curve=True), cl.doubling_time(cards, **choice)
-    assert fit.select(row.columns).unique().equals(row)
+def test_the_fit_of_the_study_is_a_straight_line():
+    fit = published_growth(cl.scan_cards(real_file("models_2022.parquet")))
     inside = fit.filter("in_fit")
-    assert inside.height == row["n_periods"][0] == 128
+    assert inside.height == fit["n_periods"][0] == 128
     slope, height = np.polyfit(np.arange(128), np.log(inside["n_total"].to_numpy()), 1)
+    assert fit["rate"][0] == pytest.approx(slope)
     assert np.allclose(inside["fitted"], np.exp(height + slope * np.arange(128)))
-    assert (inside["fitted_low"] <= inside["fitted"] + 1e-6).all()
-    assert (inside["fitted_high"] >= inside["fitted"] - 1e-6).all()
     assert fit.filter(~pl.col("in_fit"))["fitted"].null_count() == fit.height - 128
     assert fit["cut_off"].is_sorted()
+    assert fit["n_total"][-1] == fit["n_cards"][0] == 41_082
+    assert fit.select("n_at_floor", "n_null").unique().row(0) == (0, 113)
 
 
 @pytest.mark.parametrize("n_points", [2, 50, 20_000])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 
 import duckdb
 import numpy as np
@@ -11,154 +12,219 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import lfilter
+from sklearn.linear_model import PoissonRegressor
 
 import cardlab as cl
-from cardlab.overview.doubling import _cut_offs
+from cardlab.overview.doubling import exponential, regression
 from cardlab.schema import DATE_FLOOR
 from cardlab.shares.counting import gini
 
 FLOOR = dt.datetime.fromisoformat(DATE_FLOOR)
 MONDAY = dt.datetime(2023, 1, 2, tzinfo=dt.UTC)
 WEEK = dt.timedelta(weeks=1)
-PUBLISHED = {"origin": "2018-11-01", "start": "2020-04-30", "every": "1w"}
 INSTANT = pl.Datetime("us", "UTC")
+RESULT = (
+    *("doubling_weeks", "low", "high", "rate", "reason", "departure", "dispersion"),
+    *("autocorrelation", "start", "end", "n_periods", "n_cards", "dated_share", "floor_share"),
+    *("newest_share", "n_at_floor", "n_null", "n_implausible", "floors"),
+)
 
 
 def created(dates):
     return pl.DataFrame({"created_at": dates}, schema={"created_at": INSTANT})
 
 
-def doubling_weekly(n_weeks=8):
-    """2, 4, 8 ... cards before the end of each week."""
-    new = [2, *(2**week for week in range(1, n_weeks))]
-    return created([MONDAY + week * WEEK for week, n in enumerate(new) for _ in range(n)])
+def weekly(counts):
+    """So many new cards in each week, evenly spread over it."""
+    return created(
+        [
+            MONDAY + week * WEEK + WEEK * (i + 0.5) / n
+            for week, n in enumerate(counts)
+            for i in range(n)
+        ]
+    )
 
 
-def by_polyfit(dates, first, every, start, last):
-    """The rate with nothing of cardlab's: a loop over cut-offs and numpy's own fit."""
-    when, counts = first, []
-    while when <= last:
-        if when >= start:
-            counts.append(sum(date < when for date in dates))
-        when += every
-    rate = np.polyfit(np.arange(len(counts)), np.log(counts), 1)[0]
-    return rate, len(counts), counts[-1]
+def steady(n_weeks=40, doubling=8, first=10):
+    """As near to new cards that double every `doubling` weeks as whole cards come."""
+    return weekly([round(first * 2 ** (week / doubling)) for week in range(n_weeks)])
 
 
-def test_a_corpus_that_doubles_every_week():
-    row = cl.doubling_time(doubling_weekly()).row(0, named=True)
-    assert list(row) == [
-        *("rate", "doubling_weeks", "low", "high", "n_periods", "n_cards", "n_at_floor", "n_null"),
-        *("n_implausible", "floors"),
-    ]
-    assert row["rate"] == pytest.approx(math.log(2), abs=1e-12)
-    assert [row[name] for name in ("doubling_weeks", "low", "high")] == pytest.approx([1, 1, 1])
-    assert (row["n_periods"], row["n_cards"], row["n_at_floor"], row["n_null"]) == (8, 256, 0, 0)
+def test_new_cards_that_double_every_eight_weeks():
+    row = cl.doubling_time(steady()).row(0, named=True)
+    assert tuple(row) == RESULT
+    assert row["low"] < row["doubling_weeks"] < row["high"] < 9
+    assert row["doubling_weeks"] == pytest.approx(8, rel=0.01)
+    assert row["rate"] == pytest.approx(math.log(2) / row["doubling_weeks"])
+    assert row["reason"] is None
+    assert (row["dispersion"], row["autocorrelation"]) == (0, 0)
+    # the weeks of the oldest and of the newest card may not be whole
+    assert (row["start"], row["end"]) == (MONDAY + WEEK, MONDAY + 39 * WEEK)
+    assert (row["n_periods"], row["dated_share"], row["floor_share"]) == (38, 1, 0)
+    counts = [round(10 * 2 ** (week / 8)) for week in range(40)]
+    assert row["n_cards"] == sum(counts[1:-1])
+    recent = sum(counts[-4:]) + round(counts[-5] * 2 / 7)
+    assert row["newest_share"] == pytest.approx(recent / sum(counts), rel=0.01)
 
 
-def test_weeks_whatever_the_period():
-    cards = doubling_weekly(9)
-    two = cl.doubling_time(cards, every="2w", origin=MONDAY, end=MONDAY + 8 * WEEK)
-    assert two["rate"][0] == pytest.approx(math.log(4), abs=1e-12)
-    assert two["doubling_weeks"][0] == pytest.approx(1, abs=1e-12)
-    days = cl.doubling_time(cards, every="1d").row(0, named=True)
-    assert days["doubling_weeks"] == pytest.approx(1, rel=0.1)
-    # 32, 512 and 8192 cards before February, March and April: 59 days in two months
-    months = cl.doubling_time(doubling_weekly(14), every="1mo", end="2023-04-01")
-    assert months["rate"][0] == pytest.approx(math.log(16), abs=1e-12)
-    assert months["doubling_weeks"][0] == pytest.approx(59 / 2 / 7 / 4, abs=1e-12)
+@pytest.mark.parametrize("every", ["1d", "2w", "1mo"])
+def test_weeks_whatever_the_period(every):
+    row = cl.doubling_time(steady(90, 14, 6), every=every).row(0, named=True)
+    assert row["doubling_weeks"] == pytest.approx(14, rel=0.05)
+    assert row["low"] < 14 < row["high"]
 
 
-def test_a_card_at_a_cut_off_is_not_before_it():
-    # 1, 2, 4 before the three cut-offs, of which the last is the first after the newest card
-    cards = created([MONDAY, MONDAY + WEEK, *[MONDAY + 2 * WEEK] * 2])
-    row = cl.doubling_time(cards).row(0, named=True)
-    assert (row["n_periods"], row["n_cards"]) == (3, 4)
-    assert row["rate"] == pytest.approx(math.log(2))
+def test_the_line_is_that_of_a_poisson_regression():
+    rng = np.random.default_rng(3)
+    new = rng.poisson(4 * np.exp(0.03 * np.arange(80))).astype(float)
+    place = np.linspace(-1, 1, 80)
+    terms = np.stack([np.ones(80), place], axis=1)
+    fit = regression(new, np.ones(80), terms)
+    known = PoissonRegressor(alpha=0, tol=1e-10, max_iter=1000).fit(place[:, None], new)
+    assert fit.coefficient[1] == pytest.approx(known.coef_[0], rel=0.02)
+    if not fit.dispersion:
+        assert np.allclose(fit.coefficient, [known.intercept_, known.coef_[0]], atol=1e-5)
+    # Pearson's chi-squared is what it should be where counts scatter more than by chance
+    bundles = rng.negative_binomial(2, 2 / (2 + 60 * np.exp(place)))
+    fit = regression(bundles.astype(float), np.ones(80), terms)
+    assert fit.residual @ fit.residual == pytest.approx(78, rel=1e-4)
+    assert 0.25 < fit.dispersion < 1
 
 
 def test_the_floor_and_nulls_are_left_out_and_counted():
-    cards = doubling_weekly()
+    cards = steady()
     beside = FLOOR + dt.timedelta(microseconds=1)
     second = FLOOR + dt.timedelta(seconds=1)
     never = [dt.datetime(year, 1, 1, tzinfo=dt.UTC) for year in (1, 9999)]
     more = pl.concat([cards, created([FLOOR, second, FLOOR, None, *never])]).sample(
         fraction=1, shuffle=True, seed=0
     )
-    plain, marked = cl.doubling_time(cards), cl.doubling_time(more)
-    assert marked.row(0)[:6] == plain.row(0)[:6]
-    assert marked.row(0)[6:] == (3, 1, 2, [FLOOR, second])
+    plain, marked = (cl.doubling_time(c).row(0, named=True) for c in (cards, more))
+    assert [marked[name] for name in RESULT[:12]] == [plain[name] for name in RESULT[:12]]
+    assert [marked[name] for name in RESULT[15:]] == [3, 1, 2, [FLOOR, second]]
+    n = cards.height
+    assert marked["dated_share"] == (n + 3) / (n + 6)
+    assert marked["floor_share"] == 3 / (n + 3)
     assert cl.growth(created([beside])).select("n_total", "at_floor").row(0) == (1, 0)
 
 
-def test_bounds_are_inclusive_and_take_dates_of_any_kind():
-    cards = doubling_weekly()
-    text = cl.doubling_time(cards, start="2023-01-16", end="2023-02-06")
-    assert text.select("n_periods", "n_cards").row(0) == (4, 32)
+def test_bounds_take_whole_periods_and_dates_of_any_kind():
+    cards = steady()
+    text = cl.doubling_time(cards, start="2023-01-18", end="2023-09-06")
+    assert text.select("start", "end").row(0) == (MONDAY + 3 * WEEK, MONDAY + 35 * WEEK)
     assert text.equals(
-        cl.doubling_time(cards, start=dt.date(2023, 1, 16), end=dt.datetime(2023, 2, 6))
+        cl.doubling_time(cards, start=dt.date(2023, 1, 23), end=dt.datetime(2023, 9, 4))
     )
-    assert text.equals(cl.doubling_time(cards, start="2023-01-16T02:00+02:00", end="2023-02-12"))
+    assert text.equals(cl.doubling_time(cards, start="2023-01-23T02:00+02:00", end="2023-09-04"))
     assert cl.doubling_time(cards, end="2030-01-01").equals(cl.doubling_time(cards))
-    assert cl.doubling_time(cards, origin="2022-12-05").equals(cl.doubling_time(cards))
+    parts = cl.doubling_time(cards, sensitivity=True)
+    assert parts["window"].to_list()[:2] == ["all", "first half"]
+    assert parts[:1].drop("window").equals(cl.doubling_time(cards))
+    half = cl.doubling_time(cards, end=MONDAY + 20 * WEEK)
+    assert parts[1:2].drop("window").equals(half)
 
 
-def test_the_published_method_on_the_part_we_hold(data):
-    cards = cl.scan_cards(data / "models_2022.parquet").select("id", "created_at")
-    dates = cards.collect()["created_at"].drop_nulls().to_list()
-    instant = [dt.datetime(*day, tzinfo=dt.UTC) for day in ((2018, 11, 1), (2020, 4, 30))]
-    # their list of weeks ends with the first one after the newest model, of 2022-09-30
-    last = dt.datetime(2022, 10, 6, tzinfo=dt.UTC)
-    rate, n_periods, n_cards = by_polyfit(dates, instant[0], WEEK, instant[1], last)
-    row = cl.doubling_time(cards, **PUBLISHED).row(0, named=True)
-    assert n_periods == row["n_periods"] == 128
-    assert n_cards == row["n_cards"] == 41_082
-    assert row["rate"] == pytest.approx(rate, abs=1e-9, rel=0)
-    assert row["doubling_weeks"] == pytest.approx(math.log(2) / rate, abs=1e-9, rel=0)
-    assert row["low"] < row["doubling_weeks"] < row["high"]
-    assert (row["n_at_floor"], row["n_null"]) == (0, 113)
-
-
-def test_the_same_from_another_engine_and_for_the_same_seed():
-    cards = doubling_weekly().filter(pl.int_range(pl.len()) % 3 > 0)
+def test_the_same_from_another_engine():
+    cards = steady()
     first = cl.doubling_time(cards)
-    assert first["low"][0] < first["high"][0]
     assert cl.doubling_time(cards.lazy()).equals(first)
     assert cl.doubling_time(duckdb.sql("FROM cards")).equals(first)
-    assert not cl.doubling_time(cards, random_state=1).equals(first)
-    other = cl.doubling_time(cards, n_boot=7)
-    assert other.row(0)[:2] == first.row(0)[:2]
+    curve = cl.doubling_time(cards, curve=True)
+    assert curve.select(RESULT).unique().equals(first)
+    inside = curve.filter("in_fit")
+    assert inside["n_new"].sum() == first["n_cards"][0]
+    assert (inside["fitted_low"] < inside["fitted"]).all()
+    assert (inside["fitted"] < inside["fitted_high"]).all()
+    assert np.allclose(inside["fitted"], inside["n_new"], atol=1.5)
+    assert curve.filter(~pl.col("in_fit"))["fitted"].to_list() == [None, None]
 
 
-def test_no_upper_end_where_it_may_not_grow():
-    cards = created([MONDAY] * 10 + [MONDAY + 10 * WEEK] * 12)
-    row = cl.doubling_time(cards).row(0, named=True)
-    assert row["high"] is None
-    assert row["low"] < row["doubling_weeks"]
-    assert cl.doubling_time(cards).schema["high"] == pl.Float64
+@pytest.mark.parametrize(
+    ("counts", "why"),
+    [
+        ([30] * 60, "did not grow beyond chance"),
+        ([100 + week for week in range(60)], "did not double: they grew by"),
+        ([2 + week for week in range(100)], "slowed down|straight line"),
+        ([100 + 5 * week for week in range(60)], "slowed down|straight line"),
+        ([week**2 // 10 for week in range(100)], "slowed down"),
+        ([round(800 / (1 + math.exp((50 - week) / 8))) for week in range(100)], "slowed|hangs on"),
+        ([round(10 * 2 ** (week / 40) + (week > 50) * 2 ** (week / 6 - 5)) for week in range(99)],
+         "sped up|30 days"),
+        ([*[5] * 60, 900], "916 cards came in the 30 days"),
+        ([round(4 * 2 ** (w / 30)) * (9 if w % 13 == 0 else 1) for w in range(120)], "about 13"),
+        ([round(9 * 2 ** (w / 40) * (1.2 + math.sin(w / 8))) for w in range(120)], "about|hangs"),
+        ([1, 400, *[1] * 60, 300, *[1, 2] * 30, 900, 2, 3, 500, *[1, 2, 3] * 9], "few|beyond"),
+        ([2**week for week in range(8)], "cards in 6 whole periods; at least 30 in 10"),
+        ([1] * 25, "23 cards in 23 whole periods"),
+    ],
+)  # fmt: skip
+def test_no_number_where_growth_is_not_exponential(counts, why):
+    row = cl.doubling_time(weekly(counts)).row(0, named=True)
+    assert [row[name] for name in ("doubling_weeks", "low", "high", "rate")] == [None] * 4
+    assert re.search(why, row["reason"]), row["reason"]
+    assert not cl.doubling_time(weekly(counts), curve=True)["fitted"].count()
+
+
+def arrivals(rng, kind, n_weeks, doubling, first):
+    """New cards of weeks: by chance, in bundles, or in runs of many and of few."""
+    line = first * 2 ** (np.arange(n_weeks) / doubling)
+    if kind == "gamma-Poisson":
+        line = line * rng.gamma(2, 1 / 2, n_weeks)
+    if kind == "AR(1)":
+        noise = lfilter([0.3 * math.sqrt(1 - 0.25)], [1, -0.5], rng.standard_normal(n_weeks + 50))
+        line = line * np.exp(noise[50:] - 0.045)
+    return rng.poisson(line).astype(float)
+
+
+def covered(kinds, lengths, doublings, n_runs):
+    """How often a number was given, and how often its interval holds the truth, by kind."""
+    rng = np.random.default_rng(0)
+    found = {}
+    for kind in kinds:
+        given = []
+        for n_weeks in lengths:
+            for doubling in doublings:
+                for _ in range(n_runs):
+                    first = 3 if n_weeks < 8 * doubling else 1
+                    new = arrivals(rng, kind, n_weeks, doubling, first)
+                    row = exponential(new, np.ones(n_weeks))[0]
+                    if row.get("reason") is None:
+                        given.append(row["low"] <= doubling <= (row["high"] or math.inf))
+        found[kind] = len(given), np.mean(given)
+    return found
+
+
+def test_intervals_hold_the_doubling_time():
+    for n_given, share in covered(("Poisson", "gamma-Poisson", "AR(1)"), [120], [25], 25).values():
+        assert n_given >= 18
+        assert share >= 0.85
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("kind", ["Poisson", "gamma-Poisson", "AR(1)"])
+def test_intervals_hold_the_doubling_time_of_any_length(kind):
+    found = covered((kind,), (40, 80, 150), (10, 25, 50, 80, 1e9), 100)
+    assert found[kind][0] >= 500
+    assert found[kind][1] >= 0.93
 
 
 def test_doubling_time_refuses_what_it_cannot_do():
-    cards = doubling_weekly()
+    cards = steady()
     with pytest.raises(cl.MissingColumn, match="created_at"):
         cl.doubling_time(pl.DataFrame({"id": ["a"]}))
     with pytest.raises(cl.NoFigure, match="none of the 3 cards has a true .* 1 have none, 2 have"):
         cl.doubling_time(created([FLOOR, FLOOR, None]))
-    with pytest.raises(cl.NoFigure, match="at least 3 cut-offs .* there are 2"):
-        cl.doubling_time(cards, end="2023-01-22")
-    for bounds in ({"start": "2030-01-01"}, {"origin": "2030-01-01"}):
-        with pytest.raises(cl.NoFigure, match="there are 0"):
-            cl.doubling_time(cards, **bounds)
-    still = created([MONDAY, MONDAY + 9 * WEEK])
-    with pytest.raises(cl.NoFigure, match="does not grow .* 1 cards at each of 4 cut-offs"):
-        cl.doubling_time(still, end="2023-02-01")
+    for bounds in ({"start": "2030-01-01"}, {"end": "2020-01-01"}, {"every": "1y"}):
+        row = cl.doubling_time(cards, **bounds).row(0, named=True)
+        assert row["reason"] == "0 cards in 0 whole periods; at least 30 in 10 are needed"
+        assert row["start"] is None
+        assert cl.doubling_time(cards, curve=True, **bounds)["in_fit"].sum() == 0
     for wrong, message in (
         ({"every": "week"}, "every must be like"),
         ({"start": "soon"}, "start must be a date"),
-        ({"origin": 2018}, "origin must be a date"),
+        ({"end": 2018}, "end must be a date"),
         ({"start": "2023-02-01", "end": "2023-01-01"}, "start must not be later than end"),
-        ({"n_boot": 0}, "n_boot must be a whole number"),
-        ({"random_state": -1}, "random_state must be"),
     ):
         with pytest.raises(cl.CardlabError, match=message):
             cl.doubling_time(cards, **wrong)
@@ -166,35 +232,22 @@ def test_doubling_time_refuses_what_it_cannot_do():
         cl.doubling_time(pl.DataFrame({"created_at": ["2023-01-01"]}))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
-    st.lists(st.integers(0, 300), min_size=2, max_size=60),
+    st.lists(st.integers(0, 300), min_size=2, max_size=150),
     st.sampled_from(["1d", "1w", "2w", "1mo"]),
     st.randoms(use_true_random=False),
 )
 def test_doubling_time_holds_for_any_dates(days, every, random):
     dates = [MONDAY + dt.timedelta(days=day) for day in days]
-    try:
-        found = cl.doubling_time(created(dates), every=every, n_boot=50)
-    except cl.NoFigure:
-        return
+    found = cl.doubling_time(created(dates), every=every)
     row = found.row(0, named=True)
-    assert row["rate"] > 0
-    assert row["low"] <= row["doubling_weeks"]
-    assert row["high"] is None or row["high"] >= row["doubling_weeks"]
-    assert row["n_cards"] == len(days)
+    assert (row["reason"] is None) == (row["doubling_weeks"] is not None)
+    if row["reason"] is None:
+        assert 0 < row["low"] <= row["doubling_weeks"]
+        assert row["high"] is None or row["high"] >= row["doubling_weeks"]
     random.shuffle(dates)
-    assert cl.doubling_time(created(dates), every=every, n_boot=50).equals(found)
-
-
-@given(st.dates(dt.date(2022, 1, 1), dt.date(2024, 12, 31)), st.sampled_from(["1mo", "1q", "1y"]))
-def test_the_last_cut_off_is_after_the_newest_card(origin, every):
-    newest = dt.datetime(2027, 3, 31, 12, tzinfo=dt.UTC)
-    first = dt.datetime.combine(origin, dt.time(), dt.UTC)
-    dates = created([first, *[first + dt.timedelta(days=400)] * 2, newest])["created_at"]
-    cuts = _cut_offs(dates, every, origin=first, start=None, end=None)
-    assert cuts[0] == first
-    assert cuts[-2] <= newest < cuts[-1]
+    assert cl.doubling_time(created(dates), every=every).equals(found)
 
 
 HELD = pl.DataFrame(

@@ -115,76 +115,86 @@ def _by_group(grown: pl.DataFrame, title: str) -> alt.LayerChart:
     )
 
 
-# ---- Exponential growth: the cumulative count, and the line that a doubling time comes from.
+# ---- Exponential growth: new cards, or all cards, beside an exponential line.
 
 _MOST = 2_000
 _USES = ("in the fit", "not in the fit")
 
 
 def plot_doubling(
-    fit: pl.DataFrame, *, title: str = "How fast the corpus doubles"
+    fit: pl.DataFrame, *, title: str = "How fast the new cards double"
 ) -> alt.LayerChart:
-    """Draw the cumulative number of cards on a log scale with the fitted line.
+    """Draw the new cards of each period on a log scale, with the exponential fitted to them.
 
     Parameters
     ----------
     fit : pl.DataFrame
-        From :func:`cardlab.doubling_time` with ``curve=True``.
+        From :func:`cardlab.doubling_time` with ``curve=True``, or from
+        :func:`cardlab.replication.published_growth`, which fits the number of all cards.
     title : str
 
     Returns
     -------
     alt.LayerChart
-        Points: cards before each cut-off, hollow where it is not in the fit; line and band: the
-        fit and the 95 % interval of its slope. A dashed rule marks the Hub's date floor, whose
-        cards are left out.
+        Points: cards of each period that has any, hollow where it is not in the fit; line and
+        band: the fit and the 95 % interval of its height (none in the study). Where growth is not
+        exponential there is no line, and the subtitle says why. A dashed rule marks the Hub's date
+        floor, whose cards are left out.
 
     Raises
     ------
     NoFigure
         The frame has no rows.
     """
-    figures = ("doubling_weeks", "low", "high", "n_periods", "n_cards", "n_at_floor", "n_null")
-    lines, made_by = ("fitted", "fitted_low", "fitted_high"), "doubling_time(curve=True)"
-    left_out = ("n_implausible", "floors")
-    need(fit, "cut_off", "n_total", "in_fit", *lines, *figures, *left_out, made_by=made_by)
+    study = "cut_off" in getattr(fit, "columns", ())
+    at, of = ("cut_off", "n_total") if study else ("period", "n_new")
+    lines = ["fitted"] if study else ["fitted", "fitted_low", "fitted_high"]
+    figures = ("doubling_weeks", "n_periods", "n_cards", "n_at_floor", "n_null", "n_implausible")
+    made_by = "doubling_time(curve=True)"
+    need(fit, at, of, "in_fit", *lines, *figures, "floors", made_by=made_by)
     row = fit.row(0, named=True)
-    shown = fit.select(
-        *("cut_off", "n_total", "in_fit", *lines),
-        use=pl.when("in_fit").then(pl.lit(_USES[0])).otherwise(pl.lit(_USES[1])),
-    ).gather_every(math.ceil(fit.height / _MOST))
-    x = time_axis("cut_off", labelOverlap="greedy", labelSeparation=10)
-    drawn = pl.concat(shown[name].cast(pl.Float64) for name in ("n_total", *lines))
+    use = pl.when("in_fit").then(pl.lit(_USES[0])).otherwise(pl.lit(_USES[1])).alias("use")
+    shown = fit.select(at, of, "in_fit", *lines, use).filter(pl.col(of) > 0)
+    shown = shown.gather_every(math.ceil(max(shown.height, 1) / _MOST))
+    x = time_axis(at, labelOverlap="greedy", labelSeparation=10)
+    drawn = pl.concat(shown[name].cast(pl.Float64) for name in (of, *lines))
     low, high = float(drawn.min() or 0), float(drawn.max() or 0)  # type: ignore[arg-type]
     log = alt.Scale(type="log", domain=[max(low * 0.8, 0.5), high * 1.25])
     base = alt.Chart(values(shown)).encode(x=x)
-    inside = base.transform_filter("datum.in_fit")
-    y = alt.Y("n_total:Q", title="cards so far (log scale)", scale=log)
+    inside = base.transform_filter("isValid(datum.fitted)")
+    axis = alt.Axis(format="~s", tickCount=6)
+    named = "cards so far" if study else label(of)
+    points = base.mark_point(size=18, filled=True, opacity=1, stroke=ACCENT, strokeWidth=0.8)
     fill = alt.Fill("use:N", title=None).scale(domain=_USES, range=[ACCENT, PAPER])
     layers = [
-        inside.mark_area(color=WARM, opacity=0.22).encode(
-            y=alt.Y("fitted_low:Q", scale=log, title=""), y2="fitted_high:Q"
-        ),
-        base.mark_point(size=18, filled=True, opacity=1, stroke=ACCENT, strokeWidth=0.8).encode(
-            y=y.axis(format="~s", tickCount=6),
+        points.encode(
+            y=alt.Y(f"{of}:Q", title=f"{named} (log scale)", scale=log, axis=axis),
             fill=fill.legend(orient="top"),
-            tooltip=tooltips(shown, "cut_off", "n_total", "fitted", "use", use="this point is"),
+            tooltip=tooltips(shown, at, of, "fitted", "use", use="this point is"),
         ),
         inside.mark_line(color=INK, strokeWidth=1.6).encode(y=alt.Y("fitted:Q", scale=log)),
-        *floors(fit, x, "cut_off"),
+        *floors(fit, x, at),
     ]
-    upper = f"{row['high']:.1f}" if row["high"] is not None else "no growth"
-    doubling = f"{row['doubling_weeks']:.1f} weeks (95 % interval {row['low']:.1f} to {upper})"
+    if not study:
+        band = inside.mark_area(color=WARM, opacity=0.22)
+        ends = alt.Y("fitted_low:Q", scale=log, title="")
+        layers.insert(0, band.encode(y=ends, y2="fitted_high:Q"))
+    if row["doubling_weeks"] is None:
+        said = f"No doubling time: {row['reason']}"
+    elif study:
+        said = f"Doubles every {row['doubling_weeks']:.1f} weeks by the study's method"
+    else:
+        upper = f"{row['high']:.1f}" if row["high"] is not None else "no bound"
+        said = f"New cards double every {row['doubling_weeks']:.1f} weeks (95 % interval "
+        said += f"{row['low']:.1f} to {upper})"
+    counted = (
+        f"{row['n_cards']:,} cards in {row['n_periods']:,} {'cut-offs' if study else 'periods'}"
+    )
+    empty = fit.filter(pl.col(of) == 0).height
+    counted += f"; {empty:,} periods without a card are not drawn" if empty else ""
     return finish(
         layered(*layers).properties(height=320),
         title=title,
-        subtitle=[
-            f"Doubles every {doubling}; line through {row['n_periods']:,} cut-offs, "
-            f"{row['n_cards']:,} cards",
-            floor_words(fit, row["n_at_floor"], left_out=True),
-        ],
-        description=(
-            f"Cumulative number of cards on a log scale, with a straight line fitted to "
-            f"{row['n_periods']:,} cut-offs: the corpus doubles every {doubling}."
-        ),
+        subtitle=[said, f"{counted}; {floor_words(fit, row['n_at_floor'], left_out=True)}"],
+        description=f"{label(of).capitalize()} on a log scale by period, {counted}. {said}.",
     )

@@ -1,173 +1,145 @@
-"""How fast a corpus doubles."""
+"""In what time the new cards of a week double, where they grow exponentially."""
 
 from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from ..schema import INSTANT, CardlabError, NoFigure, at_least
+from ..schema import INSTANT, CardlabError
 from .time import Dated, check_every, read_dates
 
-#: Cut-offs below which a line and its interval say nothing.
-MIN_PERIODS = 3
-_WEEK = dt.timedelta(weeks=1)
+_WEEK, _MONTH = dt.timedelta(weeks=1), dt.timedelta(days=30)
+
+#: Whole periods and cards in them below which a fit cannot be checked.
+MIN_PERIODS, MIN_CARDS = 10, 30
+#: P-values of a departure and of a rhythm below which growth is not called exponential, and
+#: autocorrelation and dispersion above which it is not.
+_DEPARTS, _RHYTHM, _WANDERS, _BURSTS = 0.1, 0.01, 0.9, 2.0
+
+#: Parts of the periods that `sensitivity` fits beside all of them.
+_WINDOWS = {
+    "all": (0.0, 1.0),
+    "first half": (0.0, 0.5),
+    "second half": (0.5, 1.0),
+    "without the first quarter": (0.25, 1.0),
+    "without the last quarter": (0.0, 0.75),
+}
+_FIGURES: dict[str, Any] = {
+    **dict.fromkeys(("doubling_weeks", "low", "high", "rate"), pl.Float64),
+    "reason": pl.String,
+    **dict.fromkeys(("departure", "dispersion", "autocorrelation"), pl.Float64),
+    **dict.fromkeys(("start", "end"), INSTANT),
+    **dict.fromkeys(("n_periods", "n_cards"), pl.Int64),
+    **dict.fromkeys(("dated_share", "floor_share", "newest_share"), pl.Float64),
+}
 
 
 def doubling_time(
     cards: Any,
     *,
-    origin: str | dt.date | None = None,
     start: str | dt.date | None = None,
     end: str | dt.date | None = None,
     every: str = "1w",
-    n_boot: int = 1000,
-    random_state: int = 0,
+    sensitivity: bool = False,
     curve: bool = False,
 ) -> pl.DataFrame:
-    """Say how many weeks a corpus takes to double, from a straight line through its log count.
+    """Say in how many weeks the new cards of a week double, or why no number can be given.
 
     Parameters
     ----------
     cards : frame
         With ``created_at``, of which only that column is read (dates or instants; without a time
         zone in UTC). Polars, or any that narwhals knows.
-    origin : str, date or datetime, optional
-        The first cut-off; the others follow every `every`. Default: the start of the period of
-        the oldest card (weeks start on Monday). An instant without a time zone is in UTC.
     start, end : str, date or datetime, optional
-        The first and the last cut-off that the line may be fitted to, both inclusive. The last
-        one is never later than the first cut-off after the newest card, which is the default:
-        the cards of a last, unfinished period count. Give `end` to leave that period out. `start`
-        is by default the first cut-off, or where growth from there is not exponential, the first
-        with an eighth of the cards (see Notes).
+        Only periods that lie between them are fitted. An instant without a time zone is in UTC.
+        Default: all periods but those of the oldest and of the newest card, which are not seen
+        whole.
     every : str
         Length of a period: a number and ``d``, ``w``, ``mo``, ``q`` or ``y``.
-    n_boot : int, default 1000
-        Bootstrap samples of the interval, at least 1.
-    random_state : int, default 0
-        Seed of the bootstrap.
+    sensitivity : bool
+        A row for each of several parts of these periods as well, with its name in ``window``.
     curve : bool
-        Give the cumulative count at each cut-off beside the line as well.
+        The new cards of each period beside the line, of all these periods.
 
     Returns
     -------
     pl.DataFrame
-        One row: ``rate`` (growth of the natural log of the count per period; the count grows by
-        ``exp(rate) - 1`` a period), ``doubling_weeks`` (``ln 2 / rate`` periods, in weeks; a
-        period has its mean length over the fit), ``low``, ``high`` (95 % interval of
-        ``doubling_weeks``; ``high`` is null where no growth at all lies within it),
-        ``n_periods`` (cut-offs in the fit), ``n_cards`` (cards before the last of them),
-        ``n_at_floor`` (cards left out because their date is a floor, see :func:`with_period`),
-        ``n_null`` (left out without a date), ``n_implausible`` (left out with one that cannot be),
-        ``floors`` (list of the instants of the cards at a floor).
+        One row: ``doubling_weeks``, ``low``, ``high`` (95 % interval; ``high`` is null where
+        growth may be so slow that it has no bound), ``rate`` (growth of the log of the new cards
+        a week); all null where no number can be given, with the ``reason`` (str, else null).
+        ``departure`` (0-1, p-value of a departure from the exponential, see Notes),
+        ``dispersion`` (squared coefficient of variation of what a period brings, beyond chance),
+        ``autocorrelation`` (0-0.95, of that of neighbouring periods); null where nothing could be
+        fitted. ``start``, ``end`` (instants, of the periods in
+        the fit), ``n_periods``, ``n_cards`` (in the fit), ``dated_share`` (0-1, cards with a
+        possible date), ``floor_share`` (0-1, of these at a floor), ``newest_share`` (0-1, of the
+        cards with a true date those of the 30 days up to the newest), ``n_at_floor``, ``n_null``,
+        ``n_implausible`` (cards left out: see :func:`with_period`), ``floors`` (list of the
+        instants of the cards at a floor).
 
-        With `curve` a row for each cut-off that has cards before it, in their order: ``cut_off``
-        (instant, UTC), ``n_total`` (cards created strictly before it), ``in_fit`` (bool),
-        ``fitted``, ``fitted_low``, ``fitted_high`` (cards; the line, and the lines through the
-        same centre with the ends of the rate's 95 % interval, so that all meet in the middle;
-        null outside the fit), then on all rows the columns above.
+        With `curve` a row for each period: ``period`` (its start), ``n_new``, ``in_fit`` (bool),
+        ``fitted``, ``fitted_low``, ``fitted_high`` (new cards, with the 95 % interval of the line;
+        null outside the fit and without a number), then on all rows the columns above.
 
     Raises
     ------
     MissingColumn, NoFigure
-        There is no ``created_at``; no card has a true date, or fewer than half have a date at all;
-        fewer than three cut-offs have cards before them; or the count does not double between
-        them, or not exponentially: the line misses it by more than a factor of 2 at some cut-off,
-        or the last doubling time brought less than a third or more than two thirds of the cards
-        (half, if it doubles so fast).
+        There is no ``created_at``, or no card has a true date.
     CardlabError
         An argument is not what it must be.
 
     Notes
     -----
-    Least squares on the natural log of the number of cards created strictly before each cut-off
-    that has any: the method of W. Liang and others, "What's documented in AI? Systematic analysis
-    of 32K AI model cards" (arXiv 2402.05160), whose figure is
-    ``doubling_time(cards, origin="2018-11-01", start="2020-04-30", every="1w")``.
+    A regression of the new cards of each period on time with log link and the variance of a
+    negative binomial, whose covariance knows that neighbouring periods go together: S. Zeger, "A
+    regression model for time series of counts", Biometrika 75 (1988), 621-629. Degrees of freedom
+    are less what the line takes of correlated residuals. A corpus whose new cards grow
+    exponentially doubles in the same time as they do.
 
-    The interval is a circular block bootstrap of the residuals (blocks of the square root of the
-    number of cut-offs, rounded up; residuals scaled by ``sqrt(n / (n - 2))``), percentiles of the
-    rate, widened where needed to hold the estimate. Neighbouring points of a cumulative count
-    share almost all their cards: resampled one by one, they would give far too narrow an interval.
-    Bends that are longer than a block are not in it.
-
-    A count that starts near zero rises too steeply at first, as on listings of today's Hub, where
-    all that is older than the floor is left out. Hence the default of `start`: from an eighth of
-    the cards on, the line must miss the count by at most a factor of 1.2, the last doubling time
-    must have brought 40 to 60 % of the cards, and a third of the cut-offs must be left.
+    A number is given where the new cards doubled within the fit, the interval of the rate is no
+    wider than the rate, and nothing speaks against an exponential: no `departure` below 0.1 (twice
+    the smaller p-value of a bend, and of bend, swing and a level of the newest month together), no
+    straight line through the new cards that fits as well, no rhythm (Fisher's g of the residuals'
+    periodogram, p < 0.01), no autocorrelation above 0.9, no dispersion above 2, and in the newest
+    month no more than twice the cards that the line expects. The interval allows for its being
+    given only where growth is that clear.
     """
     check_every(every)
-    at_least(n_boot, 1, name="n_boot")
-    at_least(random_state, 0, name="random_state")
-    first, start, end = (
-        None if value is None else _instant(value, name)
-        for name, value in (("origin", origin), ("start", start), ("end", end))
-    )
-    dated = _half_dated(cards)
-    dates = dated.true.drop_nulls().sort()
-    cuts = _cut_offs(dates, every, origin=first, start=start, end=end)
-    counts = dates.search_sorted(cuts, side="left").to_numpy().astype(np.int64)
-    kept = counts > 0
-    kept &= True if start is None else (cuts >= start).to_numpy()
-    kept &= True if end is None else (cuts <= end).to_numpy()
-    later = kept & (8 * counts >= counts[kept].max(initial=0))
-    attempts = [(kept, 2.0, 1 / 6), (later, 1.2, 0.1)]
-    if start is not None or 3 * later.sum() < kept.sum():
-        attempts.pop()
-    errors = []
-    for inside, factor, margin in attempts:
-        try:
-            _check_growth(counts[inside], cuts, dates)
-            slopes = _slope(np.log(counts[inside]), n_boot, random_state)
-            inner = cuts.filter(pl.Series(inside))
-            _check_exponential(counts[inside], slopes[0], inner, factor, margin)
-        except NoFigure as error:
-            errors.append(error)
-            continue
-        weeks = _mean_weeks(inner)
-        figures = {
-            "rate": slopes[0],
-            "doubling_weeks": math.log(2) / slopes[0] * weeks,
-            "low": math.log(2) / slopes[2] * weeks,
-            "high": math.log(2) / slopes[1] * weeks if slopes[1] > 0 else None,
-            "n_periods": inner.len(),
-            "n_cards": int(counts[inside][-1]),
-        }
-        left_out = dated.columns("n_at_floor", "n_undated", "n_implausible")
-        table = pl.DataFrame(figures, schema_overrides={"high": pl.Float64}).with_columns(left_out)
-        table = table.rename({"n_undated": "n_null"})
-        return _curve(cuts, counts, inside, slopes).join(table, how="cross") if curve else table
-    raise errors[0]
+    first, last = (_instant(at, name) for at, name in ((start, "start"), (end, "end")))
+    if first and last and first > last:
+        raise CardlabError(f"start must not be later than end: {first:%Y-%m-%d}, {last:%Y-%m-%d}.")
+    _, dated = read_dates(cards)
+    if not dated.true.count():
+        raise dated.none_is_true()
+    new = _new_cards(dated.true.drop_nulls(), every, first, last)
+    inside = new.filter("in_fit")
+    found = []
+    for name, ends in _WINDOWS.items() if sensitivity else [("all", (0.0, 1.0))]:
+        begin, stop = (round(share * inside.height) for share in ends)
+        figures, lines = _figures(inside[begin:stop], dated)
+        found.append({"window": name, **figures})
+    left_out = dated.columns("n_at_floor", "n_undated", "n_implausible")
+    table = pl.DataFrame(found, {"window": pl.String, **_FIGURES}).with_columns(left_out)
+    table = table.rename({"n_undated": "n_null"})
+    if sensitivity:
+        return table
+    table = table.drop("window")
+    if not curve:
+        return table
+    names = ("fitted", "fitted_low", "fitted_high")
+    drawn = inside.select("period", *(pl.Series(*line) for line in zip(names, lines, strict=True)))
+    points = new.select("period", "n_new", "in_fit").join(drawn, on="period", how="left")
+    return points.with_columns(pl.col(names).fill_nan(None)).sort("period").join(table, how="cross")
 
 
-def _mean_weeks(cuts: pl.Series) -> float:
-    """Give the mean length of a period."""
-    return float((cuts[-1] - cuts[0]) / _WEEK / (cuts.len() - 1))
-
-
-def _curve(
-    cuts: pl.Series, counts: Any, inside: Any, slopes: tuple[float, float, float]
-) -> pl.DataFrame:
-    """Give the counts beside the line and its band; the steepest is the lowest at the start."""
-    log = np.log(counts[inside])
-    x = np.arange(log.size) - (log.size - 1) / 2
-    heights = np.full((3, counts.size), np.nan)
-    heights[:, inside] = np.exp(log.mean() + np.array(slopes)[:, None] * x)
-    lines = {
-        "fitted": heights[0],
-        "fitted_low": heights[1:].min(axis=0),
-        "fitted_high": heights[1:].max(axis=0),
-    }
-    points = pl.DataFrame({"cut_off": cuts, "n_total": counts, "in_fit": inside, **lines})
-    return points.with_columns(pl.col(*lines).fill_nan(None)).filter(pl.col("n_total") > 0)
-
-
-def _instant(value: Any, name: str) -> dt.datetime:
+def _instant(value: Any, name: str) -> dt.datetime | None:
     """Give the instant of a date, a datetime or ISO 8601 text; without a zone it is in UTC."""
+    if value is None:
+        return None
     found = value
     if isinstance(value, str):
         try:
@@ -183,111 +155,231 @@ def _instant(value: Any, name: str) -> dt.datetime:
     return found.astimezone(dt.UTC) if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
-def _half_dated(cards: Any) -> Dated:
-    """Judge the creation dates of cards of which at least half have one, and some a true one."""
-    rows, dated = read_dates(cards)
-    if not dated.true.count():
-        raise dated.none_is_true()
-    if 2 * dated.possible.count() < rows.height:
-        raise NoFigure(
-            f"only {dated.possible.count():,} of the {rows.height:,} cards have a creation date: "
-            "their growth need not be that of the corpus. Filter to cards that are dated, if they "
-            "are what you mean."
-        )
-    return dated
-
-
-def _cut_offs(
-    dates: pl.Series,
-    every: str,
-    *,
-    origin: dt.datetime | None,
-    start: dt.datetime | None,
-    end: dt.datetime | None,
-) -> pl.Series:
-    """Give the cut-offs from the origin to the first one after the newest card."""
-    if start and end and start > end:
-        raise CardlabError(f"start must not be later than end: {start:%Y-%m-%d}, {end:%Y-%m-%d}.")
-    newest = pl.lit(dates[-1], INSTANT)
-    first = pl.lit(origin, INSTANT) if origin else pl.lit(dates[0], INSTANT).dt.truncate(every)
-    # two periods, as months differ in length: the next cut-off can be more than one away
-    last = newest.dt.offset_by(every).dt.offset_by(every)
-    cuts = pl.select(pl.datetime_range(first, last, every, time_unit="us")).to_series()
-    return cuts.head(int(cuts.search_sorted(dates[-1], side="right")) + 1)
-
-
-def _check_growth(counts: np.ndarray, cuts: pl.Series, dates: pl.Series) -> None:
-    """Raise NoFigure where no line can be fitted, and say what there is."""
-    grid = (
-        f"cut-offs from {cuts[0]:%Y-%m-%d} to {cuts[-1]:%Y-%m-%d}" if cuts.len() else "no cut-off"
+def _new_cards(
+    true: pl.Series, every: str, start: dt.datetime | None, end: dt.datetime | None
+) -> pl.DataFrame:
+    """Count the cards of each period, and say which are seen whole and lie in the window."""
+    counts = true.dt.truncate(every).alias("period").value_counts(name="n_new")
+    at, until = pl.col("period"), pl.col("period").dt.offset_by(every)
+    grid = counts.select(pl.datetime_range(at.min(), at.max(), every, time_unit="us"))
+    inside = (at > at.min()) & (at < at.max())
+    inside &= pl.lit(True) if start is None else at >= start
+    inside &= pl.lit(True) if end is None else until <= end
+    new = grid.join(counts, on="period", how="left").sort("period")
+    return new.select(
+        "period",
+        pl.col("n_new").fill_null(0).cast(pl.Int64),
+        inside.alias("in_fit"),
+        until.alias("until"),
+        ((until - at) / pl.lit(_WEEK)).alias("weeks"),
     )
-    spread = f"{dates.len():,} dated cards, {dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}"
-    if counts.size < MIN_PERIODS:
-        raise NoFigure(
-            f"a doubling time needs at least {MIN_PERIODS} cut-offs with cards before them, and "
-            f"there are {counts.size} within start and end ({grid}; {spread}). Choose a shorter "
-            "period, an earlier origin or start, or a later end."
-        )
-    if counts[0] == counts[-1]:
-        raise NoFigure(
-            f"the corpus does not grow within start and end: it has {counts[0]:,} cards at each of "
-            f"{counts.size} cut-offs ({spread})."
-        )
 
 
-def _check_exponential(
-    counts: np.ndarray, rate: float, cuts: pl.Series, most: float, margin: float
-) -> None:
-    """Raise NoFigure where the count did not double, or not as the line through its log says.
+def _figures(part: pl.DataFrame, dated: Dated) -> tuple[dict[str, Any], np.ndarray]:
+    """Fit some periods: the row of their figures, and the line with its ends."""
+    n_cards, possible = dated.true.len(), dated.possible.count()
+    newest: Any = dated.true.max()
+    recent = int((dated.true > newest - _MONTH).sum())
+    row: dict[str, Any] = {
+        "start": part["period"].min(),
+        "end": part["until"].max(),
+        "n_periods": part.height,
+        "n_cards": int(part["n_new"].sum()),
+        "dated_share": possible / n_cards,
+        "floor_share": dated.n_at_floor / possible,
+        "newest_share": recent / dated.true.count(),
+    }
+    nothing = np.full((3, part.height), np.nan)
+    if 2 * possible < n_cards:
+        why = f"only {possible:,} of the {n_cards:,} cards have a creation date, and how many cards"
+        return row | {"reason": f"{why} there were says little of how many there are"}, nothing
+    if part.height < MIN_PERIODS or row["n_cards"] < MIN_CARDS:
+        why = f"{row['n_cards']:,} cards in {part.height} whole periods; at least {MIN_CARDS} in "
+        return row | {"reason": f"{why}{MIN_PERIODS} are needed"}, nothing
+    new, weeks = part["n_new"].to_numpy().astype(float), part["weeks"].to_numpy()
+    ahead = (newest - row["end"]) / _WEEK
+    figures, lines = exponential(new, weeks, ahead, recent if ahead <= weeks[-1] else 0)
+    return row | figures, lines
 
-    The line may miss it by a factor of `most`, and the share of the last doubling time in all
-    cards, which should be a half, by `margin`.
+
+class _Fit(NamedTuple):
+    """A count regression."""
+
+    coefficient: np.ndarray
+    covariance: np.ndarray
+    freedom: float
+    expected: np.ndarray
+    residual: np.ndarray
+    dispersion: float
+    autocorrelation: float
+    wanders: bool
+
+    def p_value(self, first: int) -> float:
+        """Test whether the coefficients from `first` on are all 0."""
+        from scipy import stats
+
+        rest = self.coefficient[first:]
+        form = rest @ np.linalg.pinv(self.covariance[first:, first:]) @ rest / rest.size
+        return float(stats.f.sf(form, rest.size, self.freedom))
+
+
+def regression(new: np.ndarray, weeks: np.ndarray, terms: np.ndarray) -> _Fit:
+    """Regress counts of periods of so many weeks on terms; see :func:`doubling_time`."""
+    from scipy.signal import lfilter
+
+    n, n_terms = terms.shape
+    coefficient = np.linalg.lstsq(terms, np.log((new + 0.5) / weeks), rcond=None)[0]
+    dispersion = 0.0
+    for round_ in range(100):
+        expected = weeks * np.exp(np.clip(terms @ coefficient, -25, 25))
+        missed = (new - expected) ** 2
+        if round_ > 1:  # a step towards a Pearson's chi-squared that is its expectation
+            extra = 1 + dispersion * expected
+            excess = (missed / (expected * extra)).sum() - (n - n_terms)
+            dispersion = max(0.0, dispersion + excess / max((missed / extra**2).sum(), 1e-300))
+        deviation = np.sqrt(expected * (1 + dispersion * expected))
+        design, residual = terms * (expected / deviation)[:, None], (new - expected) / deviation
+        step = np.linalg.lstsq(design, residual, rcond=None)[0]
+        change = np.abs(terms @ step).max()
+        coefficient = coefficient + step * min(1, 2 / max(change, 1e-300))
+        if change < 1e-11 and round_ > 5:
+            break
+    # the part of a period's deviation that is not a count's, and how it lasts at the most
+    lasting = np.sqrt(dispersion * expected / (1 + dispersion * expected))
+    together, share = residual[1:] @ residual[:-1], lasting[1:] @ lasting[:-1]
+    found = min((together + n_terms) / max(share, 1e-6 * n) / (1 - (n_terms + 2) / n), 0.95)
+    most = float(np.clip(found + 2 * np.sqrt(max(1 - found**2, 0) / n), 0, 0.95))
+    own = design * lasting[:, None]
+    sums = lfilter([1.0], [1.0, -most], own, axis=0)
+    middle = design.T @ (design * (1 - lasting**2)[:, None]) + own.T @ sums + sums.T @ own
+    inverse = np.linalg.pinv(design.T @ design)
+    middle -= own.T @ own
+    used = float(np.trace(inverse @ middle))
+    scale = max((n - n_terms) / max(n - used, 2), 1.0) if dispersion else 1.0
+    freedom = max((n - used) * n_terms / used, 2.0)
+    wanders = together > 1.645 * math.sqrt(n) and share > 0.1 * n and found > _WANDERS
+    return _Fit(
+        coefficient=coefficient,
+        covariance=inverse @ middle @ inverse * scale,
+        freedom=freedom,
+        expected=expected,
+        residual=residual,
+        dispersion=dispersion,
+        autocorrelation=max(found, 0.0) if dispersion else 0.0,
+        wanders=wanders,
+    )
+
+
+def exponential(
+    new: np.ndarray, weeks: np.ndarray, ahead: float = 0.0, recent: int = 0
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Fit an exponential to the new cards of periods of so many weeks.
+
+    `recent` cards are of the 30 days up to the newest, which is `ahead` weeks after the periods.
+    Gives the figures, and the line with its ends, NaN where there is a reason not to give any.
     """
-    log, n = np.log(counts), counts.size
-    said = f"from {cuts[0]:%Y-%m-%d} to {cuts[-1]:%Y-%m-%d}"
-    if counts[-1] < 2 * counts[0]:
-        raise NoFigure(
-            f"the corpus did not double {said}: it grew from {counts[0]:,} to {counts[-1]:,} "
-            "cards. A doubling time would be a guess at the future."
-        )
-    doubling = math.log(2) / rate
-    time = f"{doubling * _mean_weeks(cuts):.1f} weeks"
-    said = (
-        f"the corpus did not grow exponentially {said}. A line through the log of its counts would "
-        f"have it double every {time}, but "
+    from scipy import stats
+
+    half = weeks.sum() / 2
+    place = (np.cumsum(weeks) - weeks / 2) / half - 1
+    terms = np.polynomial.legendre.legvander(place, 3)
+    month = np.cumsum(weeks[::-1])[::-1] - weeks < _MONTH / _WEEK - 1e-9
+    line, bent, free = (
+        regression(new, weeks, of)
+        for of in (terms[:, :2], terms[:, :3], np.column_stack([terms, month]))
     )
-    advice = ". Give a start and an end between which its growth is steady."
-    before = np.interp(max(n - 1 - doubling, 0), np.arange(n), log)
-    recent = -math.expm1(before - log[-1])
-    if abs(recent - 0.5) > margin:
-        raise NoFigure(
-            f"{said}{100 * recent:.0f} % of the cards came in the last {time}, "
-            f"where half of them should have{advice}"
+    departure = min(1.0, 2 * min(bent.p_value(2), free.p_value(2)))
+    sure = float(stats.t.ppf(0.975, line.freedom))
+    rate, error = line.coefficient[1] / half, np.sqrt(line.covariance[1, 1]) / half
+    figures: dict[str, Any] = {
+        "departure": departure,
+        "dispersion": line.dispersion,
+        "autocorrelation": line.autocorrelation,
+    }
+    span = (place[-1] - place[0]) * half
+    expected = math.exp(min(line.coefficient @ [1, 1 + ahead / half], 25)) * (_MONTH / _WEEK)
+    rhythm = _rhythm(free.residual, weeks.sum())
+    lines = np.full((3, new.size), np.nan)
+    reason = None
+    if recent > 2 * expected + 10:
+        reason = (
+            f"{recent:,} cards came in the 30 days up to the newest, where the line through the "
+            f"weeks before expects {expected:,.0f}"
         )
-    missed = log - log.mean() - rate * (np.arange(n) - (n - 1) / 2)
-    worst = int(np.abs(missed).argmax())
-    factor = math.exp(abs(missed[worst]))
-    if factor > most:
-        raise NoFigure(
-            f"{said}at {cuts[worst]:%Y-%m-%d} the line is off by a factor of {factor:.1f}{advice}"
-        )
+    elif departure < _DEPARTS:
+        how = "slowed down" if bent.coefficient[2] < 0 else "sped up"
+        steady = bent.p_value(2) > _DEPARTS
+        reason = f"the growth of the new cards {'was not steady' if steady else how}"
+    elif rhythm:
+        reason = f"the new cards come in a rhythm of about {rhythm:.0f} weeks"
+    elif line.wanders or free.wanders:
+        reason = "what a period brings hangs on the period before: there is no steady growth"
+    elif line.dispersion > _BURSTS:
+        reason = "a few periods brought most of the new cards"
+    elif rate <= sure * error:
+        low, high = (100 * math.expm1(rate + side * sure * error) for side in (-1, 1))
+        reason = f"the new cards did not grow beyond chance: by {low:.1f} to {high:.1f} % a week"
+    elif rate * span < math.log(2):
+        reason = f"the new cards did not double: they grew by {100 * math.expm1(rate * span):.0f} %"
+    elif _straight(new, weeks, terms[:, :2], line):
+        reason = "a straight line through the new cards of a week fits no worse than an exponential"
+    elif rate < 2 * sure * error:
+        low, high = (math.log(2) / (rate + side * sure * error) for side in (1, -1))
+        reason = f"it is too unsure: between {low:.0f} and {high:.0f} weeks"
+    if reason:
+        return figures | {"reason": reason}, lines
+    spread = error * sure / float(stats.norm.ppf(0.975))
+    slow, fast = _ends(rate, spread, max(math.log(2) / span, 2 * sure * error))
+    figures |= {"rate": rate, "doubling_weeks": math.log(2) / rate, "low": math.log(2) / fast}
+    figures["high"] = math.log(2) / slow if slow > 0 else None
+    wide = sure * np.sqrt(np.einsum("ti,ij,tj->t", terms[:, :2], line.covariance, terms[:, :2]))
+    return figures, line.expected * np.exp(np.outer([0, -1, 1], wide))
 
 
-def _slope(y: np.ndarray, n_boot: int, random_state: int) -> tuple[float, float, float]:
-    """Fit a line to equally spaced values: its slope, and the 95 % interval of the slope."""
-    n = y.size
-    x = np.arange(n) - (n - 1) / 2
-    weight = x / (x @ x)
-    centred = y - y.mean()
-    slope = float(weight @ centred)
-    residual = (centred - slope * x) * math.sqrt(n / (n - 2))
-    size = math.ceil(math.sqrt(n))
-    n_blocks = math.ceil(n / size)
-    # what the block of residuals that begins at s adds to the slope where it stands at place b
-    blocks = residual[(np.arange(n)[:, None] + np.arange(size)) % n]
-    places = np.pad(weight, (0, n_blocks * size - n)).reshape(n_blocks, size)
-    adds = places @ blocks.T
-    begins = np.random.default_rng(random_state).integers(n, size=(n_boot, n_blocks))
-    slopes = slope + adds[np.arange(n_blocks), begins].sum(axis=1)
-    low, high = np.quantile(slopes, [0.025, 0.975])
-    return slope, min(float(low), slope), max(float(high), slope)
+def _ends(rate: float, spread: float, least: float) -> tuple[float, float]:
+    """Give the 95 % interval of a rate that would not be given were it below `least`."""
+    from scipy.optimize import brentq
+    from scipy.special import log_ndtr
+
+    def beyond(true: float) -> float:
+        """Give the log of the chance of such a rate or a higher one among those given."""
+        return float(log_ndtr((true - rate) / spread) - log_ndtr((true - least) / spread))
+
+    far = 40 * spread
+    low, high = (
+        brentq(lambda true, p=p: beyond(true) - math.log(p), rate - far, rate + far)
+        if beyond(rate - far) < math.log(p)
+        else -math.inf
+        for p in (0.025, 0.975)
+    )
+    return low, max(high, rate)
+
+
+def _rhythm(residual: np.ndarray, weeks: float) -> float | None:
+    """Give the weeks of a rhythm of a month or more that chance does not make."""
+    residual = residual - residual.mean()
+    lasts = residual[1:] @ residual[:-1] / max(residual @ residual, 1e-300)
+    power = np.abs(np.fft.rfft(residual[1:] - lasts * residual[:-1])) ** 2
+    power = power[2 : int(weeks / (_MONTH / _WEEK)) + 1]
+    if power.size < 2:
+        return None
+    strongest = int(power.argmax())
+    # of counts no less than what chance makes of them
+    share = min(power[strongest] / max(power.sum(), residual.size * power.size), 1.0)
+    p_value = power.size * (1 - share) ** (power.size - 1)
+    return weeks / (strongest + 2) if p_value < _RHYTHM else None
+
+
+def _straight(new: np.ndarray, weeks: np.ndarray, terms: np.ndarray, line: _Fit) -> bool:
+    """Say whether new cards that grow by a constant number a week fit as well as the line."""
+    size, other = 1 / max(line.dispersion, 1e-9), line.expected
+    design = terms * weeks[:, None]
+    for _ in range(20):
+        deviation = np.sqrt(other * (1 + other / size))
+        found = np.linalg.lstsq(design / deviation[:, None], new / deviation, rcond=None)[0]
+        other = np.maximum(design @ found, 1e-2 * new.mean())
+    likelihood = [
+        (new * np.log(mean) - (new + size) * np.log1p(mean / size)).sum()
+        for mean in (other, line.expected)
+    ]
+    return bool(likelihood[0] >= likelihood[1])
