@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -13,13 +13,12 @@ import polars as pl
 from ..frames import as_polars
 from ..schema import Frame, at_least, require
 from .passages import counting, packed, tags_line
-from .sections import section_texts_of_many
+from .sections import section_texts
 
 # ---- One function over batches of cards: in order, with progress, on several cores when it pays.
 
-#: A batch is full at so many cards, or so many bytes of text.
-BATCH_CARDS = 2_000
-BATCH_BYTES = 4_000_000
+#: Bytes of text of a batch, and how many a card counts for at least: so it is 2,000 cards at most.
+BATCH_BYTES, LEAST_BYTES = 4_000_000, 2_000
 #: Text below which starting further processes costs more than it saves.
 MIN_BYTES_FOR_PROCESSES = 48_000_000
 
@@ -31,44 +30,31 @@ def _run(
     columns: pl.DataFrame, make: Make, schema: dict[str, Any], jobs: int | None, progress: Progress
 ) -> pl.DataFrame:
     """Apply `make` to batches of the cards and put the results together in order."""
-    sizes = columns["text"].str.len_bytes().fill_null(0)
+    sizes = columns["text"].str.len_bytes().fill_null(0).cast(pl.Int64)
     if jobs is None:
         jobs = -1 if int(sizes.sum()) >= MIN_BYTES_FOR_PROCESSES else 1
-    batches = list(_bounds(sizes))
+    part = sizes.clip(LEAST_BYTES).cum_sum() // BATCH_BYTES
+    batches = [batch for _, batch in columns.group_by(part, maintain_order=True)]
     made = [pl.DataFrame(schema=schema)]
-    for result in _results((columns[a:b] for a, b in batches), make, jobs, len(batches)):
+    for result in _results(batches, make, jobs):
         made.append(result)
         progress.step(result.height)
     progress.end()
     return pl.concat(made)
 
 
-def _results(
-    batches: Iterator[pl.DataFrame], make: Make, jobs: int, n: int
-) -> Iterator[pl.DataFrame]:
-    if jobs == 1 or n < 2:
-        yield from map(make, batches)
-        return
+def _results(batches: list[pl.DataFrame], make: Make, jobs: int) -> Iterable[pl.DataFrame]:
+    if jobs == 1 or len(batches) < 2:
+        return map(make, batches)
     # The parser holds Python's lock, so threads gain nothing. joblib's processes are started
     # afresh (a fork would copy polars' locks), need no guarded main module, and stay for the
     # next call; few batches are on their way at a time, so memory stays flat
     from joblib import Parallel, cpu_count, delayed
 
-    workers = min(cpu_count() if jobs < 0 else jobs, n)
+    workers = min(cpu_count() if jobs < 0 else jobs, len(batches))
     pool = Parallel(n_jobs=workers, return_as="generator", batch_size=1, pre_dispatch="2*n_jobs")
-    yield from pool(delayed(make)(batch) for batch in batches)
-
-
-def _bounds(sizes: pl.Series) -> Iterator[tuple[int, int]]:
-    """Give where each batch begins and ends."""
-    start, room = 0, BATCH_BYTES
-    for row, size in enumerate(sizes.to_list()):
-        if row > start and (size > room or row - start >= BATCH_CARDS):
-            yield start, row
-            start, room = row, BATCH_BYTES
-        room -= size
-    if len(sizes) > start:
-        yield start, len(sizes)
+    results: Iterable[pl.DataFrame] = pool(delayed(make)(batch) for batch in batches)
+    return results
 
 
 class Progress:
@@ -140,18 +126,15 @@ def with_sections(cards: Frame, *, jobs: int | None = None) -> Frame:
 
     Parameters
     ----------
-    cards : frame
-        With ``text``.
-    jobs : int, optional
+    cards, jobs
         As in :func:`with_plain_text`.
 
     Returns
     -------
     pl.DataFrame or pl.LazyFrame
-        `cards` (lazy if it was lazy) with ``text_str`` (string), as :func:`with_plain_text`, and
-        ``text_lists`` (list of string): one text for each section, its heading as a ``#`` line
-        before it, and one for what stands before the first heading, if there are words. Null where
-        ``text`` is null.
+        What :func:`with_plain_text` gives, and ``text_lists`` (list of string): one text for each
+        section, its heading as a ``#`` line before it, and one for what stands before the first
+        heading, if there are words. Null where ``text`` is null.
 
     Raises
     ------
@@ -242,35 +225,36 @@ def text_columns(
     prefix: str = "",
 ) -> pl.DataFrame:
     """Give the text columns of one batch of cards, whichever engine it comes from."""
-    texts = section_texts_of_many(text or "" for text in batch["text"])
-    null = batch["text"].is_null().to_list()
-    lists = [None if no else parts for no, parts in zip(null, texts, strict=True)]
-    text_lists = pl.Series(lists, dtype=_TEXTS)
+
+    def column(values: Iterable[Any], none: Iterable[bool], dtype: Any = _TEXTS) -> pl.Series:
+        nulled = [None if no else value for no, value in zip(none, values, strict=True)]
+        return pl.Series(nulled, dtype=dtype)
+
+    texts = [section_texts(text or "") for text in batch["text"]]
+    null = batch["text"].is_null()
+    text_lists = column(texts, null)
     made = {"text_str": text_lists.list.join("\n\n"), "text_lists": text_lists}
     if "tags_str" in columns:
         count = counting(tokenizer, max_tokens, prefix)
         tags = batch["tags"].cast(_TEXTS) if "tags" in batch.columns else [None] * batch.height
-        lines = [None if one is None else tags_line(one.drop_nulls()) for one in tags]
-        none = [no and line is None for no, line in zip(null, lines, strict=True)]
+        lines = pl.Series(
+            [None if one is None else tags_line(one.drop_nulls()) for one in tags], dtype=pl.String
+        )
         full = [
-            ([] if line is None else [line]) + parts
+            parts if line is None else [line, *parts]
             for line, parts in zip(lines, texts, strict=True)
         ]
         # one call for all texts of the batch: tokenizers count many at once in parallel
-        flat = pl.Series([text for parts in full for text in parts], dtype=pl.String)
-        counts = iter(count(flat.to_list()) if len(flat) else [])
-        lengths = [[next(counts) for _ in parts] for parts in full]
+        flat = [text for parts in full for text in parts]
+        counts = iter(count(flat) if flat else [])
+        sizes = [[next(counts) for _ in parts] for parts in full]
         inputs = [
-            packed(parts, count, max_tokens, prefix, sizes)
-            for parts, sizes in zip(full, lengths, strict=True)
+            packed(parts, count, max_tokens, prefix, size)
+            for parts, size in zip(full, sizes, strict=True)
         ]
-
-        def column(values: list[Any], dtype: Any) -> pl.Series:
-            nulled = [None if no else value for no, value in zip(none, values, strict=True)]
-            return pl.Series(nulled, dtype=dtype)
-
-        made["tags_str"] = pl.Series(lines, dtype=pl.String).str.strip_suffix(" \n")
-        made["processed_texts"] = column(full, _TEXTS)
-        made["tokens_length"] = column(lengths, pl.List(pl.Int64))
-        made["input_texts"] = column(inputs, _TEXTS)
+        none = null & lines.is_null()
+        made["tags_str"] = lines.str.strip_suffix(" \n")
+        made["processed_texts"] = column(full, none)
+        made["tokens_length"] = column(sizes, none, pl.List(pl.Int64))
+        made["input_texts"] = column(inputs, none)
     return pl.DataFrame({name: made[name] for name in columns})

@@ -14,12 +14,10 @@ from __future__ import annotations
 import html as entities
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 
 from .markdown import to_html
 
@@ -273,34 +271,15 @@ def section_texts(markdown: str) -> list[str]:
     Joined by blank lines they are :func:`plain_text`.
     """
     card = outline(markdown)
-    words = _joined(card)
-    for step, new in _STEPS_HERE:
-        words = step.sub(new, words)
-    for old, letter in _LETTERS.items():
-        words = words.replace(old.encode(), letter.encode())
-    return _assembled(card, words.decode())
-
-
-def section_texts_of_many(markdowns: Iterable[str]) -> list[list[str]]:
-    """Do what :func:`section_texts` does for many cards, by polars and several times as fast.
-
-    For a single card it is not: polars reads each pattern anew.
-    """
-    cards = [outline(markdown) for markdown in markdowns]
-    prose = pl.DataFrame(
-        {"words": [_joined(card).decode() for card in cards]}, {"words": pl.String}
-    )
-    words = pl.col("words")
-    for pattern, new in _STEPS:
-        words = words.str.replace_all(pattern, new)
-    for old, new in _LETTERS.items():
-        words = words.str.replace_all(old, new, literal=True)
-    told = prose.select(words).to_series().to_list()
-    return [_assembled(card, text) for card, text in zip(cards, told, strict=True)]
-
-
-def _assembled(card: Outline, words: str) -> list[str]:
-    intro, *bodies = words.split("\0")
+    # a NUL, which no HTML of the parser holds, stands for each heading
+    html = b"\0".join(card.pieces)
+    if b"\r" in html:
+        html = html.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if b"&" in card.source:
+        html = _ENTITY.sub(_character, html)
+    for step, words in _STEPS:
+        html = step.sub(words, html)
+    intro, *bodies = html.decode().split("\0")
     texts = [intro.strip()] if intro and not intro.isspace() else []
     for level, title, body in zip(card.levels, card.titles, bodies, strict=True):
         if "://" in title or "www." in title:
@@ -311,38 +290,29 @@ def _assembled(card: Outline, words: str) -> list[str]:
     return texts
 
 
-def _joined(card: Outline) -> bytes:
-    """Give a card's HTML; a NUL, which no HTML of the parser holds, stands for each heading."""
-    html = b"\0".join(card.pieces)
-    if b"\r" in html:
-        html = html.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    # the parser writes four entities; any other one is the author's, within HTML
-    return _ENTITY.sub(_character, html) if b"&" in card.source else html
-
-
 def _character(match: re.Match[bytes]) -> bytes:
     character = entities.unescape(match[0].decode()).replace("\0", "")
     return entities.escape(character, quote=False).encode("utf-8", "replace")
 
 
+# The parser writes four entities; any other one is the author's, within HTML
 _ENTITY = re.compile(
     rb"&(?!amp;|lt;|gt;|quot;)(?:[a-zA-Z][a-zA-Z0-9]{1,31}|#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6});"
 )
-# No look-around, no classes of Unicode: Python (over bytes) and polars read these alike. Each
-# takes time linear in the text
+# Up to a blank, a bracket or a quote, less the sentence's own marks at its end
+_URL = r"(?:(?:https?|ftp|s3|hf)://|www\.)[^\x00-\x20<>\"'`|]*[^\x00-\x20<>\"'`|.,;:!?)\]}*_~]"
+_ADDRESS = re.compile(_URL)
+# Each takes time linear in the text
 _STEPS = [
-    (r"</?code[^<>]*>", "'"),
-    (r"<li(?: [^<>]*)?>\n?(?:<p(?: [^<>]*)?>)?", "* "),
-    (r"<br[^<>]*>\n?|</p>", "\n"),
-    (r"<[/!?a-zA-Z][^<>]*>", ""),
-    (
-        # up to a blank, a bracket or a quote, less the sentence's own marks at its end
-        r"(?:(?:https?|ftp|s3|hf)://|www\.)[^\x00-\x20<>\"'`|]*[^\x00-\x20<>\"'`|.,;:!?)\]}*_~]",
-        "URL",
-    ),
-    (r"\n[ \t\n]*\n[ \t]*", "\n\n"),
-    (r"\n[ \t]+", "\n"),
+    (re.compile(pattern), new)
+    for pattern, new in [
+        (rb"</?code[^<>]*>", b"'"),
+        (rb"<li(?: [^<>]*)?>\n?(?:<p(?: [^<>]*)?>)?", b"* "),
+        (rb"<br[^<>]*>\n?|</p>", b"\n"),
+        (rb"<[/!?a-zA-Z][^<>]*>", b""),
+        (_URL.encode(), b"URL"),
+        (rb"\n[ \t\n]*\n[ \t]*", b"\n\n"),
+        (rb"\n[ \t]+", b"\n"),
+        *[(b"&lt;", b"<"), (b"&gt;", b">"), (b"&quot;", b'"'), (b"&amp;", b"&")],
+    ]
 ]
-_ADDRESS = re.compile(next(pattern for pattern, new in _STEPS if new == "URL"))
-_STEPS_HERE = [(re.compile(pattern.encode()), new.encode()) for pattern, new in _STEPS]
-_LETTERS = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&amp;": "&"}
