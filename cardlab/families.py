@@ -336,7 +336,7 @@ def _grown(
         for member in members if keys[centre] in sets else ():  # grows while it is read
             mates, alike = near(member, candidates.of(member, free), threshold)
             if member != centre:
-                mates, alike = near(centre, mates, 2 * threshold - 1)
+                mates, alike = near(centre, mates, max(2 * threshold - 1, threshold / 2))
             like[mates] = alike
             free[mates] = False
             members.extend(mates.tolist())
@@ -421,7 +421,7 @@ def template_families(
     Likeness is not transitive: a chain of small changes may lead to a wholly different text. A
     family therefore stands around one text, that with the most copies (then with the most
     candidates, then the first by id), and takes in what is a near copy of any of its cards *and*
-    at least ``2 * threshold - 1`` like that text. A text stays with the family that grew first,
+    like that text by at least ``2 * threshold - 1``, and half of `threshold`. A text stays with the family that grew first,
     and one that is a near copy of it only may be left alone. The order of the cards makes no
     difference.
 
