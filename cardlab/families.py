@@ -421,9 +421,9 @@ def template_families(
     Likeness is not transitive: a chain of small changes may lead to a wholly different text. A
     family therefore stands around one text, that with the most copies (then with the most
     candidates, then the first by id), and takes in what is a near copy of any of its cards *and*
-    like that text by at least ``2 * threshold - 1``, and half of `threshold`. A text stays with the family that grew first,
-    and one that is a near copy of it only may be left alone. The order of the cards makes no
-    difference.
+    like that text by at least ``2 * threshold - 1``, and half of `threshold`. A text stays with
+    the family that grew first, and one that is a near copy of it only may be left alone. The order
+    of the cards makes no difference.
 
     Of the texts only a hash of 64 bits tells exact copies: of two million different ones, two
     have the same with a chance of one in ten million.
