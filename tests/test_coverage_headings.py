@@ -115,7 +115,7 @@ def test_every_concept_is_asked_for_or_says_why_not():
     for name, concept in CONCEPTS.items():
         assert concept["means"], name
         assert (name in asked_for()) != ("reason" in concept), name
-        assert set(concept) <= {*KINDS, "means", "reason", "shared", "yields"}, name
+        assert set(concept) <= {*KINDS, "means", "part_of", "reason", "shared", "yields"}, name
         for kind in KINDS:
             table = concept.get(kind, {})
             assert set(table) <= (LANGUAGES if kind != "under" else set(definitions()["families"]))

@@ -30,6 +30,7 @@ _SHOWS = re.compile(
 )
 _FOLD_LINE = re.compile(r"<summary[^<>]*>[^<]{0,60}</summary>", re.IGNORECASE)
 _LINK = re.compile(r"!?\[([^\[\]]{0,300})\]\([^()\s]{0,500}\)")
+_ADDRESS = re.compile(rf"{_LINK.pattern}|https?://\S+")
 _MARKUP = re.compile(r"[*_`#>|~\\]+|^[ \t]*[-+•=:][-+=:\s]*", re.MULTILINE)
 _WORD = re.compile(r"\w")
 _MARK = "\x00"
@@ -46,14 +47,18 @@ _MAX_PROMISE = 90
 _MAX_SHOWN = 20
 _UNANSWERED = re.compile(rf"(?:^|\n)[^\n:\x00]{{1,60}}:[*_\s]*(?={_MARK})")
 
+#: Code in a section that asks for sentences.
+_CODE = re.compile(r"^[ \t]{0,3}```.*?(?:^[ \t]{0,3}```|\Z)", re.MULTILINE | re.DOTALL)
 _FENCE = r"^[ \t]{0,3}(?P<fence>```|~~~)(?s:.*?)(?:^[ \t]{0,3}(?P=fence)|\Z)"
 _FIELD = re.compile(
-    rf"{_FENCE}|^(?P<lead>[ \t|]{{0,30}}(?:(?:[-*+•]|\d{{1,2}}[.)])[ \t|]{{0,9}})?)"
+    rf"{_FENCE}|^(?P<lead>[ \t|]{{0,30}}(?:(?:[-*+•]|\d{{1,2}}[.)])[ \t|]{{0,9}})?)(?:<p>)?"
     r"(?:(?:\*\*|__|<b>|<strong>)[ \t]*(?P<bold>[^*\n<>|]{1,60}?)[ \t]*"
     r"(?:\*\*|__|</b>|</strong>)[ \t|]{0,9}[:：]?"
-    r"|(?<=[-*+•] )(?P<plain>[^\s:*`|<>\[\]][^\n:*`|<>\[\]]{0,40})[:：](?=[ \t]|$))",
+    r"|(?:(?<=[-*+•] )|(?<![^\n]))"
+    r"(?P<plain>[^\s:：*`|<>\[\]][^\n:：*`|<>\[\]]{0,40})(?::(?=[ \t\[]|$)|：))",
     re.MULTILINE,
 )
+_BLANK_LINE = re.compile(r"(?<=\S)[ \t]*\n[ \t]*\n")
 _END_OF_ITEM = re.compile(r"\n(?:[ \t]*\n(?![ \t]{2,}\S)|[ \t]*(?:[-*+•]|\d{1,2}[.)])[ \t]|\|)")
 
 
@@ -71,6 +76,8 @@ def judge(body: str, concepts: tuple[str, ...] = (), *, generated: bool = False)
     What most `concepts` ask for takes more than one word. Where a machine wrote the card
     (`generated`), "more information needed" without brackets is boilerplate.
     """
+    if concepts and "```" in body and listed("filled", "sentences").issuperset(concepts):
+        body = _CODE.sub("", body)  # code says neither what it is for nor what it cannot do
     comments = _COMMENT.findall(body) if "<!--" in body else []
     bare = _COMMENT.sub("", body) if comments else body
     if "<" in bare and len(bare) <= _MAX_CHARS:
@@ -81,7 +88,10 @@ def judge(body: str, concepts: tuple[str, ...] = (), *, generated: bool = False)
     if not _WORD.search(bare):
         # a comment of a word or two marks a place and asks for nothing
         asks = any(len(text.split()) >= _MIN_COMMENT for text in comments)
+        shows &= concepts != ("summary",)
         return Body(FILLED if shows else PLACEHOLDER if asks else EMPTY, 0, 0)
+    if concepts == ("summary",) and not _WORD.search(_ADDRESS.sub("", _ADDRESS.sub("", bare))):
+        return Body(EMPTY, 0, 0)  # addresses alone say nothing of the model
     words = bare.split()
     state = FILLED if len(bare) > _MAX_CHARS else _short(bare, generated)
     if state == FILLED and not shows and len(words) < _MIN_COMMENT and not _says(words, concepts):
@@ -170,16 +180,26 @@ def shown_by(text: str, title: str, concepts: tuple[str, ...], card_id: str) -> 
     for concept, name, word, pattern in _evidence():
         if word not in small or concept in found or concept in concepts:
             continue
-        for match in itertools.islice(pattern.finditer(bare), _MAX_SHOWN):
-            start = bare.rfind("\n\n", 0, match.start()) + 1
-            end = bare.find("\n\n", match.end())
-            part = bare[start : end if end >= 0 else len(bare)]
-            if elsewhere and concept == "getting_started" and not (card_id and card_id in part):
+        for match in itertools.islice(pattern.finditer(small), _MAX_SHOWN):
+            start = small.rfind("\n\n", 0, match.start()) + 1
+            end = small.find("\n\n", match.end())
+            part = small[start : end if end >= 0 else len(small)]
+            if elsewhere and concept == "getting_started" and not (card_id and card_id in bare):
                 continue
             words = part.split()
             found[concept] = concept, name, Body(FILLED, len(words), _key(words))
             break
     return list(found.values())
+
+
+def says_limits(text: str) -> bool:
+    """Say whether a text about uses has a word that limits them."""
+    return _limits().search(text) is not None
+
+
+@functools.cache
+def _limits() -> re.Pattern[str]:
+    return re.compile(definitions()["filled"]["limits"], re.IGNORECASE)
 
 
 def is_generated(text: str) -> bool:
@@ -207,7 +227,11 @@ def take_fields(body: str, section: tuple[str, ...] = ()) -> tuple[str, list[Fie
     found: list[tuple[re.Match[str], str, tuple[str, ...]]] = []
     for match in _FIELD.finditer(body):
         label = match["bold"] or match["plain"]
-        if label and (concepts := _of_label(label.strip(" :："), section)):
+        concepts = _of_label(label.strip(" :：.。"), section) if label else ()
+        if match["plain"] and not match["lead"].strip():
+            named = listed("labels", "on_a_line").issuperset(concepts)
+            concepts = concepts if named and not label[0].islower() else ()
+        if concepts:
             found.append((match, label, concepts))
     starts = [match.start() for match, _, _ in found] + [len(body)]
     fields: list[Field] = []
@@ -222,12 +246,14 @@ def take_fields(body: str, section: tuple[str, ...] = ()) -> tuple[str, list[Fie
 
 
 def _end_of_field(body: str, match: re.Match[str], limit: int) -> int:
-    """Give where a field ends: in a list with its item, which may hold a list of its own."""
+    """Give where a field ends: with its item, which may hold a list, or with its paragraph."""
     if match["lead"].strip(" \t"):
         own = body[body.rfind("\n", 0, match.end()) + 1 : match.end()]
         for stop in _END_OF_ITEM.finditer(body, match.end(), limit):
             if _indent(body[stop.start() + 1 : stop.end()]) <= _indent(own):
                 return stop.start()
+    elif match["plain"] and (stop := _BLANK_LINE.search(body, match.end() + 1, limit)):
+        return stop.start()
     return limit
 
 
@@ -268,7 +294,7 @@ def _says_more() -> tuple[re.Pattern[str], re.Pattern[str]]:
 @functools.cache
 def _evidence() -> list[tuple[str, str, str, re.Pattern[str]]]:
     return [
-        (concept, name, word, re.compile(pattern, re.IGNORECASE | re.MULTILINE))
+        (concept, name, word, re.compile(pattern, re.MULTILINE))
         for concept, name, word, pattern in definitions()["evidence"]["shown"]
     ]
 

@@ -24,6 +24,7 @@ from .bodies import (
     Body,
     is_generated,
     judge,
+    says_limits,
     shown_by,
     take_fields,
 )
@@ -337,19 +338,22 @@ def blocks(card_id: str, text: str, parts: list[Section]) -> Iterator[Block]:
     """
     generated = is_generated(text)
     above: list[_Place] = []
+    first = True  # so far no heading had a text
     for at, part in enumerate(parts):
         concepts: tuple[str, ...] = ("summary",)
         reason = None
         if part.level:
             while above and above[-1].level >= part.level:
                 above.pop()
-            first = at == 0 or (at == 1 and not parts[0].level)
             concepts, reason = _place(part, above, card_id, first)
+            first &= not part.body.strip()
             # unknown headings below the title are not about what the title's own text is about
             titled = reason == IS_THE_TITLE
             above.append(_Place(part.level, *(((), None) if titled else (concepts, reason))))
         holds = 0 < part.level < parts[min(at + 1, len(parts) - 1)].level
-        yield from _texts(part, concepts, reason, generated, holds=holds)
+        for block in _texts(part, concepts, reason, generated, holds=holds):
+            yield block
+            yield from _wholes(block, above)
         for concept, name, body in shown_by(part.body, part.title, concepts, card_id):
             yield Block(part.title, (concept,), None, body, False, name)
 
@@ -370,9 +374,21 @@ def _texts(
             own = Body(best, sum(body.n_words for body in judged), 0)
         elif holds and not own.n_words and not fields and "<!--" not in rest:
             own = None
+    both = own and own.state == FILLED and {"intended_use", "limitations"}.issubset(concepts)
+    if both and not says_limits(rest):
+        concepts = tuple(concept for concept in concepts if concept != "limitations")
     yield Block(part.title, concepts, reason, own, part.level > 0)
     for field, body in zip(fields, judged, strict=True):
         yield Block(field.label, field.concepts, None, body, False)
+
+
+def _wholes(block: Block, above: list[_Place]) -> Iterator[Block]:
+    """Give the section again for what the sections around it are, where it is a part of that."""
+    if block.body and block.body.state == FILLED:
+        parts = definitions()["concepts"]
+        wholes = {parts[concept].get("part_of") for concept in block.concepts}
+        for whole in wholes.intersection(c for place in above for c in place.concepts):
+            yield block._replace(concepts=(whole,), is_heading=False)
 
 
 def _place(
