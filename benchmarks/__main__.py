@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from . import coverage
 from .apart import report
 
 NAMES = ["cooccurrence", "distributions", "lazy", "text"]
@@ -12,7 +13,9 @@ NAMES += ["families", "clustering", "neighbors", "projection"]
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", nargs="?", default="cooccurrence", choices=[*NAMES, "all"])
+    parser.add_argument(
+        "name", nargs="?", default="cooccurrence", choices=[*NAMES, "coverage", "all"]
+    )
     parser.add_argument("--sizes", default=None, help="numbers of cards, with commas between")
     parser.add_argument("--runs", type=int, default=3, help="runs of each way at each size")
     parser.add_argument("--ways", default=None, help="only these ways, with commas between")
@@ -22,10 +25,13 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=5_000, help="text: cards that are parsed")
     parser.add_argument("--hostile", type=int, default=1_000_000, help="text: letters, hostile")
     parser.add_argument("--source", default=None, help="text: real cards, which are repeated")
+    parser.add_argument("--write", action="store_true", help="coverage: keep the counts")
     chosen = vars(parser.parse_args())
     name = chosen.pop("name")
     for each in NAMES if name == "all" else [name]:
-        print(report(each, argparse.Namespace(**chosen)), flush=True)
+        options = argparse.Namespace(**chosen)
+        run = coverage.report(options) if each == "coverage" else report(each, options)
+        print(run, flush=True)
 
 
 if __name__ == "__main__":

@@ -222,7 +222,7 @@ def take_fields(body: str, section: tuple[str, ...] = ()) -> tuple[str, list[Fie
     A field in a list ends with its item, else it ends at the next field. Code is left alone.
     `section` is what the section around it answers.
     """
-    if not ("**" in body or "__" in body or ": " in body or "<b" in body or "<s" in body):
+    if not any(sign in body for sign in (":", "：", "**", "__", "<b", "<s")):
         return body, []
     found: list[tuple[re.Match[str], str, tuple[str, ...]]] = []
     for match in _FIELD.finditer(body):
@@ -252,8 +252,8 @@ def _end_of_field(body: str, match: re.Match[str], limit: int) -> int:
         for stop in _END_OF_ITEM.finditer(body, match.end(), limit):
             if _indent(body[stop.start() + 1 : stop.end()]) <= _indent(own):
                 return stop.start()
-    elif match["plain"] and (stop := _BLANK_LINE.search(body, match.end() + 1, limit)):
-        return stop.start()
+    elif match["plain"] and (blank := _BLANK_LINE.search(body, match.end() + 1, limit)):
+        return blank.start()
     return limit
 
 

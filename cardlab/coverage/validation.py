@@ -1,4 +1,4 @@
-"""How far the states of sections agree with people who read cards, and shares mended by that.
+"""How far the states of sections agree with readers' labels, and shares mended by that.
 
 ``data/coverage_validation.csv`` has the counts, which ``python -m benchmarks coverage`` makes from
 the labels of ``tests/validation``.
@@ -18,6 +18,7 @@ from .headings import Standard, check_standard, sections_of
 
 #: Fewest labelled cards with a section, and without it, that say how often it is found.
 MIN_LABELLED = 10
+CORRECTED = ("filled_share_corrected", "corrected_low", "corrected_high")
 COUNTS = ("true_positive", "false_positive", "false_negative", "true_negative")
 
 
@@ -30,7 +31,7 @@ def _counts() -> pl.DataFrame:
 def coverage_validation(
     standard: Standard = "huggingface", *, half: str | None = None
 ) -> pl.DataFrame:
-    """Say how well each section of a standard is found, by cards that people read.
+    """Say how well each section of a standard is found, by the labels of 150 cards that were read.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def coverage_validation(
         (``true_positive``), found and not filled (``false_positive``), filled and not found
         (``false_negative``), neither (``true_negative``); ``precision`` and ``recall`` (0-1, null
         of no cards) with ``_low`` and ``_high`` (95 % Wilson; at most two cards are of one author).
-        All null where nobody labelled the section.
+        All null where the section is in no labels.
 
     Raises
     ------
@@ -57,7 +58,8 @@ def coverage_validation(
     Notes
     -----
     Filled by the labels: text of the card's own under a heading or label that means the section,
-    or content that is it by its form. A sentence in passing is none.
+    or content that is it by its form. A sentence in passing is none. Who read them, and by which
+    rules, is in ``tests/validation/README.md``.
     """
     check_standard(standard)
     own = _counts().filter(pl.col("standard") == standard)
@@ -94,20 +96,17 @@ def corrected(
         share = np.clip((x / n - false_alarms / n_without) / power, 0, 1)
         size = n / design_effect
         p = (x / n * size + z**2 / 2) / (size + z**2)
-        found, spared = (hits + 1) / (n_with + 2), (passes + 1) / (n_without + 2)
-        variances = found * (1 - found) / (n_with + 2), spared * (1 - spared) / (n_without + 2)
-        true = (p + spared - 1) / (found + spared - 1)
+        seen, spared = (hits + 1) / (n_with + 2), (passes + 1) / (n_without + 2)
+        variances = seen * (1 - seen) / (n_with + 2), spared * (1 - spared) / (n_without + 2)
+        true = (p + spared - 1) / (seen + spared - 1)
         shift = 2 * z**2 * (true * variances[0] - (1 - true) * variances[1])
         spread = p * (1 - p) / (size + z**2)
         spread += true**2 * variances[0] + (1 - true) ** 2 * variances[1]
-        half = z * np.sqrt(spread) / (found + spared - 1)
+        half = z * np.sqrt(spread) / (seen + spared - 1)
     enough = (np.minimum(n_with, n_without) >= MIN_LABELLED) & (power > 0)
-    ends = {
-        "filled_share_corrected": share,
-        "corrected_low": np.clip(true + shift - half, 0, share),
-        "corrected_high": np.clip(true + shift + half, share, 1),
-    }
+    middle = true + shift
+    found = share, np.clip(middle - half, 0, share), np.clip(middle + half, share, 1)
     return [
         pl.Series(name, np.where(enough, of, np.nan), dtype=pl.Float64).fill_nan(None)
-        for name, of in ends.items()
+        for name, of in zip(CORRECTED, found, strict=True)
     ]
