@@ -440,7 +440,11 @@ def test_any_text_is_counted_once(texts):
 
 
 @pytest.mark.parametrize(
-    "piece", ["[", "`", "<!--", "|", "> ", "**a", "- License: x\n", "# \n", "<b>", "a: "]
+    "piece",
+    [
+        *("[", "`", "<!--", "|", "> ", "**a", "- License: x\n", "License:\n", "# \n", "<b>", "a: "),
+        *("|layers |", "<a x><b>paper", "[paper](x)"),
+    ],
 )
 def test_long_repetitions_end(piece):
     cards = frame("## Training data\n\n" + piece * (100_000 // len(piece)))
