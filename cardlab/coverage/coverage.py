@@ -13,7 +13,7 @@ from ..shares.counting import check_by, wilson
 from .bodies import FILLED, STATES
 from .headings import MAX_CHARS, Standard, check_standard, fold, sections_of
 from .reading import MIN_SHARED, Sections, as_sections, states_of
-from .validation import CORRECTED, COUNTS, corrected, coverage_validation
+from .validation import CORRECTED, with_corrected
 
 _FAMILIES = ("n_filled_families", "n_families", "family_share")
 
@@ -124,14 +124,14 @@ def section_coverage(
     tables = []
     for key in asked:
         states = states_of(read, key, min_shared).join(groups.lazy(), on="card")
-        table = _counted(states, [] if by is None else [pl.col("group").alias(by)], key)
+        table = _counted(states, [] if by is None else [pl.col("group").alias(by)])
         named = [pl.lit(key).alias("standard")] if several else []
         left_out = () if families is not None else _FAMILIES
-        tables.append(table.select(*named, pl.exclude(left_out)))
+        tables.append(with_corrected(table.select(*named, pl.exclude(left_out)), key))
     return pl.concat(tables)
 
 
-def _counted(states: pl.LazyFrame, own: list[pl.Expr], standard: Standard) -> pl.DataFrame:
+def _counted(states: pl.LazyFrame, own: list[pl.Expr]) -> pl.DataFrame:
     """Count the states of each section, by group; `own` are the columns before the section's."""
     filled = pl.col("state") == FILLED
     counts = {
@@ -152,12 +152,6 @@ def _counted(states: pl.LazyFrame, own: list[pl.Expr], standard: Standard) -> pl
         .collect()
     )
     low, high = wilson(found["n_filled"].to_numpy(), found["n_cards"].to_numpy())
-    labelled = found.select(pl.col("section").cast(pl.String)).join(
-        coverage_validation(standard).select("section", *COUNTS),
-        on="section",
-        how="left",
-        maintain_order="left",
-    )
     # of a group no card may be the first of its family
     n_families = pl.when(pl.col("n_families") > 0).then("n_families")
     return found.select(
@@ -167,7 +161,6 @@ def _counted(states: pl.LazyFrame, own: list[pl.Expr], standard: Standard) -> pl
         (pl.col("n_filled") / pl.col("n_cards")).alias("filled_share"),
         pl.Series("share_low", low, dtype=pl.Float64),
         pl.Series("share_high", high, dtype=pl.Float64),
-        *corrected(found["n_filled"], found["n_cards"], labelled),
         *("n_cards", "n_in_metadata", "n_only_in_metadata", "n_by_evidence"),
         *("n_filled_families", "n_families"),
         (pl.col("n_filled_families") / n_families).alias("family_share"),
