@@ -10,7 +10,7 @@ from conftest import real_file
 import cardlab as cl
 from benchmarks import coverage
 from cardlab.coverage.headings import coverage_sections
-from cardlab.coverage.validation import COUNTS, corrected, coverage_validation
+from cardlab.coverage.validation import COUNTS, corrected, coverage_validation, with_corrected
 from cardlab.schema import CardlabError
 
 LABELS = pl.read_csv(coverage.LABELS)
@@ -136,6 +136,18 @@ def test_coverage_has_the_mended_share_beside_the_raw_one():
     assert said.filter(~pl.col("filled_share_corrected").is_between(*NAMES[1:])).height == 0
     missed = said.filter(section="Model Sources").row(0, named=True)
     assert missed["filled_share_corrected"] > missed["filled_share"]
+
+
+def test_authors_widen_the_mended_interval_and_a_census_leaves_the_labels():
+    share = {"section": ["Citation"], "n_filled": [300], "share_low": [0.27], "n_cards": [1000]}
+    widths = {}
+    for name, more in {"plain": {}, "authors": {"design_effect": [25.0]}, "census": {}}.items():
+        low = {"share_low": pl.Series([None if name == "census" else 0.27], dtype=pl.Float64)}
+        frame = pl.DataFrame({**share, **low, **more})
+        found = with_corrected(frame, "huggingface")
+        assert found.columns == [*frame.columns[:3], *NAMES, *frame.columns[3:]]
+        widths[name] = (found["corrected_high"] - found["corrected_low"]).item()
+    assert widths["authors"] > 2 * widths["plain"] > 2 * widths["census"] > 0
 
 
 def states(text, card_id="o/own"):
