@@ -74,9 +74,8 @@ def _new_texts(query: pl.LazyFrame) -> Iterator[pl.DataFrame]:
 def _shingles(words: Any, n_words: Any) -> tuple[Any, Any]:
     """Make shingles of the hashes of words, and say where those of each text end."""
     n_shingles = np.where(n_words > 0, np.maximum(n_words - SHINGLE + 1, 1), 0)
-    ends, text_ends = np.cumsum(n_shingles), np.cumsum(n_words)
-    place = np.repeat(text_ends - n_words - (ends - n_shingles), n_shingles)
-    place += np.arange(len(place))
+    text_ends = np.cumsum(n_words)
+    place = _ranges(text_ends - n_words, n_shingles)
     # a text of fewer words is one shingle: what would lie beyond it counts as no word
     last = np.repeat(text_ends, n_shingles)
     padded = np.append(words, np.zeros(SHINGLE, dtype=np.uint64))
@@ -84,7 +83,13 @@ def _shingles(words: Any, n_words: Any) -> tuple[Any, Any]:
     for step in range(SHINGLE):
         word = np.where(place + step < last, padded[place + step], np.uint64(0))
         mixed = spread(mixed + word + _SPREAD[0])
-    return mixed, ends
+    return mixed, np.cumsum(n_shingles)
+
+
+def _ranges(starts: Any, sizes: Any) -> Any:
+    """Give the whole numbers from each start, so many of each, one range after another."""
+    ends = np.cumsum(sizes)
+    return np.repeat(starts - ends + sizes, sizes) + np.arange(ends[-1] if len(ends) else 0)
 
 
 def spread(numbers: Any) -> Any:
@@ -253,14 +258,14 @@ class Candidates:
         What is no longer free leaves the buckets: in those of a large family it would be met by
         each of its members anew.
         """
-        shared = []
-        for bucket in self.buckets[text]:
-            start, size = self.starts[bucket], self.sizes[bucket]
-            part = self.texts[start : start + size]
-            shared.append(part[free[part]])
-            self.sizes[bucket] = len(shared[-1])
-            self.texts[start : start + len(shared[-1])] = shared[-1]
-        mates = np.unique(np.concatenate(shared))
+        own = self.buckets[text]
+        starts, sizes = self.starts[own], self.sizes[own]
+        shared = self.texts[_ranges(starts, sizes)]
+        kept = free[shared]
+        left = np.bincount(np.repeat(np.arange(len(own)), sizes)[kept], minlength=len(own))
+        self.texts[_ranges(starts, left)] = shared[kept]
+        self.sizes[own] = left
+        mates = np.unique(shared[kept])
         return mates[(self.signs[mates] == self.signs[text]).mean(axis=1) >= self.least]
 
 
@@ -485,6 +490,9 @@ def with_families(cards: Frame, *, by: By = "text", threshold: float | None = No
 
     Notes
     -----
+    What has no ``families=`` counts each family once where it gets
+    ``cards.sort("id").filter(pl.col("family").is_null() | pl.col("family").is_first_distinct())``.
+
     The texts are read at once, also those of a lazy frame: no card's family is known before all
     are. A lazy frame reads them once more where ``family`` is asked for.
     """

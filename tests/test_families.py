@@ -261,6 +261,10 @@ def test_lazy_stays_lazy_and_counts_take_the_column():
     assert isinstance(lazy, pl.LazyFrame)
     found = lazy.collect()
     assert found.drop("family").equals(cards.drop("family"))
+    first = pl.col("family").is_null() | pl.col("family").is_first_distinct()
+    once = cl.license_counts(found.sort("id").filter(first)).sort("license")
+    n_families = cl.license_counts(found, families="family").sort("license")["n_families"]
+    assert once["n_cards"].to_list() == n_families.to_list()
     counted = cl.tag_counts(found, families="family", top=5)
     by_text = cl.tag_counts(found, families="text", top=5)
     assert counted.equals(by_text)

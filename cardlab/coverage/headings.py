@@ -265,23 +265,20 @@ def _spend(tokens: list[str], anywhere: dict[str, frozenset[str]]) -> tuple[set[
     At each word the longest phrase counts, and its words count for nothing else.
     """
     known = _known()
-    real = [at for at, token in enumerate(tokens) if token != "|"]
     found: set[str] = set()
     spent: set[int] = set()
     at = 0
-    while at < len(real):
-        room = min(known.longest, len(real) - at)
-        while real[at + room - 1] - real[at] >= room:
-            room -= 1  # a phrase does not go on beyond the end of a part
-        for size in range(room, 0, -1):
-            if named := anywhere.get(" ".join(tokens[i] for i in real[at : at + size])):
+    while at < len(tokens):
+        for size in range(min(known.longest, len(tokens) - at), 0, -1):
+            # no phrase has the sign between parts, so none goes on beyond the end of one
+            if named := anywhere.get(" ".join(tokens[at : at + size])):
                 found |= named
-                spent.update(real[at : at + size])
+                spent.update(range(at, at + size))
                 at += size - 1
                 break
         at += 1
-    for i in real:  # where nothing divides words, phrases are looked for inside
-        if i not in spent and _HAS_CJK.search(tokens[i]):
+    for i, token in enumerate(tokens):  # where nothing divides words, phrases are looked for inside
+        if i not in spent and _HAS_CJK.search(token):
             # together with the words beside it: Korean puts blanks where it likes
             run = list(itertools.takewhile(_HAS_CJK.search, tokens[i:]))
             hits = known.cjk.findall("".join(run))
@@ -296,15 +293,17 @@ def _parts(tokens: list[str], spent: set[int]) -> list[tuple[list[str], int]]:
 
     With each part: how many of its words are accounted for.
     """
-    parts: list[tuple[list[str], set[int]]] = [([], set())]
+    parts: list[list[tuple[str, bool]]] = [[]]
     for at, token in enumerate(tokens):
         if token == "|" or (token in listed("words", "joining") and at not in spent):
-            parts.append(([], set()))
-            continue
-        parts[-1][0].append(token)
-        if at in spent:
-            parts[-1][1].add(at)
-    return [(part, len(used)) for part, used in parts if part and len(used) < len(part)]
+            parts.append([])
+        else:
+            parts[-1].append((token, at in spent))
+    return [
+        ([word for word, _ in part], sum(known for _, known in part))
+        for part in parts
+        if not all(known for _, known in part)
+    ]
 
 
 @functools.lru_cache(maxsize=50_000)

@@ -144,32 +144,23 @@ def read_sections(
     asked = {"id", *(keep if keep is not None else set(have) - _LARGE)}
     kept = [name for name in have if name in asked and not (lengths and name in measures)]
     read = ["text", *kept, *(name for name in OPTIONAL if name in have)]
-    own: list[pl.DataFrame] = []
-    places: list[pl.DataFrame] = []
-    texts: list[pl.DataFrame] = []
-    fields: list[pl.DataFrame] = []
+    parts: list[tuple[pl.DataFrame, ...]] = []
     n_cards = 0
     for batch in in_batches(narrow(cards, list(dict.fromkeys(read))), BATCH):
         numbers = pl.int_range(n_cards, n_cards + pl.len(), dtype=pl.UInt32)
         batch = batch.with_columns(pl.col("text").cast(pl.String), numbers.alias(_CARD))
         n_cards += batch.height
         rows, html = _parsed(batch, links=lengths)
-        texts.append(rows)
         said = batch.filter(pl.col("text").is_not_null())
-        places.append(said.select(pl.col(_CARD).alias("card"), text_key().alias("whole"), "id"))
-        fields.append(_fields(said))
+        places = said.select(pl.col(_CARD).alias("card"), text_key().alias("whole"), "id")
         if lengths:
             batch = batch.with_columns(html_column(html)).with_columns(counted(measures))
-        own.append(batch.select(*kept, *(measures if lengths else [])))
-    if not any(frame.height for frame in places):
+        own = batch.select(*kept, *(measures if lengths else []))
+        parts.append((own, places, rows, _fields(said)))
+    if not any(places.height for _, places, *_ in parts):
         raise NoFigure(f"none of the {count(cards):,} cards has a text, so none has sections.")
-    everyone = pl.concat(places)
-    return Sections(
-        cards=pl.concat(own),
-        places=everyone,
-        texts=_with_shared(pl.concat(texts), everyone),
-        fields=pl.concat(fields).unique(),
-    )
+    own, places, rows, fields = map(pl.concat, zip(*parts, strict=True))
+    return Sections(own, places, _with_shared(rows, places), fields.unique())
 
 
 def as_sections(cards: Any, keep: Iterable[str] = ()) -> Sections:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import html as entities
 import re
-from bisect import bisect_right
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -109,7 +108,6 @@ def outline(markdown: str, *, links: bool = False) -> Outline:
     whole = to_html(_HTML_HEADING.sub(mark, source).decode(), links=links).encode()
     html = _prose(whole, source)
     marks = re.compile(b" %b[0-9]+" % nonce)
-    closers = [match.end() for match in _CLOSING.finditer(source)] if places else []
     lines = line_starts(source) if b"<h" in html else []
     found = Outline(source, [], [], [], [], marks.sub(b"", whole))
     done = html_done = 0
@@ -123,7 +121,10 @@ def outline(markdown: str, *, links: bool = False) -> Outline:
             number = int(match[4])
             start = places[number]
             limit = places[number + 1] if number + 1 < len(places) else len(source)
-            end = _end_of_html_heading(source, start, limit, closers)
+            closed = _CLOSING.search(source, start, limit) or _LINE_BREAK.search(
+                source, start, limit
+            )
+            end = closed.end() if closed else limit  # the line, where what closes it never comes
             close, close_end = _end_of_title(html, match.end())
         if start < done or match.start() < html_done:
             continue  # an HTML heading in the line of a Markdown heading is part of its title
@@ -194,15 +195,6 @@ def line_starts(source: bytes) -> list[int]:
         return [0, *(match.end() for match in _LINE_BREAK.finditer(source)), len(source)]
     ends = np.flatnonzero(np.frombuffer(source, np.uint8) == ord("\n")) + 1
     return [0, *ends.tolist(), len(source)]
-
-
-def _end_of_html_heading(source: bytes, start: int, limit: int, closers: list[int]) -> int:
-    """Give where ``</h1>`` ends in the source, or the line where it never comes."""
-    nearest = bisect_right(closers, start)
-    if nearest < len(closers) and closers[nearest] <= limit:
-        return closers[nearest]
-    line = _LINE_BREAK.search(source, start, limit)
-    return line.end() if line else limit
 
 
 def _end_of_title(html: bytes, start: int) -> tuple[int, int]:
