@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
-from .kmeans import WARD_ROWS, Ward, dense, fit, fit_all, nearest, seeds_of
+from .kmeans import WARD_ROWS, dense, fit, fit_all, nearest, seeds_of
 from .points import Axes, Indices, Ints, Points, Sample, drawn, on_all_cores
 from .vectors import Floats, checked_labels, matrix, whole_number
 
@@ -285,8 +285,7 @@ def _judged(
 
     def fitted(task: tuple[Sample, list[int]]) -> list[tuple[Indices, float]]:
         part, numbers = task
-        ward = Ward.of(part)
-        fits = [fit(part, k, seed, ward=ward, n_starts=0).labels for k in numbers]
+        fits = [fit(part, k, seed, ward=part, n_starts=0).labels for k in numbers]
         return [(labels, silhouette(part, labels)) for labels in fits]
 
     own, *null = on_all_cores(fitted, [(sample, candidates), *((cloud, few) for cloud in clouds)])
@@ -324,8 +323,8 @@ def _runs(
     def run(seed: int) -> list[Ints]:
         n = len(sample.rows)
         part = sample.part(np.random.default_rng(seed).integers(n, size=n)) if resampled else sample
-        ward, n_starts = Ward.of(part), 0 if resampled else _RUN_STARTS
-        fits = [fit(part, k, seed, ward=ward, n_starts=n_starts) for k in candidates]
+        n_starts = 0 if resampled else _RUN_STARTS
+        fits = [fit(part, k, seed, ward=part, n_starts=n_starts) for k in candidates]
         return [nearest(sample.values, best.centres).astype(np.int32) for best in fits]
 
     return on_all_cores(run, seeds)
@@ -474,7 +473,7 @@ def cluster_jaccard(
     def run(run_seed: int) -> npt.NDArray[np.float64]:
         rows = np.random.default_rng(run_seed).integers(len(own), size=len(own))
         part = sample.part(rows)
-        ward = Ward.of(part.smaller(run_seed, WARD_ROWS))
+        ward = part.smaller(run_seed, WARD_ROWS)
         found = fit(part, k, run_seed, ward=ward, n_starts=_RUN_STARTS)
         best = _best_jaccard(own[rows], found.labels[part.rows], k)
         return np.where(np.bincount(own[rows], minlength=k) >= 2, best, np.nan)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from .points import Indices, Ints, Points, Sample, drawn, in_blocks, on_all_cores, one_thread
 from .vectors import Floats
@@ -35,11 +34,11 @@ class Fit:
     inertia: float
 
 
-def fit(sample: Sample, k: int, seed: int, *, ward: Ward, n_starts: int) -> Fit:
+def fit(sample: Sample, k: int, seed: int, *, ward: Sample, n_starts: int) -> Fit:
     """Cluster the points of a sample, each weighing as much as it has copies.
 
-    Of `n_starts` k-means++ starts and one from Ward's centres the one that ends with the least
-    spread is kept; of a large sample a part decides which. There are fewer than `k` clusters
+    Of `n_starts` k-means++ starts and one from the hierarchy of `ward` the one that ends with the
+    least spread is kept; of a large sample a part decides which. There are fewer than `k` clusters
     where points are so near each other that float32 cannot tell their distances apart.
     """
     k = min(k, len(sample.values))
@@ -104,47 +103,12 @@ def assign(points: Points, centres: Floats) -> Indices:
 def fit_all(points: Points, k: int, seed: int) -> Ints:
     """Cluster all points; gives a label for each."""
     sample = points.sample(drawn(len(points.rows), FIT_ROWS, seed))
-    ward = Ward.of(sample.smaller(seed, WARD_ROWS))
+    ward = sample.smaller(seed, WARD_ROWS)
     if k > len(sample.values):  # fewer points were drawn, though there are enough of them
         sample = points.sample(np.arange(len(points.rows)))
     best = fit(sample, k, seed, ward=ward, n_starts=_STARTS)
     everything = len(sample.values) == len(points.copies)
     return (best.labels if everything else assign(points, best.centres)).astype(np.int32)
-
-
-@dataclass(frozen=True)
-class Ward:
-    """Ward's hierarchy of at most a few thousand points; none of a single one."""
-
-    sample: Sample
-    tree: npt.NDArray[np.float64] | None
-
-    @classmethod
-    def of(cls, sample: Sample) -> Ward:
-        """Build it."""
-        from scipy.cluster.hierarchy import linkage
-
-        if len(sample.values) < 2:
-            return cls(sample, None)
-        return cls(sample, np.asarray(linkage(sample.values, "ward")))
-
-    def centres(self, k: int) -> Floats | None:
-        """Cut it into `k` clusters and give their centres; None where ties forbid it.
-
-        Drawn starts put two centres into a large cluster and one between two small ones, and
-        k-means does not get out of that by itself. A hierarchy seldom makes this mistake.
-        """
-        from scipy.cluster.hierarchy import fcluster
-
-        values, copies = self.sample.values, self.sample.copies
-        if self.tree is None or k > len(values):
-            return None
-        labels = fcluster(self.tree, k, criterion="maxclust") - 1
-        if labels.max() + 1 != k:
-            return None
-        sums = np.zeros((k, values.shape[1]))
-        np.add.at(sums, labels, values * copies[:, None])
-        return (sums / np.bincount(labels, weights=copies)[:, None]).astype(np.float32)
 
 
 # ---- Clusters as dense regions, with what lies in none of them left out.

@@ -271,6 +271,30 @@ class Sample:
         np.maximum(result, 0, out=result)
         return np.sqrt(result, out=result)
 
+    @cached_property
+    def tree(self) -> npt.NDArray[np.float64]:
+        """Ward's hierarchy of the points, of which there are at least two."""
+        from scipy.cluster.hierarchy import linkage
+
+        return np.asarray(linkage(self.values, "ward"))
+
+    def centres(self, k: int) -> Floats | None:
+        """Cut Ward's hierarchy into `k` clusters and give their centres; None where ties forbid it.
+
+        Drawn starts put two centres into a large cluster and one between two small ones, and
+        k-means does not get out of that by itself. A hierarchy seldom makes this mistake.
+        """
+        from scipy.cluster.hierarchy import fcluster
+
+        if not 1 < len(self.values) >= k:
+            return None
+        labels = fcluster(self.tree, k, criterion="maxclust") - 1
+        if labels.max() + 1 != k:
+            return None
+        sums = np.zeros((k, self.values.shape[1]))
+        np.add.at(sums, labels, self.values * self.copies[:, None])
+        return (sums / np.bincount(labels, weights=self.copies)[:, None]).astype(np.float32)
+
     def part(self, rows: Indices) -> Sample:
         """Take some of the rows; a row that is given twice is there twice."""
         there, of_row = np.unique(self.rows[rows], return_inverse=True)

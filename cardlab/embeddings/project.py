@@ -257,45 +257,41 @@ def _flatten(points: Points, method: str, seed: int) -> tuple[Floats, Projection
         flat[order] = points.take(order, axes, BLOCK)[:, :2]
         return flat, info
     values = points.take(chosen, axes, BLOCK)
-    fitted = _opentsne(values, seed) if method == "opentsne" else _tsne(values, seed)
-    flat[chosen] = fitted
+    flat[chosen] = fitted = _tsne(values, method, seed)
     others = np.setdiff1d(np.arange(n), chosen)
     if len(others):
         flat[others] = place(values, fitted, points.take(others, axes, BLOCK))
     return flat, info
 
 
-def _start(values: Floats, seed: int) -> npt.NDArray[Any]:
-    """Give the first two columns at the size that t-SNE is made to start from."""
+def _tsne(values: Floats, method: str, seed: int) -> Floats:
+    """Fit t-SNE, from the first two columns at the size that it is made to start from."""
+    perplexity = min(_PERPLEXITY, (len(values) - 1) / 3)
     spread = float(values[:, 0].std())
     if spread > 0:
-        return values[:, :2] / spread * 1e-4
-    return np.random.default_rng(seed).normal(scale=1e-4, size=(len(values), 2))
-
-
-def _tsne(values: Floats, seed: int) -> Floats:
+        start: npt.NDArray[Any] = values[:, :2] / spread * 1e-4
+    else:
+        start = np.random.default_rng(seed).normal(scale=1e-4, size=(len(values), 2))
+    if method == "opentsne":
+        tsne = import_module("openTSNE").TSNE(  # by name: type checkers need not have the extra
+            perplexity=perplexity,
+            initialization=start.astype(np.float64),
+            neighbors="exact",  # the usual index is another one for each number of processors
+            n_jobs=1,
+            random_state=seed,
+        )
+        return np.asarray(tsne.fit(values), dtype=np.float32)
     from sklearn.manifold import TSNE
 
     tsne = TSNE(
-        perplexity=min(_PERPLEXITY, (len(values) - 1) / 3),
-        init=_start(values, seed),
+        perplexity=perplexity,
+        init=start,
         learning_rate="auto",
         # A quarter less than usual: the last steps only spread the picture.
         max_iter=750,
         random_state=seed,
     )
     return np.asarray(tsne.fit_transform(values))
-
-
-def _opentsne(values: Floats, seed: int) -> Floats:
-    tsne = import_module("openTSNE").TSNE(  # by name: type checkers need not have the extra
-        perplexity=min(_PERPLEXITY, (len(values) - 1) / 3),
-        initialization=_start(values, seed).astype(np.float64),
-        neighbors="exact",  # the usual index is another one for each number of processors
-        n_jobs=1,
-        random_state=seed,
-    )
-    return np.asarray(tsne.fit(values), dtype=np.float32)
 
 
 # ---- Points placed beside those that were fitted.

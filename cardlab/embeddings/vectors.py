@@ -71,7 +71,7 @@ def vectors(
     frame in memory, a ``.npy`` file, an uncompressed Arrow file with one record batch; files are
     mapped), unless it must be normalised or, in a frame or an Arrow file, a row is not usable.
     Everything else, Parquet files and lazy frames among it, is read as a column and copied into
-    the matrix, which takes twice the memory of the result. The matrix may be read-only.
+    the matrix, and both are held at once. The matrix may be read-only.
     """
     column = column_of(cards, file)
     x = fill(column)
@@ -88,7 +88,6 @@ def usable(x: npt.ArrayLike) -> Bools:
     Parameters
     ----------
     x : array-like of numbers, shape (n, d)
-        Vectors, one a row.
 
     Returns
     -------
@@ -216,75 +215,57 @@ def checked_ids(ids: Any, n: int) -> pl.Series:
 
 Column = pl.Series | npt.NDArray[Any]
 
-#: Rows whose numbers are held beside the column and the matrix.
+#: Rows that are copied into the matrix in one go.
 _PIECE = 4_096
-
-
-def _numbers(block: Column) -> tuple[Rows, Floats]:
-    """Give the length of each vector, -1 for null, and their numbers one after the other.
-
-    A null among the numbers becomes NaN, and what is too large for float32 infinite.
-    """
-    if isinstance(block, np.ndarray):
-        with np.errstate(over="ignore"):
-            return np.full(len(block), block.shape[1]), block.astype(np.float32).ravel()
-    lists = block.cast(pl.List(pl.Float32), strict=False)
-    numbers = lists.explode(empty_as_null=False, keep_nulls=False)
-    return lists.list.len().cast(pl.Int64).fill_null(-1).to_numpy(), numbers.to_numpy()
-
-
-def _lengths(column: Column) -> tuple[Rows, int]:
-    """Give the length of each vector, -1 for null, and the commonest above zero, 0 for none.
-
-    The longer on a tie.
-    """
-    starts = range(0, len(column), _PIECE)
-    found = [_numbers(column[at : at + _PIECE])[0] for at in starts]
-    length = np.concatenate([np.zeros(0, dtype=np.int64), *found])
-    sizes, n = np.unique(length[length > 0], return_counts=True)
-    return length, int(max(zip(n, sizes, strict=True), default=(0, 0))[1])
 
 
 def fill(column: Column) -> Floats:
     """Give the vectors of the commonest length, each in its row; the other rows are NaN.
 
-    The matrix can be written to unless it is that of the column.
+    A null among the numbers becomes NaN, and what is too large for float32 infinite. The matrix
+    can be written to unless it is that of the column.
     """
-    whole = _in_one_piece(column)
-    if whole is not None:
-        return whole
-    width = _lengths(column)[1]
-    x = np.full((len(column), width or 1), np.nan, dtype=np.float32)
-    for at in range(0, len(column) if width else 0, _PIECE):
-        part = slice(at, at + _PIECE)
-        n, numbers = _numbers(column[part])
-        fits = n == width
-        x[part][fits] = numbers[np.repeat(fits, np.maximum(n, 0))].reshape(-1, width)
+    if isinstance(column, np.ndarray):
+        with np.errstate(over="ignore"):
+            return np.ascontiguousarray(column, dtype=np.float32)
+    lists = column.cast(pl.List(pl.Float32), strict=False)
+    length, width = _lengths(lists)
+    rows = np.flatnonzero(length == width) if width else np.zeros(0, dtype=np.int64)
+    if 0 < len(rows) == len(lists) and lists.n_chunks() == 1:
+        return _matrix_of(lists, width)
+    x = np.full((len(lists), width or 1), np.nan, dtype=np.float32)
+    for at in range(0, len(rows), _PIECE):
+        some = rows[at : at + _PIECE]
+        x[some] = _matrix_of(lists.gather(some), width)
     return x
 
 
-def _in_one_piece(column: Column) -> Floats | None:
-    """Give float32 that lies in one piece as a matrix that shares its memory; else None."""
-    if isinstance(column, np.ndarray):
-        mapped = column.dtype == np.float32 and column.flags.c_contiguous and len(column) > 0
-        return np.asarray(column) if mapped else None
-    if getattr(column.dtype, "inner", None) != pl.Float32 or column.n_chunks() > 1:
-        return None
-    lists = column.cast(pl.List(pl.Float32))
-    numbers = lists.explode(empty_as_null=False, keep_nulls=False)
-    if lists.list.len().n_unique() != 1 or not len(numbers) or numbers.null_count():
-        return None
-    whole: Floats = numbers.to_numpy().reshape(len(lists), -1)
-    return whole
+def _matrix_of(lists: pl.Series, width: int) -> Floats:
+    """Give lists of one length as a matrix that shares their memory, if no number is null."""
+    numbers: Floats = lists.explode(empty_as_null=False, keep_nulls=False).to_numpy()
+    return numbers.reshape(-1, width)
+
+
+def _lengths(lists: pl.Series) -> tuple[Rows, int]:
+    """Give the length of each list, -1 for null, and the commonest, the longer on a tie.
+
+    The commonest is 0 where none is longer.
+    """
+    length = lists.list.len().cast(pl.Int64).fill_null(-1).to_numpy()
+    sizes, n = np.unique(length[length > 0], return_counts=True)
+    return length, int(max(zip(n, sizes, strict=True), default=(0, 0))[1])
 
 
 def classified(column: Column) -> pl.DataFrame:
     """Name what is wrong with each row that is not usable: `row`, `problem`, `length`."""
     x = fill(column)
     rows = np.flatnonzero(~usable(x))
-    length, width = _lengths(column)
+    length, width = np.full(len(x), x.shape[1]), x.shape[1]
+    if isinstance(column, pl.Series):
+        length, width = _lengths(column.cast(pl.List(pl.Float32), strict=False))
     length = length[rows]
-    kinds = [length < 0, length != width, ~np.isfinite(x[rows]).all(axis=1) & (length > 0)]
+    infinite = ~np.isfinite(x[rows]).all(axis=1) & (length > 0)
+    kinds = [length < 0, length != width, infinite]
     problem = np.select(kinds, ["null", "wrong_length", "not_finite"], default="zero")
     return pl.DataFrame(
         {"row": rows, "problem": problem, "length": length},
