@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
+from ..frames import narrow
 from .points import row_hashes
 from .vectors import classified, column_of, ids_of, matrix, same_size, usable, vectors
 
@@ -83,9 +84,7 @@ def shared_vectors(
         schema.one_of(same_text, (True, False), name="same_text")
     have = schema.require(cards, "id")
     given = vectors(cards) if x is None else matrix(x)
-    columns = schema.to_lazy_polars(
-        schema.lazy(cards).select([name for name in ("id", "text") if name in have]).to_native()
-    )
+    columns = narrow(cards, [name for name in ("id", "text") if name in have])
     text = pl.col("text").cast(pl.String).hash() if "text" in have else pl.lit(None, pl.UInt64)
     frame = schema.collect(columns.select(pl.col("id").cast(pl.String), text=text))
     same_size(len(given), frame.height, name="x", of="cards")

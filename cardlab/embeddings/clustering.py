@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ..schema import NoFigure, collect, column_names, count, lazy, to_lazy_polars
+from ..frames import narrow
+from ..schema import NoFigure, collect, column_names, count
 from .bad_vectors import vector_problems
 from .cluster import cluster, cluster_jaccard, cluster_stability
 from .describe_clusters import cluster_summary
@@ -125,8 +126,7 @@ def cluster_cards(
         There are no usable vectors, and nothing to compute them from.
     """
     have = column_names(cards)
-    wanted = [name for name in _WANTED if name in have]
-    held: Any = to_lazy_polars(lazy(cards).select(wanted).to_native())
+    held: Any = narrow(cards, [name for name in _WANTED if name in have])
     n_corpus = count(held)
     if n_corpus <= max_cards:
         held = collect(held)

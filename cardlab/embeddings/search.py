@@ -9,12 +9,12 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from .. import schema
+from ..frames import in_batches, narrow
 from .embed import Encoder, Model, encoder, spoken
 from .lsa import free_tags, lsa, strings
 from .neighbors import Directions
@@ -206,7 +206,7 @@ def _checked(query: Any) -> str:
 def _by_words(cards: Any, words: list[str]) -> pl.DataFrame:
     """Score by BM25 the cards that have a word: ``id``, ``row`` and ``score``."""
     columns = [name for name in ("id", "text", "tags") if name in schema.column_names(cards)]
-    frame = schema.to_lazy_polars(schema.lazy(cards).select(*map(nw.col, columns)).to_native())
+    frame = narrow(cards, columns)
     empty = frame.head(0).collect()
     name, text = pl.col("id").cast(pl.String), strings(empty, "text", pl.String)
     tags = free_tags(strings(empty, "tags", schema.STRINGS), but=["hub"]).list.join(" ")
@@ -219,14 +219,10 @@ def _by_words(cards: Any, words: list[str]) -> pl.DataFrame:
         pl.col("said").str.count_matches(word, literal=True).alias(str(i))
         for i, word in enumerate(["  ", *asked])
     ]
-    batches = frame.collect_batches(chunk_size=_BATCH, maintain_order=True)
-    try:
-        table = pl.concat(
-            batch.select(name, said=said).select("id", *counted)
-            for batch in chain([empty], batches)
-        )
-    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, OSError) as error:
-        raise schema.unreadable(error) from error
+    table = pl.concat(
+        batch.select(name, said=said).select("id", *counted)
+        for batch in chain([empty], in_batches(frame, _BATCH))
+    )
     length = pl.col("0") + 1
     damp = _K1 * (1 - _B + _B * length / length.mean())
     scores = []
@@ -285,8 +281,8 @@ def _result(cards: Any, found: pl.DataFrame, part: Callable[[str], Any], top: in
     )
     best = ordered.head(top).cast({"row": pl.get_index_type()})
     names = [name for name in ("id", "text") if name in schema.column_names(cards)]
-    frame = schema.to_lazy_polars(schema.lazy(cards).select(*map(nw.col, names)).to_native())
-    wanted = frame.with_row_index("row").filter(pl.col("row").is_in(best["row"].sort().implode()))
+    frame = narrow(cards, names).with_row_index("row")
+    wanted = frame.filter(pl.col("row").is_in(best["row"].sort().implode()))
     there = best.join(
         schema.collect(wanted.drop("id")), on="row", how="left", maintain_order="left"
     )
