@@ -29,7 +29,6 @@ from .coverage.coverage import section_coverage as section_coverage
 from .coverage.coverage import unmapped_headings as unmapped_headings
 from .coverage.gaps import documentation_gaps as documentation_gaps
 from .coverage.reading import read_sections as read_sections
-from .embeddings.bad_vectors import shared_vectors as shared_vectors
 from .embeddings.cluster import cluster as cluster
 from .embeddings.cluster import cluster_jaccard as cluster_jaccard
 from .embeddings.cluster import cluster_stability as cluster_stability
@@ -40,6 +39,7 @@ from .embeddings.describe_clusters import cluster_summary as cluster_summary
 from .embeddings.embed import embed as embed
 from .embeddings.neighbors import near_duplicates as near_duplicates
 from .embeddings.neighbors import neighbors as neighbors
+from .embeddings.neighbors import shared_vectors as shared_vectors
 from .embeddings.project import map_points as map_points
 from .embeddings.project import project as project
 from .embeddings.project import trustworthiness as trustworthiness

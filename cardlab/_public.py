@@ -23,7 +23,7 @@ _MOVED = {
     "charts.counts": "plot_card_rates",
     "coverage.coverage": "heading_meanings",
     "coverage.headings": "coverage_sections",
-    "embeddings.bad_vectors": "vector_problems",
+    "embeddings.vectors": "vector_problems",
     "licenses.problems": "license_problems",
     "text.lengths": "text_problems",
 }

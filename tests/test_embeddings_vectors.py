@@ -20,9 +20,8 @@ from hypothesis import strategies as st
 import cardlab as cl
 import cardlab as em
 from cardlab.embeddings import vectors as frames
-from cardlab.embeddings.bad_vectors import vector_problems
 from cardlab.embeddings.embed import Encoder
-from cardlab.embeddings.vectors import usable
+from cardlab.embeddings.vectors import usable, vector_problems
 from cardlab.sample import make_cards
 from cardlab.schema import CardlabError, MissingColumn, NoFigure, SourceError
 

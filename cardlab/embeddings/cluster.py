@@ -483,11 +483,6 @@ def cluster_jaccard(
         # Of a cluster of which no sample has two rows nothing is known.
         warnings.simplefilter("ignore", RuntimeWarning)
         mean, low = np.nanmean(scores, axis=1), np.nanquantile(scores, 0.05, axis=1)
-    return pl.DataFrame(
-        {
-            "cluster": pl.Series(clusters, dtype=pl.Int32),
-            "n_cards": pl.Series(sizes, dtype=pl.Int64),
-            "jaccard_mean": pl.Series(mean, nan_to_null=True),
-            "jaccard_low": pl.Series(low, nan_to_null=True),
-        }
-    ).with_columns(is_stable=pl.col("jaccard_mean") >= _UNSTABLE)
+    found = {"cluster": clusters, "n_cards": sizes, "jaccard_mean": mean, "jaccard_low": low}
+    table = pl.DataFrame(found, nan_to_null=True)
+    return table.with_columns(is_stable=pl.col("jaccard_mean") >= _UNSTABLE)

@@ -12,11 +12,10 @@ import polars as pl
 
 from ..frames import narrow
 from ..schema import NoFigure, collect, column_names, count
-from .bad_vectors import vector_problems
 from .cluster import cluster, cluster_jaccard, cluster_stability
 from .describe_clusters import cluster_summary
 from .embed import embed
-from .vectors import usable, vectors
+from .vectors import usable, vector_problems, vectors
 
 Rows = npt.NDArray[np.intp]
 

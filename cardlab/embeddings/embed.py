@@ -363,7 +363,7 @@ def _with_lsa(
 ) -> Floats:
     texts = spoken(cards)
     if save is None:
-        return lsa(texts, n_components, random_state).x
+        return lsa(texts, n_components, random_state)[0]
     path = place(save, "lsa")
     settings = {"model": "lsa", "n_components": n_components, "random_state": random_state}
     said = texts.select(pl.concat_str("text", "tags", separator="\0")).to_series()
@@ -373,7 +373,7 @@ def _with_lsa(
     kept, x = kept_in(path, settings)
     if text_hash.is_in(kept.implode()).all():
         return gathered(text_hash, kept, x)
-    x = lsa(texts, n_components, random_state).x
+    x, _ = lsa(texts, n_components, random_state)
     write(path, cards, text_hash, x, settings)
     return x
 

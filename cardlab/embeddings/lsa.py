@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
@@ -170,18 +169,13 @@ def _documents(texts: pl.DataFrame) -> Iterator[str]:
 _NEGLIGIBLE = 1e-5
 
 
-@dataclass(frozen=True)
-class Lsa:
-    """The vectors of a corpus, and how other texts are laid among them."""
-
-    x: Floats
-    fold_in: Callable[[list[str]], Floats]
-
-
-def lsa(texts: pl.DataFrame, n_components: int, random_state: int) -> Lsa:
+def lsa(
+    texts: pl.DataFrame, n_components: int, random_state: int
+) -> tuple[Floats, Callable[[list[str]], Floats]]:
     """Weigh the words of the cards by TF-IDF and reduce them by truncated SVD.
 
-    A text without a known word has no vector: NaN.
+    Gives their vectors, and what lays other texts among them. A text without a known word has no
+    vector: NaN.
     """
     from sklearn.feature_extraction.text import TfidfTransformer
 
@@ -197,7 +191,7 @@ def lsa(texts: pl.DataFrame, n_components: int, random_state: int) -> Lsa:
         frame = pl.DataFrame({"text": others, "tags": [""] * len(others)})
         return laid(counter.transform(_documents(frame)))
 
-    return Lsa(laid(counts), fold_in)
+    return laid(counts), fold_in
 
 
 def _directions(

@@ -245,8 +245,8 @@ def _model(
                 "with model='lsa' the vectors are computed here, since the query must be laid "
                 "among them: leave out x."
             )
-        fitted = lsa(spoken(cards), 128, random_state)
-        return Encoder(fitted.fold_in, "lsa", 200), fitted.x
+        values, fold_in = lsa(spoken(cards), 128, random_state)
+        return Encoder(fold_in, "lsa", 200), values
     if x is None:
         raise schema.CardlabError(
             "a model needs the vectors it gave the cards: x = cardlab.embed(cards, model=...), "

@@ -267,10 +267,24 @@ def classified(column: Column) -> pl.DataFrame:
     infinite = ~np.isfinite(x[rows]).all(axis=1) & (length > 0)
     kinds = [length < 0, length != width, infinite]
     problem = np.select(kinds, ["null", "wrong_length", "not_finite"], default="zero")
-    return pl.DataFrame(
-        {"row": rows, "problem": problem, "length": length},
-        schema_overrides={"problem": pl.String},
-    ).with_columns(pl.col("length").replace(-1, None))
+    found = pl.DataFrame({"row": rows, "problem": pl.Series(problem, dtype=pl.String)})
+    return found.with_columns(length=pl.Series(length).replace(-1, None))
+
+
+def vector_problems(cards: Any, *, file: str | os.PathLike[str] | None = None) -> pl.DataFrame:
+    """List the cards whose row in :func:`vectors` is all NaN, and why.
+
+    ``id`` (null where the cards have none), ``row``, ``problem`` (``null``, ``wrong_length``: not
+    the commonest, ``not_finite``, ``zero``), ``length``; the commonest problem first.
+    """
+    found = classified(column_of(cards, file))
+    has_ids = "id" in schema.column_names(cards)
+    ids = ids_of(cards).gather(found["row"]) if has_ids else pl.lit(None, pl.String)
+    return (
+        found.with_columns(id=ids, n=pl.len().over("problem"))
+        .sort("n", "problem", "id", "row", descending=[True, False, False, False])
+        .select("id", "row", "problem", "length")
+    )
 
 
 # ---- Where the vectors of cards lie: in their frame, or in a file.

@@ -176,7 +176,8 @@ def _cut(frame: pl.LazyFrame, column: str) -> pl.DataFrame:
 
 def _vectors(frame: pl.LazyFrame, column: str) -> pl.DataFrame:
     """List the cards without a usable vector, and those whose vector stands for other texts too."""
-    from ..embeddings.bad_vectors import shared_vectors, vector_problems
+    from ..embeddings.neighbors import shared_vectors
+    from ..embeddings.vectors import vector_problems
 
     try:
         found = vector_problems(frame.select("id", column))
