@@ -245,16 +245,11 @@ def _label_texts(cards: Any, label: Ints) -> pl.DataFrame:
     # Singular and plural are one; it belongs to the cluster where it scores highest.
     stem = pl.when(plural).then(word.str.head(-1)).otherwise(word)
     owner = pl.col("cluster").sort_by("score", "cluster", descending=[True, False]).first()
-    own = (
-        keywords.with_columns(stem=stem)
-        .filter(owner.over("stem") == pl.col("cluster"))
-        .unique(["cluster", "stem"], keep="first", maintain_order=True)
-        .group_by("cluster")
-        .agg(own=word.head(_LABEL_WORDS).str.join(", "))
-    )
-    best = keywords.group_by("cluster").agg(best=word.first())
-    texts = best.join(own, on="cluster", how="left")
-    return texts.select("cluster", label=pl.coalesce("own", "best"))
+    is_own = owner.over("stem") == pl.col("cluster")
+    is_own &= pl.struct("cluster", "stem").is_first_distinct()
+    texts = keywords.with_columns(stem=stem).with_columns(is_own=is_own).group_by("cluster")
+    own = word.filter("is_own").head(_LABEL_WORDS).str.join(", ")
+    return texts.agg(label=pl.when(pl.col("is_own").any()).then(own).otherwise(word.first()))
 
 
 def _top_tags(frame: pl.DataFrame, top: int) -> pl.DataFrame:
