@@ -33,10 +33,9 @@ def cluster_keywords(
     Parameters
     ----------
     cards : frame
-        Cards with ``text``, ``tags`` or both: the first 20,000 characters of the text without
-        code, HTML and addresses, and the free tags, are read as words of three letters or more.
-        Stop words are the English ones and those of markup. Scripts that put no blanks between
-        words (Chinese, Thai ...) give whole runs of letters.
+        Cards with ``text``, ``tags`` or both, of which the words are read that :func:`embed`
+        reads for ``"lsa"``, without stop words of English and of markup. Scripts that put no
+        blanks between words (Chinese, Thai ...) give whole runs of letters.
     labels : array-like of int, shape (n_cards,)
         The cluster of each card, in the order of the cards; negative for none.
     top : int, default 8
@@ -144,10 +143,9 @@ def cluster_summary(
           the cards have no words.
         - ``top_tags`` (list of str): the free tags (no prefix, not added by the Hub, and neither
           the library, the task nor a language, as :func:`tag_kind` or the card says) with the
-          largest share of the cluster's cards *minus* share of the other cards in clusters. Like
-          a lift it prefers what is special to the cluster, but what only a few of its cards
-          have cannot win. Only differences above 0, and tags on two cards of the cluster
-          (one where it has fewer than four). Ties by name. Empty where there are none.
+          largest share of the cluster's cards *minus* share of the other cards in clusters: only
+          differences above 0, and tags on two cards of the cluster (one where it has fewer than
+          four). Ties by name. Empty where there are none.
         - ``top_license`` (str): what most of its cards declare, from ``license``, else from the
           ``license:`` tags; of equals the first by name. Null where none is declared.
         - ``top_languages`` (list of str): the three that most of its cards declare, as they are
@@ -421,12 +419,10 @@ def between_clusters(
 
     Parameters
     ----------
-    x : array-like of numbers, shape (n, d)
-        The vectors of the cards.
-    labels : array-like of int, shape (n,)
-        The cluster of each, negative for none.
-    ids : sequence of str, length n, or frame with ``id``
-        Their names.
+    x, ids
+        As :func:`neighbors` takes them.
+    labels
+        As :func:`cluster_jaccard` takes them.
     top : int, default 20
         Cards at most.
 

@@ -238,10 +238,8 @@ def near_duplicates(
 
     Parameters
     ----------
-    x : array-like of numbers, shape (n, d)
-        The vectors of the cards; rows that are not usable are in no pair.
-    ids : sequence of str, length n, or frame with ``id``
-        The ids of the cards.
+    x, ids
+        As :func:`neighbors` takes them; rows that are not usable are in no pair.
     threshold : float, default 0.98
         The least cosine: above 0, at most 1.
     max_pairs : int, default 5,000,000

@@ -344,9 +344,8 @@ def trustworthiness(
     n_neighbors : int, default 10
         The size of a neighbourhood.
     random_state : int, default 0
-        Seed of the sample of 1,000 rows whose neighbours are judged where more are usable. Their
-        neighbours are sought, and ranked, among all usable rows, so that the figure estimates
-        that of the whole picture; between seeds it moved by about 0.002.
+        Seed of the sample of 1,000 rows whose neighbours are judged where more are usable, among
+        all usable rows; between seeds the figure moved by about 0.002.
 
     Returns
     -------
