@@ -10,6 +10,7 @@ import polars as pl
 
 from .frames import as_polars, map_items
 from .schema import STRINGS, CardlabError, Frame, require
+from .shares.authors import Population, author_column
 from .shares.counting import check_by, count_values, named_shares, with_share
 
 #: Codes that CLDR, the source of `langcodes`, folds into a code of another meaning, and what the
@@ -116,6 +117,8 @@ def language_counts(
     raw: bool = False,
     families: str | None = None,
     weight: str | None = None,
+    cluster: str | None = "author",
+    population: Population = "sample",
 ) -> pl.DataFrame:
     """Count on how many cards each language is declared.
 
@@ -125,8 +128,8 @@ def language_counts(
     Parameters
     ----------
     cards : frame
-        With ``languages`` (list of str, or str), and what `by`, `families` and `weight` name;
-        polars, or any that narwhals knows. Nothing else is read.
+        With ``languages`` (list of str, or str), and what `by`, `families`, `weight` and
+        `cluster` name; polars, or any that narwhals knows. Nothing else is read.
     macrolanguages : bool
         Count members of an ISO 639-3 macrolanguage as the macrolanguage: ``cmn`` and ``yue`` as
         ``zh``, ``nb`` and ``nn`` as ``no``. By the same table Indonesian (``id``) counts as Malay
@@ -134,9 +137,11 @@ def language_counts(
     raw : bool
         Count the strings as they are declared, instead of one code for each language; the code is
         then in ``language_code``, so that the table shows both.
-    by, families, weight : str, optional
-        A column to group by; count copies once as well; add up a column such as ``"downloads"``:
-        as in :func:`license_counts`.
+    by, families, weight, cluster : str, optional
+        A column to group by; count copies once as well; add up a column such as ``"downloads"``;
+        whose cards are alike: as in :func:`license_counts`, and so is `population`.
+    population : {"sample", "census"}
+        Of a census shares have no interval.
 
     Returns
     -------
@@ -162,11 +167,14 @@ def language_counts(
         )
     check_by(by, ("language", "language_code", "name"))
     rename = None if raw else functools.partial(_codes_or_text, macrolanguages=macrolanguages)
+    author = author_column(cards, cluster, population)
     counts = count_values(
-        cards, "languages", by=by, rename=rename, families=families, weight=weight
+        *(cards, "languages"), by=by, rename=rename, families=families, weight=weight, author=author
     )
     code = {"language_code": language_code} if raw else {}
-    return named_shares(counts, "language", by=by, **code, name=language_name)
+    return named_shares(
+        counts, "language", by=by, also=code | {"name": language_name}, population=population
+    )
 
 
 def _as_tag(text: str) -> str:

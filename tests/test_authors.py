@@ -9,7 +9,6 @@ import pytest
 from cardlab.shares.authors import (
     author_column,
     author_shares,
-    designs,
     difference,
     wilson,
 )
@@ -28,7 +27,7 @@ def bundles(seed: int = 0, n_authors: int = 40) -> pl.DataFrame:
     return pl.DataFrame({"author": names, "group": group, "has": has})
 
 
-def by_loops(cards: pl.DataFrame) -> tuple[float, float, int, str | None, float]:
+def by_loops(cards: pl.DataFrame) -> tuple[float, int, str, float]:
     """Give the design effect and the others from one loop over authors."""
     own = [(row["author"] or object(), row["has"]) for row in cards.iter_rows(named=True)]
     authors: dict[object, list[bool]] = {}
@@ -48,48 +47,46 @@ def by_loops(cards: pl.DataFrame) -> tuple[float, float, int, str | None, float]
     most = max(with_it)
     top = min(a for a, k in named.items() if k == most)
     effect = (max(linear, 1) + 1 + icc * (kish - 1)) / 2
-    return effect, n_all / kish, int((with_it > 0).sum()), top, most / n
+    return effect, int((with_it > 0).sum()), top, most / n
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_designs_are_those_of_a_loop_over_authors(seed: int) -> None:
+def test_shares_are_those_of_a_loop_over_authors(seed: int) -> None:
     cards = bundles(seed)
-    sizes = cards.group_by("group", "author").agg(n=pl.len())
-    counts = cards.filter("has").group_by("group", "has", "author").agg(n=pl.len())
-    found = designs(counts, sizes, by=["group"], value=["has"])
-    assert found.height == 2
+    found = author_shares(cards, by="group", value="has")
+    assert found["group"].to_list() == ["x", "y"]
     for row in found.iter_rows(named=True):
-        effect, n_effective_authors, *who = by_loops(cards.filter(group=row["group"]))
+        own = cards.filter(group=row["group"])
+        assert (row["n"], row["n_all"]) == (own["has"].sum(), own.height)
+        effect, *who = by_loops(own)
         assert row["design_effect"] == pytest.approx(effect, rel=1e-9)
-        assert row["n_effective_authors"] == pytest.approx(n_effective_authors)
+        assert row["n_effective"] == pytest.approx(own.height / effect)
         assert [row["n_authors"], row["top_author"]] == who[:2]
         assert row["top_author_share"] == pytest.approx(who[2])
+        assert 0 <= row["share_low"] < row["share"] < row["share_high"] <= 1
 
 
 def test_where_all_cards_have_it_or_one_author_made_all_it_is_kishs_factor() -> None:
-    cards = pl.DataFrame({"author": [*"aaaabbc", None], "g": 0, "v": "v"})
-    sizes = cards.group_by("g", "author").agg(n=pl.len())
-    counts = cards.group_by("g", "v", "author").agg(n=pl.len())
-    found = author_shares(counts, sizes, by=["g"], value=["v"]).row(0, named=True)
+    cards = pl.DataFrame({"author": [*"aaaabbc", None], "g": 0, "has": True})
+    found = author_shares(cards, by="g", value="has").row(0, named=True)
     assert found["design_effect"] == pytest.approx((16 + 4 + 1 + 1) / 8)
     assert found["share_high"] == 1 and found["share_low"] < 0.5 and not found["is_reliable"]
-    one = cards.filter(author="a").with_columns(v=pl.Series([*"uuvv"]))
-    sizes = one.group_by("g", "author").agg(n=pl.len())
-    counts = one.group_by("g", "v", "author").agg(n=pl.len())
-    found = author_shares(counts, sizes, by=["g"], value=["v"])
-    assert found["n_effective"].to_list() == [1, 1]
-    assert found.select("n_authors", "top_author", "top_author_share").rows() == [(1, "a", 1.0)] * 2
+    one = cards.filter(author="a").with_columns(has=pl.Series([True, True, False, False]))
+    found = author_shares(one, by="g", value="has").row(0, named=True)
+    assert (found["n_effective"], found["n_authors"], found["top_author"]) == (1, 1, "a")
 
 
 def test_cards_of_one_author_each_are_all_but_independent() -> None:
-    cards = pl.DataFrame({"author": [f"a{i}" for i in range(400)], "g": 0, "v": [*"uvvv"] * 100})
-    sizes = cards.group_by("g", "author").agg(n=pl.len())
-    counts = cards.group_by("g", "v", "author").agg(n=pl.len())
-    found = author_shares(counts, sizes, by=["g"], value=["v"])
-    assert found["design_effect"].max() == pytest.approx(1, abs=0.002)
-    ends = np.stack(wilson(found["n"].to_numpy(), 400))
-    assert np.abs(found.select("share_low", "share_high").to_numpy().T - ends).max() < 0.001
-    assert found["is_reliable"].all()
+    has = pl.Series([True, False, False, False] * 100)
+    cards = pl.DataFrame({"author": [f"a{i}" for i in range(400)], "g": 0, "has": has})
+    found = author_shares(cards, by="g", value="has").row(0, named=True)
+    assert found["design_effect"] == pytest.approx(1, abs=0.002) and found["is_reliable"]
+    alone = author_shares(cards, by="g", value="has", author=None).row(0, named=True)
+    assert "design_effect" not in alone and alone["share_low"] == wilson(100, 400)[0]
+    for end in ("share_low", "share_high"):
+        assert found[end] == pytest.approx(alone[end], abs=0.001)
+    census = author_shares(cards, by="g", value="has", census=True).row(0, named=True)
+    assert (census["share"], census["share_low"], census["share_high"]) == (0.25, None, None)
 
 
 def test_a_difference_is_newcombes() -> None:

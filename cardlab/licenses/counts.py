@@ -11,6 +11,7 @@ import polars as pl
 from ..frames import as_lists, as_polars, lists_in, map_items
 from ..frontmatter import strings
 from ..schema import STRINGS, CardlabError, Frame, require
+from ..shares.authors import Population, author_column
 from ..shares.counting import check_by, count_values, named_shares
 from .reading import CLASSES, class_of, fold, keywords, name_of
 
@@ -219,14 +220,16 @@ def license_counts(
     classes: bool = False,
     families: str | None = None,
     weight: str | None = None,
+    cluster: str | None = "author",
+    population: Population = "sample",
 ) -> pl.DataFrame:
     """Count on how many cards each licence, or each class of licence, is declared.
 
     Parameters
     ----------
     cards : frame
-        With ``license`` (list of str, or str), and what `by`, `families` and `weight` name;
-        polars, or any that narwhals knows. Nothing else is read, but a
+        With ``license`` (list of str, or str), and what `by`, `families`, `weight` and `cluster`
+        name; polars, or any that narwhals knows. Nothing else is read, but a
         ``license_name`` and ``license_link``, which are used as in :func:`with_licenses`.
     by : str, optional
         A column to group by. With a list column a card counts in each of its groups; without a
@@ -244,6 +247,13 @@ def license_counts(
     weight : str, optional
         Add up a column of numbers of at least 0 as well, such as ``"downloads"``. A null weighs
         nothing.
+    cluster : str, optional
+        Whose cards are alike, so that they say less than as many of different authors: a column
+        of single values, in which a null is an author of its own. None, or where the cards have
+        no ``author``: cards are independent. So they are within the groups of `by` this column.
+    population : {"sample", "census"}
+        Whether the cards are a sample of what could have been written, or all there are, such as
+        the whole Hub or one's own organisation: of these a share is exact, and its interval null.
 
     Returns
     -------
@@ -252,9 +262,15 @@ def license_counts(
         (only with `raw`: the name of the declared string), ``license_class`` (never
         ``undeclared``), ``n_cards``, ``n_declared`` (cards of the group that declare any
         licence), ``card_share`` (0-1, of all cards of the group, with or without a licence),
-        ``share_low``, ``share_high`` (its 95 % Wilson interval, see ``shares.counting.wilson``),
-        ``n_group`` (cards of the group; of the corpus without `by`), ``declared_share`` (0-1, of
-        the cards that declare any licence), ``declared_low``, ``declared_high`` (its interval).
+        ``share_low``, ``share_high`` (its 95 % interval), ``n_group`` (cards of the group; of the
+        corpus without `by`), ``declared_share`` (0-1, of the cards that declare any licence),
+        ``declared_low``, ``declared_high`` (its interval).
+
+        Where authors are known, of ``card_share``: ``design_effect`` (at least 1: the variance of
+        the share beside that of as many independent cards), ``n_effective`` (``n_group`` divided
+        by it), ``n_authors`` (authors of the cards with the licence), ``top_author`` (of most of
+        them; null where no one is known), ``top_author_share`` (0-1, of them) and ``is_reliable``
+        (bool: see Notes).
 
         With `families` also ``n_families``, ``family_share`` (0-1, of all families of the group).
         With `weight` also ``weight`` (sum over the cards with the licence), ``weight_share`` (0-1,
@@ -273,9 +289,21 @@ def license_counts(
     MissingColumn
         The cards have no ``license``, or lack a column that an argument names.
     CardlabError
-        `by` is the name of a result column, `weight` holds no numbers or some below 0, or both
-        `raw` and `classes` are asked for.
+        `by` is the name of a result column, `weight` holds no numbers or some below 0, `cluster`
+        names a list column, or both `raw` and `classes` are asked for.
+
+    Notes
+    -----
+    Intervals are Wilson's with the effective number of cards and the t quantile of the number of
+    authors less one (E. L. Korn and B. I. Graubard, "Confidence intervals for proportions with
+    small expected number of positive counts estimated from survey data", Survey Methodology 24
+    (1998), 193-201); ``shares.authors.designs`` has the design effect. A share is reliable with at
+    least 30 effective cards, 10 authors of cards that have it and 20 effective authors of the
+    group (1 / the sum of their squared shares of its cards), and an interval at most 0.05 wide, or
+    at most 0.30 and 1.3 times the share (after the standards of the National Center for Health
+    Statistics: J. D. Parker and others 2017).
     """
+    author = author_column(cards, cluster, population)
     if raw and classes:
         raise CardlabError(
             "raw=True counts strings as they are declared, classes=True what they ask for: ask for "
@@ -283,25 +311,21 @@ def license_counts(
         )
     check_by(by, ("license_class", *(() if classes else ("license", "license_spdx"))))
     if not raw:
-        cards = with_names_for_other(cards, by, families, weight, "id" if families else None)
+        also = (by, families, weight, author, "id" if families else None)
+        cards = with_names_for_other(cards, *also)
     count = functools.partial(
-        count_values, cards, "license", by=by, families=families, weight=weight
+        count_values, cards, "license", by=by, families=families, weight=weight, author=author
     )
     if classes:
-        return _class_shares(
-            count(derive=lambda lists: licenses_of(lists).struct.field("license_class")), by
+        counts = count(
+            derive=lambda lists: licenses_of(lists).struct.field("license_class"), none="undeclared"
         )
-    spdx = {"license_spdx": name_of} if raw else {}
+        total, is_class = counts["n_declared"], pl.col("value") != "undeclared"
+        counts = counts.with_columns(pl.when(is_class).then("n_declared").alias("n_declared"))
+        shares = named_shares(counts, "license_class", by=by, population=population)
+        return shares.drop("n_declared").with_columns(total)
+    name = {"license_spdx": name_of} if raw else {}
     counts = count(rename=None if raw else name_of)
-    return named_shares(counts, "license", by=by, **spdx, license_class=class_of)
-
-
-def _class_shares(counts: pl.DataFrame, by: str | None) -> pl.DataFrame:
-    """Add the shares of classes; ``undeclared`` is no part of the cards that declare a licence."""
-    undeclared = pl.col("value") == "undeclared"
-    n_none = pl.col("n_cards").filter(undeclared).sum()
-    n_declared = pl.col("n_group") - (n_none if by is None else n_none.over(by))
-    total = counts.select(n_declared.alias("n_declared")).to_series()
-    declared = counts.with_columns(pl.when(~undeclared).then(total).alias("n_declared"))
-    shares = named_shares(declared, "license_class", by=by)
-    return shares.drop("n_declared").with_columns(total)
+    return named_shares(
+        counts, "license", by=by, also=name | {"license_class": class_of}, population=population
+    )

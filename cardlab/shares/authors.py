@@ -5,7 +5,6 @@ In prose these are authors; `cluster` is the term of survey software for any suc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -27,8 +26,6 @@ DESIGN = ("design_effect", "n_all_authors", "n_effective_authors", *AUTHOR_COLUM
 #: widths of an interval that is narrow, or wide, by itself and beside its share (Parker 2017).
 MIN_EFFECTIVE, MIN_AUTHORS, MIN_EFFECTIVE_AUTHORS = 30, 10, 20
 NARROW, WIDE, WIDE_RATIO = 0.05, 0.30, 1.3
-
-_STEP = 1 << 32  # more than there are authors
 
 
 def author_column(cards: Any, cluster: str | None, population: str) -> str | None:
@@ -100,22 +97,23 @@ def difference(a: tuple[Any, Any, Any], b: tuple[Any, Any, Any]) -> tuple[Any, A
     return gap, low, gap + np.hypot(high_a - found, other - low_b)
 
 
-def designs(
-    counts: pl.DataFrame,
-    sizes: pl.DataFrame,
-    *,
-    by: Sequence[str],
-    value: Sequence[str],
-    author: str = "author",
-) -> pl.DataFrame:
-    """Say how many independent cards a share is worth, and who stands behind it.
+def author_codes(authors: pl.Series) -> Any:
+    """Give 64 bits that stand for the author of each card."""
+    return authors.cast(pl.String).hash().to_numpy()
 
-    `counts` has ``*by, *value, author, n``: on how many cards of a group (`by`) and an author each
-    value is; `sizes` has ``*by, author, n``: the cards that the share is of. Null stands for cards
-    without an author, each of which is an author of its own. Gives a row for each value of a
-    group: ``*by, *value, *DESIGN``, of which ``n_authors``, ``top_author`` (the author of most of
-    its cards, null where none of them has one; ties by name) and ``top_author_share`` (0-1, of
-    its cards) are about the cards with the value, the others about the group.
+
+def designs(
+    value: tuple[Any, Any], *of: tuple[Any, Any], group: Any, authors: pl.Series
+) -> list[pl.DataFrame]:
+    """Say how many independent cards shares are worth, and who stands behind them.
+
+    `value` has the values, numbered from 0, and the :func:`author_codes` of the cards with any, one
+    for each value; each `of` the groups, numbered from 0, and the codes of all cards that the
+    shares are of. `group` has the group of each value; `authors` are the names behind the codes, in
+    any order, null for cards without one, each of which is an author of its own. Gives for each
+    `of` the :data:`DESIGN` of each value, of which ``n_authors``, ``top_author`` (the author of
+    most of its cards, ties by name; null where none of them has one) and ``top_author_share`` (0-1,
+    of its cards) are about the cards with the value, the others about its group.
 
     Notes
     -----
@@ -124,80 +122,104 @@ def designs(
     root of ``1 - N / N_all`` (Bell and McCaffrey 2002), and ``1 + icc * (Kish - 1)`` with the
     intra-class correlation of the analysis of variance and Kish's factor of the sizes. The first
     alone is too small where a few large authors happen to be near the mean, the second alone takes
-    large authors to be like small ones. Where all cards have the value,
-    or none, it is Kish's factor. One pass: sums over authors of ``n^2``, ``n N`` and ``N^2``.
+    large authors to be like small ones. Where all cards have the value, or none, it is Kish's
+    factor.
     """
-    names = sizes[author].cast(pl.String).drop_nulls().unique().sort()
-    code = pl.col(author).cast(pl.String).cast(pl.Enum(names)).to_physical().cast(pl.Int64)
-    alone = pl.col("code").is_null()  # so many authors of one card each
-    alike = pl.when(alone).then("n").otherwise(1).cast(pl.Float64)
-    own = pl.when(alone).then(1).otherwise(pl.col("n")).cast(pl.Float64)
-    whole, keys = pl.col("n_all"), [*by, *value]
-    of_group = sizes.select(*by, "n", code=code).select(*by, "code", size=own, alike=alike)
-    of_group = of_group.with_columns(
-        (pl.col("alike") * pl.col("size")).sum().over(by).alias("n_all"),
-    ).with_columns((1 / (1 - pl.col("size") / whole).clip(1e-9)).alias("weight"))
-    squares = pl.col("alike") * pl.col("size") ** 2
-    groups = of_group.group_by(by).agg(
-        whole.first(),
-        pl.col("alike").sum().alias("n_all_authors"),
-        squares.sum().alias("squares"),
-        (squares * pl.col("weight")).sum().alias("bb"),
-    )
-    one = pl.col("alike") * pl.col("own")
-    aa = one * pl.col("own") * pl.col("weight")
-    # the author of most cards, and among equals the first by name, has the largest number
-    rank = pl.col("own").cast(pl.Int64) * _STEP - pl.col("code").fill_null(_STEP - 1)
-    found = (
-        counts.select(*keys, "n", code=code)
-        .select(*keys, "code", own=own, alike=alike)
-        .join(of_group.drop("alike", "n_all"), on=[*by, "code"], nulls_equal=True)
-        .group_by(keys)
-        .agg(
-            one.sum().alias("n"),
-            aa.sum().alias("aa"),
-            (one * pl.col("size") * pl.col("weight")).sum().alias("ab"),
-            (one * pl.col("own") / pl.col("size")).sum().alias("within"),
-            pl.col("alike").sum().cast(pl.Int64).alias("n_authors"),
-            rank.max().alias("rank"),
-        )
-        .join(groups, on=by, nulls_equal=True)
-    )
-    most = (pl.col("rank") + _STEP - 1) // _STEP
-    return found.select(
-        *keys,
-        design_effect(found).round_sig_figs(10),  # sums of floats hang on their order
-        pl.col("n_all_authors").cast(pl.Int64),
-        (whole**2 / pl.col("squares")).alias("n_effective_authors"),
-        "n_authors",
-        (most * _STEP - pl.col("rank"))
-        .replace_strict(
-            pl.int_range(len(names), eager=True), names, default=None, return_dtype=pl.String
-        )
-        .alias("top_author"),
-        (most / pl.col("n")).alias("top_author_share"),
-    )
+    n_values = len(group)
+    n_groups = 1 + int(max(group.max(initial=-1), *(at.max(initial=-1) for at, _ in of)))
+    # place and author in one number, the quickest to sort: a million authors among a million values
+    # leave 44 bits of a hash, where two of them are taken for one with a chance of 1 in 30
+    bits = np.uint64(max(n_values, n_groups, 2).bit_length())
+    rest = np.uint64(64) - bits
+    nameless = author_codes(pl.Series([None]))[0] >> bits
+
+    def pairs(place: Any, author: Any) -> Any:
+        return (place.astype(np.uint64) << rest) | (author >> bits)
+
+    def counted(place: Any, author: Any) -> tuple[Any, ...]:
+        key, n = np.unique(pairs(place, author), return_counts=True)
+        alone = key << bits == nameless << bits
+        alike, own = np.where(alone, n, 1), np.where(alone, 1, n)
+        return key, (key >> rest).astype(np.int64), alike.astype(float), own.astype(float)
+
+    pair, what, alike, own = counted(*value)
+    author = pair << bits
+    n = np.bincount(what, alike * own, n_values)
+    names = pl.DataFrame({"code": author_codes(authors) >> bits << bits, "name": authors})
+    behind = _behind(pl.DataFrame({"value": what, "code": author, "own": own}), names, n)
+    n_authors = np.bincount(what, alike, n_values).astype(np.int64)
+    behind.insert_column(0, pl.Series("n_authors", n_authors))
+    found = []
+    for cards in of:
+        key, at, many, size = counted(*cards)
+        groups, weight = _of_groups(at, many, size, n_groups)
+        sums = {name: of_group[group] for name, of_group in groups.items()}
+        # of a value that is no part of these cards there is no share
+        at = np.searchsorted(key, pairs(group[what], author)).clip(max=max(len(key) - 1, 0))
+        size, weight = (np.append(of_size, 1.0)[at] for of_size in (size, weight))
+        sums["aa"] = np.bincount(what, alike * own**2 * weight, n_values)
+        sums["ab"] = np.bincount(what, alike * own * size * weight, n_values)
+        sums["within"] = np.bincount(what, alike * own**2 / size, n_values)
+        found.append(_designed(n, sums).hstack(behind))
+    return found
 
 
-def design_effect(sums: pl.DataFrame) -> pl.Series:
-    """Give the design effect of shares from sums over authors, as :func:`designs` says."""
-    n, n_all, n_authors, squares, aa, ab, bb, within = (
-        sums[name].to_numpy().astype(float)
-        for name in ("n", "n_all", "n_all_authors", "squares", "aa", "ab", "bb", "within")
-    )
-    kish, p = squares / n_all, n / n_all
+def _of_groups(at: Any, many: Any, size: Any, n_groups: int) -> tuple[dict[str, Any], Any]:
+    """Give the sums of each group over its authors, and the weight of each author's residual."""
+    n_all = np.bincount(at, many * size, n_groups)
+    weight = 1 / (1 - size / n_all[at]).clip(1e-9)
+    sums = {
+        "n_all_authors": np.bincount(at, many, n_groups),
+        "squares": np.bincount(at, many * size**2, n_groups),
+        "bb": np.bincount(at, many * size**2 * weight, n_groups),
+    }
+    return {"n_all": n_all} | sums, weight
+
+
+def _designed(n: Any, sums: dict[str, Any]) -> pl.DataFrame:
     with np.errstate(divide="ignore", invalid="ignore"):
+        effect = _design_effect(n, **sums)
+        n_effective = sums["n_all"] ** 2 / sums["squares"]
+    return pl.DataFrame(
+        {
+            # the last digits of a sum of floats hang on its order
+            "design_effect": pl.Series(effect).round_sig_figs(10),
+            "n_all_authors": sums["n_all_authors"].astype(np.int64),
+            "n_effective_authors": n_effective,
+        }
+    ).fill_nan(None)
+
+
+def _behind(pairs: pl.DataFrame, names: pl.DataFrame, n: Any) -> pl.DataFrame:
+    """Name the author of most cards of each value, and its share of them."""
+    most = np.zeros(len(n))
+    np.maximum.at(most, pairs["value"].to_numpy(), pairs["own"].to_numpy())
+    leading = pairs.filter(pairs["own"].to_numpy() == most[pairs["value"].to_numpy()])
+    names = names.filter(pl.col("code").is_in(leading["code"].implode())).unique("code")
+    top = leading.join(names, on="code").group_by("value").agg(pl.col("name").cast(pl.String).min())
+    rows = pl.DataFrame({"value": np.arange(len(n))}, schema_overrides={"value": pl.Int64})
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = pl.Series("top_author_share", most / n)
+    joined = rows.join(top, on="value", how="left", maintain_order="left")
+    return joined.select(pl.col("name").alias("top_author"), share.fill_nan(None))
+
+
+def _design_effect(
+    n: Any, n_all: Any, n_all_authors: Any, squares: Any, aa: Any, ab: Any, bb: Any, within: Any
+) -> Any:
+    """Give the design effect of shares from sums over authors, as :func:`designs` says."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kish, p = squares / n_all, n / n_all
         linear = (aa - 2 * p * ab + p**2 * bb) / (n * (1 - p))
-        between = (within - n * p) / (n_authors - 1)
-        inside = (n - within) / (n_all - n_authors)
-        inside = np.where(n_all > n_authors, inside, between)  # one card each: none to see
-        typical = (n_all - kish) / (n_authors - 1)
+        between = (within - n * p) / (n_all_authors - 1)
+        inside = (n - within) / (n_all - n_all_authors)
+        inside = np.where(n_all > n_all_authors, inside, between)  # one card each: none to see
+        typical = (n_all - kish) / (n_all_authors - 1)
         icc = (between - inside) / (between + (typical - 1) * inside)
-    icc = np.where(np.isfinite(icc), np.clip(icc, 0, 1), 1.0)
-    effect = (np.maximum(linear, 1) + 1 + icc * (kish - 1)) / 2
-    known = (n > 0) & (n < n_all) & (n_authors > 1) & np.isfinite(effect)
-    effect = np.where(known, effect, kish)
-    return pl.Series("design_effect", np.clip(effect, 1, np.maximum(n_all, 1)))
+        icc = np.where(np.isfinite(icc), np.clip(icc, 0, 1), 1.0)
+        effect = (np.maximum(linear, 1) + 1 + icc * (kish - 1)) / 2
+    known = (n > 0) & (n < n_all) & (n_all_authors > 1) & np.isfinite(effect)
+    return np.clip(np.where(known, effect, kish), 1, np.maximum(n_all, 1))
 
 
 def interval(
@@ -250,32 +272,38 @@ def author_columns(
 
 
 def author_shares(
-    counts: pl.DataFrame,
-    sizes: pl.DataFrame,
-    *,
-    by: Sequence[str],
-    value: Sequence[str],
-    author: str = "author",
+    cards: pl.DataFrame, *, by: str, value: str, author: str | None = "author", census: bool = False
 ) -> pl.DataFrame:
-    """Give the shares of values in groups, of counts as :func:`designs` takes them, in one frame.
+    """Give the share of each group's cards that have a value, and how sure it is.
 
-    ``*by, *value, n, n_all, share, share_low, share_high`` (0-1, 95 %), :data:`AUTHOR_COLUMNS`.
+    `cards` has a row for each card of a group (`by`, not null), which may be in several: `value`
+    (bool), and `author` unless cards are independent. Gives ``by, n, n_all, share, share_low,
+    share_high`` (0-1, 95 %), with an author :data:`AUTHOR_COLUMNS`, sorted by group.
     """
-    whole = sizes.group_by(by).agg(pl.col("n").sum().cast(pl.Int64).alias("n_all"))
-    found = (
-        counts.group_by(*by, *value)
-        .agg(pl.col("n").sum().cast(pl.Int64))
-        .join(whole, on=by, nulls_equal=True)
-        .join(
-            designs(counts, sizes, by=by, value=value, author=author),
-            on=[*by, *value],
-            nulls_equal=True,
+    found = cards.group_by(by).agg(
+        pl.col(value).sum().cast(pl.Int64).alias("n"), pl.len().cast(pl.Int64).alias("n_all")
+    )
+    found = found.sort(by)
+    design = None
+    if author is not None and not census:
+        code, has = author_codes(cards[author]), cards[value].to_numpy()
+        group = (
+            cards.select(by)
+            .join(
+                found.select(by).with_row_index("__group"), on=by, how="left", maintain_order="left"
+            )["__group"]
+            .cast(pl.Int64)
+            .to_numpy()
         )
-        .sort(*by, *value)
+        (design,) = designs(
+            (group[has], code[has]),
+            (group, code),
+            group=np.arange(found.height),
+            authors=cards[author],
+        )
+    shares = found.with_columns(
+        interval(found["n"], found["n_all"], "share", "share", design=design, census=census)
     )
-    design = found.select(DESIGN)
-    shares = found.drop(DESIGN)
-    ends = interval(found["n"], found["n_all"], "share", "share", design=design)
-    return author_columns(
-        shares.with_columns(ends), design, total="n_all", share="share", ends="share"
-    )
+    if design is None:
+        return shares
+    return author_columns(shares, design, total="n_all", share="share", ends="share")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -21,6 +21,7 @@ from ..frames import (
     narrow,
 )
 from ..schema import CardlabError, collect, lazy, require
+from .authors import AUTHOR_COLUMNS, author_codes, author_columns, designs
 from .authors import interval as interval
 from .authors import wilson as wilson
 
@@ -49,12 +50,13 @@ def gini(values: Any, *, zeros: bool = True) -> Any:
 
 # names of our own for the columns that are read, so that `by` may be any column, even the counted
 _VALUE, _GROUP, _WEIGHT, _FAMILY, _ID = "__value", "__group", "__weight", "__family", "__id"
-_N_ITEMS, _BAD = "__n_items", "__bad"
+_N_ITEMS, _BAD, _AUTHOR, _CARDS = "__n_items", "__bad", "__author", "__cards"
 
-#: Columns of a table of shares in their order, the last five only where they were asked for.
+#: Columns of a table of shares in their order, the last only where authors are known or they were
+#: asked for.
 SHARE_COLUMNS = (
     *("n_cards", "n_declared", "card_share", "share_low", "share_high", "n_group"),
-    *("declared_share", "declared_low", "declared_high"),
+    *("declared_share", "declared_low", "declared_high", *AUTHOR_COLUMNS),
     *("n_families", "family_share", "weight", "weight_share", "n_weighted"),
 )
 _OWN = ("value", *SHARE_COLUMNS, "n_group_families", "weight_group")
@@ -69,6 +71,8 @@ def count_values(
     rename: Rename | None = None,
     families: str | None = None,
     weight: str | None = None,
+    author: str | None = None,
+    none: str | None = None,
 ) -> pl.DataFrame:
     """Count on how many cards each value of a column of strings or of lists of strings is.
 
@@ -79,16 +83,21 @@ def count_values(
     `families` counts copies once as well: a column of family ids (null: in no family), or
     ``"text"`` (cards with exactly equal text that is not blank). A family has the values and
     groups of its first card by ``id``. `weight` adds up a column of numbers of at least 0; a null
-    weighs nothing.
+    weighs nothing. `none` is a value that is counted, but declares nothing. `author` is the column
+    whose cards belong together, which other engines hand over with what is counted.
 
     Gives ``[by,] value`` (str), ``n_cards`` (of the group with the value), ``n_group``,
     ``n_declared`` (cards of the group with any value: null, an empty list and a list of nulls are
     none); with `families` ``n_families`` and ``n_group_families``; with `weight` ``weight``,
     ``weight_group`` (over all cards of the group) and ``n_weighted`` (cards of the group that have
-    a weight). Most cards first, then by value and group; a group without values has no row.
+    a weight); with `author` ``design`` and ``declared_design``, structs of
+    :func:`~.authors.designs` for the share of the group and of those that declare any value. Where
+    cards are grouped by author they are independent. Most cards first, then by value and group; a
+    group without values has no row.
     """
     check_by(by, _OWN)
     named = {_VALUE: column, _GROUP: by, _WEIGHT: weight, _FAMILY: families}
+    named[_AUTHOR] = None if author == by else author
     names = {own: name for own, name in named.items() if name is not None}
     if families is not None:
         names[_ID] = "id"
@@ -100,7 +109,7 @@ def count_values(
     else:
         frame = lazy(_with_first(cards, names, families))
     frame, numbers = _with_numbers(frame, weight, families)
-    rows = _distinct(frame, numbers)
+    rows, authors = _distinct(frame, numbers)
     values = rows[_VALUE] if derive is None else derive(rows[_VALUE])
     check_countable(values.dtype, column)
     lists = as_lists(values.alias(_VALUE)) if rename is None else map_items(values, rename)
@@ -110,20 +119,36 @@ def count_values(
             f"weight={weight!r} has values below 0 or infinite, of which no shares can be made. "
             "Filter the cards first."
         )
-    return _table(rows, ["n", *numbers], by)
+    table = _table(rows, ["n", *numbers], none)
+    if authors is not None:
+        table = _with_designs(table, rows, authors, none)
+    return table.rename({_GROUP: by}) if by is not None else table.drop(_GROUP)
 
 
-def with_share(counts: pl.DataFrame) -> pl.DataFrame:
+def with_share(counts: pl.DataFrame, *, population: str = "sample") -> pl.DataFrame:
     """Add the shares of a table of :func:`count_values`, 0-1, with 95 % Wilson intervals.
 
     ``card_share`` of ``n_group``, ``declared_share`` of ``n_declared``, and where the counts have
     them ``family_share`` and ``weight_share``; weights are no sample, so that their shares have no
-    interval. Null where the denominator is null or 0.
+    interval. With designs they hold for cards that come in bundles, and the columns that say so are
+    added. Null where the denominator is null or 0; of a census shares have no interval.
     """
-    columns: list[Any] = [
-        *interval(counts["n_cards"], counts["n_group"], "card_share", "share"),
-        *interval(counts["n_cards"], counts["n_declared"], "declared_share", "declared"),
-    ]
+    census, names = population == "census", {"card": "design", "declared": "declared_design"}
+    held = {
+        share: counts[name].struct.unnest() if name in counts.columns else None
+        for share, name in names.items()
+    }
+    counts = counts.drop(names.values(), strict=False)
+    columns: list[Any] = []
+    for total, share, ends in (
+        ("n_group", "card", "share"),
+        ("n_declared", "declared", "declared"),
+    ):
+        columns += interval(
+            *(counts["n_cards"], counts[total], f"{share}_share", ends),
+            design=held[share],
+            census=census,
+        )
     for part, whole, name in (
         ("n_families", "n_group_families", "family_share"),
         ("weight", "weight_group", "weight_share"),
@@ -131,7 +156,10 @@ def with_share(counts: pl.DataFrame) -> pl.DataFrame:
         if part in counts.columns:
             some = pl.col(whole) > 0  # of a group no card may be the first of its family
             columns.append(pl.when(some).then(pl.col(part) / pl.col(whole)).alias(name))
-    return counts.with_columns(columns)
+    shares = counts.with_columns(columns)
+    if held["card"] is None:
+        return shares
+    return author_columns(shares, held["card"], total="n_group", share="card_share", ends="share")
 
 
 def named_shares(
@@ -140,11 +168,12 @@ def named_shares(
     /,
     *,
     by: str | None = None,
-    **also: Callable[[str], str | None],
+    also: Mapping[str, Callable[[str], str | None]] | None = None,
+    population: str = "sample",
 ) -> pl.DataFrame:
     """Add the shares of counts whose values go by `name`, and what is said of each value."""
-    values = counts["value"].unique()
-    shares = with_share(counts).with_columns(
+    values, also = counts["value"].unique(), also or {}
+    shares = with_share(counts, population=population).with_columns(
         pl.col("value")
         .replace_strict(values, pl.Series([say(value) for value in values], dtype=pl.String))
         .alias(column)
@@ -216,20 +245,33 @@ def _with_numbers(
     return frame, [*numbers, "weight", "n_weighted", _BAD]
 
 
-def _distinct(frame: nw.LazyFrame[Any], numbers: list[str]) -> pl.DataFrame:
-    """Let any engine add up the cards of each distinct list of a group; these are few."""
-    keys = [name for name in frame.collect_schema().names() if name == _GROUP]
+def _distinct(
+    frame: nw.LazyFrame[Any], numbers: list[str]
+) -> tuple[pl.DataFrame, pl.Series | None]:
+    """Let any engine add up the cards of each distinct list of a group; these are few.
+
+    Where authors are asked for, they are given for each card, and ``__cards`` says where.
+    """
+    names = frame.collect_schema().names()
+    keys = [name for name in names if name == _GROUP]
     for key in keys:
         frame = one_row_per_item(frame, key)
-    sums = [nw.len().alias("n"), *(nw.col(name).sum() for name in numbers)]
-    found = collect(frame.group_by(*keys, _VALUE).agg(*sums))
+    authors = None
+    if _AUTHOR in names:
+        cards = collect(frame)
+        authors = cards[_AUTHOR]
+        sums = [pl.len().alias("n"), pl.col(numbers).sum(), pl.col(_CARDS)]
+        found = cards.with_row_index(_CARDS).group_by(*keys, _VALUE).agg(*sums)
+    else:
+        each = [nw.len().alias("n"), *(nw.col(name).sum() for name in numbers)]
+        found = collect(frame.group_by(*keys, _VALUE).agg(*each))
     if not keys:
         found = found.with_columns(pl.lit(0).alias(_GROUP))
     exact = [name for name in ("n", *numbers) if not found.schema[name].is_float()]
-    return found.with_columns(pl.col(exact).cast(pl.Int64))  # engines differ in sums
+    return found.with_columns(pl.col(exact).cast(pl.Int64)), authors  # engines differ in sums
 
 
-def _table(rows: pl.DataFrame, numbers: list[str], by: str | None) -> pl.DataFrame:
+def _table(rows: pl.DataFrame, numbers: list[str], none: str | None) -> pl.DataFrame:
     """Put the sums of each value beside those of its group, most cards first."""
     sums = pl.col(numbers).sum()
     # the last digits of a sum of floats hang on their order, which threads decide
@@ -239,7 +281,8 @@ def _table(rows: pl.DataFrame, numbers: list[str], by: str | None) -> pl.DataFra
         {"n": "n_group", "n_families": "n_group_families", "weight": "weight_group"}, strict=False
     )
     have = rows.filter(pl.col(_VALUE).list.len() > 0)
-    declared = have.group_by(_GROUP).agg(pl.col("n").sum().alias("n_declared"))
+    declares = pl.lit(True) if none is None else pl.col(_VALUE).list.first() != none
+    declared = have.group_by(_GROUP).agg(pl.col("n").filter(declares).sum().alias("n_declared"))
     values = have.explode(_VALUE).group_by(_GROUP, _VALUE).agg(sums).with_columns(once)
     values = values.rename({"n": "n_cards", _VALUE: "value"}).drop("n_weighted", strict=False)
     for part in (groups, declared):
@@ -248,10 +291,38 @@ def _table(rows: pl.DataFrame, numbers: list[str], by: str | None) -> pl.DataFra
     order += ["weight", "weight_group", "n_weighted"]
     return values.sort(
         "n_cards", "value", _GROUP, descending=[True, False, False], nulls_last=True
-    ).select(
-        *([] if by is None else [pl.col(_GROUP).alias(by)]),
-        *("value", "n_cards"),
-        cs.by_name(order, require_all=False),
+    ).select(_GROUP, "value", "n_cards", cs.by_name(order, require_all=False))
+
+
+def _with_designs(
+    table: pl.DataFrame, rows: pl.DataFrame, authors: pl.Series, none: str | None
+) -> pl.DataFrame:
+    """Add how many independent cards the shares of each row are worth."""
+    code = author_codes(authors)[rows[_CARDS].explode().to_numpy()]
+    of_card = np.repeat(np.arange(rows.height), rows[_CARDS].list.len().to_numpy())
+    groups = rows.select(pl.col(_GROUP).unique(maintain_order=True)).with_row_index("group")
+    listed = rows.select(_GROUP, _VALUE).with_row_index("row")
+    listed = listed.join(groups, on=_GROUP, nulls_equal=True, maintain_order="left")
+    at = table.select(_GROUP, pl.col("value").alias(_VALUE)).with_row_index("at")
+    items = listed.explode(_VALUE, empty_as_null=False, keep_nulls=False)
+    items = items.join(at, on=[_GROUP, _VALUE], nulls_equal=True).sort("row")
+    group = items.unique("at").sort("at")["group"].cast(pl.Int64).to_numpy()
+    # each card has the values of its row, which stand one after another
+    n_items = np.bincount(items["row"], minlength=rows.height)
+    several = n_items[of_card]
+    first = (np.cumsum(n_items) - n_items)[of_card] - (np.cumsum(several) - several)
+    place = np.repeat(first, several) + np.arange(several.sum())
+    value = items["at"].to_numpy()[place], np.repeat(code, several)
+    of = listed["group"].cast(pl.Int64).to_numpy()[of_card]
+    declares = listed[_VALUE].list.len() > 0
+    if none is not None:
+        declares &= listed[_VALUE].list.first() != none
+    declared = declares.fill_null(False).to_numpy()[of_card]
+    parts = (of, code), (of[declared], code[declared])
+    held = designs(value, *parts, group=group, authors=authors)
+    names = ("design", "declared_design")
+    return table.with_columns(
+        design.to_struct(name) for name, design in zip(names, held, strict=True)
     )
 
 
