@@ -248,7 +248,7 @@ def interval(
 
 
 def author_columns(
-    shares: pl.DataFrame, design: pl.DataFrame, *, total: str, share: str, ends: str
+    shares: pl.DataFrame, design: pl.DataFrame, *, total: str | pl.Expr, share: str, ends: str
 ) -> pl.DataFrame:
     """Add :data:`AUTHOR_COLUMNS` to shares, of whose rows `design` has one of :func:`designs` each.
 
@@ -257,6 +257,7 @@ def author_columns(
     Parker and others, "National Center for Health Statistics data presentation standards for
     proportions", Vital and Health Statistics 2 (175), 2017, has the 30 and the widths.
     """
+    whole = pl.col(total) if isinstance(total, str) else total
     width = pl.col(f"{ends}_high") - pl.col(f"{ends}_low")
     narrow = (width <= NARROW) | ((width <= WIDE) & (width <= WIDE_RATIO * pl.col(share)))
     enough = (
@@ -266,7 +267,7 @@ def author_columns(
     )
     return shares.with_columns(
         design["design_effect"],
-        (pl.col(total) / design["design_effect"]).alias("n_effective"),
+        (whole / design["design_effect"]).alias("n_effective"),
         *design.select(AUTHOR_COLUMNS[2:5]),
     ).with_columns((enough & narrow).fill_null(False).alias("is_reliable"))
 

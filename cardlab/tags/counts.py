@@ -8,10 +8,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..frames import Coded
-from ..schema import at_least
-from ..shares.counting import interval
-from .kinds import checked_kinds, read_tags
+from ..frames import Coded, as_polars, narrow
+from ..schema import at_least, collect, column_names
+from ..shares.authors import (
+    Population,
+    author_codes,
+    author_column,
+    author_columns,
+    designs,
+    interval,
+)
+from .kinds import checked_kinds, evidence, read_tags
 from .variants import mapping_of
 
 
@@ -23,6 +30,8 @@ def tag_counts(
     top: int | None = None,
     families: str | None = None,
     variants: Any = None,
+    cluster: str | None = "author",
+    population: Population = "sample",
 ) -> pl.DataFrame:
     """Count on how many cards each tag is.
 
@@ -47,13 +56,17 @@ def tag_counts(
         Spellings to count as one: ``tag`` and ``canonical`` as :func:`tag_variants` proposes
         them, filtered to what one agrees with, or a mapping of tag to canonical form. Nothing is
         merged without it.
+    cluster, population : str, optional
+        Whose cards are alike, and whether the cards are a sample: as in :func:`license_counts`.
 
     Returns
     -------
     pl.DataFrame
         ``tag``, ``kind``, ``n_cards`` (a tag counts once a card), ``card_share`` (0-1, of all
-        cards), ``share_low``, ``share_high`` (Wilson, 95 %); with `families` also ``n_families``
-        and ``family_share`` (0-1, of all families). Most cards first, then by name.
+        cards), ``share_low``, ``share_high`` (its 95 % interval; null of a census); with `families`
+        also ``n_families`` and ``family_share`` (0-1, of all families); where authors are known
+        ``design_effect``, ``n_effective``, ``n_authors``, ``top_author``, ``top_author_share``,
+        ``is_reliable``, all as in :func:`license_counts`. Most cards first, then by name.
 
     Raises
     ------
@@ -72,18 +85,45 @@ def tag_counts(
         at_least(top, 1, name="top")
     kinds = checked_kinds(kinds)
     mapping = mapping_of(variants)
+    author = author_column(cards, cluster, population)
+    if author is not None:  # more than one pass, in which the cards must be in one order
+        named = {column, *evidence(cards, column), author, *([families, "id"] if families else [])}
+        cards = as_polars(cards, *(name for name in column_names(cards) if name in named))
     coded, kind, first = read_tags(cards, column, families=families, mapping=mapping)
     found = ranked(coded, kind, kinds)
     found = found.head(top) if top is not None else found
-    found = found.with_columns(interval(found["n_cards"], coded.n_cards, "card_share", "share"))
-    if families is None:
-        return found.drop("code")
-    once = coded.of_cards(first)
-    n_families = once.counts()[found["code"].to_numpy()]
-    return found.drop("code").with_columns(
-        pl.Series("n_families", n_families, dtype=pl.Int64),
-        pl.Series("family_share", n_families / max(once.n_cards, 1), dtype=pl.Float64),
+    n_cards, design, census = found["n_cards"], None, population == "census"
+    if author is not None:
+        design = _design(coded, found["code"], collect(narrow(cards, [author]))[author])
+    shares = interval(n_cards, coded.n_cards, "card_share", "share", design=design, census=census)
+    found = found.with_columns(shares)
+    if families is not None:
+        once = coded.of_cards(first)
+        n_families = once.counts()[found["code"].to_numpy()]
+        found = found.with_columns(
+            pl.Series("n_families", n_families, dtype=pl.Int64),
+            pl.Series("family_share", n_families / max(once.n_cards, 1), dtype=pl.Float64),
+        )
+    found = found.drop("code")
+    if design is None:
+        return found
+    total = pl.lit(coded.n_cards)
+    return author_columns(found, design, total=total, share="card_share", ends="share")
+
+
+def _design(coded: Coded, kept: pl.Series, authors: pl.Series) -> pl.DataFrame:
+    """Say how many independent cards the shares of some values are worth, in their order."""
+    place = np.full(len(coded.names), -1)
+    place[kept.to_numpy()] = np.arange(len(kept))
+    value, code = place[coded.code], author_codes(authors)
+    one = np.zeros(coded.n_cards, dtype=np.int64)
+    (found,) = designs(
+        (value[value >= 0], coded.of_each(code)[value >= 0]),
+        (one, code),
+        group=np.zeros(len(kept), dtype=np.int64),
+        authors=authors,
     )
+    return found
 
 
 def ranked(coded: Coded, kind: pl.Series | None, kinds: list[str] | None) -> pl.DataFrame:
