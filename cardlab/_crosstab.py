@@ -8,9 +8,24 @@ import polars as pl
 
 from .frames import narrow
 from .schema import NoFigure, at_least, collect, count, require
+from .shares.authors import (
+    Population,
+    author_column,
+    author_columns,
+    designs_of,
+    interval,
+)
 
 
-def crosstab(cards: Any, *, rows: str, columns: str, top: int = 20) -> pl.DataFrame:
+def crosstab(
+    cards: Any,
+    *,
+    rows: str,
+    columns: str,
+    top: int = 20,
+    cluster: str | None = "author",
+    population: Population = "sample",
+) -> pl.DataFrame:
     """Count cards by the values of two columns, beside what independence would give.
 
     Parameters
@@ -22,16 +37,22 @@ def crosstab(cards: Any, *, rows: str, columns: str, top: int = 20) -> pl.DataFr
         Names of the two columns.
     top : int
         Only the most frequent values of each (ties by name).
+    cluster, population : str, optional
+        Whose cards are alike, and whether the cards are a sample: as in :func:`license_counts`.
 
     Returns
     -------
     pl.DataFrame
         ``row``, ``column``, ``n_cards``, ``row_share`` (0-1: of the cards that have this row
-        value and any column value), ``expected`` (n_row n_column / n, over the cards that have a
+        value and any column value), ``row_low``, ``row_high`` (its 95 % interval; null of a
+        census), ``expected`` (n_row n_column / n, over the cards that have a
         value in both), ``residual`` (adjusted standardised residual, Haberman 1973: about N(0, 1)
         by chance; null where it is not defined), ``n_row``, ``n_column`` (cards with the value),
-        ``n_total`` (cards that have a value in both). Every cell of the kept values is there, also
-        those with 0 cards. Rows and columns by frequency.
+        ``n_total`` (cards that have a value in both). Where authors are known also
+        ``design_effect`` to ``is_reliable``, of ``row_share``, as in :func:`license_counts`, and
+        the residual is divided by the root of the design effect (J. N. K. Rao and A. J. Scott
+        1984). Every cell of the kept values is there, also those with 0 cards. Rows and columns by
+        frequency.
 
     Raises
     ------
@@ -40,7 +61,8 @@ def crosstab(cards: Any, *, rows: str, columns: str, top: int = 20) -> pl.DataFr
     """
     at_least(top, 1, name="top")
     require(cards, rows, columns)
-    frame = _both(cards, rows, columns)
+    author = author_column(cards, cluster, population, rows, columns)
+    frame = _both(cards, rows, columns, author)
     total = frame["card"].n_unique()
     if not total:
         raise NoFigure(
@@ -59,32 +81,41 @@ def crosstab(cards: Any, *, rows: str, columns: str, top: int = 20) -> pl.DataFr
     )
     share_row, share_column = pl.col("n_row") / total, pl.col("n_column") / total
     variance = pl.col("expected") * (1 - share_row) * (1 - share_column)
-    return (
+    table = (
         margin["row"]
         .join(margin["column"], how="cross")
         .join(cells, on=["row", "column"], how="left")
         .with_columns(
             pl.col("n_cards").fill_null(0),
             (pl.col("n_row") * share_column).alias("expected"),
-        )
-        .with_columns(
-            (pl.col("n_cards") / pl.col("n_row")).alias("row_share"),
-            pl.when(variance > 0)
-            .then((pl.col("n_cards") - pl.col("expected")) / variance.sqrt())
-            .alias("residual"),
+            pl.lit(total, pl.Int64).alias("n_total"),
         )
         .sort("at_row", "at_column")
-        .with_columns(pl.lit(total, pl.Int64).alias("n_total"))
-        .select(
-            *("row", "column", "n_cards", "row_share", "expected", "residual"),
-            *("n_row", "n_column", "n_total"),
-        )
     )
+    design = None
+    if author is not None:
+        in_rows = frame.filter(pl.col("row").is_in(table["row"].implode())).unique(["card", "row"])
+        design = designs_of(table, frame, in_rows, by=["row"], value=["column"], author="author")
+        variance *= design["design_effect"]
+    census = population == "census"
+    shares = interval(
+        *(table["n_cards"], table["n_row"], "row_share", "row"), design=design, census=census
+    )
+    residual = (pl.col("n_cards") - pl.col("expected")) / variance.sqrt()
+    table = table.with_columns(*shares, pl.when(variance > 0).then(residual).alias("residual"))
+    table = table.select(
+        *("row", "column", "n_cards", "row_share", "row_low", "row_high", "expected", "residual"),
+        *("n_row", "n_column", "n_total"),
+    )
+    if design is None:
+        return table
+    return author_columns(table, design, total="n_row", share="row_share", ends="row")
 
 
-def _both(cards: Any, rows: str, columns: str) -> pl.DataFrame:
-    """Give one row for each card and pair of its values: ``card, row, column``."""
-    frame = narrow(cards, {"row": rows, "column": columns})
+def _both(cards: Any, rows: str, columns: str, author: str | None) -> pl.DataFrame:
+    """Give one row for each card and pair of its values: ``card, row, column[, author]``."""
+    names = {"row": rows, "column": columns} | ({} if author is None else {"author": author})
+    frame = narrow(cards, names)
     schema = frame.collect_schema()
     frame = frame.with_row_index("card")
     for side in ("row", "column"):

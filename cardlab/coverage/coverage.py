@@ -9,7 +9,14 @@ import polars as pl
 
 from ..frames import first_of_families
 from ..schema import STRINGS, CardlabError, NoFigure, at_least
-from ..shares.counting import check_by, wilson
+from ..shares.authors import (
+    AUTHOR_COLUMNS,
+    Population,
+    author_column,
+    designs_of,
+    with_interval,
+)
+from ..shares.counting import check_by
 from .bodies import FILLED, STATES
 from .headings import MAX_CHARS, Standard, check_standard, fold, sections_of
 from .reading import MIN_SHARED, Sections, as_sections, states_of
@@ -25,6 +32,8 @@ def section_coverage(
     by: str | None = None,
     families: str | None = None,
     min_shared: int = MIN_SHARED,
+    cluster: str | None = "author",
+    population: Population = "sample",
 ) -> pl.DataFrame:
     """Count the cards that document each section of a standard.
 
@@ -50,6 +59,8 @@ def section_coverage(
         A text of eight words or more that is the same on at least so many cards, of which no two
         are copies as a whole, is boilerplate; except licences, citations, links and the like,
         which many cards may rightly share.
+    cluster, population : str, optional
+        Whose cards are alike, and whether the cards are a sample: as in :func:`license_counts`.
 
     Returns
     -------
@@ -64,7 +75,7 @@ def section_coverage(
         - ``n_empty``: a heading with nothing beneath it, or one word where a sentence is asked for;
         - ``n_absent``: no heading, no labelled field.
 
-        ``filled_share`` (0-1), ``share_low``, ``share_high`` (95 % Wilson),
+        ``filled_share`` (0-1), ``share_low``, ``share_high`` (its 95 % interval),
         ``filled_share_corrected`` with ``corrected_low`` and ``corrected_high`` (the share that
         readers would find, see the notes; null where fewer than 10 labelled cards have the section
         or lack it), ``n_cards`` (with a text, of the group; an empty text counts, a null does not),
@@ -73,8 +84,9 @@ def section_coverage(
         and ``n_by_evidence`` (of those filled, the cards where no heading or label says so but the
         content shows it: a BibTeX entry, code that loads a model, a table of scores ...). With
         `families` also ``n_filled_families``, ``n_families`` (of the group) and ``family_share``
-        (0-1, of the two). Standards as they were asked for, groups by size, sections in the
-        standard's own order.
+        (0-1, of the two), and where authors are known ``design_effect`` to ``is_reliable``, of
+        ``filled_share``, as in :func:`license_counts`. Standards as they were asked for, groups by
+        size, sections in the standard's own order.
 
     Raises
     ------
@@ -118,21 +130,25 @@ def section_coverage(
             *(*CORRECTED, *_FAMILIES),
         ),
     )
-    keep = {name for name in (by, families) if name is not None and name != "text"}
+    known = cards.cards if isinstance(cards, Sections) else cards
+    author, census = author_column(known, cluster, population, by), population == "census"
+    keep = {name for name in (by, families, author) if name is not None and name != "text"}
     read = as_sections(cards, sorted(keep))
-    groups = _groups(read, by, families)
+    groups = _groups(read, by, families, author)
     tables = []
     for key in asked:
         states = states_of(read, key, min_shared).join(groups.lazy(), on="card")
-        table = _counted(states, [] if by is None else [pl.col("group").alias(by)])
+        table = _counted(states, None if author is None else groups, census=census)
         named = [pl.lit(key).alias("standard")] if several else []
+        named += [] if by is None else [pl.col("group").alias(by)]
         left_out = () if families is not None else _FAMILIES
-        tables.append(with_corrected(table.select(*named, pl.exclude(left_out)), key))
+        table = table.select(*named, pl.exclude("group", *left_out))
+        tables.append(with_corrected(table, key))
     return pl.concat(tables)
 
 
-def _counted(states: pl.LazyFrame, own: list[pl.Expr]) -> pl.DataFrame:
-    """Count the states of each section, by group; `own` are the columns before the section's."""
+def _counted(states: pl.LazyFrame, groups: pl.DataFrame | None, *, census: bool) -> pl.DataFrame:
+    """Count the states of each section, by group; `groups` say who made the cards of each."""
     filled = pl.col("state") == FILLED
     counts = {
         **{f"n_{name}": pl.col("state") == number for number, name in enumerate(STATES)},
@@ -151,24 +167,29 @@ def _counted(states: pl.LazyFrame, own: list[pl.Expr]) -> pl.DataFrame:
         .sort("n_cards", "group", "section", descending=[True, False, False], nulls_last=True)
         .collect()
     )
-    low, high = wilson(found["n_filled"].to_numpy(), found["n_cards"].to_numpy())
+    design = None
+    if groups is not None:
+        have = states.filter(filled).select("group", "section", "author").collect()
+        design = designs_of(found, have, groups, by=["group"], value=["section"], author="author")
+    found = with_interval(found, "n_filled", "n_cards", design, name="filled_share", census=census)
     # of a group no card may be the first of its family
     n_families = pl.when(pl.col("n_families") > 0).then("n_families")
     return found.select(
-        *own,
+        "group",
         pl.col("section").cast(pl.String),
         *("n_filled", "n_placeholder", "n_boilerplate", "n_empty", "n_absent"),
-        (pl.col("n_filled") / pl.col("n_cards")).alias("filled_share"),
-        pl.Series("share_low", low, dtype=pl.Float64),
-        pl.Series("share_high", high, dtype=pl.Float64),
+        *("filled_share", "share_low", "share_high"),
         *("n_cards", "n_in_metadata", "n_only_in_metadata", "n_by_evidence"),
         *("n_filled_families", "n_families"),
         (pl.col("n_filled_families") / n_families).alias("family_share"),
+        *(AUTHOR_COLUMNS if design is not None else ()),
     )
 
 
-def _groups(read: Sections, by: str | None, families: str | None) -> pl.DataFrame:
-    """Give ``card, group, stands``: one group without `by`, each of a list's items else.
+def _groups(
+    read: Sections, by: str | None, families: str | None, author: str | None
+) -> pl.DataFrame:
+    """Give ``card, group, stands, author``: one group without `by`, each of a list's items else.
 
     ``stands`` marks the cards that are the first of their family.
     """
@@ -177,7 +198,9 @@ def _groups(read: Sections, by: str | None, families: str | None) -> pl.DataFram
         family = read.places["whole"] if families == "text" else read.column(families)
         stands = pl.Series(first_of_families(family, read.places["id"]))
     group = "all" if by is None else read.column(by)
-    own = read.places.select("card", pl.lit(group).alias("group"), pl.lit(stands).alias("stands"))
+    names = {"group": group, "stands": stands}
+    names["author"] = None if author is None else read.column(author)
+    own = read.places.select("card", *(pl.lit(of).alias(name) for name, of in names.items()))
     if isinstance(own.schema["group"], pl.List):
         items = pl.col("group").list.drop_nulls().list.unique()
         own = own.with_columns(items).explode("group", empty_as_null=True, keep_nulls=True)

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import narwhals.stable.v2 as nw
-import numpy as np
 import polars as pl
 
-from ..frames import as_polars
+from ..frames import as_polars, map_items
 from ..schema import (
     DATE_FLOOR,
     INSTANT,
@@ -27,7 +26,8 @@ from ..schema import (
     lazy,
     require,
 )
-from ..shares.counting import count_values, one_row_per_item, wilson
+from ..shares.authors import Population, author_column, designs_of, with_interval
+from ..shares.counting import count_values, one_row_per_item
 
 #: The instants that the Hub gave to every repository made before it recorded creation times.
 FLOORS = tuple(dt.datetime.fromisoformat(DATE_FLOOR) + dt.timedelta(seconds=n) for n in (0, 1))
@@ -44,7 +44,7 @@ _CROWD, _CROWD_SHARE = 20, 0.05
 PARTS = ("value", "other values", "not declared")
 
 _EVERY = re.compile(r"[1-9]\d{0,3}(?:d|w|mo|q|y)")
-_DATE, _VALUE, _PERIOD = "__date", "__value", "__period"
+_DATE, _VALUE, _PERIOD, _AUTHOR = "__date", "__value", "__period", "__author"
 
 
 def check_every(every: Any) -> None:
@@ -133,10 +133,13 @@ def judge(values: pl.Series, *, crowds: bool = True) -> Dated:
     return Dated(frame["true"], frame["date"], frame["floor"], held, n_undated, n_wrong)
 
 
-def read_dates(cards: Any, value: str | None = None) -> tuple[pl.DataFrame, Dated]:
-    """Read the creation dates, which are judged, and a column beside them."""
+def read_dates(
+    cards: Any, value: str | None = None, author: str | None = None
+) -> tuple[pl.DataFrame, Dated]:
+    """Read the creation dates, which are judged, a column beside them, and who made the cards."""
     require(cards, "created_at", *([value] if value else []))
     also = [nw.col(value).alias(_VALUE)] if value else []
+    also += [nw.col(author).cast(nw.String).alias(_AUTHOR)] if author else []
     rows = collect(lazy(cards).select(nw.col("created_at").alias(_DATE), *also))
     check_dates(rows.schema[_DATE], "created_at")
     return rows.drop(_DATE) if value else rows, judge(rows[_DATE])
@@ -287,13 +290,21 @@ def growth(cards: Any, *, every: str = "1mo", by: str | None = None) -> pl.DataF
     )
 
 
-def share_trends(cards: Any, *, column: str, every: str = "1y", top: int = 8) -> pl.DataFrame:
+def share_trends(
+    cards: Any,
+    *,
+    column: str,
+    every: str = "1y",
+    top: int = 8,
+    cluster: str | None = "author",
+    population: Population = "sample",
+) -> pl.DataFrame:
     """Give the share of new cards with each value of a column, period by period.
 
     Parameters
     ----------
     cards : frame
-        With ``created_at`` and `column`; only these two are read.
+        With ``created_at`` and `column`; only these and `cluster` are read.
     column : str
         Strings or lists of strings: ``license_class`` (:func:`with_licenses`),
         ``language_codes`` (:func:`with_languages`), ``pipeline_tag``. In a list column a card is
@@ -302,6 +313,8 @@ def share_trends(cards: Any, *, column: str, every: str = "1y", top: int = 8) ->
         Length of a period: a number and ``d``, ``w``, ``mo``, ``q`` or ``y``.
     top : int
         The values on most of the cards that are counted here; the others are put together.
+    cluster, population : str, optional
+        Whose cards are alike, and whether the cards are a sample: as in :func:`license_counts`.
 
     Returns
     -------
@@ -311,7 +324,8 @@ def share_trends(cards: Any, *, column: str, every: str = "1y", top: int = 8) ->
         value beyond the `top`; ``not declared``: cards without a value), ``period`` (date, its
         first day), ``n_cards`` (new cards), ``n_period`` (all new cards of the period),
         ``card_share`` (0-1, of ``n_period``; null in a period without cards), ``share_low``,
-        ``share_high`` (its 95 % Wilson interval), and the same on all rows: ``n_values`` (values
+        ``share_high`` (its 95 % interval), where authors are known ``design_effect`` to
+        ``is_reliable`` as in :func:`license_counts`, and the same on all rows: ``n_values`` (values
         on any card), ``n_at_floor``, ``n_undated``, ``n_implausible`` (cards left out, see below)
         and ``floors`` (list of the instants of the cards at a floor). Most cards first, then by
         name, the other parts last; each by period.
@@ -330,19 +344,23 @@ def share_trends(cards: Any, *, column: str, every: str = "1y", top: int = 8) ->
     """
     at_least(top, 1, name="top")
     check_every(every)
-    rows, dated = read_dates(cards, column)
+    author = author_column(cards, cluster, population, column)
+    rows, dated = read_dates(cards, column, author)
     starts = dated.true.dt.truncate(every).dt.date().alias(_PERIOD)
     if not starts.count():
         raise dated.none_is_true()
-    true = rows.select(_VALUE, starts).drop_nulls(_PERIOD)
+    true = rows.with_columns(starts).drop_nulls(_PERIOD)
     values = count_values(true.lazy(), _VALUE)["value"]
-    return _shares(true, values, top, every).with_columns(
+    shares = _shares(true, values, top, every, census=population == "census")
+    return shares.with_columns(
         pl.lit(len(values), pl.Int64).alias("n_values"),
         *dated.columns("n_at_floor", "n_undated", "n_implausible"),
     )
 
 
-def _shares(dated: pl.DataFrame, values: pl.Series, top: int, every: str) -> pl.DataFrame:
+def _shares(
+    dated: pl.DataFrame, values: pl.Series, top: int, every: str, *, census: bool
+) -> pl.DataFrame:
     """Count the largest values, the others together and the cards without any, by period."""
     # a mark before each name, so that no name is taken for "all others"
     shown = {name: f"={name}" for name in values.head(top)}
@@ -351,31 +369,22 @@ def _shares(dated: pl.DataFrame, values: pl.Series, top: int, every: str) -> pl.
     kinds += [("none", None, PARTS[2])]
     names = dict.fromkeys(("kind", "value", "part"), pl.String)
     kind = pl.DataFrame(kinds, schema=names, orient="row")
-    counts = count_values(
-        dated.lazy(), _VALUE, by=_PERIOD, rename=lambda name: shown.get(name, "others")
-    )
+    lists = map_items(dated[_VALUE], lambda name: shown.get(name, "others")).alias("kind")
+    has = pl.when(pl.col("kind").list.len() > 0).then("kind").otherwise(pl.lit(["none"]))
+    have = dated.drop(_VALUE).with_columns(lists).with_columns(has).explode("kind")
     starts = pl.col(_PERIOD)
     spanned = dated.select(pl.date_range(starts.min(), starts.max(), every))
     sizes = dated.group_by(_PERIOD).agg(pl.len().cast(pl.Int64).alias("n_period"))
-    declared = counts.select(_PERIOD, "n_declared").unique()
-    grid = spanned.join(sizes, on=_PERIOD, how="left").join(declared, on=_PERIOD, how="left")
-    cells = counts.select(_PERIOD, "n_cards", kind="value")
-    n_cards, n_period = pl.col("n_cards").fill_null(0), pl.col("n_period").fill_null(0)
-    none = n_period - pl.col("n_declared").fill_null(0)
+    cells = have.group_by(_PERIOD, "kind").agg(pl.len().cast(pl.Int64).alias("n_cards"))
     table = (
         kind.with_row_index("place")
-        .join(grid, how="cross")
+        .join(spanned.join(sizes, on=_PERIOD, how="left"), how="cross")
         .join(cells, on=[_PERIOD, "kind"], how="left")
         .sort("place", _PERIOD)
-        .select(
-            *("value", "part", starts.alias("period")),
-            pl.when(kind="none").then(none).otherwise(n_cards).alias("n_cards"),
-            n_period.alias("n_period"),
-        )
+        .with_columns(pl.col("n_cards", "n_period").fill_null(0))
     )
-    low, high = wilson(table["n_cards"].to_numpy(), table["n_period"].to_numpy())
-    return table.with_columns(
-        (pl.col("n_cards") / pl.col("n_period")).fill_nan(None).alias("card_share"),
-        pl.Series("share_low", np.asarray(low), dtype=pl.Float64).fill_nan(None),
-        pl.Series("share_high", np.asarray(high), dtype=pl.Float64).fill_nan(None),
-    )
+    design = None
+    if _AUTHOR in dated.columns:
+        design = designs_of(table, have, dated, by=[_PERIOD], value=["kind"], author=_AUTHOR)
+    table = table.select("value", "part", starts.alias("period"), "n_cards", "n_period")
+    return with_interval(table, "n_cards", "n_period", design, name="card_share", census=census)

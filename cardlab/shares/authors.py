@@ -5,6 +5,7 @@ In prose these are authors; `cluster` is the term of survey software for any suc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -28,14 +29,17 @@ MIN_EFFECTIVE, MIN_AUTHORS, MIN_EFFECTIVE_AUTHORS = 30, 10, 20
 NARROW, WIDE, WIDE_RATIO = 0.05, 0.30, 1.3
 
 
-def author_column(cards: Any, cluster: str | None, population: str) -> str | None:
+def author_column(
+    cards: Any, cluster: str | None, population: str, *counted: str | None
+) -> str | None:
     """Name the column of authors, or None where the cards count as independent.
 
     `cluster` must be a column of single values; ``"author"``, the default everywhere, may be
-    missing. Of a census nothing is estimated.
+    missing. Cards that are counted, or grouped, by their author are independent; of a census
+    nothing is estimated.
     """
     one_of(population, ("sample", "census"), name="population")
-    if cluster is None or population == "census":
+    if cluster is None or population == "census" or cluster in counted:
         return None
     if not isinstance(cluster, str):
         raise CardlabError(f"cluster must be the name of one column or None, not {cluster!r}.")
@@ -126,7 +130,7 @@ def designs(
     factor.
     """
     n_values = len(group)
-    n_groups = 1 + int(max(group.max(initial=-1), *(at.max(initial=-1) for at, _ in of)))
+    n_groups = 1 + max(int(at.max(initial=0)) for at in (group, *(at for at, _ in of)))
     # place and author in one number, the quickest to sort: a million authors among a million values
     # leave 44 bits of a hash, where two of them are taken for one with a chance of 1 in 30
     bits = np.uint64(max(n_values, n_groups, 2).bit_length())
@@ -284,27 +288,54 @@ def author_shares(
     found = cards.group_by(by).agg(
         pl.col(value).sum().cast(pl.Int64).alias("n"), pl.len().cast(pl.Int64).alias("n_all")
     )
-    found = found.sort(by)
+    found = found.sort(by, nulls_last=True)
     design = None
     if author is not None and not census:
-        code, has = author_codes(cards[author]), cards[value].to_numpy()
-        group = (
-            cards.select(by)
-            .join(
-                found.select(by).with_row_index("__group"), on=by, how="left", maintain_order="left"
-            )["__group"]
-            .cast(pl.Int64)
-            .to_numpy()
-        )
-        (design,) = designs(
-            (group[has], code[has]),
-            (group, code),
-            group=np.arange(found.height),
-            authors=cards[author],
-        )
-    shares = found.with_columns(
-        interval(found["n"], found["n_all"], "share", "share", design=design, census=census)
+        design = designs_of(found, cards.filter(value), cards, by=[by], author=author)
+    return with_interval(found, "n", "n_all", design, census=census)
+
+
+def designs_of(
+    shares: pl.DataFrame,
+    have: pl.DataFrame,
+    cards: pl.DataFrame,
+    *,
+    by: Sequence[str],
+    value: Sequence[str] = (),
+    author: str,
+) -> pl.DataFrame:
+    """Give the :func:`designs` of the rows of `shares`, which have the names `by` and `value`.
+
+    `have` has a row for each card with a value (``*by, *value, author``), `cards` one for each card
+    that the shares are of (``*by, author``).
+    """
+    groups = cards.select(by).unique(maintain_order=True).with_row_index("__group")
+    rows = shares.select(*by, *value).with_row_index("__row")
+    rows = rows.join(groups, on=by, how="left", nulls_equal=True, maintain_order="left")
+    of_value = have.join(rows, on=[*by, *value], nulls_equal=True)
+    of_group = cards.join(groups, on=by, nulls_equal=True)
+    (found,) = designs(
+        (of_value["__row"].to_numpy(), author_codes(of_value[author])),
+        (of_group["__group"].to_numpy(), author_codes(of_group[author])),
+        group=rows["__group"].fill_null(groups.height).to_numpy(),  # a group may have no cards
+        authors=cards[author],
     )
+    return found
+
+
+def with_interval(
+    shares: pl.DataFrame,
+    n: str,
+    total: str,
+    design: pl.DataFrame | None,
+    *,
+    name: str = "share",
+    ends: str = "share",
+    census: bool = False,
+) -> pl.DataFrame:
+    """Add a share, its interval, and what is known of authors."""
+    found = interval(shares[n], shares[total], name, ends, design=design, census=census)
+    shares = shares.with_columns(found)
     if design is None:
         return shares
-    return author_columns(shares, design, total="n_all", share="share", ends="share")
+    return author_columns(shares, design, total=total, share=name, ends=ends)
