@@ -213,17 +213,44 @@ def _design_effect(
 ) -> Any:
     """Give the design effect of shares from sums over authors, as :func:`designs` says."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        kish, p = squares / n_all, n / n_all
-        linear = (aa - 2 * p * ab + p**2 * bb) / (n * (1 - p))
-        between = (within - n * p) / (n_all_authors - 1)
-        inside = (n - within) / (n_all - n_all_authors)
-        inside = np.where(n_all > n_all_authors, inside, between)  # one card each: none to see
-        typical = (n_all - kish) / (n_all_authors - 1)
-        icc = (between - inside) / (between + (typical - 1) * inside)
-        icc = np.where(np.isfinite(icc), np.clip(icc, 0, 1), 1.0)
-        effect = (np.maximum(linear, 1) + 1 + icc * (kish - 1)) / 2
+        p = n / n_all
+        linear, spread = aa - 2 * p * ab + p**2 * bb, n * (1 - p)
+        effect = _mean_of_two(linear, within - n * p, spread, n_all, n_all_authors, squares)
+        kish = squares / n_all
     known = (n > 0) & (n < n_all) & (n_all_authors > 1) & np.isfinite(effect)
     return np.clip(np.where(known, effect, kish), 1, np.maximum(n_all, 1))
+
+
+def _mean_of_two(
+    linear: Any, between: Any, spread: Any, n_all: Any, n_authors: Any, squares: Any
+) -> Any:
+    """Give the mean of both effects, of sums of squares: by authors, between them, and in all."""
+    kish = squares / n_all
+    inside = (spread - between) / (n_all - n_authors)
+    between = between / (n_authors - 1)
+    inside = np.where(n_all > n_authors, inside, between)  # one card each: none to see
+    typical = (n_all - kish) / (n_authors - 1)
+    icc = (between - inside) / (between + (typical - 1) * inside)
+    icc = np.where(np.isfinite(icc), np.clip(icc, 0, 1), 1.0)
+    return (np.maximum(linear / spread, 1) + 1 + icc * (kish - 1)) / 2
+
+
+def mean_effect(residual: Any, authors: pl.Series) -> tuple[float, int]:
+    """Give the design effect of the mean of some numbers, of which the mean is 0, and the authors.
+
+    As :func:`designs` has it for shares.
+    """
+    _, code = np.unique(author_codes(authors), return_inverse=True)
+    alone = authors.is_null().to_numpy()
+    code[alone] = code.max() + 1 + np.arange(alone.sum())
+    _, code = np.unique(code, return_inverse=True)
+    size, sums, n = np.bincount(code), np.bincount(code, residual), len(code)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        linear = (sums**2 / (1 - size / n).clip(1e-9)).sum()
+        spread, squares = (residual**2).sum(), (size.astype(float) ** 2).sum()
+        effect = _mean_of_two(linear, (sums**2 / size).sum(), spread, n, len(size), squares)
+    effect = effect if len(size) > 1 and np.isfinite(effect) else squares / n
+    return float(np.clip(effect, 1, n)), len(size)
 
 
 def interval(
@@ -252,28 +279,34 @@ def interval(
 
 
 def author_columns(
-    shares: pl.DataFrame, design: pl.DataFrame, *, total: str | pl.Expr, share: str, ends: str
+    shares: pl.DataFrame,
+    design: pl.DataFrame,
+    *,
+    total: str | pl.Expr,
+    share: str | None = None,
+    ends: str = "share",
 ) -> pl.DataFrame:
     """Add :data:`AUTHOR_COLUMNS` to shares, of whose rows `design` has one of :func:`designs` each.
 
     ``is_reliable``: at least 30 effective cards, 10 authors with the value, 20 effective authors of
-    the group, and an interval at most 0.05 wide, or at most 0.30 and 1.3 times its share. J. D.
+    the group, and of a share an interval at most 0.05 wide, or at most 0.30 and 1.3 times it. J. D.
     Parker and others, "National Center for Health Statistics data presentation standards for
     proportions", Vital and Health Statistics 2 (175), 2017, has the 30 and the widths.
     """
     whole = pl.col(total) if isinstance(total, str) else total
-    width = pl.col(f"{ends}_high") - pl.col(f"{ends}_low")
-    narrow = (width <= NARROW) | ((width <= WIDE) & (width <= WIDE_RATIO * pl.col(share)))
     enough = (
         (pl.col("n_effective") >= MIN_EFFECTIVE)
         & (design["n_authors"] >= MIN_AUTHORS)
         & (design["n_effective_authors"] >= MIN_EFFECTIVE_AUTHORS)
     )
+    if share is not None:
+        width = pl.col(f"{ends}_high") - pl.col(f"{ends}_low")
+        enough &= (width <= NARROW) | ((width <= WIDE) & (width <= WIDE_RATIO * pl.col(share)))
     return shares.with_columns(
         design["design_effect"],
         (whole / design["design_effect"]).alias("n_effective"),
         *design.select(AUTHOR_COLUMNS[2:5]),
-    ).with_columns((enough & narrow).fill_null(False).alias("is_reliable"))
+    ).with_columns(enough.fill_null(False).alias("is_reliable"))
 
 
 def author_shares(

@@ -22,6 +22,14 @@ from ..schema import (
     one_of,
     require,
 )
+from ..shares.authors import (
+    AUTHOR_COLUMNS,
+    Population,
+    author_column,
+    author_columns,
+    designs_of,
+    mean_effect,
+)
 from .markdown import countable, to_html
 from .passages import TOKEN_ESTIMATE
 
@@ -56,7 +64,7 @@ _PARTS = {
     "n_links": r"(?i)<a\s[^>]*href",
     "n_images": r"(?i)<img[\s/>]",
 }
-_HTML = "__cardlab_html"
+_HTML, _AUTHOR = "__cardlab_html", "__author"
 
 
 def with_text_lengths(cards: Frame, *, measures: Iterable[str] | None = None) -> Frame:
@@ -188,7 +196,13 @@ MAX_POINTS = 200
 
 
 def length_summary(
-    cards: Any, *, measure: str = "n_words", by: str | None = None, every: str = "1y"
+    cards: Any,
+    *,
+    measure: str = "n_words",
+    by: str | None = None,
+    every: str = "1y",
+    cluster: str | None = "author",
+    population: Population = "sample",
 ) -> pl.DataFrame:
     """Summarise a length of the cards, in all or by group.
 
@@ -205,14 +219,18 @@ def length_summary(
         :func:`with_period` says, are in the group null.
     every : str
         The period, where `by` is a date (``"1mo"``, ``"1q"``, ``"1y"``).
+    cluster, population : str, optional
+        Whose cards are alike, and whether the cards are a sample: as in :func:`license_counts`.
 
     Returns
     -------
     pl.DataFrame
         ``group`` (null: not declared; ``"all"`` without `by`), ``n_cards`` (cards with a value),
         ``mean``, ``p05``, ``p25``, ``p50``, ``p75``, ``p95``, ``p99`` (linear interpolation),
-        ``max``, ``median_low``, ``median_high`` (95 % bootstrap interval of the median). Most
-        cards first.
+        ``max``, ``median_low``, ``median_high`` (95 % interval of the median; null of a census).
+        Where authors are known also ``design_effect`` to ``is_reliable`` as in
+        :func:`license_counts`: of the share of cards up to the median, and of the authors of the
+        group. Most cards first.
 
     Raises
     ------
@@ -224,9 +242,12 @@ def length_summary(
     The interval is the percentile interval of infinitely many resamples, so it needs no random
     numbers: a resample's median is at most the k-th of n values where at least half of its draws
     are, which a binomial distribution gives (Efron 1979, "Bootstrap methods: another look at the
-    jackknife", section 3).
+    jackknife", section 3). Where authors are known it is that distribution for the effective number
+    of cards (R. S. Woodruff, "Confidence intervals for medians and other position measures",
+    Journal of the American Statistical Association 47 (1952), 635-646).
     """
-    values = _values(cards, measure, by, every)
+    author = author_column(cards, cluster, population, by)
+    values = _values(cards, measure, by, every, author=author)
     value = pl.col("value")
     levels = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "p99": 0.99}
     summary = values.group_by("group").agg(
@@ -236,7 +257,7 @@ def length_summary(
         value.max().alias("max"),
         value.sort().alias("sorted"),
     )
-    summary = summary.with_columns(_median_interval(summary["n_cards"])).drop("sorted")
+    summary = _with_median_interval(summary, values, "p50", population)
     return summary.sort(["n_cards", "group"], descending=[True, False], nulls_last=True)
 
 
@@ -320,11 +341,19 @@ def length_histogram(
 
 
 def _values(
-    cards: Any, measure: str, by: str | None, every: str = "1y", also: tuple[str, ...] = ()
+    cards: Any,
+    measure: str,
+    by: str | None,
+    every: str = "1y",
+    also: tuple[str, ...] = (),
+    author: str | None = None,
 ) -> pl.DataFrame:
-    """Give one row a card and group: ``*also, group, value``, without null values."""
-    frame = _grouped(measured(cards, measure, [*also, *([by] if by else [])]), by, every)
-    values = collect(frame.select(*also, "group", "value").drop_nulls("value"))
+    """Give one row a card and group: ``*also, group, value[, __author]``, without null values."""
+    made = [] if author is None else [author]
+    frame = measured(cards, measure, [*also, *made, *([by] if by else [])])
+    frame = _grouped(frame.with_columns(pl.col(name).alias(_AUTHOR) for name in made), by, every)
+    kept = [*also, "group", "value", *([_AUTHOR] if made else [])]
+    values = collect(frame.select(kept).drop_nulls("value"))
     if not values.height:
         raise NoFigure(f"none of the {count(cards):,} cards has a value for {measure!r}.")
     return values
@@ -349,23 +378,39 @@ def _grouped(frame: pl.LazyFrame, by: str | None, every: str) -> pl.LazyFrame:
     return frame.with_columns(group.cast(pl.String).alias("group"))
 
 
-def _median_interval(n: pl.Series) -> list[pl.Expr]:
-    """Read the 95 % bootstrap interval of the median of the `n` values of each list in ``sorted``.
+def _with_median_interval(
+    groups: pl.DataFrame, cards: pl.DataFrame, median: str, population: str
+) -> pl.DataFrame:
+    """Add the 95 % bootstrap interval of the `median` of the values of each list in ``sorted``.
 
     P(median of a resample <= k-th value) = P(Binomial(n, k/n) >= n/2), an incomplete beta
     function, which is inverted here. Of an even number the lower of the two middle values counts
-    for the lower bound, the higher for the upper one.
+    for the lower bound, the higher for the upper one. `cards` (``group, value``) may have authors.
     """
     import numpy as np
-    from scipy.special import betaincinv
+    from scipy.special import betaincinv, ndtri, stdtrit
 
-    size = n.to_numpy().astype(float)
-    middle = {"median_low": np.ceil(size / 2), "median_high": np.floor(size / 2) + 1}
-    bounds = []
-    for (name, at), level in zip(middle.items(), (0.025, 0.975), strict=True):
-        rank = np.clip(np.ceil(size * betaincinv(at, size - at + 1, level)), 1, size) - 1
-        bounds.append(pl.col("sorted").list.get(pl.lit(pl.Series(rank.astype(int)))).alias(name))
-    return bounds
+    n, design = groups["n_cards"].to_numpy().astype(float), None
+    size = n
+    if _AUTHOR in cards.columns and population == "sample":
+        middle = groups.select("group", __median=median)
+        below = cards.join(middle, on="group", nulls_equal=True)
+        below = below.filter(pl.col("value") <= pl.col("__median"))
+        design, behind = (
+            designs_of(groups, of, cards, by=["group"], author=_AUTHOR) for of in (below, cards)
+        )
+        design = design.with_columns(behind.select(AUTHOR_COLUMNS[2:5]))
+        t = stdtrit(np.maximum(design["n_all_authors"].to_numpy() - 1, 1), 0.975)
+        effect = design["design_effect"].to_numpy() * (t / ndtri(0.975)) ** 2
+        size = np.maximum(np.floor(n / effect), 1)
+    middles = {"median_low": np.ceil(size / 2), "median_high": np.floor(size / 2) + 1}
+    for (name, at), level in zip(middles.items(), (0.025, 0.975), strict=True):
+        rank = np.clip(np.ceil(n * betaincinv(at, size - at + 1, level)), 1, n) - 1
+        end = pl.col("sorted").list.get(pl.lit(pl.Series(rank.astype(int))))
+        known = pl.when(population == "sample").then(end)
+        groups = groups.with_columns(known.alias(name))
+    groups = groups.drop("sorted")
+    return groups if design is None else author_columns(groups, design, total="n_cards")
 
 
 # ---- Which cards are unlike the others in length, and what length goes with.
@@ -452,7 +497,13 @@ def length_outliers(
 
 
 def length_relation(
-    cards: Any, *, measure: str = "n_words", to: str = "downloads", bins: int = 10
+    cards: Any,
+    *,
+    measure: str = "n_words",
+    to: str = "downloads",
+    bins: int = 10,
+    cluster: str | None = "author",
+    population: Population = "sample",
 ) -> pl.DataFrame:
     """Say whether longer cards have more downloads, or likes.
 
@@ -466,15 +517,17 @@ def length_relation(
         A column of numbers: ``downloads``, ``likes``.
     bins : int
         Parts of about as many cards each, by length; equal lengths stay together.
+    cluster, population : str, optional
+        Whose cards are alike, and whether the cards are a sample: as in :func:`license_counts`.
 
     Returns
     -------
     pl.DataFrame
         ``bin`` (from 1, shortest first), ``low``, ``high`` (shortest and longest of the bin),
-        ``n_cards``, ``median``, ``median_low``, ``median_high`` (of `to`, with a 95 % bootstrap
-        interval), and in every row ``spearman`` (-1 to 1, mean ranks for ties), ``spearman_low``,
-        ``spearman_high`` (95 %; Bonett and Wright 2000), ``n_total`` (cards that have both),
-        ``to``.
+        ``n_cards``, ``median``, ``median_low``, ``median_high`` (of `to`, with a 95 % interval as
+        in :func:`length_summary`), and in every row ``spearman`` (-1 to 1, mean ranks for ties),
+        ``spearman_low``, ``spearman_high`` (95 %; Bonett and Wright 2000, with the effective number
+        of cards; as the others null of a census), ``n_total`` (cards that have both), ``to``.
 
     Raises
     ------
@@ -484,13 +537,16 @@ def length_relation(
         Fewer than 10 cards have both, or all have the same.
     """
     at_least(bins, 2, name="bins")
-    frame = measured(cards, measure, [to])
+    author = author_column(cards, cluster, population)
+    frame = measured(cards, measure, list(dict.fromkeys([to, *([author] if author else [])])))
     if not (dtype := frame.collect_schema()[to]).is_numeric():
         raise CardlabError(
             f"to must name a column of numbers, such as 'downloads' or 'likes'; {to!r} holds "
             f"{dtype}."
         )
-    rows = collect(frame.select("value", pl.col(to).alias("other")).drop_nulls())
+    made = [] if author is None else [pl.col(author).alias(_AUTHOR)]
+    rows = collect(frame.select("value", pl.col(to).alias("other"), *made))
+    rows = rows.drop_nulls(["value", "other"])
     n, n_lengths, n_others = rows.height, rows["value"].n_unique(), rows["other"].n_unique()
     if n < MIN_CARDS or n_lengths < 2 or n_others < 2:
         raise NoFigure(
@@ -498,13 +554,14 @@ def length_relation(
             f"and {n_others:,} different values; a rank correlation needs {MIN_CARDS} cards that "
             "differ."
         )
-    rank = {name: pl.col(name).rank("average") for name in ("value", "other")}
-    rho = float(rows.select(pl.corr(rank["value"], rank["other"])).item())
-    low, high = _spearman_interval(rho, n)
+    ranks = rows.select(pl.col(name).rank("average") for name in ("value", "other"))
+    rho = float(ranks.select(pl.corr("value", "other")).item())
+    low, high = _spearman_interval(rho, ranks, rows[_AUTHOR] if made else None)
+    census = population == "census"
     part = ((pl.col("value").rank("min") - 1) * bins / n).floor().cast(pl.Int64)
+    rows = rows.with_columns(part.alias("group"))
     medians = (
-        rows.with_columns(part.alias("bin"))
-        .group_by("bin")
+        rows.group_by("group")
         .agg(
             pl.col("value").min().alias("low"),
             pl.col("value").max().alias("high"),
@@ -512,21 +569,33 @@ def length_relation(
             pl.col("other").median().alias("median"),
             pl.col("other").sort().alias("sorted"),
         )
-        .sort("bin")
+        .sort("group")
     )
-    return medians.with_columns(_median_interval(medians["n_cards"])).select(
+    others = rows.drop("value").rename({"other": "value"})
+    return _with_median_interval(medians, others, "median", population).select(
         pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("bin"),
         *("low", "high", "n_cards", "median", "median_low", "median_high"),
         pl.lit(rho).alias("spearman"),
-        pl.lit(low).alias("spearman_low"),
-        pl.lit(high).alias("spearman_high"),
+        pl.lit(None if census else low, pl.Float64).alias("spearman_low"),
+        pl.lit(None if census else high, pl.Float64).alias("spearman_high"),
         pl.lit(n, dtype=pl.Int64).alias("n_total"),
         pl.lit(to).alias("to"),
     )
 
 
-def _spearman_interval(rho: float, n: int) -> tuple[float, float]:
+def _spearman_interval(
+    rho: float, ranks: pl.DataFrame, authors: pl.Series | None
+) -> tuple[float, float]:
+    """Give the 95 % interval of a rank correlation, with authors by what each card adds to it."""
+    from scipy.special import stdtrit
+
     if abs(rho) >= 1 - 1e-12:
         return rho, rho
-    half = 1.959964 * math.sqrt((1 + rho * rho / 2) / (n - 3))
+    n, z = float(ranks.height), 1.959964
+    if authors is not None:
+        x, y = ((of - of.mean()) / of.std() for of in ranks)  # type: ignore[operator]
+        adds = x * y - rho * (x**2 + y**2) / 2
+        effect, n_authors = mean_effect((adds - adds.mean()).to_numpy(), authors)  # type: ignore[operator]
+        n, z = max(n / effect, 4.0), float(stdtrit(max(n_authors - 1, 1), 0.975))
+    half = z * math.sqrt((1 + rho * rho / 2) / (n - 3))
     return math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half)
