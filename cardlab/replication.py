@@ -23,7 +23,14 @@ from .frames import as_polars
 from .overview.concentration import check_single, concentration
 from .overview.time import read_dates
 from .schema import CardlabError, Frame, NoFigure, collect, count, lazy, require
-from .shares.counting import check_by, wilson
+from .shares.authors import (
+    AUTHOR_COLUMNS,
+    Population,
+    author_column,
+    designs_of,
+    with_interval,
+)
+from .shares.counting import check_by
 
 #: The study's cut-offs: every week from the first of these, and in its fit from the second.
 CUT_OFFS = (dt.datetime(2018, 11, 1, tzinfo=dt.UTC), dt.datetime(2020, 4, 30, tzinfo=dt.UTC))
@@ -42,14 +49,20 @@ PUBLISHED: tuple[tuple[str, float | None, str], ...] = (
     ("Gini of downloads, per author", None, "Gini"),
 )
 
-_GROUP = "__group"
+_GROUP, _AUTHOR = "__group", "__author"
 _RESULTS = (
     *("n_models", "model_share", "n_with_card", "card_rate", "rate_low", "rate_high"),
     *("n_no_downloads", "downloads", "download_share", "card_download_share"),
 )
 
 
-def card_rates(cards: Any, *, by: str | None = None) -> pl.DataFrame:
+def card_rates(
+    cards: Any,
+    *,
+    by: str | None = None,
+    cluster: str | None = "author",
+    population: Population = "sample",
+) -> pl.DataFrame:
     """Say how many models come with a card, and whose downloads those are.
 
     Parameters
@@ -60,17 +73,21 @@ def card_rates(cards: Any, *, by: str | None = None) -> pl.DataFrame:
     by : str, optional
         A column of single values to group by, such as ``pipeline_tag`` or ``task_domain``; null
         is a group of its own.
+    cluster, population : str, optional
+        Whose models are alike, and whether they are a sample: as in :func:`license_counts`.
 
     Returns
     -------
     pl.DataFrame
         ``[by,] n_models``, ``model_share`` (0-1, of all models), ``n_with_card``, ``card_rate``
         (0-1, of the group's models; a null in ``has_modelcard`` is none), ``rate_low``,
-        ``rate_high`` (its 95 % Wilson interval). Where the corpus has ``downloads`` also
+        ``rate_high`` (its 95 % interval). Where the corpus has ``downloads`` also
         ``n_no_downloads`` (models of the group whose downloads are not known; they are in none of
         the next three), ``downloads`` (their sum), ``download_share`` (0-1, of the downloads of
         all models) and ``card_download_share`` (0-1, the part of the group's downloads that goes
-        to models with a card; null where the group has none). Most models first, then by group.
+        to models with a card; null where the group has none). Where authors are known last
+        ``design_effect`` to ``is_reliable``, of ``card_rate``, as in :func:`license_counts`. Most
+        models first, then by group.
 
     Raises
     ------
@@ -83,7 +100,8 @@ def card_rates(cards: Any, *, by: str | None = None) -> pl.DataFrame:
         There are no models.
     """
     check_by(by, _RESULTS)
-    rows, has_downloads = _presence(cards, by)
+    author = author_column(cards, cluster, population, by)
+    rows, has_downloads = _presence(cards, by, author)
     if not rows.height:
         raise NoFigure("there are no models.")
     loads = pl.col("downloads")
@@ -98,22 +116,24 @@ def card_rates(cards: Any, *, by: str | None = None) -> pl.DataFrame:
         )
         .sort("n_models", _GROUP, descending=[True, False], nulls_last=True)
     )
-    low, high = wilson(counts["n_with_card"].to_numpy(), counts["n_models"].to_numpy())
+    design, census = None, population == "census"
+    if author is not None:
+        design = designs_of(counts, rows.filter("card"), rows, by=[_GROUP], author=_AUTHOR)
+    held = {"name": "card_rate", "ends": "rate"}
+    counts = with_interval(counts, "n_with_card", "n_models", design, census=census, **held)
     n_models, total = pl.col("n_models"), loads.sum()
     result = counts.with_columns(
         (n_models / n_models.sum()).alias("model_share"),
-        (pl.col("n_with_card") / n_models).alias("card_rate"),
-        pl.Series("rate_low", low, dtype=pl.Float64),
-        pl.Series("rate_high", high, dtype=pl.Float64),
         pl.when(total > 0).then(loads / total).alias("download_share"),
         pl.when(loads > 0).then(pl.col("with_card") / loads).alias("card_download_share"),
     )
     group = [] if by is None else [pl.col(_GROUP).alias(by)]
-    return result.select(*group, *(_RESULTS if has_downloads else _RESULTS[:6]))
+    also = () if design is None else AUTHOR_COLUMNS
+    return result.select(*group, *(_RESULTS if has_downloads else _RESULTS[:6]), *also)
 
 
-def _presence(cards: Any, by: str | None) -> tuple[pl.DataFrame, bool]:
-    """Give for each model whether it has a card, its group and its downloads, if any."""
+def _presence(cards: Any, by: str | None, author: str | None) -> tuple[pl.DataFrame, bool]:
+    """Give for each model whether it has a card, its group, downloads and author, if any."""
     have = require(cards, *([] if by is None else [by]))
     if "has_modelcard" not in have and "text" not in have:
         require(cards, "has_modelcard", "text")
@@ -132,6 +152,7 @@ def _presence(cards: Any, by: str | None) -> tuple[pl.DataFrame, bool]:
         card.fill_null(False).alias("card"),
         (nw.lit(0) if by is None else nw.col(by)).alias(_GROUP),
         loads.cast(wide).alias("downloads"),
+        *([] if author is None else [nw.col(author).cast(nw.String).alias(_AUTHOR)]),
     )
     return collect(read), "downloads" in have
 
@@ -244,9 +265,9 @@ def replicate(cards: Any) -> pl.DataFrame:
     -------
     pl.DataFrame
         ``figure``, ``published`` (float; on 74,970 models; null where the study does not give it),
-        ``here`` (float, null where this corpus cannot have it), ``low``, ``high`` (Wilson's 95 %
-        interval of the share; else null, as in the study), ``unit`` and ``note`` (str: why it is
-        null). The figures are in the order of the study.
+        ``here`` (float, null where this corpus cannot have it), ``low``, ``high`` (95 % interval
+        of the share, of :func:`card_rates`; else null, as in the study), ``unit`` and ``note``
+        (str: why it is null). The figures are in the order of the study.
 
     Notes
     -----
