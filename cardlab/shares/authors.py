@@ -342,15 +342,17 @@ def designs_of(
     `have` has a row for each card with a value (``*by, *value, author``), `cards` one for each card
     that the shares are of (``*by, author``).
     """
-    groups = cards.select(by).unique(maintain_order=True).with_row_index("__group")
-    rows = shares.select(*by, *value).with_row_index("__row")
+    groups = cards.select(by).unique(maintain_order=True).with_row_index("__designs_group")
+    rows = shares.select(*by, *value).with_row_index("__designs_row")
     rows = rows.join(groups, on=by, how="left", nulls_equal=True, maintain_order="left")
     of_value = have.join(rows, on=[*by, *value], nulls_equal=True)
     of_group = cards.join(groups, on=by, nulls_equal=True)
     (found,) = designs(
-        (of_value["__row"].to_numpy(), author_codes(of_value[author])),
-        (of_group["__group"].to_numpy(), author_codes(of_group[author])),
-        group=rows["__group"].fill_null(groups.height).to_numpy(),  # a group may have no cards
+        (of_value["__designs_row"].to_numpy(), author_codes(of_value[author])),
+        (of_group["__designs_group"].to_numpy(), author_codes(of_group[author])),
+        group=rows["__designs_group"]
+        .fill_null(groups.height)
+        .to_numpy(),  # a group may have no cards
         authors=cards[author],
     )
     return found
