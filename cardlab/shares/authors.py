@@ -6,6 +6,7 @@ In prose these are authors; `cluster` is the term of survey software for any suc
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
@@ -65,16 +66,16 @@ def wilson(
     takes the cards for a random sample; with a `design_effect` they count as so many fewer, and
     with `n_authors` the normal quantile is that of t with one degree less (Korn and Graubard 1998).
     """
-    from scipy.special import ndtri, stdtrit
-
     if not 0 < confidence < 1:
         raise CardlabError(f"confidence must be above 0 and below 1, not {confidence!r}.")
     n, total = np.asarray(n, dtype=float), np.asarray(total, dtype=float)
     if np.any(n < 0) or np.any(n > total):
         raise CardlabError("a share needs counts between 0 and their total: 0 <= n <= total.")
     level = (1 + confidence) / 2
-    z = ndtri(level)
+    z: Any = NormalDist().inv_cdf(level)
     if n_authors is not None:
+        from scipy.special import stdtrit
+
         z = stdtrit(np.maximum(np.asarray(n_authors, dtype=float) - 1, 1), level)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = n / total
