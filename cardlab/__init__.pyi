@@ -4,6 +4,7 @@ from ._crosstab import crosstab as crosstab
 from ._lineage import lineage as lineage
 from ._lineage import lineage_changes as lineage_changes
 from ._lineage import lineage_summary as lineage_summary
+from ._negative_control import negative_control as negative_control
 from .cards import read_cards as read_cards
 from .cards import scan_cards as scan_cards
 from .charts.comparison import plot_comparison as plot_comparison

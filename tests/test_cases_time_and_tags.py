@@ -437,9 +437,9 @@ def test_N03_growth_of_other_shapes():
 def test_N14_chart_and_table_number_the_groups_alike():
     pairs = cl.cooccurrence(cl.read_cards(real_file("model_cards.seed.parquet")))
     groups = cl.tag_communities(pairs)
-    spec = cl.plot_network(pairs, groups, top=60).to_dict()
+    spec = cl.plot_network(pairs, groups, top=40).to_dict()
     n_groups = groups["community"].n_unique()
-    kept = groups.sort(["n_cards", "tag"], descending=[True, False]).head(60)
+    kept = groups.sort(["n_cards", "tag"], descending=[True, False]).head(40)
     shown = kept["community"].n_unique()
     assert shown < n_groups
     said = f"in {shown} of {n_groups} groups"

@@ -13,16 +13,18 @@ import polars.selectors as cs
 from ..colors import DIVERGING, INK, PAPER
 from ..schema import NoFigure, at_least, one_of, shorten
 from ..tags.communities import findings
+from ..tags.cooccurrence import FOUND
 from ..tags.kinds import KINDS, with_tag_kinds
 from .base import clean, finish, need, tooltips, values
 
 _MEASURES = {"npmi": "NPMI", "lift": "lift", "jaccard": "Jaccard", "n_cards": "cards with both"}
 _ALL = "all kinds"
 _LONGEST = 30
+_BEYOND = (pl.col("q_value") < FOUND).fill_null(False)
 _SENT = (
     *("row", "column", "n_cards", "n_row", "n_column", "npmi", "lift", "jaccard", "share"),
     *("q_value", "kind", "group"),  # as a tooltip has them
-    *("same", *(f"shade_{name}" for name in _MEASURES)),
+    *("same", "beyond", *(f"shade_{name}" for name in _MEASURES)),
 )
 
 
@@ -52,6 +54,7 @@ def plot_cooccurrence(
     alt.Chart
         Two drop-downs: what the colour shows (NPMI, lift, Jaccard, cards with both), and of
         which kind the tags of the rows are. NPMI and lift are blue above and brown below chance.
+        Pale are pairs that may be chance: with a q-value of 0.05 or more, or of too few authors.
         Empty cells are pairs that `pairs` does not have (never, or on too few cards, together),
         and those that follow from one another by how tags are made.
 
@@ -61,7 +64,7 @@ def plot_cooccurrence(
         There are no pairs.
     """
     none, columns = "no two tags are together on enough cards.", ("n_cards", *list(_MEASURES)[:3])
-    need(pairs, "tag_a", "tag_b", *columns, made_by="cooccurrence", none=none)
+    need(pairs, "tag_a", "tag_b", *columns, "q_value", made_by="cooccurrence", none=none)
     at_least(top, 2, name="top")
     one_of(measure, _MEASURES, name="measure")
     columns = ("tag", "community", "label")
@@ -89,20 +92,23 @@ def plot_cooccurrence(
     cells, names = _cells(inside, order, communities, spread, most)
     chart = _drawn(cells, names, measure, spread, most)
     total = round(pairs["n_cards"][0] / pairs["support"][0])
-    best = inside.row(0, named=True)
+    beyond = inside.filter(_BEYOND)
+    best = (beyond if beyond.height else inside).row(0, named=True)
     return finish(
         chart,
         title="Pairs of tags",
         subtitle=[
             f"{len(order)} most frequent of {sizes.height:,} tags in pairs; {inside.height:,} of "
-            f"{len(order) * (len(order) - 1) // 2:,} pairs are on enough of {total:,} cards",
+            f"{len(order) * (len(order) - 1) // 2:,} pairs are on enough of {total:,} cards, "
+            f"{beyond.height:,} beyond chance (q < {FOUND:g}); the others are pale",
             "Beneath: the measure that is shown, and the kind of the rows. Empty: too few cards, "
             f"or tags that follow from one another ({n_pairs - pairs.height:,} pairs)",
         ],
         description=(
             f"Heatmap of {len(order)} by {len(order)} tags, tags that go together side by side. "
-            f"Highest NPMI: {best['tag_a']} and {best['tag_b']}, on {best['n_cards']:,} cards. A "
-            "reader can choose the measure and the kind of tag."
+            f"{beyond.height} of {inside.height} pairs are beyond chance. First of "
+            f"{'these' if beyond.height else 'all'}: {best['tag_a']} and {best['tag_b']}, on "
+            f"{best['n_cards']:,} cards. A reader can choose the measure and the kind of tag."
         ),
     )
 
@@ -140,6 +146,7 @@ def _cells(
         row="row_name",
         column="column_name",
         same=(pl.col("community") == pl.col("community_of")).fill_null(False),
+        beyond=_BEYOND,
         shade_npmi="npmi",
         shade_lift=(pl.col("lift").log(2) / spread).clip(-1, 1),
         shade_jaccard="jaccard",
@@ -158,7 +165,7 @@ def _drawn(
     step = alt.Step(max(11, min(22, 660 // max(len(order), 1))))
     # one scale for all measures; the legend writes what a shade means for the chosen one
     legend = alt.Legend(
-        title="below and above chance",
+        title="less and more often than by chance",
         orient="top",
         values=[-1, -0.5, 0, 0.5, 1],
         gradientLength=260,
@@ -188,6 +195,7 @@ def _drawn(
             y=alt.Y("row:N", sort=order, title=None).axis(**axis, ticks=False),
             color=color.scale(domain=[-1, 1], domainMid=0, range=DIVERGING),
             stroke=alt.condition("datum.same", alt.value(INK), alt.value(PAPER)),
+            fillOpacity=alt.condition("datum.beyond", alt.value(1), alt.value(0.4)),
             tooltip=tips,
         )
         .add_params(

@@ -58,7 +58,10 @@ def plot_network(
         There is no community.
     """
     at_least(top, 2, name="top")
-    none = "no two tags go together beyond chance, so there are no communities."
+    none = (
+        "no two tags are known to go together beyond chance, so there are no communities. Pairs of "
+        "fewer authors than cooccurrence(min_authors=) are not tested."
+    )
     of_tags = ("tag", "community", "n_cards", "label")
     need(communities, *of_tags, made_by="tag_communities", none=none)
     of_pairs = ("tag_a", "tag_b", "n_cards", "npmi", "q_value")

@@ -329,6 +329,14 @@ def _with_designs(
 # ---- Random draws of whole cards: the values of a card stay together.
 
 
+def numbered(authors: pl.Series) -> Any:
+    """Number authors in the order of their names; a card without one is one of its own."""  # noqa: D401
+    number = authors.rank("dense").fill_null(0).to_numpy().astype(np.int64) - 1
+    alone = number < 0
+    number[alone] = number.max(initial=-1) + 1 + np.arange(alone.sum())
+    return number
+
+
 class Draws:
     """Random draws of whole cards of one corpus, and the values on them.
 

@@ -35,7 +35,7 @@ def tag_communities(
     ----------
     pairs : pl.DataFrame
         From :func:`cooccurrence`. Its pairs with a positive NPMI and a q-value below the bound
-        are the edges of a graph of tags, but not those that are ``derived``.
+        are the edges of a graph of tags, but not those that are ``derived`` or were not tested.
     weight : {"npmi", "lift"}
         What an edge weighs. Lift gives pairs of rare tags more weight than NPMI does.
     q_value : float

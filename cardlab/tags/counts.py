@@ -89,7 +89,7 @@ def tag_counts(
     if author is not None:  # more than one pass, in which the cards must be in one order
         named = {column, *evidence(cards, column), author, *([families, "id"] if families else [])}
         cards = as_polars(cards, *(name for name in column_names(cards) if name in named))
-    coded, kind, first = read_tags(cards, column, families=families, mapping=mapping)
+    coded, kind, first, _ = read_tags(cards, column, families=families, mapping=mapping)
     found = ranked(coded, kind, kinds)
     found = found.head(top) if top is not None else found
     n_cards, design, census = found["n_cards"], None, population == "census"

@@ -13,6 +13,7 @@ import polars as pl
 
 from ..frames import Coded, check_countable, encode, family_key, first_of_families, narrow
 from ..schema import FRONT_MATTER, column_names, one_of, require
+from ..shares.counting import numbered
 
 #: Kinds of tags, in the order in which :func:`tag_kind` tries them.
 KINDS = (
@@ -105,7 +106,7 @@ def with_tag_kinds(counts: pl.DataFrame, *, column: str = "tag", cards: Any = No
     require(counts, column)
     shown: dict[str, str] = {}
     if cards is not None and evidence(cards, "tags"):
-        coded, kinds, _ = read_tags(cards, "tags")
+        coded, kinds, *_ = read_tags(cards, "tags")
         shown = dict(zip(coded.names, kinds if kinds is not None else [], strict=True))
     tags = counts[column].cast(pl.String)
     named = {tag: shown.get(tag) or tag_kind(tag) for tag in tags.drop_nulls().unique()}
@@ -114,6 +115,7 @@ def with_tag_kinds(counts: pl.DataFrame, *, column: str = "tag", cards: Any = No
 
 # names of our own, so that a column may have any name
 _VALUE, _FAMILY, _ID, _BESIDE = "__value", "__family", "__id", "__beside_"
+_AUTHOR = "__author"
 
 
 def read_tags(
@@ -123,11 +125,13 @@ def read_tags(
     families: str | None = None,
     mapping: Mapping[str, str] | None = None,
     with_kinds: bool = True,
-) -> tuple[Coded, pl.Series | None, Any]:
-    """Read a column of tags as codes, with the kind of each and the cards that stand for a family.
+    author: str | None = None,
+) -> tuple[Coded, pl.Series | None, Any, Any]:
+    """Read a column of tags as codes, with kinds, cards that stand for a family, and authors.
 
     `mapping` has the tags that are counted as another. Where a column shows what kind a tag is,
-    both are read in one pass. Without kinds or families these are None.
+    all are read in one pass. `author` names a column, of which each card gets the number of its
+    value, or of its own where that is null. Without kinds, families or authors these are None.
     """
     shown = evidence(cards, column) if with_kinds else []
     own = {_VALUE: column} | {_BESIDE + name: name for name in shown}
@@ -135,6 +139,9 @@ def read_tags(
     if families is not None:
         own |= {_FAMILY: families, _ID: "id"}
         more = [family_key(families, _FAMILY), pl.col(_ID)]
+    if author is not None:
+        own |= {_AUTHOR: author}
+        more.append(pl.col(_AUTHOR))
     require(cards, *own.values())
     frame = narrow(cards, own)
     schema = frame.collect_schema()
@@ -143,7 +150,7 @@ def read_tags(
     (coded, *beside), rows = encode(frame, valued, *more, together=True, rename=mapping)
     first = None if families is None else first_of_families(rows[_FAMILY], rows[_ID])
     kind = _kinds_of(coded, column, dict(zip(shown, beside, strict=True))) if with_kinds else None
-    return coded, kind, first
+    return coded, kind, first, None if author is None else numbered(rows[_AUTHOR])
 
 
 def evidence(cards: Any, column: str) -> list[str]:

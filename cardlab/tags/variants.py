@@ -63,7 +63,7 @@ def tag_variants(cards: Any, *, column: str = "tags") -> pl.DataFrame:
             f"column {column!r} holds names, where another spelling is another thing: "
             "tag_variants is for words, as in column='tags'."
         )
-    coded, _, _ = read_tags(cards, column, with_kinds=False)
+    coded, *_ = read_tags(cards, column, with_kinds=False)
     number = {
         tag: int(n)
         for tag, n in zip(coded.names, coded.counts(), strict=True)

@@ -60,8 +60,8 @@ def _results(batches: list[pl.DataFrame], make: Make, jobs: int) -> Iterable[pl.
 class Progress:
     """A line on the terminal, or below a notebook's cell, once the work takes seconds."""
 
-    def __init__(self, total: int | None) -> None:
-        self.total = total
+    def __init__(self, total: int | None, what: str = "cards") -> None:
+        self.total, self.what = total, what
         self.done = 0
         self.shown = time.monotonic() + 1.5
         self.written = False
@@ -75,7 +75,7 @@ class Progress:
         self.shown = now
         self.written = True
         of = f" of {self.total:,}" if self.total is not None else ""
-        sys.stderr.write(f"\r{self.done:,}{of} cards")
+        sys.stderr.write(f"\r{self.done:,}{of} {self.what}")
         sys.stderr.flush()
 
     def end(self) -> None:
