@@ -70,7 +70,7 @@ def negative_control(
     Raises
     ------
     NoFigure
-        The cards have no column of authors, or fewer than two authors.
+        The cards have no column of authors, fewer than two authors, or nothing to be tested.
     MissingColumn, CardlabError
         As those two raise them.
 
@@ -95,6 +95,8 @@ def negative_control(
     else:
         rows = _properties(cards, by, cluster, author_shares, n_draws, generator, **options)
     found = pl.DataFrame(list(rows), schema=_SCHEMA)
+    if not found["n_tests"].sum():
+        raise NoFigure("nothing could be tested: too few cards or authors have the same values.")
     return found.with_columns(
         pl.when(pl.col("n_tests") > 0).then(pl.col(f"n_{part}") / pl.col("n_tests")).alias(share)
         for part, share in (("false", "false_share"), ("false_q", "false_q_share"))

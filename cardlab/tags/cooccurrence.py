@@ -307,14 +307,20 @@ def _count_authors(coded: Coded, author: Any, key: Any) -> tuple[Any, Any]:
             keys = np.concatenate(
                 [(_keys(coded, begin[c], n) + author[c] * n_keys).ravel() for n, c in alike]
             )
-            keys.sort()
-            starts = np.flatnonzero(np.diff(keys, prepend=-1))
-            pair, n_cards = keys[starts] % n_keys, np.diff(starts, append=len(keys))
+            pair, n_cards = _runs(keys)
+            pair %= n_keys
         at = np.searchsorted(key, pair).clip(max=len(key) - 1) if place is None else place[pair]
         kept = (key[at] == pair) if place is None else at >= 0
         n_authors += np.bincount(at[kept], minlength=len(key))
         np.maximum.at(most, at[kept], n_cards[kept])
     return n_authors, most
+
+
+def _runs(keys: Any) -> tuple[Any, Any]:
+    """Sort whole numbers in place, and give each once and how often it is there."""
+    keys.sort()
+    starts = np.flatnonzero(np.diff(keys, prepend=-1))
+    return keys[starts], np.diff(starts, append=len(keys))
 
 
 def _by_size(coded: Coded, author: Any) -> tuple[Any, Any, Any, Any]:
@@ -328,14 +334,15 @@ def _by_size(coded: Coded, author: Any) -> tuple[Any, Any, Any, Any]:
     tag.
     """
     n_tags, sizes = len(coded.names), np.bincount(author)
-    number, cards = pl.len().cast(pl.Int64), pl.col("n").cast(pl.Int64)
-    each = pl.DataFrame({"tag": coded.code, "author": coded.of_each(author)})
-    each = each.group_by("tag", "author").agg(number.alias("n"))
+    of_author, n = _runs(coded.of_each(author) * n_tags + coded.code)
+    of_author, tag = np.divmod(of_author, max(n_tags, 1))
     # whole numbers are summed first, and in their order, so that no sum hangs on that of the cards
     alike = (
-        each.select("tag", "n", size=sizes[each["author"]])
+        pl.DataFrame({"tag": tag, "size": sizes[of_author], "n": n})
         .group_by("tag", "size")
-        .agg(number.alias("authors"), cards.sum(), (cards**2).sum().alias("squares"))
+        .agg(
+            pl.len().alias("authors"), pl.col("n").sum(), (pl.col("n") ** 2).sum().alias("squares")
+        )
         .sort("tag", "size")
     )
     tag, size, authors, n, squares = (of.to_numpy() for of in alike)
