@@ -42,6 +42,10 @@ __all__ = [
 
 _TABLE = "application/vnd.cardlab.table.v1+json"
 _FACTS = "application/vnd.cardlab.facts.v1+json"
+#: What there is no figure for want of: a page says it once, with all the figures it leaves out.
+_LACKING = "application/vnd.cardlab.lacking.v1+json"
+#: Why there is no figure, in words, and the columns that are missing, or these words.
+_Reason = tuple[str, list[str]]
 #: Rows that JupyterLab shows of a table; the report's own table shows and searches all it has.
 _ROWS_IN_LAB = 20
 _PACKAGES = ("cardlab", "polars", "altair", "scikit-learn", "numpy")
@@ -168,7 +172,7 @@ def where_possible() -> Iterator[None]:
     try:
         yield
     except NoFigure as reason:
-        _say(str(reason))
+        _say(_said(reason))
 
 
 def say_no_figure(shell: Any) -> None:
@@ -183,14 +187,14 @@ def say_no_figure(shell: Any) -> None:
     shell : IPython.core.interactiveshell.InteractiveShell
         Where to register; importing this module in a notebook registers it there.
     """
-    missing: dict[str, str] = {}  # name -> why the cell that assigns it could not
+    missing: dict[str, _Reason] = {}  # name -> why the cell that assigns it could not
     earlier: dict[str, Any] = {}  # the names as they were before this cell
     maker: dict[str, str] = {}  # name -> the cell that last assigned it
 
-    def reason(error: BaseException | None) -> str | None:
+    def reason(error: BaseException | None) -> _Reason | None:
         if isinstance(error, NameError):
             return missing.get(error.name or "")
-        return str(error) if isinstance(error, NoFigure) else None
+        return _said(error) if isinstance(error, NoFigure) else None
 
     def remember(info: Any) -> None:
         earlier.clear()
@@ -235,8 +239,15 @@ def _assigned(source: str) -> set[str]:
     }
 
 
-def _say(reason: str) -> None:
-    display(note("No figure here: {reason}", reason=reason))  # type: ignore[no-untyped-call]
+def _said(error: NoFigure) -> _Reason:
+    return str(error), list(getattr(error, "columns", ())) or [str(error)]
+
+
+def _say(reason: _Reason) -> None:
+    text, lacks = reason
+    line = note("No figure here: {text}", text=text)
+    line._bundle[_LACKING] = lacks
+    display(line)  # type: ignore[no-untyped-call]
 
 
 def provenance(cards: Any, *, source: Any = None, **parameters: Any) -> Shown:

@@ -111,7 +111,11 @@ class NoFigure(CardlabError):
 
 
 class MissingColumn(NoFigure):
-    """An analysis needs a column that the corpus lacks."""
+    """An analysis needs columns that the corpus lacks; ``columns`` names them."""
+
+    def __init__(self, message: str, *columns: str) -> None:
+        super().__init__(message)
+        self.columns = columns
 
 
 #: How to get a column that is not there, for the error that misses it.
@@ -219,7 +223,8 @@ def require(cards: Any, *names: str) -> list[str]:
         raise MissingColumn(
             f"this corpus has no column {', '.join(map(repr, missing))}. "
             f"It has: {shorten(', '.join(map(printable, have)), 400)}."
-            + (f" To get it: {hints}." if hints else "")
+            + (f" To get it: {hints}." if hints else ""),
+            *missing,
         )
     return have
 

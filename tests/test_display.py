@@ -158,3 +158,28 @@ def test_provenance_tells_all_but_the_path(tmp_path):
     assert {"Python", "cardlab", "polars", "altair", "scikit-learn"} <= set(rows)
     again = bundle(nb.provenance(cards, source=str(path), top=3))[TABLE]
     assert again == table
+
+
+def test_a_page_says_once_what_the_corpus_lacks(capsys, monkeypatch):
+    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+    from cardlab.report.outputs import Outputs
+    from cardlab.report.page import render_page
+
+    shown = []
+    monkeypatch.setattr(nb, "display", lambda it: shown.append(it._repr_mimebundle_()))
+    for frame in (pl.DataFrame({"id": ["a"]}), pl.DataFrame({"id": ["a"], "other": [1]})):
+        for figure in (cl.growth, cl.doubling_time, cl.tag_counts):
+            with nb.where_possible():
+                figure(frame)
+    cells = [new_markdown_cell("# Title\n\nWhat is there?")]
+    for number, data in enumerate(shown):
+        cells.append(new_markdown_cell(f"## Part {number} <b>"))
+        cells.append(new_code_cell("x", outputs=[new_output("display_data", data=data)]))
+    html = render_page(new_notebook(cells=cells), name="x", outputs=Outputs())
+    assert html.count("No figure here") == 2  # no dates, no tags
+    assert "4 figures of this page are left out for this reason, in “Part 0 &lt;b&gt;”; " in html
+    assert (
+        "2 figures of this page are left out for this reason, in “Part 2 &lt;b&gt;”; “Part 5"
+        in html
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import gzip
 import json
 import os
 import re
@@ -194,7 +193,7 @@ def checked_map(found: Any, cuts: Cuts | None = None) -> tuple[dict[str, Any], s
     }
     # Low and high bytes apart compress better.
     planes = np.frombuffer(data, np.uint8, count=4 * n).reshape(2, n, 2).transpose(0, 2, 1)
-    return words, _packed(planes.tobytes() + data[4 * n :]), _packed(_front_coded(cards))
+    return words, packed(planes.tobytes() + data[4 * n :]), packed(_front_coded(cards))
 
 
 def _column(column: Any, cuts: Cuts) -> dict[str, Any]:
@@ -276,14 +275,12 @@ def _front_coded(cards: list[str]) -> bytes:
     return bytes(shared) + "\n".join(rests).encode()
 
 
-def _packed(data: bytes) -> str:
-    return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode("ascii")
-
-
 # ---- One output of a code cell to HTML, by the richest representation that is safe to keep.
 
 TABLE = "application/vnd.cardlab.table.v1+json"
 FACTS = "application/vnd.cardlab.facts.v1+json"
+#: Beside the line that says why there is no figure: what the corpus lacks, which a page says once.
+LACKING = "application/vnd.cardlab.lacking.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 #: Characters that the outputs of one page take at most, and the data of one table or chart.

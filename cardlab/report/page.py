@@ -16,8 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from .. import colors
 from ..schema import NotebookFailure
 from .notebooks import INJECTED_TAG, PARAMETERS_TAG, tags_of
-from .outputs import Outputs, checked_facts, vega_script
-from .sanitize import json_block, markdown, packed, text_of, visible
+from .outputs import LACKING, Outputs, checked_facts, vega_script
+from .sanitize import escape, json_block, markdown, packed, text_of, visible
 
 TEMPLATES = Path(__file__).resolve().parent / "template"
 _HEADING = re.compile(r"<h([1-6])>(.*?)</h\1>", re.DOTALL)
@@ -84,6 +84,8 @@ def _parts(notebook: Any, outputs: Outputs) -> tuple[list[Any], list[Any], int]:
     headings: list[tuple[int, str, str]] = []  # level, anchor, text
     blocks: list[tuple[str, str, str]] = []  # prose, code or output; label; HTML
     anchors: set[str] = set()
+    #: What the corpus lacks -> the block that says so, and the headings above what it leaves out.
+    lacking: dict[str, tuple[int, list[str]]] = {}
     number, has_title = 0, False
 
     def anchored(match: re.Match[str]) -> str:
@@ -111,9 +113,22 @@ def _parts(notebook: Any, outputs: Outputs) -> tuple[list[Any], list[Any], int]:
         if own and "remove-input" not in marks:
             label = "Parameters" if PARAMETERS_TAG in marks else f"Code of cell {number}"
             blocks.append(("code", label, highlighted(cell.source)))
-        if is_code and "remove-output" not in marks:
-            shown = map(outputs.render, cell.get("outputs", []))
-            blocks += [("output", "", html) for html in shown if html]
+        for output in cell.get("outputs", []) if is_code and "remove-output" not in marks else []:
+            lacks = json.dumps(output.get("data", {}).get(LACKING))
+            section = headings[-1][2] if headings else "the beginning"
+            if lacks in lacking:
+                lacking[lacks][1].append(section)
+                continue
+            html = outputs.render(output)
+            if html and lacks != "null":
+                lacking[lacks] = len(blocks), [section]
+            blocks += [("output", "", html)] if html else []
+    for place, sections in lacking.values():
+        if len(sections) > 1:
+            named = escape("; ".join(f"“{text}”" for text in dict.fromkeys(sections)))
+            more = f"{len(sections)} figures of this page are left out for this reason, in {named}."
+            html = f'{blocks[place][2]}<p class="cl-note">{more}</p>'
+            blocks[place] = ("output", "", html)
     return headings, blocks, number
 
 

@@ -197,6 +197,7 @@ def json_block(value: Any) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def packed(text: str) -> str:
-    """Return text gzipped in base64, the same bytes each time."""
-    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode("ascii")
+def packed(content: str | bytes) -> str:
+    """Return text or bytes gzipped in base64, the same each time."""
+    data = content.encode() if isinstance(content, str) else content
+    return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode("ascii")
