@@ -112,38 +112,24 @@ def _placed(graph: Graph) -> pl.DataFrame:
 def follow(first: Any) -> pl.DataFrame:
     """Follow the first known parents to ``root, depth, n_descendants``; a root is its own first.
 
-    Leaves come first, and each model after all its children. Those of a cycle never come, so that
-    they and what is below them have no root.
+    Lines end at roots and at the models of a cycle, which have no root, nor has what is below them.
     """
     n, itself = len(first), np.arange(len(first))
-    below = np.bincount(first[first != itself], minlength=n)
-    ordered = np.flatnonzero((below == 0) & (first != itself)).tolist()
-    up, waiting, size = first.tolist(), below.tolist(), [1] * n
-    for model in ordered:  # which grows meanwhile
-        parent = up[model]
-        size[parent] += size[model]
-        waiting[parent] -= 1
-        if not waiting[parent] and up[parent] != parent:
-            ordered.append(parent)
-    root: list[int | None] = list(range(n))
-    depth: list[int | None] = [0] * n
-    for model in np.flatnonzero(waiting).tolist():
-        if waiting[model]:  # in a cycle: the line of each of its models passes through all
-            cycle = [model]
-            while up[cycle[-1]] != model:
-                cycle.append(up[cycle[-1]])
-            around = sum(size[member] for member in cycle)
-            for member in cycle:
-                size[member], waiting[member] = around, 0
-                root[member] = depth[member] = None
-    for model in reversed(ordered):
-        above = depth[up[model]]
-        root[model] = root[up[model]]
-        depth[model] = None if above is None else above + 1
-    lines = {"root": root, "depth": depth, "n_descendants": size}
-    return pl.DataFrame(lines, schema=dict.fromkeys(lines, pl.Int64)).with_columns(
-        pl.col("n_descendants") - 1
-    )
+    moves = first != itself
+    cycle = _cycles(itself[moves], first[moves], n)
+    ends = ~moves | (cycle >= 0)
+    top = np.where(ends, itself, first)
+    step = np.append(np.where(ends, n, first), n)  # n is nowhere
+    depth, size = np.append(~ends, False).astype(np.int64), np.ones(n + 1)
+    while (step < n).any():  # each round looks twice as far up: a line of a million takes twenty
+        size = size + np.bincount(step, weights=size, minlength=n + 1)
+        depth, step, top = depth + depth[step], step[step], top[top]
+    # the line of each model of a cycle passes through all of them
+    around = np.bincount(cycle[cycle >= 0], weights=size[:n][cycle >= 0], minlength=n)
+    below = np.where(cycle >= 0, around[cycle], size[:n]).astype(np.int64) - 1
+    lines = pl.DataFrame({"root": top, "depth": depth[:n], "n_descendants": below})
+    has_root = pl.Series(cycle[top] < 0, dtype=pl.Boolean)
+    return lines.with_columns(pl.when(has_root).then(pl.col("root", "depth")))
 
 
 def _cycles(child: Any, parent: Any, n: int) -> Any:
@@ -209,14 +195,13 @@ def lineage_changes(
     pl.DataFrame
         - ``[relation,] parent_value``, ``child_value``: the type of `column`, lists sorted; null
           where nothing is declared or the parent is not in the corpus;
-        - ``change`` (str): ``same``; with `order` ``earlier`` or ``later`` (the child's value
-          stands before or after the parent's); for lists ``wider`` (all of the parent's and more)
-          or ``narrower``; else ``differs``; or why there is nothing to compare: ``parent
-          undeclared``, ``child undeclared``, ``both undeclared``, ``parent not in corpus``;
+        - ``change`` (str): ``same``; with `order` ``earlier`` or ``later``; for lists ``wider``
+          (all of the parent's and more) or ``narrower``; else ``differs``; or one of the last four
+          of :data:`CHANGES`, which say why there is nothing to compare;
         - ``n_edges``, ``edge_share`` (0-1, of all edges [of the relation]), ``edge_low``,
           ``edge_high`` (its 95 % Wilson interval), ``n_all`` (all edges);
-        - ``declared_share`` (0-1, of the edges whose two ends are in the corpus and declare a
-          value; null for the others), ``declared_low``, ``declared_high``, ``n_declared``;
+        - ``declared_share`` (0-1, of the edges that can be compared; null for the others),
+          ``declared_low``, ``declared_high``, ``n_declared``;
         - ``column`` (str, its name on all rows).
 
         Most edges first, then by the values.
@@ -357,16 +342,13 @@ def lineage(cards: Any) -> pl.DataFrame:
           them that are in the corpus; null where ``base_model`` is null;
         - ``parent_ids`` (list of str): the named models in their order, each once, the model
           itself left out; null where ``base_model`` is null, empty where it names none;
-        - ``root`` (str): the model that one reaches by following the first known parent, a model
-          without a known parent being its own root; null where that way runs into a cycle;
-        - ``depth`` (int): steps to the root on that way, 0 for a root; null without one;
-        - ``in_cycle`` (bool): whether the model is its own ancestor, through any known parents.
-          A model below a cycle is not in it, but has no root either; one whose second parent
-          closes the cycle has the root to which its first parents lead;
+        - ``root`` (str): where the line of first known parents ends, for a model without any the
+          model itself; null where it runs into a cycle;
+        - ``depth`` (int): steps to the root on that line, 0 for a root; null without one;
+        - ``in_cycle`` (bool): whether the model is its own ancestor, through any known parents;
         - ``n_children`` (int): models that name this one, in any place;
-        - ``n_descendants`` (int): models whose line of first known parents passes through this
-          one. A merge counts for the line of its first known parent only, so that the
-          descendants of all roots add up to the models that have a root but are none;
+        - ``n_descendants`` (int): models whose line passes through this one. A merge counts for
+          the line of its first known parent only;
         - ``relation`` (str): the first of :data:`RELATIONS` in the ``base_model:...:`` tags; null
           where no tag says one.
 
@@ -438,15 +420,11 @@ def lineage_summary(
         very parent; null where no tag says how), ``n_edges``, ``edge_share`` (0-1, of all edges),
         ``edge_low``, ``edge_high`` (its 95 % Wilson interval), ``n_known`` (edges whose parent is
         in the corpus), ``n_models`` (models with such an edge), ``n_all`` (all edges). Most edges
-        first, then by name. No edges give no
-        rows.
+        first, then by name.
 
-        By family ``root`` (id), ``n_cards`` (models of the family, the root included; an id on
-        several cards counts once), ``card_share`` (0-1, of all models of the corpus),
-        ``max_depth`` (int, steps from the root to the farthest). Most cards first, then by root. A
-        model that neither has a known parent nor is one is no family; models in or below a cycle
-        have no root and are in none. The root is the oldest ancestor *in this corpus*: it may
-        itself name a parent that is not in it.
+        By family of two models or more ``root`` (id, of the oldest ancestor *in this corpus*),
+        ``n_cards`` (its models, each id once), ``card_share`` (0-1, of all models of the corpus),
+        ``max_depth`` (int, steps from the root to the farthest). Most cards first, then by root.
 
     Raises
     ------
