@@ -72,18 +72,9 @@ class Shown:
 
 
 def note(template: str, **values: Any) -> Shown:
-    """Show a sentence with figures in it.
+    """Show a sentence with figures in it: ``{name}`` places, filled as by :meth:`str.format`.
 
-    Parameters
-    ----------
-    template : str
-        Text with ``{name}`` places, formatted as by :meth:`str.format`.
-    **values
-        What to put there. Strings may come from cards: they are shown, never interpreted.
-
-    Returns
-    -------
-    Shown
+    Strings may come from cards: they are shown, never interpreted.
     """
     safe = {k: printable(v) if isinstance(v, str) else v for k, v in values.items()}
     text = template.format(**safe)
@@ -91,17 +82,7 @@ def note(template: str, **values: Any) -> Shown:
 
 
 def key_figures(figures: Mapping[str, Any]) -> Shown:
-    """Show a few numbers, each with what it is of.
-
-    Parameters
-    ----------
-    figures : mapping
-        Label -> a number or string, or ``(n, total)`` for a part of a whole.
-
-    Returns
-    -------
-    Shown
-    """
+    """Show a few numbers: label -> a number or string, or ``(n, total)`` for a part of a whole."""
     facts = [{"label": label, **_figure(value)} for label, value in figures.items()]
     cells = "".join(
         f'<div class="cl-fact"><strong>{html.escape(fact["value"])}</strong> '
@@ -133,16 +114,8 @@ def show_table(
     max_rows : int
         Only the first rows; the table says so.
     empty : str, optional
-        The sentence to show for a frame without rows, which is an answer as well.
-
-    Returns
-    -------
-    Shown
-
-    Raises
-    ------
-    NoFigure
-        The frame has no rows, and there is no sentence for that.
+        The sentence to show for a frame without rows, which is an answer as well; without one
+        it is a NoFigure.
     """
     if not isinstance(frame, pl.DataFrame):
         raise CardlabError(f"show_table shows a polars DataFrame, not {type(frame).__name__}.")
@@ -166,8 +139,8 @@ def show_table(
 def where_possible() -> Iterator[None]:
     """Show a line that says why, instead of a figure that this corpus cannot have.
 
-    For one turn of a loop; a whole cell needs no such guard. Only :class:`cardlab.NoFigure` is
-    caught (a missing column, no rows); any other error stops the notebook as it should.
+    For one turn of a loop; a whole cell needs no such guard. Any other error than
+    :class:`cardlab.NoFigure` stops the notebook as it should.
     """
     try:
         yield
@@ -180,12 +153,7 @@ def say_no_figure(shell: Any) -> None:
 
     What such a cell would have assigned is taken away where it is left over from an earlier run of
     the cell, and a later cell that asks for it shows the same reason. Any other error stops the
-    notebook as it should.
-
-    Parameters
-    ----------
-    shell : IPython.core.interactiveshell.InteractiveShell
-        Where to register; importing this module in a notebook registers it there.
+    notebook as it should. Importing this module in a notebook registers it in its `shell`.
     """
     missing: dict[str, _Reason] = {}  # name -> why the cell that assigns it could not
     earlier: dict[str, Any] = {}  # the names as they were before this cell
@@ -253,19 +221,8 @@ def _say(reason: _Reason) -> None:
 def provenance(cards: Any, *, source: Any = None, **parameters: Any) -> Shown:
     """Show what a notebook was made from: source, hash, cards, versions, parameters.
 
-    Parameters
-    ----------
-    cards : frame
-        The cards that were analysed.
-    source : optional
-        What was passed to :func:`cardlab.scan_cards`; a frame or None is hashed as a frame.
-    **parameters
-        The notebook's other parameters.
-
-    Returns
-    -------
-    Shown
-        A table of two columns. Paths are shown by their last parts only.
+    `source` is what was passed to :func:`cardlab.scan_cards`, shown by its last parts only; where
+    it is None the `cards` are hashed.
     """
     hashed = corpus_hash(cards if source is None else source)
     rows = {

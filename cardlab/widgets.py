@@ -46,14 +46,6 @@ class CardBrowser(widgets.VBox):  # type: ignore[misc]
     ------
     MissingColumn
         The cards have no ``id``.
-
-    Examples
-    --------
-    >>> import cardlab as cl
-    >>> browser = cl.CardBrowser(cl.make_cards(50))
-    >>> browser.query.value = "bert"
-    >>> browser.selection.height <= 50
-    True
     """
 
     def __init__(self, cards: Any) -> None:

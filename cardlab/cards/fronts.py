@@ -50,58 +50,43 @@ _REMEMBERED = 2**28
 class Remembered:
     """Reads each text once in a process, however often a lazy frame is collected.
 
-    Known are the hash of a text and what was read, in runs sorted by hash; a run is merged with
-    the one before it when it has grown as large, so that there are few. When they take more
-    than :data:`_REMEMBERED`, the oldest are forgotten. A changed file has another hash.
+    Known are the hash of a text and what was read. When that takes more than
+    :data:`_REMEMBERED`, the older half is forgotten. A changed file has another hash.
     """
 
     def __init__(self, read: Callable[[str], dict[str, Any]]) -> None:
         self._read = read
         self._seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
-        self._runs: list[tuple[np.ndarray, pl.Series, float]] = []
+        self._known = pl.DataFrame(schema={"key": pl.UInt64, "front": FRONT})
         self._lock = threading.Lock()
 
     def __call__(self, texts: pl.Series, *, field: str | None = None) -> pl.Series:
         """Give what is said by each text: structs of :data:`FRONT`, or one field of them."""
-
-        def part(fronts: pl.Series) -> pl.Series:
-            return fronts if field is None else fronts.struct.field(field)
-
-        nothing = part(pl.Series([_UNREADABLE], dtype=FRONT))
+        part = pl.col("front") if field is None else pl.col("front").struct.field(field)
         if texts.null_count() == len(texts):  # nothing was asked for
-            return nothing.new_from_index(0, len(texts))
-        hashes = texts.hash(self._seed).to_numpy()
-        place = np.where(texts.is_null().to_numpy(), 0, -1)
-        known, start = [nothing], 1
-        with self._lock:
-            runs = list(self._runs)
-        for keys, fronts, _ in runs:
-            open_ = np.flatnonzero(place < 0)
-            at = np.searchsorted(keys, hashes[open_]).clip(max=len(keys) - 1)
-            hit = keys[at] == hashes[open_]
-            known.append(part(fronts).gather(at[hit]))
-            place[open_[hit]] = np.arange(start, start + int(hit.sum()))
-            start += int(hit.sum())
-        if (place < 0).any():
-            keys, first, back = np.unique(hashes[place < 0], return_index=True, return_inverse=True)
-            new = texts.gather(np.flatnonzero(place < 0)[first])
-            read = pl.Series([self._read(text) for text in new], dtype=FRONT)
-            self._remember(keys, read)
-            known.append(part(read))
-            place[place < 0] = start + back
-        return pl.concat(known).gather(place)
+            none = pl.DataFrame({"front": [_UNREADABLE]}, schema={"front": FRONT})
+            return none.select(part).to_series().new_from_index(0, len(texts))
+        asked = pl.DataFrame({"key": texts.hash(self._seed), "text": texts}).with_columns(
+            pl.when(pl.col("text").is_not_null()).then("key")
+        )
+        known = self._known
+        new = asked.drop_nulls("key").unique("key").join(known, on="key", how="anti")
+        if new.height:
+            read = pl.Series("front", [self._read(text) for text in new["text"]], dtype=FRONT)
+            more = new.select("key", read)
+            known = pl.concat([known, more])
+            self._remember(more)
+        parts = known.select("key", part.alias("part")).rechunk()
+        return asked.join(parts, on="key", how="left", maintain_order="left")["part"]
 
-    def _remember(self, keys: np.ndarray, fronts: pl.Series) -> None:
+    def _remember(self, more: pl.DataFrame) -> None:
         with self._lock:
-            runs = self._runs
-            runs.append((keys, fronts, fronts.estimated_size()))
-            while len(runs) > 1 and len(runs[-2][0]) < 2 * len(runs[-1][0]):
-                (old, before, size), (keys, fronts, more) = runs[-2:]
-                keys, first = np.unique(np.concatenate([old, keys]), return_index=True)
-                fronts = pl.concat([before, fronts], rechunk=True).gather(first)
-                runs[-2:] = [(keys, fronts, size + more)]
-            while sum(size for _, _, size in runs) > _REMEMBERED:
-                del runs[0]
+            # another thread may have read the same meanwhile
+            known = pl.concat([self._known, more.join(self._known, on="key", how="anti")])
+            if known.estimated_size() > _REMEMBERED:
+                known = known.tail(known.height // 2)
+            # batches come by hundreds of cards: few chunks, and not a copy of all for each
+            self._known = known.rechunk() if known.n_chunks() > 16 else known
 
 
 def _front(metadata: dict[str, Any] | None, problems: Any, arxiv: Any) -> dict[str, Any]:

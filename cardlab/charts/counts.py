@@ -57,10 +57,6 @@ def plot_counts(
     top : int
         Only the first rows.
 
-    Returns
-    -------
-    alt.LayerChart
-
     Raises
     ------
     NoFigure
@@ -157,14 +153,8 @@ def plot_card_rates(
     ----------
     rates : pl.DataFrame
         From :func:`cardlab.replication.card_rates` with ``by``; its first column names the groups.
-    title : str, optional
-        Instead of the one made from the name of the groups.
-    top : int
-        Only the first groups.
-
-    Returns
-    -------
-    alt.HConcatChart
+    title, top
+        As in :func:`plot_counts`.
 
     Raises
     ------

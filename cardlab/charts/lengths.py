@@ -60,14 +60,10 @@ def plot_lengths(
     order : sequence of str or None, optional
         Groups in the order of their colours and of the legend, or of the rows; by default curves
         come by size and medians by length. A group has the colour of its place here whether or
-        not the others are in the frame, so that it has the same in several charts. Groups that
-        are not named follow, the largest first; None is "not declared".
+        not the others are in the frame. Groups that are not named follow, the largest first;
+        None is "not declared".
     title : str, optional
         Instead of the one made from the measure.
-
-    Returns
-    -------
-    alt.Chart or alt.LayerChart
 
     Raises
     ------

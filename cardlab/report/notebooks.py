@@ -50,18 +50,10 @@ def curated_notebooks() -> list[Path]:
 
 
 def copy_notebooks(folder: str | Path) -> list[Path]:
-    """Copy the curated notebooks to a folder of one's own.
+    """Copy the curated notebooks to a folder, and return their paths there.
 
-    Parameters
-    ----------
-    folder : str or Path
-        Made when it does not exist. A notebook that is there already and differs from ours is
-        somebody's work: then nothing at all is copied.
-
-    Returns
-    -------
-    list of Path
-        The notebooks in ``folder``, whether they were copied now or were there unchanged.
+    A notebook that is there already and differs from ours is somebody's work: then nothing at all
+    is copied.
     """
     target = Path(folder)
     if target.exists() and not target.is_dir():

@@ -57,17 +57,8 @@ def checked_spec(
 ) -> tuple[dict[str, Any], tuple[int, int]]:
     """Return a spec without anything that loads or overrides, and its Vega-Lite version.
 
-    Parameters
-    ----------
-    spec : dict
-        As altair gives it.
-    shown : callable
-        Applied to every text but formulas: makes it visible, and may cut it.
-
-    Raises
-    ------
-    RefusedChartError
-        When the spec wants data from a URL, draws images, or is not Vega-Lite.
+    `shown` makes every text but formulas visible, and may cut it. A RefusedChartError says that
+    the spec wants data from a URL, draws images, or is not Vega-Lite.
     """
     if not isinstance(spec, dict):
         raise RefusedChartError("it is not a Vega-Lite specification")
@@ -153,18 +144,12 @@ _COLOR = re.compile(r"#[0-9a-f]{6}")
 
 
 def checked_map(found: Any, cuts: Cuts | None = None) -> tuple[dict[str, Any], str, str]:
-    """Return what a page holds of a map, or raise ValueError.
+    """Return what a page holds of a map (words, points, cards), or raise ValueError.
 
-    Returns
-    -------
-    words : dict
-        Title, subtitle, columns with their groups, names, ``n_points``; every text visible.
-    points : str
-        Gzipped in base64: the low bytes of all x, the high bytes of all x, the same of y, then
-        for each column the group of each point.
-    cards : str
-        Gzipped in base64: for each id how many letters it has in common with the one before
-        (a byte), then the rest of each, a line each, as UTF-8.
+    The words are all but the points and the ids. Both of these are gzipped in base64. Points: the
+    low bytes of all x, the high bytes of all x, the same of y, then for each column the group of
+    each point. Cards: for each id how many letters it has in common with the one before (a byte),
+    then the rest of each, a line each, as UTF-8.
     """
     if not isinstance(found, Mapping):
         raise ValueError("it is no map")
@@ -304,12 +289,8 @@ WIDGET_NOTE = (
 class Outputs:
     """Renders outputs and remembers what a page has to know of them.
 
-    Parameters
-    ----------
-    hidden : mapping of str to str, optional
-        Paths of this machine and what stands for them in printed text.
-    siblings : collection of str, optional
-        The reports that links in Markdown may lead to.
+    `hidden` are paths of this machine and what stands for them in printed text, `siblings` the
+    reports that links in Markdown may lead to.
     """
 
     hidden: Mapping[str, str] = field(default_factory=dict)

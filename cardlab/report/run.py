@@ -219,13 +219,7 @@ _LOCK = "in-use"
 
 @contextmanager
 def scratch_folder(parent: Path, *, prefix: str = "cardlab-") -> Iterator[Path]:
-    """Yield a new folder that is gone afterwards; those that killed runs have left go too.
-
-    Raises
-    ------
-    OSError
-        Nothing can be written to ``parent``.
-    """
+    """Yield a new folder that is gone afterwards; those that killed runs have left go too."""
     for left in parent.glob(f"{prefix}*"):
         _remove_where_dead(left)
     folder, lock = _claimed(parent, prefix)
@@ -318,8 +312,8 @@ def export_report(
         The file to write, or an existing folder. An earlier report there stays as it is until
         the new one is complete and checked.
     source : optional
-        The corpus: a path, glob, folder, URL, a list of these, or a frame in memory. The notebook
-        gets it as its parameter ``source``. Default: the notebook's own.
+        The corpus, as for :func:`cardlab.scan_cards`; the notebook gets it as its parameter
+        ``source``. Default: the notebook's own.
     parameters : mapping, optional
         Values for names that the notebook's cell tagged ``parameters`` assigns.
     timeout : int
@@ -333,8 +327,8 @@ def export_report(
     Raises
     ------
     ReportError
-        When the notebook fails, naming the cell; when a parameter is unknown; when the source
-        does not exist (then also a FileNotFoundError). The old report is left untouched.
+        The notebook failed (it names the cell), a parameter is unknown, or the source does not
+        exist (then also a FileNotFoundError).
     """
     path = find_notebook(notebook)
     target = Path(output)
@@ -362,12 +356,12 @@ def export_reports(
 
     Parameters
     ----------
-    source : optional
-        The corpus, as in :func:`export_report`. Default: the bundled synthetic corpus.
+    source, timeout
+        As in :func:`export_report`. Default: the bundled synthetic corpus.
     output : str or Path
         The folder to write to.
     notebooks : str, Path, or sequence of these, optional
-        Only these: names, numbers, or paths of notebooks of your own.
+        Only these, each named as in :func:`export_report`.
     parameters : mapping, optional
         Values for the notebooks' parameters. A notebook that lacks one keeps its own course; one
         that no notebook knows is an error, and so is a value of another kind than its default.
@@ -375,8 +369,6 @@ def export_reports(
         Notebooks that run at once.
     progress : callable, optional
         Gets a line of text now and then. Default: they are printed to stderr.
-    timeout : int
-        Seconds that one cell may take.
 
     Returns
     -------

@@ -128,12 +128,7 @@ def clean_html(fragment: str) -> str:
 def markdown(text: str, *, siblings: Collection[str] = ()) -> str:
     """Return Markdown as HTML; raw HTML in it is shown, not obeyed.
 
-    Parameters
-    ----------
-    text : str
-        Markdown with tables.
-    siblings : collection of str
-        Reports in the same folder: links to their notebooks become links to the reports.
+    Links to the notebooks of `siblings`, reports in the same folder, become links to these.
     """
     import mistune
 

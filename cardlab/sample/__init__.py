@@ -38,23 +38,21 @@ def make_cards(
 ) -> pl.DataFrame:
     """Make a synthetic corpus of model cards with planted structure.
 
-    The first 18 columns are those of the data set that this project began with; then come the
-    other canonical columns, so that the frame can be used as it is; then what was planted. All
-    the sentences are invented by a small grammar. Equal arguments give equal frames.
+    The first 18 columns are those of the data set that this project began with, then come the
+    other canonical columns and what was planted. All the sentences are invented by a small
+    grammar. Equal arguments give equal frames.
 
     Parameters
     ----------
     n_cards : int, default 2000
         Number of cards, 0 or more.
     n_topics : int, default 12
-        Number of planted topics, 1 or more. Twelve have words and tags of their own task; more
-        are made of invented words, and tasks repeat beyond 24.
+        Number of planted topics, 1 or more. Those beyond twelve are made of invented words.
     embedding_dim : int, default 64
         Length of the vectors; 0 leaves out `embeddings`.
     text : bool, default True
-        False leaves out `text`, `tags_str`, `text_str`, `text_lists`, `processed_texts`,
-        `tokens_length` and `input_texts`, and makes a million cards in seconds. The other
-        columns are the same.
+        False leaves out `text` and the six columns made of it, and makes a million cards in
+        seconds. The other columns are the same.
     random_state : int, default 0
         Seed, 0 or more.
 
@@ -87,13 +85,12 @@ def make_cards(
     - Topics of Zipf-like shares (none below 2 % with 12). The cards of a topic share a task,
       mostly a library, model types, words, a taste in licences, ten free tags that occur together
       (a community) and a cluster of embeddings: a centre of unit length and noise of a third of
-      that; 2 % of the cards lie between two. k-means finds the topics from a few starts
-      (`n_init=10`: adjusted Rand 0.99); from one it now and then stops short.
+      that; 2 % of the cards lie between two.
     - `PLANTED_PAIRS`: pairs of free tags that are nearly always together, each on about 1.2 % of
       the cards (on eight or fewer in a small corpus): the highest NPMI of all the free tags.
-    - Background tags: Zipfian over a vocabulary that grows with the corpus (about 145,000
-      different tags of all kinds in a million cards), independent of topic and of each other
-      among the cards with front matter. One topic tag in fifty is spelt with `_` or a capital.
+    - Background tags: Zipfian over a vocabulary that grows with the corpus, independent of topic
+      and of each other among the cards with front matter. One topic tag in fifty is spelt with
+      `_` or a capital.
     - Families: 15 % of the cards share one of a number of texts, written as if by a training
       script, and nearly one vector; a family has two cards or more and lies in one topic.
     - Growth: 6 % of the cards stand at the Hub's `DATE_FLOOR`; from there to `LAST_DATE` the
@@ -111,12 +108,6 @@ def make_cards(
     ------
     TypeError, ValueError
         For an argument of the wrong kind or out of range.
-
-    Examples
-    --------
-    >>> cards = make_cards(300, embedding_dim=8)
-    >>> cards.height, cards["topic"].n_unique()
-    (300, 12)
     """
     n_cards = _checked("n_cards", n_cards, 0)
     n_topics = _checked("n_topics", n_topics, 1)
