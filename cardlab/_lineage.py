@@ -12,7 +12,7 @@ from .frames import lists_in, narrow
 from .languages import with_languages
 from .licenses.counts import with_licenses
 from .schema import STRINGS, at_least, collect, column_names, one_of, require
-from .shares.counting import with_share
+from .shares.authors import interval
 
 # ---- The graph of ``base_model``: who names whom, where the lines lead, what is a cycle.
 
@@ -247,8 +247,11 @@ def lineage_changes(
     counts = edges.group_by(*cells, "n_all", "n_declared").agg(
         pl.len().cast(pl.Int64).alias("n_edges")
     )
-    compared = pl.when(~ends).then("n_declared").alias("n_declared")
-    shares = _shares(counts.with_columns(pl.col("n_declared").alias("all"), compared))
+    compared = counts.select(pl.when(~ends).then("n_declared")).to_series()
+    shares = counts.with_columns(
+        *interval(counts["n_edges"], counts["n_all"], "edge_share", "edge"),
+        *interval(counts["n_edges"], compared, "declared_share", "declared"),
+    )
     # a list is no key to sort by
     lists = [name for name in cells if isinstance(counts.schema[name], pl.List)]
     order_by = [pl.col(name).list.join(",") if name in lists else name for name in cells]
@@ -256,8 +259,7 @@ def lineage_changes(
     return shares.sort("n_edges", *order_by, descending=down, nulls_last=True).select(
         *cells,
         *("n_edges", "edge_share", "edge_low", "edge_high", "n_all"),
-        *("declared_share", "declared_low", "declared_high"),
-        pl.col("all").alias("n_declared"),
+        *("declared_share", "declared_low", "declared_high", "n_declared"),
         pl.lit(column).alias("column"),
     )
 
@@ -310,14 +312,6 @@ def _change(edges: pl.DataFrame, order: Sequence[str] | None) -> pl.Expr:
             cases |= {"later": before < after, "earlier": before > after}
     said = [pl.when(case).then(pl.lit(word)) for word, case in cases.items()]
     return pl.coalesce(*said, pl.lit("differs"))
-
-
-def _shares(counts: pl.DataFrame) -> pl.DataFrame:
-    """Add the shares of ``n_edges`` in ``n_all`` and ``n_declared``, with their intervals."""
-    names = {"n_edges": "n_cards", "n_all": "n_group"}
-    back = {new: old for old, new in names.items()}
-    back |= {"card_share": "edge_share", "share_low": "edge_low", "share_high": "edge_high"}
-    return with_share(counts.rename(names)).rename(back)
 
 
 # ---- For each card what it was made from, and what the whole graph amounts to.
@@ -464,15 +458,11 @@ def _by_relation(edges: pl.DataFrame) -> pl.DataFrame:
         pl.col("known").count().alias("n_known"),
         pl.col("child").n_unique().alias("n_models"),
         pl.lit(edges.height).alias("n_all"),
-        pl.lit(None).alias("n_declared"),
     )
     counts = counts.cast(dict.fromkeys(counts.columns[1:], pl.Int64))
-    columns = ("relation", "n_edges", "edge_share", "edge_low", "edge_high")
-    return (
-        _shares(counts)
-        .sort("n_edges", "relation", descending=[True, False], nulls_last=True)
-        .select(*columns, "n_known", "n_models", "n_all")
-    )
+    shares = interval(counts["n_edges"], counts["n_all"], "edge_share", "edge")
+    counts = counts.select("relation", "n_edges", *shares, "n_known", "n_models", "n_all")
+    return counts.sort("n_edges", "relation", descending=[True, False], nulls_last=True)
 
 
 def _figures(graph: Graph, models: pl.DataFrame) -> pl.DataFrame:

@@ -146,20 +146,11 @@ _UNREADABLE = (
 
 def column_names(cards: Any) -> list[str]:
     """Give the column names of a frame, eager or lazy, without reading its rows."""
-    if isinstance(cards, pl.DataFrame):
-        return cards.columns
-    if isinstance(cards, pl.LazyFrame):
-        return cards.collect_schema().names()
-    try:
-        return list(nw.from_native(cards).lazy().collect_schema().names())
-    except TypeError:
-        raise not_a_frame(cards) from None
+    return list(lazy(cards).collect_schema().names())
 
 
 def is_frame(value: Any) -> bool:
     """Tell a frame of any engine: polars, or one that narwhals knows."""
-    if isinstance(value, (pl.DataFrame, pl.LazyFrame)):
-        return True
     try:
         nw.from_native(value)
     except TypeError:
@@ -275,8 +266,6 @@ def to_lazy_polars(cards: Any) -> pl.LazyFrame:
 
 def count(cards: Any) -> int:
     """Count the cards without reading their columns."""
-    if isinstance(cards, pl.DataFrame):
-        return cards.height
     return int(collect(lazy(cards).select(nw.len())).item())
 
 

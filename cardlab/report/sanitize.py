@@ -116,15 +116,6 @@ def escape(text: str) -> str:
     return html.escape(visible(text))
 
 
-def clean_html(fragment: str) -> str:
-    """Return an HTML fragment with only harmless tags, attributes, links and images.
-
-    No ids, so that nothing can stand in for an element that our scripts look up; no styles; of
-    the classes only ours (``cl-...``) and ``dataframe``.
-    """
-    return _clean(fragment, siblings=())
-
-
 def markdown(text: str, *, siblings: Collection[str] = ()) -> str:
     """Return Markdown as HTML; raw HTML in it is shown, not obeyed.
 
@@ -135,10 +126,15 @@ def markdown(text: str, *, siblings: Collection[str] = ()) -> str:
     render = mistune.create_markdown(escape=True, plugins=["table", "strikethrough", "footnotes"])
     rendered = render(visible(text))
     assert isinstance(rendered, str)
-    return _clean(rendered, siblings=siblings)
+    return clean_html(rendered, siblings=siblings)
 
 
-def _clean(fragment: str, *, siblings: Collection[str]) -> str:
+def clean_html(fragment: str, *, siblings: Collection[str] = ()) -> str:
+    """Return an HTML fragment with only harmless tags, attributes, links and images.
+
+    No ids, so that nothing can stand in for an element that our scripts look up; no styles; of
+    the classes only ours (``cl-...``) and ``dataframe``.
+    """
     import nh3
 
     def keep(tag: str, attribute: str, value: str) -> str | None:
