@@ -21,9 +21,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import normalize
 
-from cardlab.sample import make_cards
+from cardlab.sample import _draw, make_cards
 from cardlab.sample._columns import DATE_FLOOR, DOUBLING_WEEKS, LAST_DATE
-from cardlab.sample._draw import WRITTEN_TOPICS, Ragged, topics, word_series
+from cardlab.sample._draw import WRITTEN_TOPICS, topics, word_series
 from cardlab.sample._tags import PLANTED_PAIRS
 
 STRINGS = pl.List(pl.String)
@@ -333,20 +333,19 @@ def test_tags_in_the_hubs_order(cards: pl.DataFrame) -> None:
         assert len(typed) == 2 * len(row["base_model"] or [])
 
 
-def test_ragged_arrays() -> None:
+def test_lists_of_strings() -> None:
     words = pl.Series(["a", "b", "c"])
-    a = Ragged.from_pairs(np.array([2, 0, 0, 2]), np.array([1, 0, 1, 1]), 4, words)
-    b = Ragged.from_columns(np.array([[-1, 2], [0, 1], [-1, -1], [2, -1]]), words)
-    assert a.to_lists("x").to_list() == [["a", "b"], [], ["b"], []]
-    both = Ragged.joined([b, a.prefixed("+")])
-    assert both.to_lists("x").to_list() == [["c", "+a", "+b"], ["a", "b"], ["+b"], ["c"]]
-    kept = both.where(np.array([True, False, False, True]))
-    assert kept.to_lists("x").to_list() == [["c", "+a", "+b"], [], [], ["c"]]
-    flags = Ragged.from_flags(np.array([[True, False], [True, True]]), words.head(2))
-    assert flags.to_lists("x").to_list() == [["a"], ["a", "b"]]
-    none = Ragged.from_pairs(np.zeros(0, int), np.zeros(0, int), 2, words)
-    assert none.to_lists("x").to_list() == [[], []]
-    assert none.to_lists("x").dtype == STRINGS
+    a = _draw.lists_of_pairs(np.array([2, 0, 0, 2]), np.array([1, 0, 1, 1]), 4, words)
+    b = _draw.lists_of_rows(np.array([[-1, 2], [0, 1], [-1, -1], [2, -1]]), words)
+    assert a.to_list() == [["a", "b"], [], ["b"], []]
+    both = [b, a.list.eval("+" + pl.element())]
+    every = np.ones(4, dtype=bool)
+    assert _draw.joined(both, every).to_list() == [["c", "+a", "+b"], ["a", "b"], ["+b"], ["c"]]
+    kept = _draw.joined(both, np.array([True, False, False, True]))
+    assert kept.to_list() == [["c", "+a", "+b"], [], [], ["c"]]
+    none = _draw.lists_of_pairs(np.zeros(0, int), np.zeros(0, int), 2, words)
+    assert none.to_list() == [[], []]
+    assert none.dtype == STRINGS
 
 
 # --- what cards declare ---------------------------------------------------------------------

@@ -163,8 +163,8 @@ def _without_text(plan: Plan, rngs: dict[str, np.random.Generator]) -> pl.DataFr
     parents, line = lineage(plan, base["id"], base["created_at"], rngs["lineage"])
     base = base.with_columns(
         hub_tags(plan, base, declared, line, rngs["tags"]),
-        parents.to_lists("base_model"),
-        *(ragged.to_lists(name) for name, ragged in declared.items()),
+        parents.alias("base_model"),
+        *(values.alias(name) for name, values in declared.items()),
         topic=pl.Series(plan.topic, dtype=pl.Int32),
         family=pl.Series(plan.family, dtype=pl.Int32),
     )

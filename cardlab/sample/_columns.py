@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import numpy as np
 import polars as pl
 
-from ._draw import WORDS, Bools, Ints, Ragged, Topic, draw, word_series, zipf_shares
+from . import _draw
+from ._draw import Bools, Ints, Topic, draw, word_series, zipf_shares
 
 # The Hub began to record creation dates here; every older model has this instant.
 DATE_FLOOR = datetime(2022, 3, 2, 23, 29, 4, tzinfo=UTC)
@@ -169,10 +170,10 @@ def draw_kinds(plan: Plan, rng: np.random.Generator) -> pl.DataFrame:
 # --- what the front matter declares ----------------------------------------------------------
 
 
-def draw_licenses(plan: Plan, rng: np.random.Generator) -> Ragged:
+def draw_licenses(plan: Plan, rng: np.random.Generator) -> pl.Series:
     """Draw licences by the taste of the topic; three of ten cards have none."""
-    weights = np.array([weight for weight, *_ in WORDS["licenses"]])
-    declarations = [values for _, *values in WORDS["licenses"]]
+    weights = np.array([weight for weight, *_ in _draw.WORDS["licenses"]])
+    declarations = [values for _, *values in _draw.WORDS["licenses"]]
     strings = list(dict.fromkeys(value for values in declarations for value in values))
     width = max(map(len, declarations))
     codes = np.array(
@@ -185,12 +186,12 @@ def draw_licenses(plan: Plan, rng: np.random.Generator) -> Ragged:
         shares = weights * liking / (weights @ liking)
         chosen[members] = draw(rng, shares, len(members))
     declared = plan.declares & (rng.random(plan.n_cards) < _LICENSE_SHARE)
-    return Ragged.from_columns(codes[chosen], pl.Series(strings)).where(declared)
+    return _draw.joined([_draw.lists_of_rows(codes[chosen], pl.Series(strings))], declared)
 
 
-def draw_languages(plan: Plan, rng: np.random.Generator) -> Ragged:
+def draw_languages(plan: Plan, rng: np.random.Generator) -> pl.Series:
     """Draw languages of about 45 % of the cards, English on most of them."""
-    codes, raw = WORDS["languages"].split(), WORDS["raw_languages"]
+    codes, raw = _draw.WORDS["languages"].split(), _draw.WORDS["raw_languages"]
     n_cards = plan.n_cards
     lean = np.array([topic.language_share for topic in plan.topics])[plan.topic]
     # Scaled so that the topics differ and the whole has the share of the Hub.
@@ -212,7 +213,7 @@ def draw_languages(plan: Plan, rng: np.random.Generator) -> Ragged:
     crowd = np.flatnonzero(many)
     chosen = rng.random((len(crowd), len(codes))) < rng.uniform(0.12, 0.8, (len(crowd), 1))
     row, column = np.nonzero(chosen)
-    return Ragged.from_pairs(
+    return _draw.lists_of_pairs(
         np.concatenate([has_english, card, crowd[row]]),
         np.concatenate([np.zeros(len(has_english), dtype=np.int64), value, column]),
         n_cards,
@@ -220,7 +221,7 @@ def draw_languages(plan: Plan, rng: np.random.Generator) -> Ragged:
     )
 
 
-def datasets(plan: Plan, rng: np.random.Generator) -> Ragged:
+def datasets(plan: Plan, rng: np.random.Generator) -> pl.Series:
     """Draw one to three data sets of the topic for three cards in ten.
 
     Their number grows with the corpus: the first few of a topic are its well-known ones, the
@@ -234,7 +235,7 @@ def datasets(plan: Plan, rng: np.random.Generator) -> Ragged:
     return _of_topic(plan, pl.Series(known) + ending, rng, share=0.34, shift=3)
 
 
-def arxiv(plan: Plan, rng: np.random.Generator) -> Ragged:
+def arxiv(plan: Plan, rng: np.random.Generator) -> pl.Series:
     """Draw one to three papers of the topic for a sixth of the cards (linked in the text too)."""
     a_topic = max(6, int(0.2 * plan.n_cards**0.75 / len(plan.topics)))
     number = np.arange(a_topic * len(plan.topics), dtype=np.int64)
@@ -246,14 +247,14 @@ def arxiv(plan: Plan, rng: np.random.Generator) -> Ragged:
 
 def _of_topic(
     plan: Plan, strings: pl.Series, rng: np.random.Generator, *, share: float, shift: float
-) -> Ragged:
+) -> pl.Series:
     """Draw one to three of the strings of the topic for a share of the front matters."""
     a_topic = len(strings) // len(plan.topics)
     has = plan.declares & (rng.random(plan.n_cards) < share)
     counts = np.where(has, 1 + draw(rng, np.array([0.75, 0.18, 0.07]), plan.n_cards), 0)
     card = np.repeat(np.arange(plan.n_cards), counts)
     rank = draw(rng, zipf_shares(a_topic, exponent=0.9, shift=shift), len(card))
-    return Ragged.from_pairs(card, plan.topic[card] * a_topic + rank, plan.n_cards, strings)
+    return _draw.lists_of_pairs(card, plan.topic[card] * a_topic + rank, plan.n_cards, strings)
 
 
 # --- vectors ---------------------------------------------------------------------------------

@@ -1,13 +1,12 @@
-"""Drawing for all cards at once: ragged arrays, heavy-tailed draws, invented words.
+"""Drawing for all cards at once: lists of strings, heavy-tailed draws, invented words.
 
-A million cards have about nine million tags. They are drawn as arrays of codes into a small
-dictionary and become strings once, at the end; nothing here loops over cards.
+A million cards have about nine million tags: codes into a small dictionary, then strings, and no
+loop over cards.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
@@ -16,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+
+from ..schema import STRINGS
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -27,60 +28,30 @@ _ONSETS = ("l", "m", "n", "r", "s", "t", "v", "d", "w", "fl", "h", "kr", "th", "
 _SYLLABLES = tuple(onset + vowel for vowel in "aeio" for onset in _ONSETS)
 
 
-@dataclass(frozen=True)
-class Ragged:
-    """Several strings a card: `counts[i]` codes belong to card i, in the order of the cards."""
+def lists(card: Ints, code: Ints, n_cards: int, strings: pl.Series) -> pl.Series:
+    """Make a list of strings a card of (card, code) pairs, in order of the cards; empty without."""
+    offsets = np.searchsorted(card, np.arange(n_cards + 1))
+    values = strings.gather(code).to_arrow(compat_level=pl.CompatLevel.newest())
+    return pl.Series(pa.LargeListArray.from_arrays(offsets, values))
 
-    counts: Ints
-    codes: Ints
-    strings: pl.Series  # what the codes stand for
 
-    @classmethod
-    def from_columns(cls, codes: Ints, strings: pl.Series) -> Ragged:
-        """Take one row of codes a card, where -1 is no value."""
-        return cls(np.count_nonzero(codes >= 0, axis=1), codes[codes >= 0], strings)
+def lists_of_rows(codes: Ints, strings: pl.Series) -> pl.Series:
+    """Make the lists of one row of codes a card, where -1 is no value."""
+    card, place = np.nonzero(codes >= 0)
+    return lists(card, codes[card, place], len(codes), strings)
 
-    @classmethod
-    def from_flags(cls, flags: Bools, strings: pl.Series) -> Ragged:
-        """Take one row of flags a card, a flag for each of the strings."""
-        return cls(np.count_nonzero(flags, axis=1), np.nonzero(flags)[1], strings)
 
-    @classmethod
-    def from_pairs(cls, card: Ints, code: Ints, n_cards: int, strings: pl.Series) -> Ragged:
-        """Take (card, code) pairs in any order; a pair that occurs twice counts once."""
-        width = len(strings)
-        keys = np.sort(card * width + code)
-        keys = keys[np.diff(keys, prepend=-1) > 0]
-        return cls(np.bincount(keys // width, minlength=n_cards), keys % width, strings)
+def lists_of_pairs(card: Ints, code: Ints, n_cards: int, strings: pl.Series) -> pl.Series:
+    """Make the lists of pairs in any order; a pair that occurs twice counts once."""
+    keys = np.sort(card * len(strings) + code)
+    card, code = np.divmod(keys[np.diff(keys, prepend=-1) > 0], len(strings))
+    return lists(card, code, n_cards, strings)
 
-    @classmethod
-    def joined(cls, parts: Sequence[Ragged]) -> Ragged:
-        """Join card by card, the strings of the first part first."""
-        counts = np.sum([part.counts for part in parts], axis=0)
-        codes = np.empty(int(counts.sum()), dtype=np.int64)
-        start = np.cumsum(counts) - counts
-        n_strings = 0
-        for part in parts:
-            first = np.cumsum(part.counts) - part.counts
-            rank = np.arange(len(part.codes)) - np.repeat(first, part.counts)
-            codes[np.repeat(start, part.counts) + rank] = part.codes + n_strings
-            start = start + part.counts
-            n_strings += len(part.strings)
-        return cls(counts, codes, pl.concat([part.strings.alias("value") for part in parts]))
 
-    def where(self, keep: Bools) -> Ragged:
-        """Drop the values of the cards that are not kept."""
-        codes = self.codes[np.repeat(keep, self.counts)]
-        return Ragged(np.where(keep, self.counts, 0), codes, self.strings)
-
-    def prefixed(self, prefix: str) -> Ragged:
-        return Ragged(self.counts, self.codes, prefix + self.strings)
-
-    def to_lists(self, name: str) -> pl.Series:
-        """Make a list of strings a card; a card without values has the empty list."""
-        offsets = np.concatenate([[0], np.cumsum(self.counts)])
-        values = self.strings.gather(self.codes).to_arrow(compat_level=pl.CompatLevel.newest())
-        return pl.Series(name, pa.LargeListArray.from_arrays(offsets, values))
+def joined(parts: list[pl.Series], keep: Bools) -> pl.Series:
+    """Join lists card by card; empty where a card is not kept."""
+    whole = pl.when(pl.Series(keep)).then(pl.concat_list(parts))
+    return pl.select(whole.otherwise(pl.lit([], STRINGS))).to_series()
 
 
 def zipf_shares(n: int, *, exponent: float = 1.0, shift: float = 0.0) -> Floats:

@@ -1,6 +1,6 @@
 """Free tags, lineage, the Hub's own tags, and the front matter as JSON.
 
-Tags are made in parts, as codes; the parts are joined card by card, and become strings once.
+Tags are made in parts, which are joined card by card.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from . import _draw
 from ._columns import Plan
-from ._draw import WORDS, Bools, Ragged, draw, word_series, zipf_shares
+from ._draw import Bools, draw, word_series, zipf_shares
 
-PLANTED_PAIRS: tuple[tuple[str, str], ...] = tuple((a, b) for a, b in WORDS["planted_pairs"])
+PLANTED_PAIRS: tuple[tuple[str, str], ...] = tuple((a, b) for a, b in _draw.WORDS["planted_pairs"])
 _PAIR_SHARE = 0.012
 _PAIR_BROKEN = 0.015
 _TRAINER_TAG = "generated_from_trainer"
@@ -25,18 +26,18 @@ _HUB_TAGS = {"autotrain_compatible": 0.2, "endpoints_compatible": 0.5, "region:u
 _LINEAGE = ("finetune", "quantized", "adapter", "merge")
 
 
-def free_tags(plan: Plan, rng: np.random.Generator) -> Ragged:
+def free_tags(plan: Plan, rng: np.random.Generator) -> pl.Series:
     """Draw the tags an author writes: of the topic, of the planted pairs, of the background."""
     parts = [
         _topic_tags(plan, rng),
         _planted(plan, rng),
         _background(plan, rng),
-        Ragged.from_flags((plan.family >= 0)[:, None], pl.Series([_TRAINER_TAG])),
+        _of_flags((plan.family >= 0)[:, None], [_TRAINER_TAG]),
     ]
-    return Ragged.joined(parts).where(plan.declares)
+    return _draw.joined(parts, plan.declares)
 
 
-def _topic_tags(plan: Plan, rng: np.random.Generator) -> Ragged:
+def _topic_tags(plan: Plan, rng: np.random.Generator) -> pl.Series:
     """Draw each tag of the topic with its own chance; a few in another spelling."""
     tags = [tag for topic in plan.topics for tag in topic.tags]
     width = len(plan.topics[0].tags)
@@ -44,12 +45,11 @@ def _topic_tags(plan: Plan, rng: np.random.Generator) -> Ragged:
     card, rank = np.nonzero(rng.random((plan.n_cards, width), dtype=np.float32) < chance)
     code = plan.topic[card] * width + rank
     code[rng.random(len(code)) < _SPELLING_SHARE] += len(tags)
-    counts = np.bincount(card, minlength=plan.n_cards)
     other = [tag.replace("-", "_") if "-" in tag else tag.capitalize() for tag in tags]
-    return Ragged(counts, code, pl.Series(tags + other))
+    return _draw.lists(card, code, plan.n_cards, pl.Series(tags + other))
 
 
-def _planted(plan: Plan, rng: np.random.Generator) -> Ragged:
+def _planted(plan: Plan, rng: np.random.Generator) -> pl.Series:
     """Put each planted pair on about 1.2 % of the cards, whatever their topic."""
     able = np.flatnonzero(plan.declares)
     wanted = max(min(8, plan.n_cards // 25), round(_PAIR_SHARE * plan.n_cards))
@@ -62,10 +62,10 @@ def _planted(plan: Plan, rng: np.random.Generator) -> Ragged:
             cards.append(chosen[kept])
             values.append(np.full(int(kept.sum()), 2 * number + side))
     tags = pl.Series([tag for pair in PLANTED_PAIRS for tag in pair])
-    return Ragged.from_pairs(np.concatenate(cards), np.concatenate(values), plan.n_cards, tags)
+    return _draw.lists_of_pairs(np.concatenate(cards), np.concatenate(values), plan.n_cards, tags)
 
 
-def _background(plan: Plan, rng: np.random.Generator) -> Ragged:
+def _background(plan: Plan, rng: np.random.Generator) -> pl.Series:
     """Draw Zipfian tags without structure.
 
     The number a card has is Poisson: then the counts of any two tags are independent (among the
@@ -76,12 +76,12 @@ def _background(plan: Plan, rng: np.random.Generator) -> Ragged:
     card = np.repeat(np.arange(plan.n_cards), counts)
     value = draw(rng, zipf_shares(size, shift=20), len(card))
     tags = word_series(np.arange(size), n_syllables=3)
-    return Ragged.from_pairs(card, value, plan.n_cards, tags)
+    return _draw.lists_of_pairs(card, value, plan.n_cards, tags)
 
 
 def lineage(
     plan: Plan, ids: pl.Series, created: pl.Series, rng: np.random.Generator
-) -> tuple[Ragged, Ragged]:
+) -> tuple[pl.Series, pl.Series]:
     """Let a quarter of the cards name an older card of their topic, mostly one of a few.
 
     Hostile cards are no parents: their ids are replaced. Returns the ids of the parents, and the
@@ -106,33 +106,38 @@ def lineage(
     codes[has] = np.column_stack([plain, len(used) + typed])
     kinds = pl.Series("id", _LINEAGE).gather(pairs % 4)
     strings = pl.concat([ids.gather(used), kinds + ":" + ids.gather(pairs // 4)])
-    parents = Ragged.from_columns(codes[:, :1], strings)
-    return parents, Ragged.from_columns(codes, strings).prefixed("base_model:")
+    return _draw.lists_of_rows(codes[:, :1], strings), _draw.lists_of_rows(
+        codes, "base_model:" + strings
+    )
 
 
 def hub_tags(
     plan: Plan,
     base: pl.DataFrame,
-    declared: dict[str, Ragged],
-    line: Ragged,
+    declared: dict[str, pl.Series],
+    line: pl.Series,
     rng: np.random.Generator,
 ) -> pl.Series:
     """Put all the tags of a card into the Hub's order."""
     has_library = base["library_name"].is_not_null().to_numpy()
+    names = ("library_name", "pipeline_tag")
+    library, task = base.select(
+        pl.concat_list(name).list.drop_nulls().alias(name) for name in names
+    )
     parts = [
-        _column_tag(base["library_name"]),
+        library,
         _software(plan, base["created_at"], has_library, rng),
         _model_types(plan, has_library, rng),
-        _column_tag(base["pipeline_tag"]),
+        task,
         declared["free"],
         declared["languages"],
-        declared["datasets"].prefixed("dataset:"),
-        declared["arxiv"].prefixed("arxiv:"),
+        declared["datasets"].list.eval("dataset:" + pl.element()),
+        declared["arxiv"].list.eval("arxiv:" + pl.element()),
         line,
-        declared["license"].prefixed("license:"),
-        Ragged.from_flags(_flags(plan, _HUB_TAGS, rng), pl.Series(list(_HUB_TAGS))),
+        declared["license"].list.eval("license:" + pl.element()),
+        _of_flags(_flags(plan, _HUB_TAGS, rng), [*_HUB_TAGS]),
     ]
-    return Ragged.joined(parts).where(~plan.tagless).to_lists("tags")
+    return _draw.joined(parts, ~plan.tagless).alias("tags")
 
 
 def _flags(plan: Plan, chances: dict[str, float], rng: np.random.Generator) -> Bools:
@@ -142,27 +147,26 @@ def _flags(plan: Plan, chances: dict[str, float], rng: np.random.Generator) -> B
 
 def _software(
     plan: Plan, created: pl.Series, has_library: Bools, rng: np.random.Generator
-) -> Ragged:
+) -> pl.Series:
     """Draw the formats that the Hub reads from the files of a model with a library."""
     flags = _flags(plan, _FRAMEWORKS, rng)
     recent = np.where(created.dt.year().to_numpy() >= 2023, 1.0, 0.25)
     flags[:, list(_FRAMEWORKS).index("safetensors")] &= rng.random(plan.n_cards) < recent
-    return Ragged.from_flags(flags & has_library[:, None], pl.Series(list(_FRAMEWORKS)))
+    return _of_flags(flags & has_library[:, None], [*_FRAMEWORKS])
 
 
-def _model_types(plan: Plan, has_library: Bools, rng: np.random.Generator) -> Ragged:
+def _model_types(plan: Plan, has_library: Bools, rng: np.random.Generator) -> pl.Series:
     """Draw the architecture, which the Hub reads where there is a library."""
     types, width = plan.model_types()
     code = plan.topic * width + draw(rng, zipf_shares(width), plan.n_cards)
     known = has_library & (rng.random(plan.n_cards) < 0.8)
-    return Ragged.from_columns(np.where(known, code, -1)[:, None], pl.Series(types))
+    return _draw.lists_of_rows(np.where(known, code, -1)[:, None], pl.Series(types))
 
 
-def _column_tag(column: pl.Series) -> Ragged:
-    """Turn a nullable string column into at most one tag a card."""
-    values = column.drop_nulls().unique().sort()
-    code = column.cast(pl.Enum(values)).to_physical().cast(pl.Int64)
-    return Ragged.from_columns(code.fill_null(-1).to_numpy()[:, None], values)
+def _of_flags(flags: Bools, tags: list[str]) -> pl.Series:
+    """Make the lists of a row of flags a card, a flag for each tag."""
+    card, code = np.nonzero(flags)
+    return _draw.lists(card, code, len(flags), pl.Series(tags))
 
 
 def metadata(base: pl.DataFrame, plan: Plan, rng: np.random.Generator) -> pl.Series:
