@@ -18,11 +18,13 @@ from .schema import as_frame, collect, printable, require, to_lazy_polars
 MAX_LISTED = 200
 MAX_SHOWN = 20_000
 
+#: How the cards can be sorted, and by which columns: ties by id.
 _SORTS = {
-    "id": ("id", False),
-    "most downloads": ("downloads", True),
-    "newest": ("created_at", True),
+    "id": (["id"], [False]),
+    "most downloads": (["downloads", "id"], [True, False]),
+    "newest": (["created_at", "id"], [True, False]),
 }
+_HEAVY = ("text", "metadata", "embeddings", "problems")
 
 
 class CardBrowser(widgets.VBox):  # type: ignore[misc]
@@ -52,21 +54,21 @@ class CardBrowser(widgets.VBox):  # type: ignore[misc]
         cards = as_frame(cards)
         have = require(cards, "id")
         self._all = to_lazy_polars(cards).with_row_index("__row")
-        heavy = ("text", "metadata", "embeddings", "problems")
-        self._cards = collect(self._all.select(pl.exclude(*heavy)))
-        self._filters: dict[str, widgets.Dropdown] = {}
+        self._cards = collect(self._all.select(pl.exclude(*_HEAVY)))
+        #: The drop-downs by column; set ``.filters["license"].value`` as a click would.
+        self.filters: dict[str, widgets.Dropdown] = {}
         self.query = widgets.Text(description="id contains", continuous_update=False)
         self.tag = widgets.Text(description="has tag", continuous_update=False)
         for column in ("pipeline_tag", "library_name", "license"):
             if column in have:
-                self._filters[column] = self._dropdown(column)
-        sorts = [name for name, (column, _) in _SORTS.items() if column in have]
+                self.filters[column] = self._dropdown(column)
+        sorts = [name for name, (columns, _) in _SORTS.items() if columns[0] in have]
         self.order = widgets.Dropdown(options=sorts, description="sort by")
         self.found = widgets.Label()
         self.listed = widgets.Select(options=[], rows=12, layout=widgets.Layout(width="40%"))
         self.card = widgets.HTML(layout=widgets.Layout(width="60%", padding="0 0 0 12px"))
         self.card.add_class("cardlab-card")
-        controls = [self.query, *([self.tag] if "tags" in have else []), *self._filters.values()]
+        controls = [self.query, *([self.tag] if "tags" in have else []), *self.filters.values()]
         row = widgets.Layout(flex_flow="row wrap")
         super().__init__(
             [
@@ -84,11 +86,6 @@ class CardBrowser(widgets.VBox):  # type: ignore[misc]
         self._refresh()
 
     @property
-    def filters(self) -> dict[str, Any]:
-        """The drop-downs by column; set ``.filters["license"].value`` as a click would."""
-        return dict(self._filters)
-
-    @property
     def selection(self) -> pl.DataFrame:
         """The cards that the controls leave, in the listed order."""
         return self._found().drop("__row")
@@ -96,17 +93,11 @@ class CardBrowser(widgets.VBox):  # type: ignore[misc]
     @property
     def code(self) -> str:
         """The calls that give :attr:`selection` without the widget."""
-        heavy = "'text', 'metadata', 'embeddings', 'problems'"
+        columns, descending = _SORTS[self.order.value]
         lines = ["import polars as pl", "", "selection = (", "    cards.lazy()"]
         lines += [f"    .filter({text})" for text, _ in self._conditions()]
-        column, descending = _SORTS[self.order.value]
-        if column == "id":
-            lines.append("    .sort('id')")
-        else:
-            lines.append(
-                f"    .sort(['{column}', 'id'], descending=[{descending}, False], nulls_last=True)"
-            )
-        return "\n".join([*lines, f"    .select(pl.exclude({heavy}))", "    .collect()", ")"])
+        lines.append(f"    .sort({columns}, descending={descending}, nulls_last=True)")
+        return "\n".join([*lines, f"    .select(pl.exclude{_HEAVY})", "    .collect()", ")"])
 
     def _dropdown(self, column: str) -> Any:
         values = self._cards[column]
@@ -124,11 +115,8 @@ class CardBrowser(widgets.VBox):  # type: ignore[misc]
         if query:
             code = f"pl.col('id').str.to_lowercase().str.contains({query!r}, literal=True)"
             found.append((code, pl.col("id").str.to_lowercase().str.contains(query, literal=True)))
-        if tag:
-            code = f"pl.col('tags').list.contains({tag!r})"
-            found.append((code, pl.col("tags").list.contains(tag)))
-        for column, control in self._filters.items():
-            value = control.value
+        values = {"tags": tag or None, **{name: one.value for name, one in self.filters.items()}}
+        for column, value in values.items():
             if value is None:
                 continue
             if isinstance(self._cards.schema[column], pl.List):
@@ -139,13 +127,9 @@ class CardBrowser(widgets.VBox):  # type: ignore[misc]
         return found
 
     def _found(self) -> pl.DataFrame:
-        column, descending = _SORTS[self.order.value]
-        keys = ["id"] if column == "id" else [column, "id"]
-        flags = [False] if column == "id" else [descending, False]
-        frame = self._cards.lazy()
-        for _, condition in self._conditions():
-            frame = frame.filter(condition)
-        return collect(frame.sort(keys, descending=flags, nulls_last=True))
+        columns, descending = _SORTS[self.order.value]
+        frame = self._cards.filter(pl.lit(True), *(wanted for _, wanted in self._conditions()))
+        return frame.sort(columns, descending=descending, nulls_last=True)
 
     def _refresh(self, _: Any = None) -> None:
         found = self._found()

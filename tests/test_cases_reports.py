@@ -33,9 +33,8 @@ import cardlab as cl
 from cardlab import notebook as nb
 from cardlab.__main__ import main
 from cardlab.charts.base import MOST_BYTES, picture
-from cardlab.report.check import check_page
 from cardlab.report.outputs import FIGURE_ROOM, PAGE_ROOM, Outputs
-from cardlab.report.page import render_page
+from cardlab.report.page import check_page, render_page
 from cardlab.report.run import Progress, export_report, export_reports, scratch_folder
 from cardlab.schema import ReportError
 

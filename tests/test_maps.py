@@ -23,9 +23,8 @@ import cardlab as cl
 from cardlab.charts.base import distinct, overlap, place
 from cardlab.charts.map import MIME, PointMap
 from cardlab.charts.scatter import MAX_CLUSTERS, groups_of, middles
-from cardlab.report.check import check_page
 from cardlab.report.outputs import Outputs, checked_map
-from cardlab.report.page import render_page
+from cardlab.report.page import check_page, render_page
 from cardlab.schema import ReportError
 
 HOSTILE = "</script><img src=x onerror=window.__pwned=1>\x1b[2J\u202e\n"

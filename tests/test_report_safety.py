@@ -8,8 +8,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from cardlab.report.check import check_page
 from cardlab.report.outputs import Outputs, RefusedChartError, checked_spec, checked_table
+from cardlab.report.page import check_page
 from cardlab.report.sanitize import clean_html, escape, markdown, strip_ansi, visible
 from cardlab.schema import ReportError
 

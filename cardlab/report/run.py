@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..schema import NotebookFailedError, NotebookFailure, ReportError, at_least
-from .check import check_page
 from .execute import Kernels, execute
 from .notebooks import (
     Source,
@@ -36,7 +35,7 @@ from .notebooks import (
     selected_notebooks,
 )
 from .outputs import Outputs, hidden_paths
-from .page import introduction, render_index, render_page
+from .page import check_page, introduction, render_index, render_page
 from .sanitize import visible
 
 # ---- What a run says while it runs.
