@@ -22,9 +22,6 @@ MAX_PAIRS_RETURNED = 20_000_000
 _DENSE, _CHUNK = 16_000_000, 250_000
 #: Pairs with a q-value below this stand first where authors are known.
 FOUND = 0.05
-#: Authors by which a class is taken for smaller: with 1, the variance is that of authors who change
-#: places, but their sums have short tails, and too few of them p < 0.05; with 0, too many.
-_LOST = 0.5
 #: Share of a tag's cards that have the other too, from which on it is said to follow from it.
 _FOLLOWS = 0.9
 
@@ -354,7 +351,7 @@ def _by_size(coded: Coded, author: Any) -> tuple[Any, Any, Any, Any]:
     on, means = (of.reshape(n_tags, n_classes).T for of in sums)
     n_authors = np.bincount(of_class, minlength=n_classes)[:, None]
     n_cards = np.maximum(np.bincount(of_class, sizes, minlength=n_classes)[:, None], 1)
-    between = (means - on**2 / n_cards) / np.sqrt(np.maximum(n_authors - _LOST, _LOST))
+    between = (means - on**2 / n_cards) / np.sqrt(np.maximum(n_authors, 1))
     within = (on - means) / np.sqrt(np.maximum(n_cards - n_authors, 1))
     expected, independent = on / np.sqrt(n_cards), on * (1 - on / n_cards) / np.sqrt(n_cards)
     variance = np.concatenate([between, within])
