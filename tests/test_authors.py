@@ -6,10 +6,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+import cardlab as cl
 from cardlab.shares.authors import (
     author_column,
+    author_columns,
     author_shares,
+    designs,
     difference,
+    interval,
     wilson,
 )
 from cardlab.shares.counting import CardlabError
@@ -107,3 +111,150 @@ def test_which_column_says_who_made_a_card() -> None:
         author_column(cards, "many", "sample")
     with pytest.raises(CardlabError, match="'sample', 'census'"):
         author_column(cards, "org", "all")
+
+
+# ---- Do the intervals hold? Authors, their sizes and their cards are drawn anew in each run.
+
+#: Sizes of authors: by rank, by Zipf's law with two exponents, and with one author who has a part.
+KINDS = ("rank", "zipf 2", "zipf 2.5", "one 0.2", "one 0.3")
+
+
+def sizes_of(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Draw how many cards each author of each run has."""
+    name, _, number = kind.partition(" ")
+    if name == "rank":
+        of_rank = shape[1] / np.arange(1, shape[1] + 1)
+        return np.ceil(np.minimum(of_rank, 400) * rng.uniform(0.7, 1.5, shape)).astype(int)
+    sizes = np.minimum(rng.zipf(float(number) if name == "zipf" else 2.2, shape), 400)
+    if name == "one":
+        part = float(number)
+        sizes[:, 0] = np.round(sizes[:, 1:].sum(axis=1) * part / (1 - part))
+    return sizes
+
+
+def liking(p: float, icc: float, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Draw the share of each author's cards that have it."""
+    if icc in (0, 1):
+        return np.full(shape, p) if icc == 0 else (rng.random(shape) < p).astype(float)
+    return rng.beta(p * (1 - icc) / icc, (1 - p) * (1 - icc) / icc, shape)
+
+
+def simulated(
+    kind: str, n_authors: int, p: float, icc: float, *, runs: int, seed: int = 0
+) -> pl.DataFrame:
+    """Give the share and its interval in each of the runs."""
+    rng, shape = np.random.default_rng(seed), (runs, n_authors)
+    sizes = sizes_of(kind, shape, rng).ravel()
+    run = np.repeat(np.repeat(np.arange(runs), n_authors), sizes)
+    code = np.repeat(rng.integers(2**63, size=sizes.size, dtype=np.uint64) * np.uint64(2), sizes)
+    has = rng.random(run.size) < np.repeat(liking(p, icc, shape, rng).ravel(), sizes)
+    none = pl.Series([], dtype=pl.String)
+    (design,) = designs((run[has], code[has]), (run, code), group=np.arange(runs), authors=none)
+    counts = pl.DataFrame({"n": np.bincount(run[has], minlength=runs), "n_all": np.bincount(run)})
+    found = interval(counts["n"], counts["n_all"], "share", "share", design=design)
+    naive = wilson(counts["n"].to_numpy(), counts["n_all"].to_numpy())
+    return author_columns(
+        counts.with_columns(found), design, total="n_all", share="share"
+    ).with_columns(naive=(naive[0] <= p) & (p <= naive[1]))
+
+
+def held(found: pl.DataFrame, p: float) -> pl.Series:
+    return found.select((pl.col("share_low") <= p) & (pl.col("share_high") >= p)).to_series()
+
+
+@pytest.mark.parametrize(("kind", "p", "icc"), [("rank", 0.3, 0.5), ("zipf 2.5", 0.9, 0.1)])
+def test_intervals_of_shares_hold_where_those_of_independent_cards_do_not(
+    kind: str, p: float, icc: float
+) -> None:
+    found = simulated(kind, 300, p, icc, runs=300)
+    reliable = found.filter("is_reliable")
+    assert reliable.height > 200
+    assert 0.92 <= held(reliable, p).mean() <= 0.985  # type: ignore[operator]
+    assert found["naive"].mean() < (0.4 if kind == "rank" else 0.9)  # type: ignore[operator]
+
+
+def values_of(kind: str, n_authors: int, icc: float, *, runs: int, seed: int = 0) -> pl.DataFrame:
+    """Give cards with a number whose median is 0, alike within authors, in each of the runs."""
+    rng, shape = np.random.default_rng(seed), (runs, n_authors)
+    sizes = sizes_of(kind, shape, rng).ravel()
+    run = np.repeat(np.repeat(np.arange(runs), n_authors), sizes)
+    own = np.repeat(rng.normal(size=sizes.size), sizes)
+    value = icc**0.5 * own + (1 - icc) ** 0.5 * rng.normal(size=own.size)
+    author = np.repeat(np.arange(sizes.size), sizes)
+    return pl.DataFrame({"author": author, "run": run, "value": value, "other": own})
+
+
+def medians(cards: pl.DataFrame) -> pl.DataFrame:
+    found = cl.length_summary(cards, measure="value", by="run").filter("is_reliable")
+    return found.with_columns(held=(pl.col("median_low") <= 0) & (pl.col("median_high") >= 0))
+
+
+def test_intervals_of_medians_hold() -> None:
+    found = medians(values_of("zipf 2.5", 300, 0.5, runs=200))
+    assert found.height > 120
+    assert 0.91 <= found["held"].mean() <= 0.99  # type: ignore[operator]
+
+
+def test_a_rank_correlation_knows_authors() -> None:
+    runs = values_of("zipf 2.5", 200, 1.0, runs=40).partition_by("run")
+    rng, inside = np.random.default_rng(1), {None: 0, "author": 0}
+    for cards in runs:  # both are the author's own, and one has nothing to do with the other
+        alike = dict.fromkeys(cards["author"].unique().sort())
+        alike = {author: rng.normal() for author in alike}
+        both = cards.with_columns(other=pl.Series([alike[author] for author in cards["author"]]))
+        for cluster in inside:
+            row = cl.length_relation(both, measure="value", to="other", cluster=cluster)
+            low, high = row.select("spearman_low", "spearman_high").row(0)
+            inside[cluster] += low <= 0 <= high
+    assert inside["author"] >= 35 and inside[None] <= 30
+
+
+@pytest.mark.verify
+def test_intervals_of_shares_and_differences_cover_95_percent() -> None:
+    cells = [
+        (kind, n_authors, p, icc)
+        for kind in KINDS
+        for n_authors in (60, 300, 2000)
+        for p in (0.02, 0.1, 0.3, 0.5, 0.9)
+        for icc in (0, 0.1, 0.5, 1)
+    ]
+    rows = []
+    before: dict[float, pl.DataFrame] = {}
+    for cell in cells:
+        _, n_authors, p, icc = cell
+        runs = 500 if n_authors < 2000 else 250
+        found = simulated(*cell, runs=runs, seed=len(rows))
+        sure = found["is_reliable"]
+        row = {"cell": str(cell), "n": sure.sum(), "share": held(found.filter(sure), p).mean()}
+        other = before.get(icc)
+        if other is not None and other.height == runs:
+            columns = ("share", "share_low", "share_high")
+            pair = [tuple(of[name].to_numpy() for name in columns) for of in (found, other)]
+            _, low, high = difference(*pair)
+            both = (sure & other["is_reliable"]).to_numpy()
+            truth = p - other["p"][0]
+            hits = ((low <= truth) & (truth <= high))[both]
+            row |= {"n_both": hits.size, "difference": hits.sum() / max(hits.size, 1)}
+        before[icc] = found.with_columns(p=pl.lit(p))
+        rows.append(row)
+    table = pl.DataFrame(rows, infer_schema_length=None)
+    for figure, n in (("share", "n"), ("difference", "n_both")):
+        known = table.filter(pl.col(n) >= 100)
+        error = (0.05 * 0.95 / known[n]).sqrt()
+        pooled = (known[figure] * known[n]).sum() / known[n].sum()
+        assert 0.94 <= pooled <= 0.97
+        assert (known[figure] > 0.93 - 3 * error).all()
+        within = (known[figure] > 0.93 - 2 * error) & (known[figure] < 0.97 + 2 * error)
+        assert within.mean() >= 0.9  # type: ignore[operator]
+
+
+@pytest.mark.verify
+def test_intervals_of_medians_cover_95_percent() -> None:
+    for kind in ("rank", "zipf 2", "zipf 2.5"):
+        for n_authors in (60, 300):
+            for icc in (0.0, 0.1, 0.5, 1.0):
+                found = medians(values_of(kind, n_authors, icc, runs=500))
+                if found.height >= 100:
+                    error = (0.05 * 0.95 / found.height) ** 0.5
+                    share = found["held"].mean()
+                    assert 0.93 - 3 * error < share < 0.97 + 3 * error  # type: ignore[operator]

@@ -11,7 +11,7 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
@@ -146,6 +146,7 @@ models = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(models)
 def test_engines_agree_and_shares_add_up(rows):
     schema = {"has_modelcard": pl.Boolean, "downloads": pl.Int64, "task": pl.String}

@@ -298,7 +298,7 @@ def license_counts(
     authors less one (E. L. Korn and B. I. Graubard, "Confidence intervals for proportions with
     small expected number of positive counts estimated from survey data", Survey Methodology 24
     (1998), 193-201); ``shares.authors.designs`` has the design effect. A share is reliable with at
-    least 30 effective cards, 10 authors of cards that have it and 20 effective authors of the
+    least 30 effective cards, 10 authors of cards that have it and 15 effective authors of the
     group (1 / the sum of their squared shares of its cards), and an interval at most 0.05 wide, or
     at most 0.30 and 1.3 times the share (after the standards of the National Center for Health
     Statistics: J. D. Parker and others 2017).
