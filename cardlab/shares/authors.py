@@ -129,8 +129,8 @@ def designs(
     alone is too small where a few large authors happen to be near the mean, the second alone takes
     large authors to be like small ones. Where all cards have the value, or none, it is Kish's
     factor. Simulated (500 runs a cell; 60 to 2,000 authors of Zipf sizes or with one who has 20 or
-    30 % of the cards, shares of 0.02 to 0.9, intra-class correlation 0 to 1), nominal 95 % intervals
-    of what is called reliable cover in 96 % of runs, half of the cells in 94.8-97.2 %;
+    30 % of the cards, shares of 0.02 to 0.9, intra-class correlation of 0 to 1), nominal 95 %
+    intervals of what is called reliable cover in 96 % of runs, half of the cells in 94.8-97.2 %;
     linearisation alone in 60-95 %.
     """
     n_values = len(group)
