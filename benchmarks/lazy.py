@@ -48,7 +48,7 @@ def _held(cards: Any, *names: str) -> Any:
 
 def _halves(cards: Any) -> Any:
     first = pl.col("id").str.len_bytes() % 2 == 0
-    return cl.compare(cards.filter(first), cards.filter(~first), n_boot=20)
+    return cl.compare(cards.filter(first), cards.filter(~first), n_permutations=20)
 
 
 #: Analyses that are more than a call of the function of that name.

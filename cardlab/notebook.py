@@ -22,7 +22,7 @@ import polars as pl
 from IPython import get_ipython
 from IPython.display import display
 
-from .cards.sources import corpus_hash
+from .cards.sources import corpus_hash, told_apart
 from .charts.base import use_theme
 from .embeddings.vectors import usable
 from .labels import is_share, label
@@ -35,6 +35,7 @@ __all__ = [
     "require",
     "say_no_figure",
     "show_table",
+    "told_apart",
     "usable",
     "use_theme",
     "where_possible",

@@ -33,7 +33,9 @@ def weights(tags: list) -> np.ndarray:
 @settings(max_examples=40, deadline=None)
 @given(lists, lists)
 def test_distance_equals_scipy(a, b):
-    found = cl.compare(tagged(a), tagged(b, "y"), columns=["tags"], n_boot=3).row(0, named=True)
+    found = cl.compare(tagged(a), tagged(b, "y"), columns=["tags"], n_permutations=3).row(
+        0, named=True
+    )
     p, q = weights(a), weights(b)
     declared = [sum(bool(card) for card in side) for side in (a, b)]
     assert [found["n_declared_a"], found["n_declared_b"]] == declared
@@ -43,10 +45,9 @@ def test_distance_equals_scipy(a, b):
         return
     assert found["distance"] == pytest.approx(jensenshannon(p, q, base=2), abs=1e-7)
     assert found["divergence"] == pytest.approx(found["distance"] ** 2)
-    assert 0 <= found["distance_low"] <= found["distance"] <= found["distance_high"] <= 1
-    if found["p_value"] is not None:  # null where every random part lacks a value on one side
-        assert 0 < found["p_value"] <= 1
-    back = cl.compare(tagged(b), tagged(a, "y"), columns=["tags"], n_boot=3)
+    assert 0 <= found["distance_beyond_chance"] <= found["distance"] <= 1
+    assert 0 < found["p_value"] <= 1
+    back = cl.compare(tagged(b), tagged(a, "y"), columns=["tags"], n_permutations=3)
     assert back["distance"][0] == pytest.approx(found["distance"])
 
 
@@ -99,7 +100,7 @@ def test_chance_is_what_random_halves_give():
         part = shuffled.slice(at * 100, 100)
         rest = shuffled.slice(((at + 7) % 24) * 100, 100)
         found = cl.compare(
-            part, rest, columns=["pipeline_tag", "license"], n_boot=60, random_state=at
+            part, rest, columns=["pipeline_tag", "license"], n_permutations=60, random_state=at
         )
         beyond += (found["distance"] > found["null_high"]).to_list()
         assert (found["null_mean"] > 0.05).all()  # small samples are far apart by chance
@@ -110,23 +111,73 @@ def test_chance_is_what_random_halves_give():
         columns=["pipeline_tag"],
     )
     assert apart["p_value"][0] == pytest.approx(1 / 201)
-    assert apart["distance_low"][0] > apart["null_high"][0]
+    assert apart["distance"][0] > apart["null_high"][0]
 
 
-def test_the_interval_holds_the_distance_of_large_samples():
-    """Of 60 pairs of samples, the interval holds the distance of the two sources in most."""
+def test_less_chance_the_distance_is_that_of_large_samples():
     rng = np.random.default_rng(0)
-    p, q = [0.5, 0.3, 0.2], [0.2, 0.3, 0.5]
-    true = jensenshannon(p, q, base=2)
-    held = 0
-    for seed in range(60):
+    p, q = [0.5, 0.3, 0.2], [0.3, 0.4, 0.3]
+    found = []
+    for seed in range(20):
         drawn = [
-            pl.DataFrame({"id": range(300), "v": np.array(NAMES[:3])[rng.choice(3, 300, p=shares)]})
+            pl.DataFrame({"id": range(60), "v": np.array(NAMES[:3])[rng.choice(3, 60, p=shares)]})
             for shares in (p, q)
         ]
-        row = cl.compare(*drawn, columns=["v"], random_state=seed).row(0, named=True)
-        held += row["distance_low"] <= true <= row["distance_high"]
-    assert held >= 53
+        found.append(cl.compare(*drawn, columns=["v"], n_permutations=60, random_state=seed))
+    rows = pl.concat(found)
+    true = jensenshannon(p, q, base=2) ** 2
+    beyond = (rows["distance_beyond_chance"] ** 2).mean()
+    assert beyond == pytest.approx(true, abs=0.4 * (rows["divergence"].mean() - true))
+    assert rows["divergence"].mean() > 1.2 * true
+
+
+def authored(rng, sizes, shares, icc, who="a"):
+    """Cards of authors of these sizes, whose values are as alike as the correlation says."""
+    author = np.repeat(np.arange(len(sizes)), sizes)
+    kinds = len(shares)
+    own = rng.choice(kinds, len(sizes), p=shares)[author]
+    drawn = rng.choice(kinds, len(author), p=shares)
+    value = np.where(rng.random(len(author)) < icc**0.5, own, drawn)  # two share the own: icc
+    return pl.DataFrame({"author": author, "v": value}).with_columns(
+        pl.format("{}{}", pl.lit(who), "author").alias("author"), pl.col("v").cast(pl.String)
+    )
+
+
+def zipf(rng, n_authors, most=60):
+    return np.minimum(rng.zipf(1.7, n_authors), most)
+
+
+@pytest.mark.parametrize("few", [True, False], ids=["one card an author", "as the other"])
+def test_authors_alike_in_all_but_size_are_not_apart(few):
+    """Cards of one author are alike, and in half of the runs the authors of one side are small."""
+    rng = np.random.default_rng(3)
+    told: dict[str, list[float]] = {"null": [], "planted": [], "cards": []}
+    for _ in range(20):
+        own = np.ones(120, int) if few else zipf(rng, 120)
+        shares, other = [0.5, 0.3, 0.1, 0.1], [0.2, 0.3, 0.4, 0.1]
+        b = authored(rng, zipf(rng, 150), shares, 0.5, "b")
+        how = {"columns": ["v"], "n_permutations": 60}
+        for name, of in (("null", shares), ("planted", other)):
+            a = authored(rng, own, of, 0.5)
+            told[name] += cl.compare(a, b, **how)["p_value"].to_list()
+            if name == "null":
+                told["cards"] += cl.compare(a, b, cluster=None, **how)["p_value"].to_list()
+    n_apart = {name: sum(p <= 0.05 for p in found) for name, found in told.items()}
+    assert n_apart["null"] <= 3
+    assert n_apart["planted"] >= 14
+    assert few or n_apart["cards"] >= 7  # as if each card were drawn by itself
+
+
+def test_a_corpus_of_one_author_is_held_against_the_other_card_by_card():
+    rng = np.random.default_rng(0)
+    own = authored(rng, [80], [0.2, 0.3, 0.5], 0, "own")
+    hub = authored(rng, zipf(rng, 200), [0.5, 0.3, 0.2], 0.2)
+    for cards in (own, hub.filter(pl.col("author") == hub["author"].mode().sort()[0])):
+        found = cl.compare(cards, hub, columns=["v"], n_permutations=99)
+        assert found.equals(cl.compare(cards, hub, columns=["v"], n_permutations=99, cluster=None))
+    assert cl.compare(own, hub, columns=["v"])["p_value"][0] < 0.05
+    with pytest.raises(cl.MissingColumn, match=r"first corpus \(a\).*'maker'"):
+        cl.compare(own, hub, columns=["v"], cluster="maker")
 
 
 def test_same_seed_same_figures_and_columns_apart():
@@ -137,7 +188,7 @@ def test_same_seed_same_figures_and_columns_apart():
         *("tags", "license_spdx", "license_class", "language_codes", "pipeline_tag"),
         *("library_name", "n_words"),
     }
-    assert first["distance"].is_sorted(descending=True)
+    assert first["distance_beyond_chance"].is_sorted(descending=True)
     alone = cl.compare(a, b, columns=["license_class"])
     assert alone.equals(first.filter(pl.col("column") == "license_class"))
 
@@ -220,7 +271,7 @@ def test_real_snapshots_of_the_same_cards(data):
     b = cl.scan_cards(data / "model_cards.librarian.parquet")
     found = cl.compare_ids(a, b, columns=["tags", "library_name"])
     assert found.height == 0
-    tags = cl.compare(a, b, columns=["tags"], n_boot=5)
+    tags = cl.compare(a, b, columns=["tags"], n_permutations=5)
     assert tags.select("distance", "n_cards_a", "n_cards_b", "n_shared").rows() == [
         (0, 2577, 2577, 2577)
     ]
@@ -231,12 +282,12 @@ def test_other_engines_hand_over_their_columns():
     b = cl.make_cards(120, text=False, embedding_dim=0, random_state=1).select(
         "id", "tags", "license"
     )
-    wanted = cl.compare(a, b, n_boot=10)
+    wanted = cl.compare(a, b, n_permutations=10)
     with duckdb.connect() as connection:
         connection.register("a", a.to_arrow())
         connection.register("b", b.to_arrow())
         there = connection.table("a"), connection.table("b")
-        assert cl.compare(*there, n_boot=10).equals(wanted)
+        assert cl.compare(*there, n_permutations=10).equals(wanted)
         assert cl.compare_ids(*there).equals(cl.compare_ids(a, b))
 
 
@@ -256,15 +307,22 @@ def test_errors_name_the_side():
         cl.compare(7, cards)
     with pytest.raises(cl.CardlabError, match="created_at.*Datetime"):
         cl.compare(cards, cards, columns=["created_at"])
-    with pytest.raises(cl.CardlabError, match="n_boot"):
-        cl.compare(cards, cards, n_boot=0)
+    with pytest.raises(cl.CardlabError, match="n_permutations"):
+        cl.compare(cards, cards, n_permutations=0)
 
 
 def test_charts():
     a, b = cl.make_cards(200), cl.make_cards(200, random_state=1)
-    bars = cl.plot_comparison(cl.compare(a, b, n_boot=20), names=["ours", "Hub"]).to_dict()
+    found = cl.compare(a, b, n_permutations=20, names=["ours", "Hub"])
+    bars = cl.plot_comparison(found).to_dict()
     assert "ours: 200 cards against Hub: 200 cards" in bars["title"]["subtitle"][0]
-    assert len(bars["layer"]) == 3
+    assert "mine: 200 cards" in str(cl.plot_comparison(found, names=["mine", "Hub"]).to_dict())
+    # only what is beyond chance is named
+    for p_value, said in ((0.05, "Beyond chance: t"), (0.06, "Beyond chance: nothing")):
+        some = found.head(1).with_columns(column=pl.lit("t"), p_value=p_value)
+        chart = cl.plot_comparison(some).to_dict()
+        assert said in chart["description"] and said in chart["title"]["subtitle"][-1]
+        assert ("grey" in str(chart["title"])) == (p_value > 0.05)
     values = cl.compare_values(a, b, column="tags")
     dots = cl.plot_comparison(values, names=["ours", "Hub"], top=7).to_dict()
     (rows,) = dots["datasets"].values() if "datasets" in dots else [dots["data"]["values"]]
@@ -282,17 +340,87 @@ def test_charts():
     assert "\u202e" not in drawn.to_json()
 
 
+def coverage(n_runs, seed=0):
+    """Of differences, by design: the share held, of reliable ones, and that called apart."""
+    rng = np.random.default_rng(seed)
+    p, q = np.array([0.5, 0.3, 0.12, 0.05, 0.03]), np.array([0.3, 0.4, 0.12, 0.15, 0.03])
+    found = {}
+    for shared, icc in [(shared, icc) for shared in (False, True) for icc in (0, 0.1, 0.5, 1)]:
+        rows = []
+        for _ in range(n_runs):
+            sides, n, luck = [], int(rng.integers(60, 400)), None
+            for who, shares in (("a", p), ("b", q)):
+                n = n if shared else int(rng.integers(60, 400))
+                luck = luck if shared and luck is not None else rng.random(n)
+                own = np.minimum(np.searchsorted(shares.cumsum(), luck), 4)
+                author = np.repeat(np.arange(n), zipf(rng, n))
+                drawn = rng.choice(5, len(author), p=shares)
+                value = np.where(rng.random(len(author)) < icc**0.5, own[author], drawn)
+                side = pl.DataFrame({"author": author, "v": value}).cast(pl.String)
+                sides.append(side.with_columns(("" if shared else who) + pl.col("author")))
+            rows.append(cl.compare_values(*sides, column="v").drop_nulls("value"))
+        all_rows = pl.concat(rows).with_columns(pl.col("value").cast(pl.Int64))
+        true = pl.lit(pl.Series(p - q)).gather(pl.col("value"))
+        inside = true.is_between("share_difference_low", "share_difference_high")
+        found[shared, icc] = all_rows.select(
+            all=inside.mean(),
+            reliable=inside.filter("is_reliable").mean(),
+            equal=pl.col("is_apart").filter(pl.col("value").is_in([2, 4])).mean(),
+            other=pl.col("is_apart").filter(~pl.col("value").is_in([2, 4])).mean(),
+        ).row(0, named=True)
+    return found
+
+
+def test_intervals_of_differences_know_authors():
+    found = coverage(12)
+    assert np.mean([row["all"] for row in found.values()]) > 0.89
+    assert np.mean([row["equal"] for row in found.values()]) <= 0.05
+    assert all(row["other"] > 0.9 for (_, icc), row in found.items() if icc == 0)
+
+
+@pytest.mark.verify
+def test_intervals_of_differences_know_authors_in_all_designs():
+    for design, row in coverage(500).items():
+        assert 0.925 <= row["reliable"] <= 0.975, (design, row)
+        assert row["equal"] <= 0.05, (design, row)
+
+
+def test_two_sources_go_by_what_tells_them_apart(tmp_path):
+    cards = cl.make_cards(60, embedding_dim=0)
+    paths = []
+    for name in ("mine/hub.parquet", "old/hub.parquet", "old/hub.ndjson"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        (cards.write_parquet if path.suffix == ".parquet" else cards.write_ndjson)(path)
+        paths.append(path)
+    columns = {"columns": ["tags"], "n_permutations": 2}
+    for pair, names in (
+        (paths[:2], ("mine", "old")),
+        (paths[1:], ("hub.parquet", "hub.ndjson")),
+        ([paths[0], cards], ("a", "b")),
+        ([paths[0].parent, str(paths[1])], ("mine", "hub")),
+    ):
+        assert cl.compare(*pair, **columns).select("name_a", "name_b").row(0) == names
+    values = cl.compare_values(*paths[:2], column="tags", names=("ours", "the Hub"))
+    assert values.select("name_a", "name_b").unique().rows() == [("ours", "the Hub")]
+    with pytest.raises(cl.CardlabError, match="two different"):
+        cl.compare(cards, cards, names=["x", "x"])
+
+
 def test_a_baseline_is_found_from_any_folder_and_its_path_is_not_shown(tmp_path, monkeypatch):
     """The kernel works elsewhere; a page tells nothing about the machine it was made on."""
     cards = cl.make_cards(80, embedding_dim=0)
     (tmp_path / "deep").mkdir()
     cards.head(60).write_parquet(tmp_path / "deep" / "hub.parquet")
     monkeypatch.chdir(tmp_path)
-    given = {"baseline": "deep/hub.parquet", "leave_out_shared": True}
+    given = {
+        "baseline": "deep/hub.parquet", "leave_out_shared": True, "names": ["ours", "the Hub"],
+    }  # fmt: skip
     path = cl.export_report("08", tmp_path / "out.html", source=cards, parameters=given)
     page = path.read_text("utf-8")
     assert str(tmp_path) not in page
     assert "hub.parquet" in page
+    assert "cards, ours" in page and "cards, the Hub" in page
     assert "60" in page and "No figure here" in page  # all of its cards are in the source
     with pytest.raises(FileNotFoundError, match="nowhere"):
         cl.export_report("08", tmp_path / "out.html", parameters={"baseline": "nowhere.parquet"})

@@ -24,7 +24,11 @@ def counted(counts):
 def test_by_hand():
     row = cl.diversity(counted([2, 1, 1])).row(0, named=True)
     names = [f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")]
-    assert list(row) == [*names, "n_values", "n_total"]
+    assert list(row) == [*names, "n_values", "n_total", "coverage", "chao1", "shannon_chao_shen"]
+    # two of four cards have a value of their own; one value is on two: 3 + 3/4 * 2 * 1 / (2 * 2)
+    assert (row["coverage"], row["chao1"]) == pytest.approx((1 / 2, 3.375))
+    shen = -sum(q * math.log(q) / (1 - (1 - q) ** 4) for q in (0.25, 0.125, 0.125))
+    assert row["shannon_chao_shen"] == pytest.approx(shen)
     expected = (1.5 * math.log(2), 1 - 3 / 8, 2**1.5, 8 / 3, 2 * 9 / (3 * 4) - 4 / 3)
     assert [row[name] for name in MEASURES] == pytest.approx(expected, abs=1e-12)
     assert (row["n_values"], row["n_total"]) == (3, 4)
@@ -130,6 +134,9 @@ def test_bounds_and_order(counts, random):
     found = cl.diversity(counted(counts), n_boot=30)
     row = found.row(0, named=True)
     n = len(counts)
+    if sum(counts) == 1:
+        assert row["shannon_low"] is None  # of one card
+        return
     for end in ("", "_low", "_high"):
         assert 0 <= row[f"shannon{end}"] <= math.log(n) + 1e-9
         assert 0 <= row[f"simpson{end}"] <= 1 - 1 / n + 1e-9
@@ -147,3 +154,118 @@ def test_counts_of_every_width_are_counts(dtype):
     counts = pl.DataFrame({"value": ["a", "b"], "n_cards": pl.Series([3, 1], dtype=dtype)})
     assert cl.diversity(counts)["n_total"].item() == 4
     assert cl.diversity(counts, by="value").height == 2
+
+
+# ---- Authors: cards of one author are alike.
+
+
+def written(rng, n_authors, p, icc, group="g"):
+    """Cards of authors of Zipf sizes, those of one author as alike as `icc` says."""
+    author = np.repeat(np.arange(n_authors), np.minimum(rng.zipf(1.7, n_authors), 200))
+    own = rng.choice(len(p), n_authors, p=p)[author]
+    drawn = rng.choice(len(p), len(author), p=p)
+    value = np.where(rng.random(len(author)) < icc**0.5, own, drawn)
+    return pl.DataFrame({"author": author, "value": value}).select(
+        pl.format("{}{}", pl.lit(group), "author").alias("author"),
+        pl.col("value").cast(pl.String),
+        pl.lit(group).alias("group"),
+    )
+
+
+def falling(n_values, power=1.2):
+    p = 1 / np.arange(1, n_values + 1) ** power
+    return p / p.sum()
+
+
+def covered(n_runs, n_truth, designs):
+    """The share of runs in which an interval holds what so many authors show on average."""
+    rng, found = np.random.default_rng(1), {}
+    for n_values, n_authors, icc in designs:
+        p, held = falling(n_values), np.zeros(len(MEASURES))
+        truths = [
+            cl.diversity(
+                written(rng, n_authors, p, icc)["value"].value_counts(name="n_cards"), n_boot=1
+            )
+            for _ in range(n_truth)
+        ]
+        truth = pl.concat(truths).select(MEASURES).mean().row(0)
+        for _ in range(n_runs):
+            cards = written(rng, n_authors, p, icc)
+            row = cl.diversity(cards, column="value", n_boot=100).row(0, named=True)
+            ends = [(row[f"{name}_low"], row[f"{name}_high"]) for name in MEASURES]
+            held += [low <= true <= high for (low, high), true in zip(ends, truth, strict=True)]
+        found[n_values, n_authors, icc] = held / n_runs
+    return found
+
+
+def test_intervals_hold_what_as_many_authors_show():
+    for design, shares in covered(50, 300, [(6, 100, 0.5), (60, 100, 1)]).items():
+        assert shares.mean() >= 0.87, (design, shares)
+
+
+@pytest.mark.verify
+def test_intervals_hold_what_as_many_authors_show_in_all_designs():
+    designs = [(k, n, icc) for k in (6, 60) for n in (60, 300) for icc in (0, 0.1, 0.5, 1)]
+    for design, shares in covered(500, 600, designs).items():
+        assert shares.min() >= 0.9, (design, dict(zip(MEASURES, shares, strict=True)))
+
+
+def test_cards_of_one_author_count_as_one_draw():
+    cards = written(np.random.default_rng(0), 80, falling(12), 0.8)
+    found = cl.diversity(cards, column="value").row(0, named=True)
+    alone = cl.diversity(cards, column="value", cluster=None).row(0, named=True)
+    assert [found[name] for name in MEASURES] == [alone[name] for name in MEASURES]
+    assert (found["n_authors"], alone["n_authors"]) == (80, cards.height)
+    for name in MEASURES:
+        wide, narrow = (row[f"{name}_high"] - row[f"{name}_low"] for row in (found, alone))
+        assert wide > 1.5 * narrow
+    # by hand: of the next author's cards, those whose value only one author has are unseen
+    authors = cards.group_by("value").agg(pl.col("author").n_unique(), pl.len())
+    once = authors.filter(pl.col("author") == 1)["len"].sum()
+    assert found["coverage"] == pytest.approx(1 - once / cards.height)
+    renamed = cl.diversity(cards.rename({"author": "maker"}), column="value", cluster="maker")
+    assert renamed.row(0) == tuple(found.values())
+    by_author = cl.diversity(cards, column="value", by="author")
+    assert by_author["n_authors"].to_list() == by_author["n_declared"].to_list()
+
+
+def test_groups_of_one_population_are_alike_at_equal_coverage():
+    """Five times the authors look more varied, and are not where both cover as much."""
+    rng, p = np.random.default_rng(2), falling(60)
+    plain, equal = [], []
+    for _ in range(12):
+        cards = pl.concat([written(rng, 60, p, 0.5, "few"), written(rng, 300, p, 0.5, "many")])
+        found = cl.diversity(cards, column="value", by="group", n_boot=40).sort("group")
+        plain.append(found["hill_1"].to_list())
+        equal.append(found["hill_1_equal"].to_list())
+        assert found["coverage_equal"].n_unique() == 1
+        assert found["coverage_equal"][0] <= found["coverage"].min() + 1e-12
+        inside = pl.col("hill_1_equal").is_between("hill_1_equal_low", "hill_1_equal_high")
+        assert found.select(inside).to_series().all()
+    few, many = np.mean(plain, axis=0)
+    assert many > 1.25 * few
+    few, many = np.mean(equal, axis=0)
+    assert many == pytest.approx(few, rel=0.15)
+    tiny = cl.diversity(cards.group_by("group").head(4), column="value", by="group", n_boot=5)
+    assert tiny["hill_1_equal"].null_count() == 2
+
+
+def test_an_author_that_leads_is_named():
+    others = pl.DataFrame({"author": [f"o{i}" for i in range(40)], "value": ["a", "b"] * 20})
+    maker = pl.DataFrame({"author": "maker", "value": [f"v{i}" for i in range(60)]})
+    uniform = pl.DataFrame({"author": "uniform", "value": ["a"] * 2000})
+    varied = pl.DataFrame({"author": [f"p{i}" for i in range(60)], "value": map(str, range(60))})
+    for cards, leader in ((maker, "maker"), (uniform, "uniform")):
+        rest = others if leader == "maker" else varied
+        row = cl.diversity(pl.concat([rest, cards]), column="value").row(0, named=True)
+        assert (row["led_by_one"], row["led_by"], row["top_author"]) == (True, leader, leader)
+        alone = cl.diversity(rest, column="value").row(0, named=True)
+        assert row["hill_1_without"] == pytest.approx(alone["hill_1"])
+        assert (alone["led_by_one"], alone["led_by"]) == (False, None)
+    chart = cl.plot_diversity(
+        cl.diversity(
+            pl.concat([others, maker]).with_columns(task=pl.lit("t")), column="value", by="task"
+        )
+    ).to_dict()
+    assert "t (led by maker)" in str(chart["datasets"])
+    assert "Most varied" not in chart["description"]

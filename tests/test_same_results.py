@@ -80,7 +80,7 @@ CALLS: dict[str, tuple[tuple[str, ...], Callable[[pl.DataFrame], Any]]] = {
     "documentation_gaps": (("seed",), cl.documentation_gaps),
     "unmapped_headings": (("seed",), cl.unmapped_headings),
     "template_families": (("seed", "data sets"), cl.template_families),
-    "compare": (("seed",), lambda c: cl.compare(c.head(1200), c.tail(1300), n_boot=20)),
+    "compare": (("seed",), lambda c: cl.compare(c.head(1200), c.tail(1300), n_permutations=20)),
     "compare_values": (
         ("seed",),
         lambda c: cl.compare_values(c.head(1200), c.tail(1300), column="tags"),

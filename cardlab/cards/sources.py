@@ -368,6 +368,22 @@ def _in_memory(source: Any) -> pl.LazyFrame:
 # ---- A hash that says whether two reports were made from the same cards.
 
 
+def told_apart(a: Any, b: Any) -> tuple[str, str] | None:
+    """Give what tells two paths apart: names of files, or the last folders that differ.
+
+    None where either is no path, or both are the same.
+    """
+    if not all(isinstance(source, (str, os.PathLike)) for source in (a, b)):
+        return None
+    names = [os.fspath(source) for source in (a, b)]
+    names = [name if "://" in name else os.path.abspath(name) for name in names]
+    for parts in zip(*(Path(name).parts[::-1] for name in names), strict=False):
+        if parts[0] != parts[1]:
+            short = [Path(part).stem if Path(part).suffix[1:].isalpha() else part for part in parts]
+            return (short[0], short[1]) if short[0] != short[1] else parts
+    return None
+
+
 def corpus_hash(source: Any) -> str | None:
     """Hash a source with SHA-256: its files' names and bytes, or a frame's columns.
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import altair as alt
-import numpy as np
 import polars as pl
 
-from ..colors import ACCENT, GRID, WARM
-from ..schema import CardlabError, NoFigure, at_least, shorten
-from ..shares.counting import wilson
+from ..colors import ACCENT, FAINT, GRID, WARM
+from ..comparison.compare import two_names
+from ..schema import NoFigure, at_least, shorten
 from .base import (
     bars,
+    beside,
     clean,
     each,
     finish,
@@ -23,6 +23,9 @@ from .base import (
     percent,
     tooltips,
 )
+
+#: A distance is beyond chance where at most this share of random parts are as far apart.
+CHANCE = 0.05
 
 _TOPICS = {
     "tags": "tags",
@@ -41,7 +44,7 @@ _TOPICS = {
 def plot_comparison(
     compared: pl.DataFrame,
     *,
-    names: Sequence[str] = ("a", "b"),
+    names: Sequence[str] | None = None,
     top: int = 20,
     title: str | None = None,
 ) -> alt.LayerChart:
@@ -50,12 +53,12 @@ def plot_comparison(
     Parameters
     ----------
     compared : pl.DataFrame
-        From :func:`cardlab.compare` (a bar for each column, with its 95 % interval and the level
-        that chance gives) or from :func:`cardlab.compare_values` (two dots for each of the values
-        whose shares differ most, each with its 95 % interval; bins of numbers by size). The
-        subtitle names the largest difference that chance among all values does not account for.
-    names : sequence of two str
-        What the corpora are called.
+        From :func:`cardlab.compare` (a bar for each column: its distance beyond chance, grey where
+        chance gives as much) or from :func:`cardlab.compare_values` (two dots for each of the
+        values whose shares differ most, each with its 95 % interval; bins of numbers by size). The
+        subtitle names the largest difference that is beyond chance among all values.
+    names : sequence of two str, optional
+        What the corpora are called; those of the frame where they are left out.
     top : int
         Values or columns that are drawn, at least 1.
     title : str, optional
@@ -73,48 +76,50 @@ def plot_comparison(
         `names` are not two different strings, or the frame is of another call.
     """
     at_least(top, 1, name="top")
-    named = [str(name) for name in names] if not isinstance(names, str) else [names]
-    if len(named) != 2 or named[0] == named[1]:
-        raise CardlabError(f"names must be two different strings, not {names!r}.")
-    if "contribution_share" in getattr(compared, "columns", ()):
-        return _shares(compared, named, top, title)
-    needed = ("column", "distance", "null_high", "n_cards_a", "n_cards_b")
-    need(compared, *needed, made_by="compare or compare_values")
-    return _distances(compared, named, top, title)
+    of_values = "contribution_share" in getattr(compared, "columns", ())
+    needed = () if of_values else ("column", "distance_beyond_chance", "p_value")
+    need(compared, *needed, "n_cards_a", "n_cards_b", "name_a", made_by="compare or compare_values")
+    named = two_names(compared.select("name_a", "name_b").row(0) if names is None else names)
+    return (_shares if of_values else _distances)(compared, named, top, title)
 
 
 def _distances(
     compared: pl.DataFrame, names: list[str], top: int, title: str | None
 ) -> alt.LayerChart:
-    drawn = compared.drop_nulls("distance").head(top)
+    drawn = compared.drop_nulls("distance_beyond_chance").head(top)
     if not drawn.height:
         raise NoFigure("no column has values in both corpora, so there is no distance to draw.")
     label = pl.col("column").replace(_TOPICS)
     shown = clean(drawn).with_columns(
-        pl.when(label.is_duplicated()).then("column").otherwise(label).alias("shown")
+        pl.when(label.is_duplicated()).then("column").otherwise(label).alias("shown"),
+        beyond=pl.col("p_value") <= CHANCE,
     )
-    x = alt.X("distance:Q", title="Jensen-Shannon distance (0: equal, 1: nothing in common)")
+    x = alt.X("distance_beyond_chance:Q", title="Jensen-Shannon distance, less what chance gives")
     tips = tooltips(
         shown,
-        *("column", "distance", "distance_low", "distance_high", "null_high", "p_value"),
-        *("n_values", "n_declared_a", "n_declared_b"),
-        n_declared_a=f"with a value, {names[0]}",
-        n_declared_b=f"with a value, {names[1]}",
+        *("column", "distance_beyond_chance", "distance", "null_mean", "null_high", "p_value"),
+        *("n_values", "n_declared_a", "n_authors_a", "n_declared_b", "n_authors_b"),
+        **{f"n_declared_{side}": f"with a value, {n}" for side, n in zip("ab", names, strict=True)},
+        **{f"n_authors_{side}": f"authors, {n}" for side, n in zip("ab", names, strict=True)},
     )
-    base = each(shown, step=28)
-    chance = base.mark_tick(color=WARM, thickness=3, size=22).encode(x="null_high:Q", tooltip=tips)
-    told = "; ".join(f"{row['shown']} {row['distance']:.2f}" for row in shown.to_dicts())
+    base = each(shown, "shown", step=28)
+    color = alt.condition("datum.beyond", alt.value(ACCENT), alt.value(FAINT))
+    told = [f"{row['shown']} {row['distance_beyond_chance']:.2f}" for row in shown.to_dicts()]
+    far = [text for text, beyond in zip(told, shown["beyond"], strict=True) if beyond]
+    said = f"Beyond chance: {'; '.join(far) or 'nothing'}"
     return finish(
         layered(
-            bars(base, x.scale(domain=[0, 1]), tips, height=14), interval(base, "distance"), chance
+            bars(base, x.scale(domain=[0, 1]), tips, height=14).encode(color=color),
+            beside(base, x, "distance_beyond_chance", format=".2f", dx=6, fontSize=10),
         ),
         title=title or "How far apart the two corpora are",
         subtitle=[
             _cards(shown, names),
-            "Thin line: 95 % interval; orange mark: 95 % of random parts of both together are "
-            "closer than this",
+            "0: as random parts of both together, 1: nothing in common"
+            + ("" if len(far) == len(told) else "; grey: not beyond chance"),
+            said,
         ],
-        description=f"Bars of Jensen-Shannon distances, {' against '.join(names)}: {told}.",
+        description=f"Bars of Jensen-Shannon distances, {' against '.join(names)}. {said}.",
         width=460,
     )
 
@@ -169,13 +174,13 @@ def _shares(
 
 _TIPS = (
     *("value", "corpus", "n_cards", "card_share", "share_low", "share_high", "share_difference"),
-    *("share_difference_low", "share_difference_high", "contribution_share"),
+    *("share_difference_low", "share_difference_high", "q_value", "contribution_share"),
 )
 
 
 def _most_apart(known: pl.DataFrame, names: list[str]) -> str:
     """Name the value with the largest difference that chance does not account for."""
-    sure = known.filter("is_apart") if "is_apart" in known.columns else known.clear()
+    sure = known.filter("is_apart")
     if not sure.height:
         return "Most apart: nothing; no difference is larger than chance would have it"
     row = sure.sort(pl.col("share_difference").abs(), descending=True).row(0, named=True)
@@ -192,13 +197,12 @@ def _one_row_a_dot(drawn: pl.DataFrame, names: list[str]) -> pl.DataFrame:
             corpus=pl.lit(name),
             n_cards=f"n_{side}",
             card_share=f"share_{side}",
-            n_total=f"n_cards_{side}",
+            share_low=f"share_{side}_low",
+            share_high=f"share_{side}_high",
         )
         for side, name in zip("ab", names, strict=True)
     ]
     dots = pl.concat(sides).sort("rank", maintain_order=True)
-    low, high = wilson(dots["n_cards"].to_numpy(), np.maximum(dots["n_total"].to_numpy(), 1))
-    dots = dots.with_columns(share_low=low, share_high=high)
     return dots.select(*_TIPS, "share_a", "share_b")
 
 

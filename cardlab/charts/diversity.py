@@ -25,13 +25,15 @@ from .base import (
     values,
 )
 
-#: What is drawn of a table of diversity.
-_PANELS = ("hill_1", "hill_2", "gini")
+#: What is drawn of a table of diversity, and of one of groups at equal coverage.
+_PANELS, _OF_GROUPS = ("hill_1", "hill_2", "gini"), ("hill_1_equal", "hill_1", "gini")
 _ENDS = ("", "_low", "_high")
 _OTHERS = (
-    *("n_values", "n_total", "n_declared"),
-    *("largest_card_share", "hill_1_without", "led_by_one"),
+    *("n_values", "n_total", "n_declared", "n_authors", "coverage", "coverage_equal", "chao1"),
+    *("shannon_chao_shen", "largest_card_share", "top_author", "top_author_share"),
+    *("hill_1_without", "led_by_one", "led_by"),
 )
+_TIPS = ("n_authors", "coverage", "largest_card_share", "top_author", "top_author_share", "led_by")
 #: Cards that a group needs to be named as the most varied.
 _TOLD = 20
 #: The largest holders that are marked on a curve.
@@ -46,9 +48,9 @@ def plot_diversity(
     Parameters
     ----------
     table : pl.DataFrame
-        From :func:`cardlab.diversity`, with `by` or several of them one below the other. Of cards
-        (`column`) a group that one card leads is said to be so, and is never named as the most
-        varied.
+        From :func:`cardlab.diversity`, with `by` or several of them one below the other. Groups of
+        cards are drawn at equal coverage; one that a card or an author leads is said to be so, and
+        is never named as the most varied.
     group : str, optional
         The column that names the rows; the first one that is no measure where it is left out.
     title : str, optional
@@ -66,9 +68,12 @@ def plot_diversity(
     NoFigure
         The frame has no rows.
     """
-    ends = [f"{name}_{end}" for name in _PANELS for end in ("low", "high")]
-    need(table, *_PANELS, *ends, "n_values", "n_total", made_by="diversity")
-    measures = [f"{name}{end}" for name in ("shannon", "simpson", *_PANELS) for end in _ENDS]
+    equal = "hill_1_equal" in getattr(table, "columns", ()) and table["hill_1_equal"].count() > 0
+    drawn = _OF_GROUPS if equal else _PANELS
+    ends = [f"{name}_{end}" for name in drawn for end in ("low", "high")]
+    need(table, *drawn, *ends, "n_values", "n_total", made_by="diversity")
+    own = ("shannon", "simpson", *_PANELS, *_OF_GROUPS)
+    measures = [f"{name}{end}" for name in own for end in _ENDS]
     group = group or next((n for n in table.columns if n not in {*measures, *_OTHERS}), None)
     if group is not None:
         need(table, group, made_by="diversity")
@@ -79,30 +84,36 @@ def plot_diversity(
         )
     name = pl.lit("all") if group is None else not_declared(group)
     led = pl.col("led_by_one") if "led_by_one" in table.columns else pl.lit(False)
-    by_one = pl.when(led).then(pl.format("{} (led by one card)", name)).otherwise(name)
+    who = pl.col("led_by") if "led_by" in table.columns else pl.lit(None, pl.String)
+    by_one = pl.format("{} (led by {})", name, who.fill_null("one card"))
+    by_one = pl.when(led).then(by_one).otherwise(name)
     shown = clean(table.head(top)).with_columns(
         pl.col(ends).cast(pl.Float64), shown=by_one, led=led
     )
     others = [name for name in _OTHERS if name in shown.columns]
-    shown = shown.select("shown", "led", *_PANELS, *ends, *others)
-    panels = [_panel(shown, name) for name in _PANELS]
+    shown = shown.select("shown", "led", *drawn, *ends, *others)
+    panels = [_panel(shown, name, first=name == drawn[0]) for name in drawn]
     several = "" if group is None else f" by {group}"
     least, most = min(shown["n_total"]), max(shown["n_total"])
     sizes = f", {least:,} to {most:,} a group" if shown.height > 1 else ""
+    hint = "order 2 weighs common ones more"
+    if equal:
+        level = percent(*shown["coverage_equal"].drop_nulls().head(1))
+        hint = f"compare groups at equal coverage ({level} of what more authors would declare)"
     return finish(
         alt.hconcat(*panels, spacing=14),
         title=title or f"How varied the values are{several}",
         subtitle=[
             f"{cut_to(shown.height, table.height, 'groups')}{shown['n_total'].sum():,} counted in "
             f"all{sizes}; {_intervals(shown)}",
-            "Hill numbers: as varied as so many equally common values; order 2 weighs common ones "
-            "more",
+            f"Hill numbers: as varied as so many equally common values; {hint}",
             "Gini: 0 all equally common, 1 one has all",
-            "Grey: led by one card, without which it is less than half as varied"
+            f"Grey: led by {_leaders(shown)}, without which it is less than half or more than "
+            "twice as varied"
             if shown["led"].any()
             else "",
         ],
-        description=f"Diversity of {shown.height} groups{several}. {_most_varied(shown)}",
+        description=f"Diversity of {shown.height} groups{several}. {_most_varied(shown, drawn[0])}",
     )
 
 
@@ -115,28 +126,35 @@ def _intervals(shown: pl.DataFrame) -> str:
     return f"{'rules: 95 % interval; ' if n_none < shown.height else ''}no interval {why}"
 
 
-def _most_varied(shown: pl.DataFrame) -> str:
-    """Name the most varied group that is more than one card."""
+def _most_varied(shown: pl.DataFrame, by: str) -> str:
+    """Name the most varied group, where it is more than one card and surely above the next."""
     size = "n_declared" if "n_declared" in shown.columns else "n_total"
-    own = shown.filter(~pl.col("led") & (pl.col(size) >= _TOLD))
-    own = own.sort("hill_1", descending=True, maintain_order=True)
+    own = shown.filter(~pl.col("led") & (pl.col(size) >= _TOLD)).drop_nulls(by)
+    own = own.sort(by, descending=True, maintain_order=True)
     n_led = int(shown["led"].sum())
-    led = f" Led by one card: {n_led:,} of {shown.height:,}." if n_led else ""
+    led = f" Led by {_leaders(shown)}: {n_led:,} of {shown.height:,}." if n_led else ""
     if not own.height:
         return f"None of {_TOLD} cards or more.{led}"
     first = own.row(0, named=True)
-    ends = (first["hill_1_low"], first["hill_1_high"])
+    ends = (first[f"{by}_low"], first[f"{by}_high"])
+    if own.height > 1 and (None in ends or ends[0] <= own[by][1]):
+        return f"No group is surely the most varied.{led}"
     interval = "" if None in ends else f" ({ends[0]:.1f} to {ends[1]:.1f})"
     return (
-        f"Most varied: {first['shown']}, as varied as {first['hill_1']:.1f} equally common values"
+        f"Most varied: {first['shown']}, as varied as {first[by]:.1f} equally common values"
         f"{interval} of {first['n_values']:,}.{led}"
     )
 
 
-def _panel(shown: pl.DataFrame, name: str) -> alt.LayerChart:
+def _leaders(shown: pl.DataFrame) -> str:
+    known = "top_author" in shown.columns and shown["top_author"].count() > 0
+    return "one card or author" if known else "one card"
+
+
+def _panel(shown: pl.DataFrame, name: str, *, first: bool) -> alt.LayerChart:
     """Draw one measure of all groups; the names stand at the first panel only."""
     axis: dict[str, Any] = {
-        "labels": name == _PANELS[0],
+        "labels": first,
         "ticks": False,
         "domain": False,
         "grid": True,
@@ -154,7 +172,7 @@ def _panel(shown: pl.DataFrame, name: str) -> alt.LayerChart:
     point = base.mark_point(filled=True, size=60, opacity=1).encode(
         x=f"{name}:Q",
         color=alt.condition("datum.led", alt.value(FAINT), alt.value(ACCENT)),
-        tooltip=tooltips(shown, *tips, "largest_card_share", "hill_1_without", shown="group"),
+        tooltip=tooltips(shown, *tips, *_TIPS, shown="group"),
     )
     at = name if shown[end].null_count() else end
     number = beside(base, f"{at}:Q", name, format=format, dx=6, fontSize=10)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -326,11 +326,11 @@ def _with_designs(
     )
 
 
-# ---- Random draws of whole cards: the values of a card stay together.
+# ---- Random draws of authors, or of cards: the values of each stay together.
 
 
 def numbered(authors: pl.Series) -> Any:
-    """Number authors in the order of their names; a card without one is one of its own."""  # noqa: D401
+    """Give authors numbers in the order of their names; a card without one is one of its own."""
     number = authors.rank("dense").fill_null(0).to_numpy().astype(np.int64) - 1
     alone = number < 0
     number[alone] = number.max(initial=-1) + 1 + np.arange(alone.sum())
@@ -338,52 +338,41 @@ def numbered(authors: pl.Series) -> Any:
 
 
 class Draws:
-    """Random draws of whole cards of one corpus, and the values on them.
+    """Random draws of the units of a corpus, each with the values of all its cards.
 
-    A card with several values counts in each of them, or with `shared` is shared equally among
-    them.
+    `units` has a number for each card, such as that of its author. A card with several values
+    counts in each of them, or with `shared` is shared equally among them.
     """
 
     def __init__(
-        self, coded: Coded, generator: np.random.Generator, *, shared: bool = True
+        self, coded: Coded, units: Any, generator: np.random.Generator, *, shared: bool = True
     ) -> None:
         from scipy.sparse import csr_array
 
-        self._generator, self._n_cards = generator, coded.n_cards
-        lengths = coded.lengths[coded.lengths > 1]
-        self._n_several = len(lengths)
-        # cards with the same single value, or with none, are alike: only their number is drawn
-        alone = coded.of_each(coded.lengths == 1)
-        single = np.bincount(coded.code[alone], minlength=len(coded.names))
-        n_none = coded.n_cards - coded.n_declared
-        self._kinds = np.append(single, [self._n_several, n_none])
-        each = np.repeat(1 / lengths if shared else np.ones(self._n_several), lengths)
-        ends = np.append(0, np.cumsum(lengths))
-        shape = (self._n_several, len(single))
-        self._several = csr_array((each, coded.code[~alone], ends), shape=shape)
+        self._generator, self.n_units = generator, int(units.max(initial=0)) + 1
+        each = coded.of_each(1 / np.maximum(coded.lengths, 1) if shared else 1.0 + 0 * units)
+        shape = (self.n_units, len(coded.names))
+        table = csr_array((each, (coded.of_each(units), coded.code)), shape=shape)
+        # units with the same values are alike: only their number is drawn
+        marks = table @ np.random.default_rng(0).random(shape[1])
+        _, first, self.kind = np.unique(marks, return_index=True, return_inverse=True)
+        self.table = table[first]
 
-    @property
-    def n_numbers(self) -> int:
-        """Numbers that are held for each draw."""
-        return self._n_several + len(self._kinds)
-
-    def resamples(self, size: int) -> Any:
-        """Draw as many cards as there are, with replacement, `size` times."""
-        drawn = self._generator.multinomial(self._n_cards, self._kinds / self._n_cards, size=size)
-        times = np.zeros((size, self._n_several))
-        for row, n in enumerate(drawn[:, -2]):
-            if n:
-                cards = self._generator.integers(self._n_several, size=n)
-                times[row] = np.bincount(cards, minlength=self._n_several)
-        return drawn[:, :-2] + times @ self._several
-
-    def parts(self, n_cards: int, size: int) -> Any:
-        """Draw some of the cards without replacement, `size` times."""
-        drawn = self._generator.multivariate_hypergeometric(
-            self._kinds, n_cards, size=size, method="marginals"
-        )
-        times = np.zeros((size, self._n_several))
-        for row, n in enumerate(drawn[:, -2]):
-            chosen = self._generator.choice(self._n_several, size=n, replace=False, shuffle=False)
-            times[row, chosen] = 1
-        return drawn[:, :-2] + times @ self._several
+    def times(self, groups: Sequence[tuple[Any, int]], size: int, *, replace: bool) -> Any:
+        """Draw so many of each group of units, `size` times, and count the kinds drawn."""
+        generator, n_kinds = self._generator, len(self.table.indptr) - 1
+        if 8 * n_kinds > self.n_units:
+            drawn = (
+                [generator.choice(of, n, replace=replace, shuffle=False) for of, n in groups]
+                for _ in range(size)
+            )
+            kinds = (self.kind[np.concatenate(chosen)] for chosen in drawn)
+            return np.array([np.bincount(kind, minlength=n_kinds) for kind in kinds])
+        times = np.zeros((size, n_kinds), dtype=np.int64)
+        for of, n in groups:
+            alike = np.bincount(self.kind[of], minlength=n_kinds)
+            if replace:
+                times += generator.multinomial(n, alike / len(of), size=size)
+            else:
+                times += generator.multivariate_hypergeometric(alike, n, size, method="marginals")
+        return times
