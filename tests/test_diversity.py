@@ -82,7 +82,10 @@ def test_the_interval_is_that_of_a_plain_loop():
     assert (row["shannon_low"], row["shannon_high"]) == pytest.approx(tuple(expected), abs=1e-12)
 
 
-@pytest.mark.parametrize("count", [cl.license_counts, partial(cl.license_counts, classes=True)])
+CLASSES = partial(cl.license_counts, classes=True, cluster=None)
+
+
+@pytest.mark.parametrize("count", [cl.license_counts, CLASSES, partial(CLASSES, cluster="author")])
 def test_real_tables(data, count):
     counts = count(cl.scan_cards(data / "model_cards.librarian.parquet"))
     row = cl.diversity(counts).row(0, named=True)
@@ -93,9 +96,9 @@ def test_real_tables(data, count):
     assert row["hill_2"] == pytest.approx(1 / (p**2).sum(), abs=1e-9)
     assert (row["n_values"], row["n_total"]) == (counts.height, counts["n_cards"].sum())
     for name in MEASURES:
-        if count is not cl.license_counts:  # a card has one class
+        if count is CLASSES:  # a card has one class, and counts by itself
             assert row[f"{name}_low"] < row[name] < row[f"{name}_high"]
-        else:  # and may have several licences, of which counts do not say which go together
+        else:  # counts do not say which licences, or which cards, go together
             assert row[f"{name}_low"] is row[f"{name}_high"] is None
 
 

@@ -122,7 +122,9 @@ def _intervals(shown: pl.DataFrame) -> str:
     n_none = shown["hill_1_low"].null_count()
     if n_none == 0:
         return "rules: 95 % interval"
-    why = "of one card" if "led_by_one" in shown.columns else "of counts of several values a card"
+    why = "of counts of several values a card, or cards an author"
+    if "led_by_one" in shown.columns:
+        why = "of one card or author"
     return f"{'rules: 95 % interval; ' if n_none < shown.height else ''}no interval {why}"
 
 

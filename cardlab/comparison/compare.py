@@ -13,7 +13,7 @@ from ..frames import Coded, encode, lists_of, narrow
 from ..languages import with_languages
 from ..licenses.counts import with_licenses
 from ..schema import CardlabError, NoFigure, at_least, column_names, require
-from ..shares.authors import author_columns, design_effect, interval
+from ..shares.authors import author_codes, author_column, author_columns, designs, interval
 from ..shares.counting import Draws, numbered
 from ..text.lengths import MEASURES, with_text_lengths
 
@@ -136,14 +136,12 @@ def asked(columns: str | Sequence[str]) -> list[str]:
 
 
 def _authors(a: Any, b: Any, cluster: str | None) -> str | None:
-    """Name the column of authors; the default counts cards where a corpus has none."""
-    have = [cluster in columns_of(cards, side) for side, cards in (("a", a), ("b", b))]
-    if cluster == "author" and not all(have):
-        return None
-    if cluster is not None:
-        require_of(a, "a", cluster)
-        require_of(b, "b", cluster)
-    return cluster
+    """Name the column of authors; None where a corpus has none."""
+    found = []
+    for side, cards in (("a", a), ("b", b)):
+        with naming(side):
+            found.append(author_column(cards, cluster, "sample"))
+    return cluster if all(found) else None
 
 
 def _query(cards: Any, side: str, columns: Sequence[str], authors: str | None) -> pl.LazyFrame:
@@ -529,10 +527,8 @@ def _differences(pair: Pair) -> dict[str, Any]:
     falling = np.flatnonzero(tested)[np.argsort(-p_value[tested], kind="stable")]
     share_of = p_value[falling] * len(falling) / np.arange(len(falling), 0, -1)
     q_value[falling] = np.minimum(np.minimum.accumulate(share_of), 1)
-    (low_a, high_a, sure_a), (low_b, high_b, sure_b) = (
-        _share_ends(table, size, len(table.indptr) > totals.sum())
-        for table, size in zip(tables, sizes, strict=True)
-    )
+    low_a, high_a, sure_a = _share_ends(pair.a, pair.authors[0])
+    low_b, high_b, sure_b = _share_ends(pair.b, pair.authors[1])
     spread = products[0, 0](share[0], share[0]) * products[1, 1](share[1], share[1])
     alike = products[0, 1](*share) / np.sqrt(np.maximum(spread, 1e-12))
 
@@ -552,18 +548,23 @@ def _differences(pair: Pair) -> dict[str, Any]:
     }
 
 
+def _values(side: Coded) -> tuple[Any, Any]:
+    """Give the card and the code of each value, where having none is the last of the values."""
+    none = np.flatnonzero(side.lengths == 0)
+    card = np.append(side.of_each(np.arange(side.n_cards)), none)
+    return card, np.append(side.code, np.full(len(none), len(side.names)))
+
+
 def _by_author(pair: Pair) -> tuple[list[Any], list[Any]]:
-    """Count each author's cards with each value, the last one being none, and all its cards."""
+    """Count each author's cards with each value, and all its cards."""
     from scipy.sparse import csr_array
 
     number = np.split(numbered(pl.concat(pair.authors)), [pair.a.n_cards])
     shape = (int(max(own.max() for own in number)) + 1, len(pair.a.names) + 1)
     tables = []
     for side, own in zip((pair.a, pair.b), number, strict=True):
-        none = side.lengths == 0
-        author = np.append(side.of_each(own), own[none])
-        code = np.append(side.code, np.full(none.sum(), shape[1] - 1))
-        tables.append(csr_array((np.ones(len(code)), (author, code)), shape=shape))
+        card, code = _values(side)
+        tables.append(csr_array((np.ones(len(code)), (own[card], code)), shape=shape))
     return tables, [np.bincount(own, minlength=shape[0]).astype(float) for own in number]
 
 
@@ -577,27 +578,15 @@ def _product(tables: list[Any], sizes: list[Any], at: int, to: int) -> Callable[
     return lambda p, q: own - q * first - p * second + p * q * size
 
 
-def _share_ends(table: Any, size: Any, independent: bool) -> tuple[Any, Any, Any]:
+def _share_ends(side: Coded, authors: pl.Series) -> tuple[Any, Any, Any]:
     """Give the interval of each share of one side, and whether it is reliable."""
-    n_all = size.sum()
-    weight = 1 / np.maximum(1 - size / n_all, 1e-9)
-    square = table.power(2)
-    sums = pl.DataFrame({"n": table.sum(axis=0), "ab": (size * weight) @ table}).with_columns(
-        aa=weight @ square,
-        within=(1 / np.maximum(size, 1)) @ square,
-        n_authors=np.bincount(table.indices, minlength=table.shape[1]),
-        n_all=pl.lit(n_all),
-        n_all_authors=pl.lit(np.count_nonzero(size)),
-        squares=pl.lit((size**2).sum()),
-        bb=pl.lit((size**2 * weight).sum()),
-        top_author=pl.lit(None, pl.String),
-        top_author_share=pl.lit(None, pl.Float64),
-        n_effective_authors=pl.lit(n_all**2 / (size**2).sum()),
-    )
-    design = sums.with_columns(design_effect(sums))
-    held = None if independent else design
-    ends = interval(sums["n"], sums["n_all"], "share", "share", design=held)
-    shares = sums.select("n_all").with_columns(ends)
-    found = author_columns(shares, design, total="n_all", share="share", ends="share")
+    (card, code), who = _values(side), author_codes(authors)
+    group = np.zeros(len(side.names) + 1, dtype=np.int64)
+    everyone = np.zeros(side.n_cards, dtype=np.int64), who
+    design = designs((code, who[card]), everyone, group=group, authors=authors)[0]
+    n = pl.Series(np.bincount(code, minlength=len(group)))
+    known = design if authors.null_count() < len(authors) else None
+    ends = pl.DataFrame(interval(n, side.n_cards, "share", "share", design=known))
+    found = author_columns(ends, design, total=pl.lit(side.n_cards), share="share")
     low, high, reliable = (found[name] for name in ("share_low", "share_high", "is_reliable"))
     return low.to_numpy(), high.to_numpy(), reliable.to_numpy()

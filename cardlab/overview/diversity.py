@@ -183,8 +183,8 @@ def _counts(counts: Any, by: str | None) -> pl.DataFrame:
 def _lists(cards: Any, column: str, by: str | None, cluster: str | None) -> pl.DataFrame:
     """Read the cards that have a value, with their groups, authors and ids."""
     have = require(cards, column, *([] if by is None else [by]))
-    who = author_column(cards, cluster, "sample")
-    names = {"__value": column, "__group": by, "__author": None if who == by else who}
+    names = {"__value": column, "__group": by}
+    names["__author"] = author_column(cards, cluster, "sample", by, column)
     names["__id"] = "id" if "id" in have else None
     read = [nw.col(name).alias(own) for own, name in names.items() if name is not None]
     frame = lazy(cards).select(*read)
