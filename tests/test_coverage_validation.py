@@ -241,6 +241,8 @@ def test_uses_alone_fill_no_limits_and_code_says_neither():
 def test_the_lead_may_stand_under_the_models_name_below_an_empty_title():
     text = "## ESPnet2 model\n\n### `o/own`\n\nIt was trained by Ada.\n\n### Results\n\nGood.\n"
     assert states(text)["Model Summary"] == "filled"
+    named = "# A title\n\n## Details of own\n\nIt tags words.\n"
+    assert states(named) == {"Model Description": "filled"}
     later = "# A title\n\nA lead.\n\n## own\n\nText.\n"
     rows = cl.card_coverage(pl.DataFrame({"id": ["o/own"], "text": [later]}))
     assert rows.filter(section="Model Summary")["n_words"].item() == 2

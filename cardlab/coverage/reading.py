@@ -329,7 +329,7 @@ def blocks(card_id: str, text: str, parts: list[Section]) -> Iterator[Block]:
     """
     generated = is_generated(text)
     above: list[_Place] = []
-    first = True  # so far no heading had a text
+    first = True
     for at, part in enumerate(parts):
         concepts: tuple[str, ...] = ("summary",)
         reason = None
@@ -337,7 +337,10 @@ def blocks(card_id: str, text: str, parts: list[Section]) -> Iterator[Block]:
             while above and above[-1].level >= part.level:
                 above.pop()
             concepts, reason = _place(part, above, card_id, first)
-            first &= not part.body.strip()
+            # below a title without a text, the model's name alone is a title too
+            if first := first and not part.body.strip() and at + 1 < len(parts):
+                names = _squeezed(card_id), _squeezed(card_id.rpartition("/")[2])
+                first = _squeezed(parts[at + 1].title) in names
             # unknown headings below the title are not about what the title's own text is about
             titled = reason == IS_THE_TITLE
             above.append(_Place(part.level, *(((), None) if titled else (concepts, reason))))
@@ -443,9 +446,13 @@ def _about(words: str, card_id: str) -> str | None:
     return "developers" if _in_name(words, card_id.rpartition("/")[0]) else "description"
 
 
+def _squeezed(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text.casefold())
+
+
 def _in_name(words: str, name: str) -> bool:
     """Say whether a heading has a word that tells this name, however either is spaced."""
-    squeezed = re.sub(r"[\W_]+", "", name.casefold())
+    squeezed = _squeezed(name)
     joined = [re.sub(r"\W+", "", word) for word in words.split()]
     return any(
         len(word) > 2 and word not in listed("words", "in_many_names") and word in squeezed
