@@ -129,7 +129,9 @@ def test_coverage_has_the_mended_share_beside_the_raw_one():
     found = cl.section_coverage(cards)
     counts = coverage_validation("huggingface").select("section", *COUNTS)
     own = found.select("section").join(counts, on="section", how="left", maintain_order="left")
-    for series in corrected(found["n_filled"], found["n_cards"], own):
+    effect = found["design_effect"].to_numpy()
+    assert (effect > 1).any()
+    for series in corrected(found["n_filled"], found["n_cards"], own, effect):
         assert found[series.name].equals(series)
     said = found.drop_nulls("filled_share_corrected")
     assert 10 < said.height < found.height
