@@ -217,6 +217,7 @@ Column = pl.Series | npt.NDArray[Any]
 
 #: Rows that are copied into the matrix in one go.
 _PIECE = 4_096
+_LISTS = pl.List(pl.Float32)
 
 
 def fill(column: Column) -> Floats:
@@ -228,10 +229,10 @@ def fill(column: Column) -> Floats:
     if isinstance(column, np.ndarray):
         with np.errstate(over="ignore"):
             return np.ascontiguousarray(column, dtype=np.float32)
-    lists = column.cast(pl.List(pl.Float32), strict=False)
+    lists = _lists(column)
     length, width = _lengths(lists)
     rows = np.flatnonzero(length == width) if width else np.zeros(0, dtype=np.int64)
-    if 0 < len(rows) == len(lists) and lists.n_chunks() == 1:
+    if 0 < len(rows) == len(lists) and lists.dtype == _LISTS and lists.n_chunks() == 1:
         return _matrix_of(lists, width)
     x = np.full((len(lists), width or 1), np.nan, dtype=np.float32)
     for at in range(0, len(rows), _PIECE):
@@ -241,9 +242,15 @@ def fill(column: Column) -> Floats:
 
 
 def _matrix_of(lists: pl.Series, width: int) -> Floats:
-    """Give lists of one length as a matrix that shares their memory, if no number is null."""
+    """Give lists of one length as a matrix, which shares the memory of float32 without a null."""
+    lists = lists.cast(_LISTS, strict=False)
     numbers: Floats = lists.explode(empty_as_null=False, keep_nulls=False).to_numpy()
     return numbers.reshape(-1, width)
+
+
+def _lists(column: pl.Series) -> pl.Series:
+    """Give vectors as lists of their own numbers, which become float32 piece by piece only."""
+    return column.cast(pl.List(getattr(column.dtype, "inner", pl.Float32)))
 
 
 def _lengths(lists: pl.Series) -> tuple[Rows, int]:
@@ -262,7 +269,7 @@ def classified(column: Column) -> pl.DataFrame:
     rows = np.flatnonzero(~usable(x))
     length, width = np.full(len(x), x.shape[1]), x.shape[1]
     if isinstance(column, pl.Series):
-        length, width = _lengths(column.cast(pl.List(pl.Float32), strict=False))
+        length, width = _lengths(_lists(column))
     length = length[rows]
     infinite = ~np.isfinite(x[rows]).all(axis=1) & (length > 0)
     kinds = [length < 0, length != width, infinite]
