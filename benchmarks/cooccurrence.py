@@ -43,7 +43,8 @@ TASKS = {"pairs": PAIRS}
 def with_cardlab(data: Data) -> Pairs:
     path, top = data
     cards = pl.scan_parquet(path)
-    found = cl.cooccurrence(cards, kinds=kinds.KINDS, top=top, min_cards=MIN_CARDS)
+    # the others know no authors
+    found = cl.cooccurrence(cards, kinds=kinds.KINDS, top=top, min_cards=MIN_CARDS, cluster=None)
     return found.select("tag_a", "tag_b", "n_cards").iter_rows()
 
 

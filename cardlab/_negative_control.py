@@ -157,20 +157,23 @@ def _halves(
     n_draws: int,
     generator: np.random.Generator,
     *,
-    columns: Sequence[str] = TOPICS,
+    columns: Sequence[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Give how many random halves of the authors are found apart, for each column."""
-    have = column_names(cards)
+    have, asked = column_names(cards), list(TOPICS if columns is None else columns)
     frame = as_polars(cards).lazy()
-    made = [DERIVED[name] for name in columns if name not in have and name in DERIVED]
+    made = [DERIVED[name] for name in asked if name not in have and name in DERIVED]
     for make in dict.fromkeys(make for base, make in made if base in have):
         frame = make(frame)
     have = frame.collect_schema().names()
-    held = frame.select(list(dict.fromkeys([by, *(c for c in columns if c in have)]))).collect()
+    kept = [name for name in asked if name in have]
+    held = frame.select(list(dict.fromkeys([by, *kept]))).collect()
+    given: dict[str, Any] = {
+        "columns": kept if columns is None and kept else columns,
+        "cluster": cluster,
+    }
     author = numbered(held[by])
     n_authors = _enough(author)
-    given: dict[str, Any] = {"columns": [name for name in columns if name in have]}
-    given |= {} if cluster == "author" else {"cluster": cluster}
     progress, found = Progress(n_draws, "draws"), []
     for _ in range(n_draws):
         half = pl.Series(generator.permutation(n_authors)[author] < n_authors // 2)

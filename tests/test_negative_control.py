@@ -146,6 +146,13 @@ def test_control_of_two_corpora():
         ("compare", "tags", 3, 3, None)
     ]
     assert found["false_share"][0] == found["n_false"][0] / 3
+    # what compare makes is made once; cards as independent are found apart, as each has an author
+    own = cards.with_columns(license=pl.col("author").str.replace("a", ""))
+    naive = cl.negative_control(own, of="compare", n_draws=3, cluster=None)
+    assert naive["column"].to_list() == ["license_class", "license_spdx", "tags"]
+    assert naive.filter(pl.col("column") == "tags")["n_false"][0] == 3
+    with pytest.raises(cl.MissingColumn, match="nothing"):
+        cl.negative_control(cards, of="compare", columns=["nothing"])
 
 
 def test_control_refuses_what_it_cannot_use():
