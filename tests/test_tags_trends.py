@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 
 import cardlab as cl
@@ -173,23 +174,123 @@ def test_slope_equals_logistic_regression_with_many_cards():
     total = np.full(8, 20_000)
     share = 1 / (1 + np.exp(2 - 0.2 * np.arange(8)))
     number = rng.binomial(total, share)
-    slope, error = slopes(number[None, :], total)
+    slope, low, high = slopes(number[None, :], total)[:3]
     x = np.repeat(np.arange(8.0), 2)[:, None]
     y, weight = np.tile([1, 0], 8), np.stack([number, total - number], axis=1).ravel()
     model = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(x, y, sample_weight=weight)
     assert slope[0] == pytest.approx(model.coef_[0, 0], abs=1e-4)
-    assert abs(slope[0] - 0.2) < 4 * error[0]
+    assert abs(slope[0] - 0.2) < high[0] - low[0] < 0.1
 
 
 def test_intervals_hold_the_planted_slope():
     rng = np.random.default_rng(1)
     total = np.array([50, 80, 0, 100, 200, 300])
     number = rng.binomial(total, 1 / (1 + np.exp(2 - 0.3 * np.arange(6))), size=(400, 6))
-    slope, error = slopes(number, total)
-    assert (np.abs(slope - 0.3) < 1.96 * error).mean() >= 0.93
+    _, low, high = slopes(number, total)[:3]
+    assert ((low < 0.3) & (high > 0.3)).mean() >= 0.93
     never, always = slopes(np.array([[0] * 6, total]), total)[0]
     assert math.isfinite(never)
     assert never == pytest.approx(-always)
+
+
+@pytest.mark.parametrize("begins", [2, 4, 5])
+def test_a_rare_tag_that_begins_late_has_an_interval_with_ends(begins):
+    total = np.array([200, 250, 300, 350, 400, 500])
+    number = np.where(np.arange(6) >= begins, [0, 0, 3, 4, 5, 6], 0)[None, :]
+    slope, low, high = (of[0] for of in slopes(number, total)[:3])
+    assert 0 < low < slope < high < 40
+    assert slope - low < high - slope  # a likelihood is not as steep above as below
+    if begins == 5:  # only in the last period: no likelihood of the cards alone ends
+        return
+    # by a search that has nothing of cardlab's, without the cards that are added
+    place = np.arange(6) - np.average(np.arange(6), weights=total)
+
+    def likelihood(beta, height):
+        odds = height + beta * place
+        return (number[0] * odds - total * np.logaddexp(0, odds)).sum()
+
+    grid = np.linspace(-12, 0, 1200)
+    best = [max(likelihood(beta, height) for height in grid) for beta in (low, slope)]
+    assert 2 * (best[1] - best[0]) == pytest.approx(3.84, abs=1.5)
+
+
+def bundled(rng, n_authors, share, alike, first=0.0, n_tags=1, *, at_once=False):
+    """Cards of authors of Zipf sizes, of whom some have a tag more often: author, period, tags.
+
+    The largest has the part `first` of all. No tag is on more or fewer cards later. With `at_once`
+    all cards of an author are of one period.
+    """
+    part = 1 / np.arange(1, n_authors + 1)
+    part[0] = part[1:].sum() * first / (1 - first) if first else part[0]
+    sizes = np.maximum(np.round(part / part.sum() * 10 * n_authors), 1).astype(int)
+    author = np.repeat(np.arange(n_authors), sizes)
+    when = np.exp(2 * np.arange(8) / 8)
+    drawn = rng.choice(8, n_authors if at_once else len(author), p=when / when.sum())
+    own = np.full((n_tags, n_authors), share)
+    if alike == 1:
+        own = (rng.random(own.shape) < share).astype(float)
+    elif alike:
+        times = (1 - alike) / alike
+        own = rng.beta(share * times, (1 - share) * times, own.shape)
+    tags = rng.random((n_tags, len(author))) < own[:, author]
+    return author, drawn[author] if at_once else drawn, tags
+
+
+def false_trends(n_draws, cells, n_authors):
+    """How often a constant tag is said to rise, and to fall, of those that can be relied on."""
+    rng, said = np.random.default_rng(0), []
+    for size in n_authors:
+        for cell in cells * n_draws:
+            author, period, tags = bundled(rng, size, *cell, n_tags=20)
+            whole = csr_array((np.ones(len(author)), (author, period)), shape=(size, 8))
+            own = [csr_array((1.0 * tag, (author, period)), shape=(size, 8)) for tag in tags]
+            number = np.array([tag.sum(axis=0) for tag in own])
+            fit = slopes(number, whole.sum(axis=0), (whole, own))
+            said += [*zip(fit.slope_low > 0, fit.slope_high < 0, fit.is_reliable, strict=True)]
+    kept = [found[:2] for found in said if found[2]]
+    return len(kept), *np.mean(kept, axis=0)
+
+
+def test_a_constant_tag_of_authors_of_all_sizes_rarely_rises():
+    cells = [(0.1, 0, 0.3), (0.3, 0.1, 0), (0.5, 0.5, 0.2), (0.4, 1, 0)]
+    n, rises, falls = false_trends(1, cells, (60, 250))
+    assert n > 90
+    assert max(rises, falls) < 0.07
+
+
+def test_a_trend_of_few_large_authors_is_less_sure():
+    author, period, tags = bundled(np.random.default_rng(1), 200, 0.3, 1, at_once=True)
+    dates = [dt.datetime(2023, 1 + month, 5, tzinfo=dt.UTC) for month in period]
+    names = [["x"] if has else ["y"] for has in tags[0]]
+    cards = frame(author=[str(a) for a in author], tags=names, created_at=dates)
+    known, alone = (tag_trends(cards, every="1mo", cluster=c) for c in ("author", None))
+    row, other = (of.filter(tag="x").row(0, named=True) for of in (known, alone))
+    assert row["slope"] == pytest.approx(other["slope"])
+    assert row["slope_low"] < 0 < row["slope_high"]
+    assert row["design_effect"] > 10
+    assert row["n_authors"] == len(set(author[tags[0]]))
+    assert row["n_effective"] == pytest.approx(tags[0].sum() / row["design_effect"])
+    assert not row["is_reliable"]
+    assert other["n_authors"] is None
+    wide, narrow = ((of["share_high"] - of["share_low"]).sum() for of in (known, alone))
+    assert wide > narrow
+    assert tag_trends(cards.drop("author"), every="1mo").equals(alone)
+    assert tag_trends(cards.rename({"author": "who"}), every="1mo", cluster="who").equals(known)
+    # cards without an author are authors of their own
+    nobody = cards.with_columns(author=pl.lit(None, dtype=pl.String))
+    row = tag_trends(nobody, every="1mo").filter(tag="x").row(0, named=True)
+    assert row["n_authors"] == tags[0].sum()
+    assert row["design_effect"] < 1.1
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("alike", [0, 0.1, 0.5, 1])
+def test_constant_tags_rise_in_a_fortieth_of_the_draws(alike):
+    cells = [(share, alike, first) for share in (0.02, 0.1, 0.5) for first in (0, 0.3)]
+    n, rises, falls = false_trends(5, cells, (60, 250, 1000))
+    assert n >= 300
+    assert max(rises, falls) <= 0.035
+    assert 0.93 <= 1 - rises - falls <= 0.99
 
 
 def test_planted_trends_are_seen():

@@ -58,7 +58,7 @@ def plot_trends(
 
         Of tags periods with fewer than 10 new cards are neither in the slope nor drawn. Each panel
         has a scale of its own: compare shapes, not heights. Blue rises and brown falls where the
-        interval of the slope leaves out zero.
+        interval of the slope leaves out zero and enough cards and authors stand behind it.
 
         Of shares there stands above a line the share in its first and its last period. Periods
         with fewer than 30 new cards are left out, unless only one has more: then all are drawn
@@ -75,7 +75,7 @@ def plot_trends(
         need(trends, "value", *figures, made_by="share_trends")
         return _shares(trends, title or "What new cards declare, by period")
     none, made_by = "there is no tag with cards in any period.", "tag_trends or share_trends"
-    need(trends, "tag", "slope", *figures, made_by=made_by, none=none)
+    need(trends, "tag", "slope", "is_reliable", *figures, made_by=made_by, none=none)
     return _tags(trends, top, title or "Tags on new cards: what rises, what falls")
 
 
@@ -86,8 +86,9 @@ def _tags(trends: pl.DataFrame, top: int, title: str) -> alt.FacetChart:
         raise NoFigure(f"none of the {thin.height} periods has {THIN} new cards or more.")
     sizes = trends.group_by("tag").agg(pl.col("n_cards").sum())
     kept = sizes.sort(["n_cards", "tag"], descending=[True, False]).head(top)["tag"].to_list()
-    rises = pl.when(pl.col("slope_low") > 0).then(pl.lit(_DIRECTIONS[0]))
-    falls = rises.when(pl.col("slope_high") < 0).then(pl.lit(_DIRECTIONS[1]))
+    sure = pl.col("is_reliable")
+    rises = pl.when(sure & (pl.col("slope_low") > 0)).then(pl.lit(_DIRECTIONS[0]))
+    falls = rises.when(sure & (pl.col("slope_high") < 0)).then(pl.lit(_DIRECTIONS[1]))
     shown = clean(trends.filter(pl.col("tag").is_in(kept)))
     heads = {row["tag"]: _odds(row) for row in shown.unique("tag", keep="first").to_dicts()}
     shown = shown.with_columns(
@@ -211,7 +212,8 @@ def _odds(row: dict[str, Any]) -> str:
     if row["slope_low"] is None:
         return f"{name}\non all new cards, or on none"
     change, low, high = (_change(row[key]) for key in ("slope", "slope_low", "slope_high"))
-    return f"{name}\nodds {change} a period ({low} to {high})"
+    few = "" if row["is_reliable"] else ", too few to say"
+    return f"{name}\nodds {change} a period ({low} to {high}){few}"
 
 
 def _change(slope: float) -> str:

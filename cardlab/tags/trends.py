@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from ..frames import Coded, check_countable, encode, narrow
-from ..overview.time import Dated, check_dates, check_every, judge
+from ..overview.time import check_dates, check_every, judge
 from ..schema import NoFigure, at_least, require
-from ..shares.counting import interval
+from ..shares.authors import MIN_AUTHORS, MIN_EFFECTIVE, author_column, designs, interval
 from .kinds import checked_kinds, tag_kind
 
 #: New cards in a period below which it does not enter a slope.
 THIN = 10
 
 _STEPS = 100
-_Z = NormalDist().inv_cdf(0.975)
+#: Effective authors of a slope below which it is not to be relied on.
+_FEW_AUTHORS = 10
 
 
 def tag_trends(
@@ -29,14 +29,15 @@ def tag_trends(
     kinds: Sequence[str] | None = None,
     top: int = 20,
     every: str = "1q",
+    cluster: str | None = "author",
 ) -> pl.DataFrame:
     """Give the share of new cards with each tag by period, and whether it rises.
 
     Parameters
     ----------
     cards : frame
-        With `column` and ``created_at`` (dates or instants; without a time zone in UTC); only
-        these two are read.
+        With `column`, ``created_at`` (dates or instants; without a time zone in UTC) and, where
+        there is one, `cluster`; only these are read.
     column : str
         As in :func:`tag_counts`.
     kinds : sequence of str, optional
@@ -45,20 +46,27 @@ def tag_trends(
         The tags on most of the cards that are counted here.
     every : str
         Length of a period: a number and ``d``, ``w``, ``mo``, ``q`` or ``y``.
+    cluster : str or None
+        The column of authors, whose cards are alike; where ``author`` is missing, and with None,
+        cards are independent.
 
     Returns
     -------
     pl.DataFrame
         A row for each tag and period, from the first period to the last: ``tag``, ``period``
         (start, UTC), ``n_cards`` (new cards with the tag), ``n_period`` (new cards),
-        ``card_share``, ``share_low``, ``share_high`` (0-1, Wilson, 95 %; null in a period without
+        ``card_share``, ``share_low``, ``share_high`` (0-1, 95 %; null in a period without
         cards), then the same on all rows of a tag: ``slope``, ``slope_low``, ``slope_high`` (how
         much the log-odds of the tag change a period, 95 %; null if fewer than three periods have
         10 new cards or more; of a tag that is on all cards of these periods, or on none, the slope
-        is 0 without an interval), ``first_seen`` (earliest ``created_at`` of a card with it), and
-        on all rows ``n_at_floor``, ``n_undated``, ``n_implausible`` (cards left out, see below)
-        and ``floors`` (list of the instants of the cards at a floor). Steepest rise first, then by
-        tag and period.
+        is 0 without an interval), ``design_effect`` (1 or more: variance of the slope beside that
+        of independent cards; null without an interval), ``n_effective`` (cards with the tag in
+        these periods, or without it if these are fewer, divided by it), ``n_authors`` (with the
+        tag there; null without authors), ``is_reliable`` (at least 30 effective cards, 10 authors
+        with the tag and 10 without, and 10 effective ones of the slope), ``first_seen`` (earliest
+        ``created_at`` of a card with it), and on all rows ``n_at_floor``, ``n_undated``,
+        ``n_implausible`` (cards left out, see below) and ``floors`` (list of the instants of the
+        cards at a floor). Steepest rise first, then by tag and period.
 
     Raises
     ------
@@ -77,28 +85,45 @@ def tag_trends(
     where a tag is only in the last one: Firth's correction, but drawn towards the mean of the
     tag's shares instead of a half. (A half draws small periods more than large ones, so that a
     rare tag falls, and one that nearly all cards have rises, as soon as periods differ in size.)
-    Its interval is widened where the shares scatter more than chance would have it (dispersion by
-    Pearson's chi-squared, never below 1). A straight line in log-odds is a summary: look at the
-    shares.
+    Its interval is that of the profile likelihood of the cards and of those that this adds
+    (Heinze and Schemper 2002; Puhr and others 2017), which holds for tags that are rare or begin
+    late. It is widened by the design effect, the mean of two: the delete-one jackknife over
+    authors, and what authors of one intra-class correlation would give; the quantile is that of t
+    with a degree less than there are authors. Without authors it is widened where the shares
+    scatter more than chance would have it (Pearson's chi-squared). A straight line in log-odds is
+    a summary: look at the shares.
     """
     at_least(top, 1, name="top")
     check_every(every)
     kinds = checked_kinds(kinds)
     require(cards, column, "created_at")
-    frame = narrow(cards, {"tags": column, "created_at": "created_at"})
+    author = author_column(cards, cluster, "sample")
+    names = {"tags": column, "created_at": "created_at"} | ({"author": author} if author else {})
+    frame = narrow(cards, names)
     schema = frame.collect_schema()
     check_countable(schema["tags"], column)
     check_dates(schema["created_at"], "created_at")
-    (coded,), rows = encode(frame, ["tags"], pl.col("created_at"))
+    beside = [pl.col("created_at"), *([pl.col("author").cast(pl.String)] if author else [])]
+    (coded,), rows = encode(frame, ["tags"], *beside)
     dated = judge(rows["created_at"])
-    grid = _grid(coded, dated, kinds, top, every)
-    number = grid["n_cards"].to_numpy().reshape(-1, grid["period"].n_unique())
-    slope, error = slopes(number, grid["n_period"].head(number.shape[1]).to_numpy())
-    fits = {"slope": slope, "slope_low": slope - _Z * error, "slope_high": slope + _Z * error}
+    at = pl.DataFrame({"period": dated.true.dt.truncate(every), "seen": dated.possible})
+    if not at["period"].count():
+        raise dated.none_is_true()
+    of = rows["author"] if author else pl.Series([None], dtype=pl.String).new_from_index(0, len(at))
+    at = at.with_columns(of.alias("author"))
+    grid, items = _grid(coded, at, kinds, top, every)
+    periods = grid["period"].unique().sort()
+    number = grid["n_cards"].to_numpy().reshape(-1, len(periods))
+    total = grid["n_period"].head(len(periods)).to_numpy()
+    held = _held(grid["code"].unique(maintain_order=True), at, items, periods) if author else None
+    fits = pl.DataFrame(slopes(number, total, held)._asdict())
     found = grid.select(
         *("tag", "period", "n_cards", "n_period"),
-        *interval(grid["n_cards"], grid["n_period"], "card_share", "share"),
-        *(pl.Series(name, np.repeat(fit, number.shape[1])) for name, fit in fits.items()),
+        *interval(
+            *(grid["n_cards"], grid["n_period"], "card_share", "share"),
+            design=_designs(grid, at, items) if author else None,
+        ),
+        *fits[np.repeat(np.arange(fits.height), len(periods))],
         "first_seen",
     ).with_columns(
         pl.col(pl.Float64).fill_nan(None),
@@ -108,13 +133,13 @@ def tag_trends(
 
 
 def _grid(
-    coded: Coded, dated: Dated, kinds: list[str] | None, top: int, every: str
-) -> pl.DataFrame:
-    """Count the cards of each of the `top` tags in each period, also where there are none."""
-    cards = pl.DataFrame({"period": dated.true.dt.truncate(every), "seen": dated.possible})
-    if not cards["period"].count():
-        raise dated.none_is_true()
-    items: pl.DataFrame = cards[coded.of_each(np.arange(coded.n_cards))]
+    coded: Coded, cards: pl.DataFrame, kinds: list[str] | None, top: int, every: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Count the cards of each of the `top` tags in each period, also where there are none.
+
+    Gives the tags of single cards as well, in a frame of their own.
+    """
+    items: pl.DataFrame = cards.with_row_index("card")[coded.of_each(np.arange(coded.n_cards))]
     items = items.with_columns(pl.Series("code", coded.code))
     found = items.group_by("code").agg(
         pl.col("period").count().alias("n"), pl.col("seen").min().alias("first_seen")
@@ -126,11 +151,14 @@ def _grid(
         found = found.filter(pl.Series([tag_kind(tag) in kinds for tag in tags], dtype=pl.Boolean))
     if not found.height:
         raise NoFigure("no card with a usable creation date has a tag that was asked for.")
+    found = found.head(top)
+    items = items.filter(
+        pl.col("code").is_in(found["code"].implode()), pl.col("period").is_not_null()
+    )
     dates = pl.col("period")
     n_cards, n_period = (pl.len().cast(pl.Int64).alias(name) for name in ("n_cards", "n_period"))
-    return (
-        found.head(top)
-        .join(
+    grid = (
+        found.join(
             cards.select(pl.datetime_range(dates.min(), dates.max(), every, time_unit="us")),
             how="cross",
         )
@@ -139,18 +167,84 @@ def _grid(
         .with_columns(pl.col("n_cards", "n_period").fill_null(0))
         .sort("n", "code", "period", descending=[True, False, False])
     )
+    return grid, items
 
 
-def slopes(number: Any, total: Any) -> tuple[Any, Any]:
+def _designs(grid: pl.DataFrame, cards: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
+    """Say what the share of each row of the grid is worth; of no cards, by the sizes of authors."""
+    sizes = cards.drop_nulls("period").group_by("period", "author").agg(n=pl.len())
+    counts = items.group_by("period", "author", value="code").agg(n=pl.len())
+    n = pl.col("n").cast(pl.Float64)
+    alone = pl.col("author").is_null()
+    kish = sizes.group_by("period").agg(
+        kish=pl.when(alone).then(n).otherwise(n**2).sum() / n.sum(),
+        n_each=pl.when(alone).then("n").otherwise(1).sum().cast(pl.Int64),
+    )
+    found = designs(counts, sizes, by=["period"], value=["value"])
+    keys = ["period", "value"]
+    return (
+        grid.select("period", value="code")
+        .join(found, on=keys, how="left", maintain_order="left")
+        .join(kish, on="period", how="left", maintain_order="left")
+        .with_columns(
+            pl.col("design_effect").fill_null(pl.col("kish")),
+            pl.col("n_all_authors").fill_null(pl.col("n_each")),
+        )
+        .with_columns(pl.col("design_effect", "n_all_authors").fill_null(1))
+    )
+
+
+def _held(
+    codes: pl.Series, cards: pl.DataFrame, items: pl.DataFrame, periods: pl.Series
+) -> tuple[Any, list[Any]]:
+    """Give the cards of each author and period, all and those with each tag, as sparse arrays."""
+    from scipy.sparse import csr_array
+
+    dated = cards.with_row_index("card").drop_nulls("period")
+    # a card without an author is an author of its own
+    alone = -1 - pl.col("card").cast(pl.Int64)
+    who = pl.coalesce(pl.col("author").rank("dense").cast(pl.Int64), alone).rank("dense") - 1
+    dated = dated.select("card", who=who)
+    n_authors, place = dated["who"].n_unique(), {at: i for i, at in enumerate(periods)}
+
+    def counts(rows: pl.DataFrame) -> Any:
+        """Count by author and period."""
+        at = rows["period"].replace_strict(place, return_dtype=pl.Int64).to_numpy()
+        shape = (n_authors, len(periods))
+        return csr_array((np.ones(len(at)), (rows["who"].to_numpy(), at)), shape=shape)
+
+    rows = items.join(dated, on="card").partition_by("code", as_dict=True)
+    whole = counts(cards.with_row_index("card").join(dated, on="card"))
+    return whole, [counts(rows[code,]) for code in codes]
+
+
+class Slopes(NamedTuple):
+    """How much the log-odds of each tag change a period, and how far that can be relied on."""
+
+    slope: Any
+    slope_low: Any
+    slope_high: Any
+    design_effect: Any
+    n_effective: Any
+    n_authors: Any
+    is_reliable: Any
+
+
+def slopes(number: Any, total: Any, held: tuple[Any, list[Any]] | None = None) -> Slopes:
     """Fit a logistic regression on the number of the period to each row of `number`.
 
-    `number` has the cards with each tag in each period, `total` all cards of each period. Gives the
-    change of the log-odds a period, and its standard error: NaN where fewer than three periods have
-    :data:`THIN` cards. Of a row with none or with all cards of these the slope is 0, the error NaN.
+    `number` has the cards with each tag in each period, `total` all cards of each period, `held`
+    both by author (sparse: all, and of each tag). NaN where fewer than three periods have
+    :data:`THIN` cards; where none or all cards of these have the tag, the slope is 0, its ends NaN.
     """
-    used = total >= THIN
+    from scipy.special import stdtrit
+
+    used, n_tags = total >= THIN, len(number)
+    nothing = np.full(n_tags, np.nan)
+    no_authors = pl.Series([None] * n_tags, dtype=pl.Int64)
     if used.sum() < 3:
-        return np.full(len(number), np.nan), np.full(len(number), np.nan)
+        none = dict.fromkeys(Slopes._fields[:5], nothing)
+        return Slopes(**none, n_authors=no_authors, is_reliable=np.zeros(n_tags, dtype=bool))
     time = np.flatnonzero(used).astype(float)
     number, total = number[:, used].astype(float), total[used].astype(float)
     scale = max(float(np.ptp(time)), 1.0)
@@ -158,7 +252,7 @@ def slopes(number: Any, total: Any) -> tuple[Any, Any]:
     terms = np.stack([np.ones_like(x), x], axis=1)
     start = (number.sum(axis=1) + 0.5) / (total.sum() + 1)
     share = (number / total).mean(axis=1, keepdims=True)
-    line = np.stack([np.log(start / (1 - start)), np.zeros(len(number))], axis=1)
+    line = np.stack([np.log(start / (1 - start)), np.zeros(n_tags)], axis=1)
     for _ in range(_STEPS):
         p, weight, inverse = _fit_at(line, terms, total)
         # Firth's weights, but towards the mean share of a period instead of a half
@@ -170,11 +264,95 @@ def slopes(number: Any, total: Any) -> tuple[Any, Any]:
         if most.max(initial=0) < 1e-10:
             break
     p, weight, inverse = _fit_at(line, terms, total)
-    # how many times the shares scatter as much as by chance, by Pearson's chi-squared
-    dispersion = ((number - total * p) ** 2 / weight).sum(axis=1) / (len(total) - 2)
-    error = np.sqrt(inverse[:, 1, 1] * np.maximum(dispersion, 1))
-    still = (share[:, 0] == 0) | (share[:, 0] == 1)
-    return np.where(still, 0.0, line[:, 1] / scale), np.where(still, np.nan, error / scale)
+    n_with = number.sum(axis=1)
+    fewer = np.minimum(n_with, total.sum() - n_with)
+    if held is None:
+        # how many times the shares scatter as much as by chance
+        effect = np.maximum(((number - total * p) ** 2 / weight).sum(axis=1) / (len(total) - 2), 1)
+        quantile, n_authors = 1.959964, no_authors
+        enough = np.ones(n_tags, dtype=bool)
+    else:
+        sizes = held[0][:, used]
+        found = [
+            _by_authors(own[:, used], sizes, of_tag, spread, terms)
+            for own, of_tag, spread in zip(held[1], p, inverse, strict=True)
+        ]
+        effect, with_it, without, all_authors, effective = np.array(found).T
+        n_authors = pl.Series(with_it.astype(np.int64))
+        quantile = stdtrit(np.maximum(all_authors - 1, 1), 0.975)
+        enough = (np.minimum(with_it, without) >= MIN_AUTHORS) & (effective >= _FEW_AUTHORS)
+    added = number + hat * share, total + hat
+    low, high = _profile(*added, x, line, quantile**2 * effect)
+    still = (fewer == 0) | ~np.isfinite(effect)
+    low, high = (np.where(still, np.nan, end / scale) for end in (low, high))
+    n_effective = fewer / effect
+    enough &= (n_effective >= MIN_EFFECTIVE) & ~still
+    slope = np.where(fewer == 0, 0.0, line[:, 1] / scale)
+    return Slopes(slope, low, high, effect, n_effective, n_authors, enough)
+
+
+def _by_authors(
+    own: Any, sizes: Any, p: np.ndarray, inverse: np.ndarray, terms: np.ndarray
+) -> tuple[float, ...]:
+    """Say how much less a slope is worth because cards of one author are alike.
+
+    Gives the design effect, the authors with the tag, without it, all, and the effective ones.
+    """
+    n, n_own = sizes.sum(axis=1), own.sum(axis=1)
+    there = n > 0
+    known = int((n_own > 0).sum()), int((n_own < n).sum()), int(there.sum())
+    weight, direction = p * (1 - p), terms @ inverse[1]
+    score = own @ terms - sizes @ (terms * p[:, None])
+    # what the slope becomes without each author (CR3), from its part of the information
+    part = sizes @ (weight[:, None] * np.stack([terms[:, 0], terms[:, 1], terms[:, 1] ** 2], 1))
+    a, b, c = np.linalg.inv(inverse)[[0, 0, 1], [0, 1, 1]][:, None] - part.T
+    determinant = a * c - b**2
+    if known[2] < 2 or not n_own.sum() or n_own.sum() == n.sum() or (determinant <= 0).any():
+        return (np.nan, *known, 0.0)
+    change = (a * score[:, 1] - b * score[:, 0]) / determinant
+    jackknife = (change**2).sum() * (1 - 1 / known[2])
+    # authors of one intra-class correlation, that of the analysis of variance
+    n, n_own = n[there], n_own[there]
+    share, within = n_own.sum() / n.sum(), (n_own**2 / n).sum()
+    typical = (n.sum() - (n**2).sum() / n.sum()) / (known[2] - 1)
+    between = (within - n_own.sum() * share) / (known[2] - 1)
+    inside = (n_own.sum() - within) / max(n.sum() - known[2], 1)
+    alike = np.clip((between - inside) / max(between + (typical - 1) * inside, 1e-300), 0, 1)
+    alone, whole = sizes @ (weight * direction**2), (sizes @ (np.sqrt(weight) * direction)) ** 2
+    each = (1 - alike) * alone + alike * whole
+    effect = max(float((jackknife + each.sum()) / 2 / inverse[1, 1]), 1.0)
+    return (effect, *known, float(each.sum() ** 2 / (each**2).sum()))
+
+
+def _profile(number: Any, total: Any, x: Any, line: Any, worst: Any) -> tuple[Any, Any]:
+    """Give the slopes beside that of `line` at which twice the log-likelihood is lower by `worst`.
+
+    The other coefficient is the best there.
+    """
+
+    def likelihood(slope: Any) -> Any:
+        """Give the log-likelihood of each tag at a slope."""
+        height = line[:, 0].copy()
+        for _ in range(30):
+            p = 1 / (1 + np.exp(-np.clip(height[:, None] + slope[:, None] * x, -30, 30)))
+            gap = (number - total * p).sum(axis=1)
+            step = gap / np.maximum((total * p * (1 - p)).sum(axis=1), 1e-12)
+            height += np.clip(step, -1, 1)
+            if np.abs(step).max(initial=0) < 1e-9:
+                break
+        odds = np.clip(height[:, None] + slope[:, None] * x, -30, 30)
+        return (number * odds - total * np.logaddexp(0, odds)).sum(axis=1)
+
+    best, ends = likelihood(line[:, 1]), []
+    for side in (-1, 1):
+        near, far = np.zeros(len(line)), np.ones(len(line))
+        for step in range(60):
+            middle = (near + far) / 2 if step > 12 else far
+            inside = 2 * (best - likelihood(line[:, 1] + side * middle)) < worst
+            near = np.where(inside, middle, near)
+            far = np.where(inside, far * (2 if step <= 12 else 1), middle)
+        ends.append(line[:, 1] + side * far)
+    return ends[0], ends[1]
 
 
 def _fit_at(line: Any, terms: Any, total: Any) -> tuple[Any, Any, Any]:
