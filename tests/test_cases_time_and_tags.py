@@ -329,8 +329,9 @@ def test_N02_chance_alone_rarely_looks_like_a_trend(share):
     t = np.array([12, 40, 60, 105, 5834])
     number = np.random.default_rng(1).binomial(t, share, size=(2000, t.size))
     _, low, high = slopes(number, t)[:3]
-    assert (low > 0).mean() < 0.04
-    assert (high < 0).mean() < 0.04
+    with np.errstate(invalid="ignore"):
+        assert ((low > 0) | (high < 0)).mean() < 0.08
+    assert max((low > 0).mean(), (high < 0).mean()) < 0.04
 
 
 def test_N02_periods_with_few_cards_do_not_enter_a_slope():

@@ -20,6 +20,8 @@ THIN = 10
 _STEPS = 100
 #: Effective authors of a slope below which it is not to be relied on.
 _FEW_AUTHORS = 10
+#: Effective cards that a tag of constant share would have before and after the middle card.
+_EXPECTED = 5
 
 
 def tag_trends(
@@ -62,8 +64,9 @@ def tag_trends(
         is 0 without an interval), ``design_effect`` (1 or more: variance of the slope beside that
         of independent cards; null without an interval), ``n_effective`` (cards with the tag in
         these periods, or without it if these are fewer, divided by it), ``n_authors`` (with the
-        tag there; null without authors), ``is_reliable`` (at least 30 effective cards, 10 authors
-        with the tag and 10 without, and 10 effective ones of the slope), ``first_seen`` (earliest
+        tag there; null without authors), ``is_reliable`` (at least 30 effective cards, of which at
+        least 5 would lie before and 5 after the mean date were the share constant, 10 authors with
+        the tag and 10 without, and 10 effective ones of the slope), ``first_seen`` (earliest
         ``created_at`` of a card with it), and on all rows ``n_at_floor``, ``n_undated``,
         ``n_implausible`` (cards left out, see below) and ``floors`` (list of the instants of the
         cards at a floor). Steepest rise first, then by tag and period.
@@ -90,8 +93,8 @@ def tag_trends(
     late. It is widened by the design effect, the mean of two: the delete-one jackknife over
     authors, and what authors of one intra-class correlation would give; the quantile is that of t
     with a degree less than there are authors. Without authors it is widened where the shares
-    scatter more than chance would have it (Pearson's chi-squared). A straight line in log-odds is
-    a summary: look at the shares.
+    scatter more than chance would have it (Pearson's chi-squared), and the quantile has two degrees
+    less than there are periods. A straight line in log-odds is a summary: look at the shares.
     """
     at_least(top, 1, name="top")
     check_every(every)
@@ -269,7 +272,7 @@ def slopes(number: Any, total: Any, held: tuple[Any, list[Any]] | None = None) -
     if held is None:
         # how many times the shares scatter as much as by chance
         effect = np.maximum(((number - total * p) ** 2 / weight).sum(axis=1) / (len(total) - 2), 1)
-        quantile, n_authors = 1.959964, no_authors
+        quantile, n_authors = stdtrit(len(total) - 2, 0.975), no_authors
         enough = np.ones(n_tags, dtype=bool)
     else:
         sizes = held[0][:, used]
@@ -286,7 +289,9 @@ def slopes(number: Any, total: Any, held: tuple[Any, list[Any]] | None = None) -
     still = (fewer == 0) | ~np.isfinite(effect)
     low, high = (np.where(still, np.nan, end / scale) for end in (low, high))
     n_effective = fewer / effect
-    enough &= (n_effective >= MIN_EFFECTIVE) & ~still
+    # on a few early cards, where a tag is hardly expected, that it is missing says nothing
+    least = np.minimum(total[x < 0].sum(), total[x >= 0].sum()) * n_effective / total.sum()
+    enough &= (n_effective >= MIN_EFFECTIVE) & (least >= _EXPECTED) & ~still
     slope = np.where(fewer == 0, 0.0, line[:, 1] / scale)
     return Slopes(slope, low, high, effect, n_effective, n_authors, enough)
 
