@@ -11,7 +11,7 @@ import polars as pl
 from ..frames import Coded, check_countable, encode, narrow
 from ..overview.time import check_dates, check_every, judge
 from ..schema import NoFigure, at_least, require
-from ..shares.authors import MIN_AUTHORS, MIN_EFFECTIVE, author_column, designs, interval
+from ..shares.authors import MIN_AUTHORS, MIN_EFFECTIVE, author_column, designs_of, interval
 from .kinds import checked_kinds, tag_kind
 
 #: New cards in a period below which it does not enter a slope.
@@ -120,12 +120,11 @@ def tag_trends(
     total = grid["n_period"].head(len(periods)).to_numpy()
     held = _held(grid["code"].unique(maintain_order=True), at, items, periods) if author else None
     fits = pl.DataFrame(slopes(number, total, held)._asdict())
+    by: dict[str, Any] = {"by": ["period"], "value": ["code"], "author": "author"}
+    design = designs_of(grid, items, at.drop_nulls("period"), **by) if author else None
     found = grid.select(
         *("tag", "period", "n_cards", "n_period"),
-        *interval(
-            *(grid["n_cards"], grid["n_period"], "card_share", "share"),
-            design=_designs(grid, at, items) if author else None,
-        ),
+        *interval(grid["n_cards"], grid["n_period"], "card_share", "share", design=design),
         *fits[np.repeat(np.arange(fits.height), len(periods))],
         "first_seen",
     ).with_columns(
@@ -171,30 +170,6 @@ def _grid(
         .sort("n", "code", "period", descending=[True, False, False])
     )
     return grid, items
-
-
-def _designs(grid: pl.DataFrame, cards: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
-    """Say what the share of each row of the grid is worth; of no cards, by the sizes of authors."""
-    sizes = cards.drop_nulls("period").group_by("period", "author").agg(n=pl.len())
-    counts = items.group_by("period", "author", value="code").agg(n=pl.len())
-    n = pl.col("n").cast(pl.Float64)
-    alone = pl.col("author").is_null()
-    kish = sizes.group_by("period").agg(
-        kish=pl.when(alone).then(n).otherwise(n**2).sum() / n.sum(),
-        n_each=pl.when(alone).then("n").otherwise(1).sum().cast(pl.Int64),
-    )
-    found = designs(counts, sizes, by=["period"], value=["value"])
-    keys = ["period", "value"]
-    return (
-        grid.select("period", value="code")
-        .join(found, on=keys, how="left", maintain_order="left")
-        .join(kish, on="period", how="left", maintain_order="left")
-        .with_columns(
-            pl.col("design_effect").fill_null(pl.col("kish")),
-            pl.col("n_all_authors").fill_null(pl.col("n_each")),
-        )
-        .with_columns(pl.col("design_effect", "n_all_authors").fill_null(1))
-    )
 
 
 def _held(
