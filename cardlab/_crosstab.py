@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from .frames import narrow
 from .schema import NoFigure, at_least, collect, count, require
 from .shares.authors import (
     Population,
+    author_codes,
     author_column,
     author_columns,
-    designs_of,
+    designs,
     interval,
 )
 
@@ -94,8 +96,7 @@ def crosstab(
     )
     design = None
     if author is not None:
-        in_rows = frame.filter(pl.col("row").is_in(table["row"].implode())).unique(["card", "row"])
-        design = designs_of(table, frame, in_rows, by=["row"], value=["column"], author="author")
+        design = _design(frame, margin["row"], margin["column"])
         variance *= design["design_effect"]
     census = population == "census"
     shares = interval(
@@ -112,6 +113,23 @@ def crosstab(
     return author_columns(table, design, total="n_row", share="row_share", ends="row")
 
 
+def _design(frame: pl.DataFrame, rows: pl.DataFrame, columns: pl.DataFrame) -> pl.DataFrame:
+    """Say how many independent cards the share of each cell in its row is worth."""
+    kept = frame.join(rows.select("row", "at_row"), on="row").join(
+        columns.select("column", "at_column"), on="column", how="left"
+    )
+    own = kept if frame["card"].is_unique().all() else kept.unique(["card", "at_row"])
+    cells = kept.drop_nulls("at_column")
+    place = pl.col("at_row").cast(pl.Int64) * columns.height + pl.col("at_column")
+    (found,) = designs(
+        (cells.select(place).to_series().to_numpy(), author_codes(cells["author"])),
+        (own["at_row"].to_numpy(), author_codes(own["author"])),
+        group=np.repeat(np.arange(rows.height), columns.height),
+        authors=frame["author"],
+    )
+    return found
+
+
 def _both(cards: Any, rows: str, columns: str, author: str | None) -> pl.DataFrame:
     """Give one row for each card and pair of its values: ``card, row, column[, author]``."""
     names = {"row": rows, "column": columns} | ({} if author is None else {"author": author})
@@ -122,4 +140,4 @@ def _both(cards: Any, rows: str, columns: str, author: str | None) -> pl.DataFra
         if isinstance(schema[side], pl.List):
             frame = frame.explode(side, empty_as_null=False, keep_nulls=False)
         frame = frame.with_columns(pl.col(side).cast(pl.String))
-    return collect(frame.drop_nulls(["row", "column"]).unique())
+    return collect(frame.drop_nulls(["row", "column"]).unique(["card", "row", "column"]))

@@ -75,7 +75,9 @@ def plot_counts(
     again = pl.col("shown").cum_count().over("shown")
     twice = pl.when(again > 1).then(pl.format("{} ({})", "shown", again))
     shown = shown.with_columns(twice.otherwise("shown").alias("shown"))
-    has_interval = {"share_low", "share_high"} <= set(shown.columns)
+    ends = {"share_low", "share_high"} <= set(shown.columns)
+    has_interval = ends and shown["share_low"].count() > 0
+    sure = "thin lines: 95 % interval" if has_interval else "a census, without intervals"
     end = "share_high" if has_interval else "card_share"
     # ticks of whole percents would repeat where even the largest bar is a few percent long
     small = shown.filter(pl.max_horizontal("card_share", end) > 0.05).is_empty()
@@ -96,7 +98,7 @@ def plot_counts(
         ),
         title=title or f"The most frequent {noun}",
         subtitle=f"{cut_to(shown.height, counts.height, noun)}Share {whole}; number of cards "
-        f"beside each bar{'; thin lines: 95 % interval' if has_interval else ''}",
+        f"beside each bar{f'; {sure}' if ends else ''}",
         description=(
             f"Bars: {noun} by share {whole}. Most frequent: {first['shown']} on "
             f"{first['n_cards']:,} ({percent(first['card_share'])})."

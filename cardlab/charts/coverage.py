@@ -85,7 +85,8 @@ def plot_coverage(coverage: pl.DataFrame, *, title: str | None = None) -> alt.La
     tips, axis = tooltips(shown, *_TIPS), {"labelLimit": 330, "labelPadding": 6}
     base = each(shown, "section", step=19, **axis)
     layers = [_bars(shown, axis).encode(tooltip=tips)]
-    if {"share_low", "share_high"} <= set(shown.columns):
+    sampled = "share_low" in shown.columns and shown["share_low"].count() > 0
+    if sampled:
         layers.append(interval(base, "share"))
     if adds:
         marks = base.transform_filter("datum.either_share !== null").mark_point(
@@ -102,7 +103,7 @@ def plot_coverage(coverage: pl.DataFrame, *, title: str | None = None) -> alt.La
         subtitle=[
             f"Share of {number(n_cards, 'card')} with a text, by section; beside each bar the "
             "cards that have it filled",
-            f"thin line: 95 % interval of that share{diamond}",
+            f"{'thin line: 95 % interval of that share' if sampled else 'a census'}{diamond}",
         ],
         description=(
             f"Bars: {number(shown.height, 'section')}, the share of {number(n_cards, 'card')} in "
