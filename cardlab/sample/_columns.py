@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from . import _draw
 from ._draw import Bools, Ints, Topic, draw, word_series, zipf_shares
@@ -94,8 +95,9 @@ def _families(topic: Ints, n_topics: int, n_regular: int, rng: np.random.Generat
 
 def shas(n_cards: int, rng: np.random.Generator) -> pl.Series:
     """Draw 40 hexadecimal digits a card."""
-    digits = rng.bytes(20 * n_cards).hex()
-    return pl.Series("sha", [digits[i : i + 40] for i in range(0, len(digits), 40)], pl.String)
+    drawn = [None, pa.py_buffer(rng.bytes(20 * n_cards))]
+    digests = pa.FixedSizeBinaryArray.from_buffers(pa.binary(20), n_cards, drawn)
+    return pl.Series("sha", digests.cast(pa.binary())).bin.encode("hex")
 
 
 def dates(plan: Plan, rng: np.random.Generator) -> pl.DataFrame:
