@@ -40,7 +40,7 @@ def diversity(
     column: str | None = None,
     by: str | None = None,
     cluster: str | None = "author",
-    n_boot: int = 1000,
+    n_boot: int = 500,
     random_state: int = 0,
 ) -> pl.DataFrame:
     """Say how varied the values of a column, or of a table of counts, are.
@@ -62,7 +62,7 @@ def diversity(
         The column of whose values the cards are a sample, each with all its cards. Single cards
         where it is None, where the cards lack an ``author``, and where groups are made `by` it. A
         table of counts knows no authors.
-    n_boot : int, default 1000
+    n_boot : int, default 500
         Bootstrap samples of the intervals, at least 1.
     random_state : int, default 0
         Seed of the bootstrap.
@@ -156,7 +156,9 @@ def diversity(
     groups = [{by: part["__group"][0]} for part in parts]
     found = [
         group | row | equal
-        for group, row, equal in zip(groups, found, _at_equal(samples, n_boot), strict=True)
+        for group, row, equal in zip(
+            groups, found, _at_equal(samples, min(n_boot, 200)), strict=True
+        )
     ]
     kinds = {by: rows.schema["__group"], **kinds, **dict.fromkeys(_EQUAL, pl.Float64)}
     table = pl.DataFrame(found, schema=kinds)
