@@ -1,17 +1,18 @@
 """The public names, and where they are defined."""
 
 from ._crosstab import crosstab as crosstab
+from ._findings import findings as findings
+from ._findings import negative_control as negative_control
 from ._lineage import lineage as lineage
 from ._lineage import lineage_changes as lineage_changes
 from ._lineage import lineage_summary as lineage_summary
-from ._negative_control import negative_control as negative_control
 from .cards import read_cards as read_cards
 from .cards import scan_cards as scan_cards
 from .charts.comparison import plot_comparison as plot_comparison
 from .charts.cooccurrence import plot_cooccurrence as plot_cooccurrence
+from .charts.cooccurrence import plot_crosstab as plot_crosstab
 from .charts.counts import plot_counts as plot_counts
 from .charts.coverage import plot_coverage as plot_coverage
-from .charts.crosstab import plot_crosstab as plot_crosstab
 from .charts.diversity import plot_concentration as plot_concentration
 from .charts.diversity import plot_diversity as plot_diversity
 from .charts.growth import plot_doubling as plot_doubling
@@ -31,7 +32,6 @@ from .coverage.coverage import unmapped_headings as unmapped_headings
 from .coverage.gaps import documentation_gaps as documentation_gaps
 from .coverage.reading import read_sections as read_sections
 from .embeddings.cluster import cluster as cluster
-from .embeddings.cluster import cluster_jaccard as cluster_jaccard
 from .embeddings.cluster import cluster_stability as cluster_stability
 from .embeddings.describe_clusters import between_clusters as between_clusters
 from .embeddings.describe_clusters import cluster_agreement as cluster_agreement

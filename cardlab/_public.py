@@ -23,6 +23,7 @@ _MOVED = {
     "charts.counts": "plot_card_rates",
     "coverage.coverage": "heading_meanings",
     "coverage.headings": "coverage_sections",
+    "embeddings.cluster": "cluster_jaccard",
     "embeddings.vectors": "vector_problems",
     "licenses.problems": "license_problems",
     "text.lengths": "text_problems",
@@ -70,7 +71,7 @@ def public(name: str, home: Mapping[str, str]) -> Any:
 
 
 def _warn(name: str, now: str) -> None:
-    warnings.warn(f"cardlab.{name} is {now} since 0.2.", DeprecationWarning, stacklevel=4)
+    warnings.warn(f"cardlab.{name} is {now} now.", DeprecationWarning, stacklevel=4)
 
 
 def _taking_sources(function: Any, *, paths: bool) -> Any:

@@ -21,6 +21,7 @@ from sklearn.metrics import (
 import cardlab as cl
 from cardlab.embeddings import kmeans
 from cardlab.embeddings import points as parallel
+from cardlab.embeddings.cluster import cluster_jaccard
 from cardlab.embeddings.clustering import cluster_cards
 from cardlab.embeddings.points import Points
 from cardlab.schema import CardlabError, MissingColumn, NoFigure
@@ -269,27 +270,27 @@ def test_jaccard_tells_firm_clusters_from_loose_ones() -> None:
     x = np.vstack([firm, cloud])
     loose = np.where(cloud[:, 3] > -3, 3, 4)
     labels = np.concatenate([np.repeat([0, 1, 2], 60), loose])
-    table = cl.cluster_jaccard(x, labels=labels, n_runs=10)
+    table = cluster_jaccard(x, labels=labels, n_runs=10)
     assert table.columns == ["cluster", "n_cards", "jaccard_mean", "jaccard_low", "is_stable"]
     assert table["n_cards"].sum() == 380
     assert table["is_stable"].to_list() == [True, True, True, False, False]
     assert (table["jaccard_mean"].head(3) > 0.99).all()
     assert (table["jaccard_low"] <= table["jaccard_mean"]).all()
-    assert cl.cluster_jaccard(x, labels=labels, n_runs=10).equals(table)
+    assert cluster_jaccard(x, labels=labels, n_runs=10).equals(table)
     order = rng.permutation(380)
-    shuffled = cl.cluster_jaccard(x[order], labels=labels[order], n_runs=10)
+    shuffled = cluster_jaccard(x[order], labels=labels[order], n_runs=10)
     assert shuffled["is_stable"].equals(table["is_stable"])
     with pytest.raises(CardlabError, match=r"380 vectors.*379"):
-        cl.cluster_jaccard(x, labels=labels[1:])
+        cluster_jaccard(x, labels=labels[1:])
     with pytest.raises(NoFigure, match=r"380 vectors"):
-        cl.cluster_jaccard(x, labels=np.full(380, -2))
+        cluster_jaccard(x, labels=np.full(380, -2))
 
 
 def test_jaccard_of_clusters_without_vectors_is_null() -> None:
     x, topic = plant(90, 4, k=2)
     x[-1] = np.nan
     topic[-1] = 7
-    table = cl.cluster_jaccard(x, labels=topic, n_runs=4)
+    table = cluster_jaccard(x, labels=topic, n_runs=4)
     assert table.row(-1) == (7, 1, None, None, None)
 
 

@@ -12,7 +12,7 @@ from conftest import real_file
 from polars.testing import assert_frame_equal
 
 import cardlab as cl
-from cardlab._negative_control import _with_properties
+from cardlab._findings import _with_properties
 from cardlab.frames import Coded
 from cardlab.tags import cooccurrence as pairs
 
@@ -142,7 +142,7 @@ def test_what_is_drawn_at_random_is_seldom_found():
 def test_control_of_two_corpora():
     cards = bundles(5, 150)
     found = cl.negative_control(cards, of="compare", n_draws=3, columns=["tags"])
-    assert found.select("control", "column", "n_draws", "n_tests", "n_false_q").rows() == [
+    assert found.select("what", "column", "n_draws", "n_tests", "n_false_q").rows() == [
         ("compare", "tags", 3, 3, None)
     ]
     assert found["false_share"][0] == found["n_false"][0] / 3

@@ -248,12 +248,27 @@ def mean_effect(residual: Any, authors: pl.Series) -> tuple[float, int]:
     alone = authors.is_null().to_numpy()
     code[alone] = code.max() + 1 + np.arange(alone.sum())
     _, code = np.unique(code, return_inverse=True)
-    size, sums, n = np.bincount(code), np.bincount(code, residual), len(code)
+    return _effect_of_sums(np.bincount(code, residual), np.bincount(code), (residual**2).sum())
+
+
+def share_effect(n: Any, of: Any) -> tuple[float, int]:
+    """Give the design effect of one share, `n` of `of` cards of each author, and the authors.
+
+    As :func:`designs` has it; who has no card of these does not count.
+    """
+    n, of = n[of > 0], of[of > 0]
+    share = n.sum() / max(of.sum(), 1)
+    return _effect_of_sums(n - share * of, of, n.sum() * (1 - share))
+
+
+def _effect_of_sums(residual: Any, size: Any, spread: float) -> tuple[float, int]:
+    """Give the design effect of a mean, from the residuals and the cards of each author."""
+    n, squares = size.sum(), (size.astype(float) ** 2).sum()
     with np.errstate(divide="ignore", invalid="ignore"):
-        linear = (sums**2 / (1 - size / n).clip(1e-9)).sum()
-        spread, squares = (residual**2).sum(), (size.astype(float) ** 2).sum()
-        effect = _mean_of_two(linear, (sums**2 / size).sum(), spread, n, len(size), squares)
-    effect = effect if len(size) > 1 and np.isfinite(effect) else squares / n
+        linear = (residual**2 / (1 - size / n).clip(1e-9)).sum()
+        between = (residual**2 / size).sum()
+        effect = _mean_of_two(linear, between, spread, n, len(size), squares)
+    effect = effect if len(size) > 1 and spread > 0 and np.isfinite(effect) else squares / n
     return float(np.clip(effect, 1, n)), len(size)
 
 

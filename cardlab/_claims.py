@@ -1,0 +1,518 @@
+"""Shares and differences of shares of a corpus as claims: a row of numbers, and its sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from .coverage.bodies import FILLED
+from .coverage.headings import sections_of
+from .coverage.reading import MIN_SHARED, read_sections, states_of
+from .families import with_families
+from .frames import as_lists, as_polars, text_key
+from .languages import language_name, with_languages
+from .licenses.counts import with_licenses
+from .overview.time import judge
+from .schema import collect, column_names, printable, shorten
+from .shares.authors import (
+    MIN_AUTHORS,
+    MIN_EFFECTIVE,
+    difference,
+    share_effect,
+    wilson,
+)
+from .text.lengths import with_text_lengths
+
+#: Cards and authors from which on a group is looked at, groups of a column and values at most.
+GROUP_CARDS, GROUP_AUTHORS, MAX_GROUPS, TOP_VALUES = 20, 5, 12, 3
+#: Texts up to which near copies are looked for and sections are read; of more, copies to the
+#: letter, and the sections and words of so many drawn at random.
+MAX_TEXTS, MAX_READ = 50_000, 10_000
+#: Smallest share of copies, and smallest difference of shares, that are worth a sentence.
+COPIES, APART = 0.05, 0.10
+
+#: The sections that are looked at: those counted on the Hub before.
+STANDARD = "liang2024"
+
+AUTHOR, FAMILY, _ROW = "__author", "__family", "__row"
+
+
+@dataclass
+class Claim:
+    """One row of numbers and the sentence that is made of it.
+
+    `about` is what no second finding of the topic is said about,
+    `expected` what a reader would expect without the corpus, `p_value` how easily chance gives a
+    value as far from it, `scope` the share of the cards that it is about. `without` gives the value
+    without the largest author and without the largest family, by what is left out. A `reason` says
+    why it does not hold.
+    """
+
+    topic: str
+    about: str
+    sentence: str
+    figure: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    of: int | None = None
+    expected: float = 0.0
+    p_value: float = 1.0
+    scope: float = 1.0
+    without: Callable[[], dict[str, float]] = dict
+    say: Callable[[float], str] = field(default=lambda value: percent(value))
+    reason: str | None = None
+
+    @property
+    def strength(self) -> float:
+        """How far the value is from what is expected, in half widths, times the cards concerned."""
+        if self.value is None:
+            return 0.0
+        low, high = (self.value if end is None else end for end in (self.low, self.high))
+        # what is counted, and not estimated, is told from what is expected by five points
+        half = max((high - low) / 2, 1e-3 * max(abs(self.value), 1e-3)) if high > low else 0.05
+        return abs(self.value - self.expected) / half * self.scope
+
+
+# ---- Words for numbers.
+
+_FRACTIONS = {
+    1 / 10: "one in ten", 1 / 5: "one in five", 1 / 4: "a quarter", 1 / 3: "a third",
+    1 / 2: "half", 2 / 3: "two thirds", 3 / 4: "three quarters", 4 / 5: "four in five",
+    9 / 10: "nine in ten",
+}  # fmt: skip
+
+
+def in_words(share: float) -> str:
+    """Say a share by a plain fraction where one is within a percent of all, else in percent."""
+    near = min(_FRACTIONS, key=lambda fraction: abs(fraction - share))
+    return _FRACTIONS[near] if abs(near - share) <= 0.01 else percent(share)
+
+
+def percent(share: float) -> str:
+    """Write a share in percent, small and large ones with a digit after the point."""
+    value = 100 * share
+    return f"{value:.0f} %" if 10 <= value <= 90 or value in (0, 100) else f"{value:.1f} %"
+
+
+def interval_of(share: float, low: float | None, high: float | None) -> str:
+    """Write the interval of a share, after the share itself where words stand for it."""
+    said = [] if in_words(share) == percent(share) else [f"{100 * share:.1f} %"]
+    said += [written_range(low, high)] if low is not None else []
+    return f" ({'; '.join(said)})" if said else ""
+
+
+def written_range(low: float | None, high: float | None, unit: str = " %") -> str:
+    if low is None or high is None:
+        return ""
+    if high < 0:  # "11 to 46 points" says it, since both shares are there
+        low, high = -high, -low
+    digits = 0 if high - low >= 0.02 else 1
+    ends = f"{100 * low:.{digits}f} to {100 * high:.{digits}f}{unit}"
+    return f"{ends} where authors are taken as drawn"
+
+
+def capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
+def named(value: str) -> str:
+    return shorten(printable(value), 60)
+
+
+# ---- What is known of each card: one row a card, narrow columns.
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A column of facts and how its shares are said: of which cards, what they do, in which chart.
+
+    Without a name for values the column is true or false.
+    """
+
+    topic: str
+    column: str
+    among: str
+    does: str
+    figure: str
+    name: Callable[[str], str | None] | None = None
+    expected: float = 0.5
+
+
+_CLASSES = "cl.plot_counts(cl.license_counts(cards, classes=True))"
+_LANGUAGES = "cl.plot_counts(cl.language_counts(cards))"
+_BASES = 'cl.plot_counts(cl.tag_counts(cards, column="base_model", top=20))'
+FACTS = (
+    Fact("licences", "licensed", "cards", "declare a licence", _CLASSES),
+    Fact(
+        *("licences", "license_class", "cards that declare a licence", "have a {} one", _CLASSES),
+        name=str,
+    ),
+    Fact("languages", "speaks", "cards", "name a language", _LANGUAGES),
+    Fact(
+        *("languages", "language_codes", "cards that name a language", "name {}", _LANGUAGES),
+        name=language_name,
+    ),
+    Fact("ancestry", "descends", "cards", "name the model that they were made from", _BASES),
+    Fact(
+        *("ancestry", "base_model", "cards that name the model that they were made from"),
+        *("name {}", _BASES),
+        name=str,
+    ),
+    Fact(
+        *("tasks", "pipeline_tag", "cards that name a task", "are for {}"),
+        'cl.plot_counts(cl.tag_counts(cards, column="pipeline_tag", top=20))',
+        name=str,
+    ),
+    Fact(
+        *("libraries", "library_name", "cards that name a library", "name {}"),
+        'cl.plot_counts(cl.tag_counts(cards, column="library_name", top=20))',
+        name=str,
+    ),
+    Fact(
+        *(
+            "copies",
+            "copied",
+            "cards with a text",
+            "share it, to the letter or nearly, with another",
+        ),
+        "cl.plot_counts(cl.template_families(cards))",
+        expected=COPIES,
+    ),
+    Fact(
+        *("length", "long", "cards with a text", "are longer than the median card"),
+        "cl.plot_lengths(cards)",
+    ),
+    *(
+        Fact(
+            *("documentation", f"section {section.name}", "cards with a text"),
+            f"fill in “{section.name}”",
+            f'cl.plot_coverage(cl.section_coverage(cards, standard="{STANDARD}"))',
+        )
+        for section in sections_of(STANDARD)
+    ),
+)
+GROUPS = {
+    "pipeline_tag": "for {}",
+    "library_name": "for the library {}",
+    "half": "of the {} half",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of each card, a row for each, and whose it is: `author` has the codes of names.
+
+    A card without an author has a code of its own; `family` are codes of the same kind.
+    """
+
+    frame: pl.DataFrame
+    author: Any
+    names: pl.Series
+    family: Any = None
+
+    def known(self, fact: Fact) -> tuple[Any, pl.Series]:
+        """Give the rows that can have a fact, and its value there."""
+        values = self.frame[fact.column]
+        known = values.is_not_null()
+        if values.dtype == pl.List:
+            known &= values.list.len() > 0
+        rows = known.fill_null(False).arg_true()
+        return rows.to_numpy(), values.gather(rows)
+
+
+def _coded(values: pl.Series) -> tuple[Any, pl.Series]:
+    """Give values numbers in the order of their names, and each null one of its own."""
+    names = values.drop_nulls().unique().sort()
+    code = names.search_sorted(values).cast(pl.Int64).to_numpy(writable=True)
+    none = values.is_null().to_numpy()
+    code[none] = len(names) + np.arange(none.sum())
+    return code, names
+
+
+def read_facts(cards: Any, author: str | None, seed: int) -> Facts:
+    """Read what the facts need; a column that cannot be is not there."""
+    have = column_names(cards)
+    frame = as_polars(cards).lazy()
+    columns = [(pl.col(author) if author else pl.lit(None)).cast(pl.String).alias(AUTHOR)]
+    if "license" in have:
+        frame = with_licenses(frame)
+        declared = pl.col("license_spdx").list.len().fill_null(0) > 0
+        classes = pl.when(declared).then("license_class").alias("license_class")
+        columns += [declared.alias("licensed"), classes]
+    if "languages" in have:
+        frame = with_languages(frame)
+        codes = pl.col("language_codes")
+        columns += [(codes.list.len().fill_null(0) > 0).alias("speaks"), codes]
+    if "base_model" in have:
+        parent = pl.col("base_model")
+        columns += [parent]
+    columns += [pl.col(name) for name in ("pipeline_tag", "library_name") if name in have]
+    columns += [pl.col("created_at")] if "created_at" in have else []
+    columns += [text_key().alias(FAMILY)] if "text" in have else []
+    facts = collect(frame.select(columns))
+    if "base_model" in have:
+        bases = as_lists(facts["base_model"]).list.drop_nulls().alias("base_model")
+        facts = facts.with_columns(bases, descends=bases.list.len().fill_null(0) > 0)
+    if "text" in have and facts[FAMILY].count():
+        facts = facts.with_columns(
+            *_copies(cards, facts[FAMILY]), *_written(cards, facts[FAMILY], seed)
+        )
+    if "created_at" in have:
+        true = judge(facts["created_at"]).true
+        # a corpus of whose cards few have a date, or most the same, has no halves
+        if true.count() >= facts.height / 2 and true.n_unique() > 20:
+            half = pl.when(true > true.median()).then(pl.lit("newer")).otherwise(pl.lit("older"))
+            facts = facts.with_columns(pl.when(true.is_not_null()).then(half).alias("half"))
+    family = _coded(facts[FAMILY])[0] if "copied" in facts.columns else None
+    return Facts(facts, *_coded(facts[AUTHOR]), family)
+
+
+def _copies(cards: Any, key: pl.Series) -> list[pl.Series]:
+    """Give the family of each text, and whether another card shares it; of many, to the letter."""
+    family = key
+    if key.count() <= MAX_TEXTS and "id" in column_names(cards):
+        found = collect(
+            with_families(as_polars(cards).lazy().select("id", "text")).select("family")
+        )
+        family = found["family"]
+    copied = family.is_not_null() & family.is_duplicated()
+    known = pl.DataFrame({"copied": copied, "key": key})
+    known = known.select(pl.when(pl.col("key").is_not_null()).then("copied").alias("copied"))
+    return [family.cast(pl.String).alias(FAMILY), known["copied"]]
+
+
+def _written(cards: Any, key: pl.Series, seed: int) -> list[pl.Series]:
+    """Say which texts are longer than the median, and which fill in the sections of STANDARD.
+
+    Null where there is no text; of many texts a random part is read.
+    """
+    known = key.is_not_null().arg_true()
+    if len(known) > MAX_READ:
+        known = known.sample(MAX_READ, seed=seed).sort()
+    frame = as_polars(cards).lazy().with_row_index(_ROW)
+    frame = frame.filter(pl.col(_ROW).is_in(known.implode())) if len(known) < len(key) else frame
+    long = (pl.col("n_words") > pl.col("n_words").median()).alias("long")
+    words = collect(with_text_lengths(frame, measures=["n_words"]).select(_ROW, long))
+    rows = pl.DataFrame({_ROW: pl.int_range(len(key), dtype=pl.UInt32, eager=True)})
+    found = rows.join(words, on=_ROW, how="left", maintain_order="left").drop(_ROW)
+    if "id" not in column_names(cards):
+        return found.get_columns()
+    states = states_of(read_sections(frame, keep=[_ROW], lengths=False), STANDARD, MIN_SHARED)
+    # `card` is the row among those that were read
+    filled = states.select("card", "section", y=pl.col("state") == FILLED).collect()
+    wide = filled.pivot("section", index="card", values="y").sort("card")
+    wide = wide.with_columns(words[_ROW].gather(wide["card"]))
+    wide = wide.rename(lambda name: name if name in ("card", _ROW) else f"section {name}")
+    return (
+        rows.join(wide.drop("card"), on=_ROW, how="left", maintain_order="left")
+        .drop(_ROW)
+        .hstack(found)
+        .get_columns()
+    )
+
+
+# ---- Shares: how many cards do what.
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many cards of some have a value: `of` and `n` have the cards of each author."""
+
+    of: Any
+    n: Any
+
+    @cached_property
+    def figures(self) -> dict[str, float]:
+        """Give the share, its 95 % interval, and how many independent cards stand behind it."""
+        n, of = float(self.n.sum()), float(self.of.sum())
+        effect, n_authors = share_effect(self.n, self.of)
+        low, high = wilson(n, of, design_effect=effect, n_authors=n_authors)
+        return {
+            "share": n / of, "low": float(low), "high": float(high), "n": int(n), "of": int(of),
+            "n_authors": n_authors, "n_effective": of / effect,
+            "n_effective_authors": of**2 / float((self.of.astype(float) ** 2).sum()),
+        }  # fmt: skip
+
+    @property
+    def weakness(self) -> str | None:
+        """Say that too few cards or authors stand behind it, after the rules of shares."""
+        row = self.figures
+        if row["n_effective"] < MIN_EFFECTIVE:
+            worth = f"{row['n_effective']:.0f} independent ones"
+            return f"its {row['of']:,} cards are worth only {worth}"
+        if row["n_authors"] < MIN_AUTHORS:
+            return f"only {row['n_authors']} authors stand behind it"
+        if row["n_effective_authors"] < MIN_AUTHORS:
+            return "a few authors have most of its cards"
+        return None
+
+    def without(self, one: int) -> float:
+        """Give the share without one author; NaN where nothing is left."""
+        of = self.of.sum() - self.of[one]
+        return float((self.n.sum() - self.n[one]) / of) if of else np.nan
+
+    def leading(self) -> set[int]:
+        """Name who has most of the cards with the value, and most of all."""
+        return {int(self.n.argmax()), int(self.of.argmax())}
+
+
+def share_of(code: Any, rows: Any, has: Any) -> Share:
+    size = int(code.max(initial=-1)) + 1
+    at = code[rows]
+    return Share(np.bincount(at, minlength=size), np.bincount(at[has], minlength=size))
+
+
+def p_value_of(gap: float, spread: float, n_authors: float) -> float:
+    """Say how easily chance gives a gap, of which `spread` is the half width at 95 %."""
+    from scipy.special import stdtr, stdtrit
+
+    df = max(n_authors - 1, 1)
+    return float(2 * stdtr(df, -abs(gap) / max(spread, 1e-12) * stdtrit(df, 0.975)))
+
+
+def top_values(values: pl.Series, n: int) -> tuple[list[Any], int]:
+    """Give the most frequent values of a column of values or lists, and how many there are."""
+    items = values.explode() if values.dtype == pl.List else values
+    counts = items.drop_nulls().value_counts(name="n")
+    top = counts.sort("n", values.name, descending=[True, False])[values.name]
+    return top.head(n).to_list(), len(top)
+
+
+def _has(values: pl.Series, value: Any) -> Any:
+    has = values.list.contains(value) if values.dtype == pl.List else values == value
+    return has.fill_null(False).to_numpy()
+
+
+def share_claims(facts: Facts, fact: Fact) -> Iterator[Claim]:
+    """Say on how many cards a fact is, or its most frequent value."""
+    rows, values = facts.known(fact)
+    if not len(rows):
+        return
+    # among many values a reader looks at the first: chance has as many tries
+    tops, n_values = ([True], 1) if fact.name is None else top_values(values, 1)
+    value: Any = tops[0]
+    has = _has(values, value)
+    share = share_of(facts.author, rows, has)
+    row = share.figures
+    expected = fact.expected if fact.name is None else 1 / max(n_values, 2)
+    none = "no card has any" if not row["n"] else None
+    if fact.column == "copied" and row["share"] <= expected:
+        none = "copies are few"
+    spread = row["share"] - row["low"] if row["share"] > expected else row["high"] - row["share"]
+
+    def without() -> dict[str, float]:
+        left = {_author(facts, one): share.without(one) for one in share.leading()}
+        if facts.family is not None and fact.column != "copied":
+            of_families = share_of(facts.family, rows, has)
+            most = int(of_families.n.argmax())
+            left["the largest family of copies"] = of_families.without(most)
+        return left
+
+    shown = "" if fact.name is None else named(fact.name(value) or value)
+    yield Claim(
+        fact.topic,
+        fact.column,
+        f"{in_words(row['share'])} of the {fact.among} {fact.does.format(shown)}: {row['n']:,} of "
+        f"{row['of']:,}{interval_of(row['share'], row['low'], row['high'])}.",
+        fact.figure,
+        value=row["share"],
+        low=row["low"],
+        high=row["high"],
+        n=int(row["n"]),
+        of=int(row["of"]),
+        expected=expected,
+        p_value=min(1.0, n_values * p_value_of(row["share"] - expected, spread, row["n_authors"])),
+        scope=row["of"] / facts.frame.height,
+        without=without,
+        reason=none or share.weakness,
+    )
+
+
+def _author(facts: Facts, code: int) -> str:
+    return facts.names[code] if code < len(facts.names) else "one card without an author"
+
+
+# ---- Differences: what the cards of a group do that others do not.
+
+
+def _groups(facts: Facts, group: str) -> dict[str, Any]:
+    """Give the rows of the groups of a column that have cards and authors enough, largest first."""
+    column = facts.frame[group]
+    sizes = column.drop_nulls().value_counts(name="n").filter(pl.col("n") >= GROUP_CARDS)
+    found = {}
+    for name in sizes.sort("n", group, descending=[True, False])[group].head(3 * MAX_GROUPS):
+        rows = (column == name).arg_true().to_numpy()
+        if len(np.unique(facts.author[rows])) >= GROUP_AUTHORS:
+            found[name] = rows
+        if len(found) == (1 if group == "half" else MAX_GROUPS):
+            break
+    return found
+
+
+def difference_claims(facts: Facts) -> Iterator[Claim]:
+    """Say where the cards of a task, a library or a time differ from all others."""
+    columns = facts.frame.columns
+    groups = {name: _groups(facts, name) for name in GROUPS if name in columns}
+    grouped = {name: facts.frame[name].is_not_null().to_numpy() for name in groups}
+    for fact in FACTS:
+        if fact.column not in columns or fact.topic in ("tasks", "libraries"):
+            continue
+        rows, values = facts.known(fact)
+        tops: list[Any] = [True] if fact.name is None else top_values(values, TOP_VALUES)[0]
+        for value in tops:
+            known, has = np.zeros((2, facts.frame.height), dtype=bool)
+            known[rows], has[rows] = True, _has(values, value)
+            shown = "" if fact.name is None else named(fact.name(value) or value)
+            contrast = replace(fact, topic="contrasts", does=fact.does.format(shown))
+            for group, parts in groups.items():
+                both = (known & grouped[group]).nonzero()[0]
+                whole = share_of(facts.author, both, has[both])
+                for name, inside in parts.items():
+                    part = inside[known[inside]]
+                    here = share_of(facts.author, part, has[part])
+                    yield from apart(
+                        facts, contrast, GROUPS[group].format(named(name)), here, whole
+                    )
+
+
+def apart(facts: Facts, fact: Fact, phrase: str, here: Share, whole: Share) -> Iterator[Claim]:
+    """Compare the cards of a group, `here`, with all others, by whether they have it."""
+    others = Share(whole.of - here.of, whole.n - here.n)
+    if not here.of.sum() or not others.of.sum():
+        return
+    a, b = here.figures, others.figures
+    ends = ((side["share"], side["low"], side["high"]) for side in (a, b))
+    gap, low, high = map(float, difference(*ends))
+    weak = here.weakness or others.weakness
+    if weak is None and abs(gap) < APART:
+        weak = f"the difference is below {100 * APART:.0f} points"
+    yield Claim(
+        fact.topic,
+        fact.column,
+        f"of the cards {phrase}{fact.among.removeprefix('cards')}, {percent(a['share'])} "
+        f"{fact.does}, against {percent(b['share'])} of the others: {a['n']:,} of {a['of']:,} "
+        f"against {b['n']:,} of {b['of']:,} (a difference of "
+        f"{written_range(low, high, ' points')}).",
+        fact.figure,
+        value=gap,
+        low=low,
+        high=high,
+        n=int(a["n"]),
+        of=int(a["of"]),
+        p_value=p_value_of(
+            gap, gap - low if gap > 0 else high - gap, min(a["n_authors"], b["n_authors"])
+        ),
+        scope=a["of"] / facts.frame.height,
+        without=lambda: {
+            _author(facts, one): here.without(one) - others.without(one) for one in here.leading()
+        },
+        say=lambda value: f"a difference of {100 * value:.0f} points",
+        reason=weak,
+    )
