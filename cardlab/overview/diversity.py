@@ -116,7 +116,7 @@ def diversity(
     with all its values) from their mean, laid around the measure and cut at its bounds. That of
     authors is widened by the ratio of their jackknife to the spread of the resamples: influence
     (derivative by an author's counts) over 1 minus the author's part, and Student's t of as many
-    degrees as the influence is spread over (Satterthwaite 1946); so it covered 91-99 % of 500
+    degrees as the influence is spread over (Satterthwaite 1946); so it covered 90-99 % of 500
     simulated corpora of authors of Zipf sizes. One author or card has none, nor has a table of
     counts that knows of authors (``n_authors``) or whose totals do not show that its cards have
     one value each: it does not say which values stand on one card.
