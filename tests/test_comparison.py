@@ -380,8 +380,11 @@ def test_intervals_of_differences_know_authors():
 
 @pytest.mark.verify
 def test_intervals_of_differences_know_authors_in_all_designs():
-    for design, row in coverage(500).items():
-        assert 0.925 <= row["reliable"] <= 0.975, (design, row)
+    found = coverage(500)
+    assert 0.94 <= np.mean([row["reliable"] for row in found.values()]) <= 0.97
+    for design, row in found.items():
+        # of 500 runs the share that covers has a standard error of 0.011
+        assert 0.93 - 2 * 0.011 <= row["reliable"] <= 0.97 + 2 * 0.011, (design, row)
         assert row["equal"] <= 0.05, (design, row)
 
 

@@ -209,8 +209,11 @@ def test_intervals_hold_what_as_many_authors_show():
 @pytest.mark.verify
 def test_intervals_hold_what_as_many_authors_show_in_all_designs():
     designs = [(k, n, icc) for k in (6, 60) for n in (60, 300) for icc in (0, 0.1, 0.5, 1)]
-    for design, shares in covered(500, 600, designs).items():
-        assert shares.min() >= 0.9, (design, dict(zip(MEASURES, shares, strict=True)))
+    found = covered(500, 600, designs)
+    assert np.mean(list(found.values())) >= 0.93
+    for design, shares in found.items():
+        # of 500 runs the share that covers has a standard error of 0.013
+        assert shares.min() >= 0.9 - 2 * 0.013, (design, dict(zip(MEASURES, shares, strict=True)))
 
 
 def test_cards_of_one_author_count_as_one_draw():
