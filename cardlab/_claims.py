@@ -104,13 +104,15 @@ def percent(share: float) -> str:
 def interval_of(share: float, low: float | None, high: float | None) -> str:
     """Write the interval of a share, after the share itself where words stand for it."""
     said = [] if in_words(share) == percent(share) else [f"{100 * share:.1f} %"]
-    said += [written_range(low, high)] if low is not None else []
+    said += [written_range(low, high)] if low != high else []
     return f" ({'; '.join(said)})" if said else ""
 
 
 def written_range(low: float | None, high: float | None, unit: str = " %") -> str:
     if low is None or high is None:
         return ""
+    if low == high:
+        return f"{abs(100 * low):.0f}{unit}"
     if high < 0:  # "11 to 46 points" says it, since both shares are there
         low, high = -high, -low
     digits = 0 if high - low >= 0.02 else 1
@@ -209,12 +211,14 @@ GROUPS = {
 class Facts:
     """What is known of each card, a row for each, and whose it is: `author` has the codes of names.
 
-    A card without an author has a code of its own; `family` are codes of the same kind.
+    A card without an author has a code of its own; `family` are codes of the same kind. Of a census
+    shares are exact.
     """
 
     frame: pl.DataFrame
     author: Any
     names: pl.Series
+    census: bool
     family: Any = None
 
     def known(self, fact: Fact) -> tuple[Any, pl.Series]:
@@ -236,7 +240,7 @@ def _coded(values: pl.Series) -> tuple[Any, pl.Series]:
     return code, names
 
 
-def read_facts(cards: Any, author: str | None, seed: int) -> Facts:
+def read_facts(cards: Any, author: str | None, seed: int, *, census: bool) -> Facts:
     """Read what the facts need; a column that cannot be is not there."""
     have = column_names(cards)
     frame = as_polars(cards).lazy()
@@ -271,7 +275,7 @@ def read_facts(cards: Any, author: str | None, seed: int) -> Facts:
             half = pl.when(true > true.median()).then(pl.lit("newer")).otherwise(pl.lit("older"))
             facts = facts.with_columns(pl.when(true.is_not_null()).then(half).alias("half"))
     family = _coded(facts[FAMILY])[0] if "copied" in facts.columns else None
-    return Facts(facts, *_coded(facts[AUTHOR]), family)
+    return Facts(facts, *_coded(facts[AUTHOR]), census, family)
 
 
 def _copies(cards: Any, key: pl.Series) -> list[pl.Series]:
@@ -327,6 +331,7 @@ class Share:
 
     of: Any
     n: Any
+    census: bool = False
 
     @cached_property
     def figures(self) -> dict[str, float]:
@@ -334,6 +339,8 @@ class Share:
         n, of = float(self.n.sum()), float(self.of.sum())
         effect, n_authors = share_effect(self.n, self.of)
         low, high = wilson(n, of, design_effect=effect, n_authors=n_authors)
+        if self.census:
+            low = high = n / of
         return {
             "share": n / of, "low": float(low), "high": float(high), "n": int(n), "of": int(of),
             "n_authors": n_authors, "n_effective": of / effect,
@@ -344,6 +351,8 @@ class Share:
     def weakness(self) -> str | None:
         """Say that too few cards or authors stand behind it, after the rules of shares."""
         row = self.figures
+        if self.census:
+            return None
         if row["n_effective"] < MIN_EFFECTIVE:
             worth = f"{row['n_effective']:.0f} independent ones"
             return f"its {row['of']:,} cards are worth only {worth}"
@@ -363,10 +372,12 @@ class Share:
         return {int(self.n.argmax()), int(self.of.argmax())}
 
 
-def share_of(code: Any, rows: Any, has: Any) -> Share:
+def share_of(facts: Facts, rows: Any, has: Any, code: Any = None) -> Share:
+    """Count the cards of some rows, and those that have a value, by author or another code."""
+    code = facts.author if code is None else code
     size = int(code.max(initial=-1)) + 1
-    at = code[rows]
-    return Share(np.bincount(at, minlength=size), np.bincount(at[has], minlength=size))
+    of, n = (np.bincount(code[at], minlength=size) for at in (rows, rows[has]))
+    return Share(of, n, facts.census)
 
 
 def p_value_of(gap: float, spread: float, n_authors: float) -> float:
@@ -399,18 +410,20 @@ def share_claims(facts: Facts, fact: Fact) -> Iterator[Claim]:
     tops, n_values = ([True], 1) if fact.name is None else top_values(values, 1)
     value: Any = tops[0]
     has = _has(values, value)
-    share = share_of(facts.author, rows, has)
+    share = share_of(facts, rows, has)
     row = share.figures
     expected = fact.expected if fact.name is None else 1 / max(n_values, 2)
     none = "no card has any" if not row["n"] else None
     if fact.column == "copied" and row["share"] <= expected:
         none = "copies are few"
+    elif facts.census and abs(row["share"] - expected) < APART:
+        none = f"it is within {100 * APART:.0f} points of what one would expect"
     spread = row["share"] - row["low"] if row["share"] > expected else row["high"] - row["share"]
 
     def without() -> dict[str, float]:
         left = {_author(facts, one): share.without(one) for one in share.leading()}
         if facts.family is not None and fact.column != "copied":
-            of_families = share_of(facts.family, rows, has)
+            of_families = share_of(facts, rows, has, facts.family)
             most = int(of_families.n.argmax())
             left["the largest family of copies"] = of_families.without(most)
         return left
@@ -423,8 +436,8 @@ def share_claims(facts: Facts, fact: Fact) -> Iterator[Claim]:
         f"{row['of']:,}{interval_of(row['share'], row['low'], row['high'])}.",
         fact.figure,
         value=row["share"],
-        low=row["low"],
-        high=row["high"],
+        low=None if facts.census else row["low"],
+        high=None if facts.census else row["high"],
         n=int(row["n"]),
         of=int(row["of"]),
         expected=expected,
@@ -449,7 +462,7 @@ def _groups(facts: Facts, group: str) -> dict[str, Any]:
     found = {}
     for name in sizes.sort("n", group, descending=[True, False])[group].head(3 * MAX_GROUPS):
         rows = (column == name).arg_true().to_numpy()
-        if len(np.unique(facts.author[rows])) >= GROUP_AUTHORS:
+        if facts.census or len(np.unique(facts.author[rows])) >= GROUP_AUTHORS:
             found[name] = rows
         if len(found) == (1 if group == "half" else MAX_GROUPS):
             break
@@ -473,10 +486,10 @@ def difference_claims(facts: Facts) -> Iterator[Claim]:
             contrast = replace(fact, topic="contrasts", does=fact.does.format(shown))
             for group, parts in groups.items():
                 both = (known & grouped[group]).nonzero()[0]
-                whole = share_of(facts.author, both, has[both])
+                whole = share_of(facts, both, has[both])
                 for name, inside in parts.items():
                     part = inside[known[inside]]
-                    here = share_of(facts.author, part, has[part])
+                    here = share_of(facts, part, has[part])
                     yield from apart(
                         facts, contrast, GROUPS[group].format(named(name)), here, whole
                     )
@@ -484,7 +497,7 @@ def difference_claims(facts: Facts) -> Iterator[Claim]:
 
 def apart(facts: Facts, fact: Fact, phrase: str, here: Share, whole: Share) -> Iterator[Claim]:
     """Compare the cards of a group, `here`, with all others, by whether they have it."""
-    others = Share(whole.of - here.of, whole.n - here.n)
+    others = Share(whole.of - here.of, whole.n - here.n, facts.census)
     if not here.of.sum() or not others.of.sum():
         return
     a, b = here.figures, others.figures
@@ -502,8 +515,8 @@ def apart(facts: Facts, fact: Fact, phrase: str, here: Share, whole: Share) -> I
         f"{written_range(low, high, ' points')}).",
         fact.figure,
         value=gap,
-        low=low,
-        high=high,
+        low=None if facts.census else low,
+        high=None if facts.census else high,
         n=int(a["n"]),
         of=int(a["of"]),
         p_value=p_value_of(
@@ -513,6 +526,8 @@ def apart(facts: Facts, fact: Fact, phrase: str, here: Share, whole: Share) -> I
         without=lambda: {
             _author(facts, one): here.without(one) - others.without(one) for one in here.leading()
         },
-        say=lambda value: f"a difference of {100 * value:.0f} points",
+        say=lambda value: (
+            f"a difference of {abs(100 * value):.0f} points{' the other way' * (value * gap < 0)}"
+        ),
         reason=weak,
     )

@@ -32,7 +32,7 @@ from ._claims import (
 from .comparison.compare import DERIVED, TOPICS, compare
 from .frames import Coded, as_lists, as_polars
 from .schema import CardlabError, NoFigure, at_least, collect, column_names, one_of
-from .shares.authors import MIN_AUTHORS, author_column
+from .shares.authors import MIN_AUTHORS, Population, author_column
 from .shares.counting import numbered
 from .tags.cooccurrence import considered, table_of_pairs
 from .text.columns import Progress
@@ -66,8 +66,8 @@ def _pair_claims(cards: Any, facts: Facts, cluster: str | None) -> Iterator[Clai
     for row in shown.iter_rows(named=True):
         frequent, rare = ("tag_a", "tag_b") if row["n_a"] >= row["n_b"] else ("tag_b", "tag_a")
         inside, has = rows[row[rare]], rows[row[frequent]]
-        here = share_of(facts.author, inside.nonzero()[0], has[inside])
-        whole = share_of(facts.author, np.arange(len(has)), has)
+        here = share_of(facts, inside.nonzero()[0], has[inside])
+        whole = share_of(facts, np.arange(len(has)), has)
         does = f"are tagged “{named(row[frequent])}” too"
         fact = Fact("tags", row[rare], "cards", does, _PAIRS)
         for claim in apart(facts, fact, f"tagged “{named(row[rare])}”", here, whole):
@@ -235,6 +235,7 @@ def findings(
     baseline: Any = None,
     names: tuple[str, str] = ("these cards", "the baseline"),
     cluster: str | None = "author",
+    population: Population = "sample",
     random_state: int = 0,
 ) -> pl.DataFrame:
     """Say what a corpus shows, in sentences of which each holds, and what was looked for in vain.
@@ -251,6 +252,10 @@ def findings(
     cluster : str or None
         The column of authors, whose cards are alike; see :func:`license_counts`. None: cards count
         as independent.
+    population : {"sample", "census"}
+        Of a census, such as all models of one's organisation, shares are exact: they have no
+        interval, and are said where they are 10 points from what one would expect, however few
+        the authors. Pairs, trends and growth are tested as those of a sample.
     random_state : int
         Seed of the part that is read of more than 50,000 texts.
 
@@ -285,15 +290,16 @@ def findings(
     --------
     ``cl.findings("cards.parquet").filter("held")["finding"]``
     """
+    author_column(cards, cluster, population)  # refuses a wrong word
     author = author_column(cards, cluster, "sample")
-    facts = read_facts(cards, author, random_state)
+    facts = read_facts(cards, author, random_state, census=population == "census")
     if not facts.frame.height:
         raise NoFigure("there are no cards, and nothing to find. Check the source, or a filter.")
     have = column_names(cards)
     claims = [
         claim
         for fact in FACTS
-        if fact.column in facts.frame.columns
+        if fact.column in facts.frame.columns and fact.topic != "length"
         for claim in share_claims(facts, fact)
     ]
     claims += difference_claims(facts)
@@ -356,7 +362,7 @@ def _without_one(claim: Claim) -> None:
     if (value := claim.value) is None:
         return
     gap = value - claim.expected
-    others = claim.without()
+    others = {name: left for name, left in claim.without().items() if left == left}
     if not others:
         return
     name, left = min(others.items(), key=lambda one: (one[1] - claim.expected) / gap)

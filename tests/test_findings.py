@@ -155,6 +155,21 @@ def test_no_cards_no_authors_and_the_same_twice():
     assert cl.findings(cards).equals(cl.findings(cards.sample(fraction=1, shuffle=True, seed=1)))
 
 
+def test_of_a_census_shares_are_exact_however_few_the_authors():
+    cards = corpus(2, "licensed", "contrast", alike=0.0).with_columns(author=pl.lit("ours"))
+    assert not cl.findings(cards).filter("held").height
+    found = said(cards, population="census")
+    licensed = found.filter(pl.col("finding").str.contains("of the cards declare a licence"))
+    row = licensed.row(0, named=True)
+    n = cards["license"].list.len().gt(0).sum()
+    assert f": {n:,} of 1,500 (" in row["finding"] and row["value"] == n / 1500
+    assert row["low"] is None and row["high"] is None
+    contrast = found.filter(pl.col("topic") == "contrasts")
+    assert contrast.height and not contrast["finding"].str.contains("taken as drawn").any()
+    with pytest.raises(cl.CardlabError, match="population"):
+        cl.findings(cards, population="all")
+
+
 def test_real_cards_by_plain_python():
     cards = cl.read_cards(real_file("model_cards.seed.parquet"))
     found = cl.findings(cards)
