@@ -115,7 +115,7 @@ def written_range(low: float | None, high: float | None, unit: str = " %") -> st
         return f"{abs(100 * low):.0f}{unit}"
     if high < 0:  # "11 to 46 points" says it, since both shares are there
         low, high = -high, -low
-    digits = 0 if high - low >= 0.02 else 1
+    digits = 0 if high - low >= 0.02 and low >= 0.005 else 1
     ends = f"{100 * low:.{digits}f} to {100 * high:.{digits}f}{unit}"
     return f"{ends} where authors are taken as drawn"
 

@@ -32,7 +32,7 @@ from ._claims import (
 from .comparison.compare import DERIVED, TOPICS, compare
 from .frames import Coded, as_lists, as_polars
 from .schema import CardlabError, NoFigure, at_least, collect, column_names, one_of
-from .shares.authors import MIN_AUTHORS, Population, author_column
+from .shares.authors import MIN_AUTHORS, MIN_EFFECTIVE, Population, author_column
 from .shares.counting import numbered
 from .tags.cooccurrence import considered, table_of_pairs
 from .text.columns import Progress
@@ -82,7 +82,12 @@ def _trend_claims(cards: Any, n_cards: int, cluster: str | None) -> Iterator[Cla
 
     kinds = [kind for kind in KINDS if kind not in NOT_PAIRED]
     trends = tag_trends(cards, kinds=kinds, cluster=cluster)
-    dated = _sum(trends.unique("period"), "n_period") / n_cards
+    periods = trends.unique("period")
+    dated = _sum(periods, "n_period")
+    most = max(periods["n_period"].to_list(), default=0) / max(dated, 1)
+    whole = _undated(dated / n_cards)
+    if whole is None and most > 0.5:
+        whole = f"{percent(most)} of the dated cards are of one quarter"
     of_tags = trends.drop_nulls("card_share").group_by("tag", maintain_order=True)
     for (tag,), rows in of_tags:
         row = rows.row(0, named=True)
@@ -107,11 +112,17 @@ def _trend_claims(cards: Any, n_cards: int, cluster: str | None) -> Iterator[Cla
             expected=1.0,
             p_value=p_value_of(slope, slope - low if slope > 0 else high - slope, 1000),
             scope=n / of,
-            reason=_undated(dated) or _unsure(row["is_reliable"], first, last, slope),
+            reason=whole or _unsure(row["is_reliable"], rows, first, last, slope),
         )
 
 
-def _unsure(is_reliable: bool, first: float, last: float, slope: float) -> str | None:
+def _unsure(
+    is_reliable: bool, rows: pl.DataFrame, first: float, last: float, slope: float
+) -> str | None:
+    """Say that the slope of a tag is not to be relied on, or not the whole story."""
+    fewest = min(_sum(part, "n_period") for part in _ends(rows))
+    if fewest < MIN_EFFECTIVE:
+        return f"a third of the time has only {fewest} new cards"
     if not is_reliable:
         return "too few of its cards or authors to tell, or too few early cards"
     return None if (last > first) == (slope > 0) else "its share turns"
