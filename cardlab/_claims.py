@@ -230,6 +230,13 @@ class Facts:
         rows = known.fill_null(False).arg_true()
         return rows.to_numpy(), values.gather(rows)
 
+    def drawn(self, fact: Fact) -> str:
+        """Say that only a random part of the texts was read for a fact."""
+        if fact.column != "long" and not fact.column.startswith("section "):
+            return ""
+        read, whole = (self.frame[name].count() for name in ("long", "copied"))
+        return " drawn at random" if read < whole else ""
+
 
 def _coded(values: pl.Series) -> tuple[Any, pl.Series]:
     """Give values numbers in the order of their names, and each null one of its own."""
@@ -254,11 +261,8 @@ def read_facts(cards: Any, author: str | None, seed: int, *, census: bool) -> Fa
         frame = with_languages(frame)
         codes = pl.col("language_codes")
         columns += [(codes.list.len().fill_null(0) > 0).alias("speaks"), codes]
-    if "base_model" in have:
-        parent = pl.col("base_model")
-        columns += [parent]
-    columns += [pl.col(name) for name in ("pipeline_tag", "library_name") if name in have]
-    columns += [pl.col("created_at")] if "created_at" in have else []
+    plain = ("base_model", "pipeline_tag", "library_name", "created_at")
+    columns += [pl.col(name) for name in plain if name in have]
     columns += [text_key().alias(FAMILY)] if "text" in have else []
     facts = collect(frame.select(columns))
     if "base_model" in have:
@@ -408,6 +412,8 @@ def share_claims(facts: Facts, fact: Fact) -> Iterator[Claim]:
         return
     # among many values a reader looks at the first: chance has as many tries
     tops, n_values = ([True], 1) if fact.name is None else top_values(values, 1)
+    if not tops:
+        return
     value: Any = tops[0]
     has = _has(values, value)
     share = share_of(facts, rows, has)
@@ -433,7 +439,7 @@ def share_claims(facts: Facts, fact: Fact) -> Iterator[Claim]:
         fact.topic,
         fact.column,
         f"{in_words(row['share'])} of the {fact.among} {fact.does.format(shown)}: {row['n']:,} of "
-        f"{row['of']:,}{interval_of(row['share'], row['low'], row['high'])}.",
+        f"{row['of']:,}{facts.drawn(fact)}{interval_of(row['share'], row['low'], row['high'])}.",
         fact.figure,
         value=row["share"],
         low=None if facts.census else row["low"],
@@ -511,7 +517,7 @@ def apart(facts: Facts, fact: Fact, phrase: str, here: Share, whole: Share) -> I
         fact.column,
         f"of the cards {phrase}{fact.among.removeprefix('cards')}, {percent(a['share'])} "
         f"{fact.does}, against {percent(b['share'])} of the others: {a['n']:,} of {a['of']:,} "
-        f"against {b['n']:,} of {b['of']:,} (a difference of "
+        f"against {b['n']:,} of {b['of']:,}{facts.drawn(fact)} (a difference of "
         f"{written_range(low, high, ' points')}).",
         fact.figure,
         value=gap,

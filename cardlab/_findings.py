@@ -29,12 +29,12 @@ from ._claims import (
     share_of,
     written_range,
 )
-from .comparison.compare import DERIVED, TOPICS, compare
+from .comparison.compare import DERIVED, TOPICS, compare, compare_values
 from .frames import Coded, as_lists, as_polars
 from .schema import CardlabError, NoFigure, at_least, collect, column_names, one_of
 from .shares.authors import MIN_AUTHORS, MIN_EFFECTIVE, Population, author_column
 from .shares.counting import numbered
-from .tags.cooccurrence import considered, table_of_pairs
+from .tags.cooccurrence import considered, cooccurrence, table_of_pairs
 from .text.columns import Progress
 
 #: Findings of one topic that are said, and the false discovery rate over all that was looked at.
@@ -52,14 +52,10 @@ _PAIRS = "cl.plot_cooccurrence(cl.cooccurrence(cards))"
 
 def _pair_claims(cards: Any, facts: Facts, cluster: str | None) -> Iterator[Claim]:
     """Say of the tags that are on the same cards beyond chance how often they are."""
-    from .tags.cooccurrence import cooccurrence
-
     pairs = cooccurrence(cards, cluster=cluster)
     # a rare pair says little of a corpus
-    shown = pairs.filter(~pl.col("derived") & (pl.col("n_cards") >= GROUP_CARDS)).filter(
-        pl.col("lift") > 1
-    )
-    shown = shown.head(MAX_GROUPS)
+    frequent_enough = (pl.col("n_cards") >= GROUP_CARDS) & (pl.col("lift") > 1)
+    shown = pairs.filter(~pl.col("derived") & frequent_enough).head(MAX_GROUPS)
     tags = pl.concat([shown["tag_a"], shown["tag_b"]]).unique().to_list()
     lists = as_lists(collect(as_polars(cards).lazy().select("tags"))["tags"]).alias("tags")
     rows = {tag: lists.list.contains(tag).fill_null(False).to_numpy() for tag in tags}
@@ -201,8 +197,6 @@ def _author_claims(facts: Facts) -> Iterator[Claim]:
 
 
 def _other_claims(cards: Any, baseline: Any, names: tuple[str, str]) -> Iterator[Claim]:
-    from .comparison.compare import compare_values
-
     ours, theirs = names
     facts = {
         "license_class": "declare a {} licence",
@@ -232,7 +226,7 @@ def _other_claims(cards: Any, baseline: Any, names: tuple[str, str]) -> Iterator
                 high=high,
                 n=row["n_a"],
                 of=row["n_cards_a"],
-                p_value=p_value_of(gap, gap - low if gap > 0 else high - gap, 1000),
+                p_value=1.0 if row["q_value"] is None else row["q_value"],
                 reason=None if abs(gap) >= APART else "the shares differ by less than 10 points",
             )
 
@@ -301,7 +295,7 @@ def findings(
     --------
     ``cl.findings("cards.parquet").filter("held")["finding"]``
     """
-    author_column(cards, cluster, population)  # refuses a wrong word
+    one_of(population, get_args(Population), name="population")
     author = author_column(cards, cluster, "sample")
     facts = read_facts(cards, author, random_state, census=population == "census")
     if not facts.frame.height:

@@ -12,6 +12,7 @@ import pytest
 from conftest import real_file
 
 import cardlab as cl
+from cardlab import _claims
 
 CLASSES = ["mit", "gpl-3.0", "cc-by-nc-4.0", "openrail", "llama2", "cc0-1.0"]
 TASKS = ["text-generation", "fill-mask", "translation", "image-classification"]
@@ -168,6 +169,15 @@ def test_of_a_census_shares_are_exact_however_few_the_authors():
     assert contrast.height and not contrast["finding"].str.contains("taken as drawn").any()
     with pytest.raises(cl.CardlabError, match="population"):
         cl.findings(cards, population="all")
+
+
+def test_of_many_texts_a_part_is_drawn_and_the_sentence_says_so(monkeypatch):
+    monkeypatch.setattr(_claims, "MAX_READ", 120)
+    text = pl.format("# {}\n\nA model of its own kind and words, number {}.", "id", "id")
+    cards = corpus(8, alike=0.0, n=400).with_columns(text=text)
+    found = cl.findings(cards).filter(pl.col("topic") == "documentation")
+    assert found.height and found["finding"].str.contains("of 120 drawn at random").all()
+    assert cl.findings(cards, random_state=1).height
 
 
 def test_real_cards_by_plain_python():
