@@ -4,8 +4,8 @@ from __future__ import annotations
 
 PAPER, INK, FAINT, GRID = "#ffffff", "#22262e", "#667085", "#e4e7ec"
 ACCENT, SOFT, WARM, PEACH = "#3b5bdb", "#a5b4f4", "#d9730d", "#f3c69b"
-#: Edges of a network; groups of a map that are not told apart, are not known, are not picked.
-TIE, OTHER, MISSING, PALE = "#98a2b3", "#8d97a5", "#b9c0ca", "#dfe3e9"
+#: Edges of a network.
+TIE = "#98a2b3"
 
 #: Ten colours that keep their order of lightness for colour-blind readers (after Okabe and Ito).
 CATEGORIES = [
@@ -25,29 +25,33 @@ _LIGHT = {
     **{"accent": "#0b5cad", "accent-soft": "#e6f0fa", "warn": "#8a4b00", "warn-soft": "#fff4e2"},
     **{"bad": "#a3222a", "bad-soft": "#fdecec", "code": "#f1f3f6"},
     **{"kw": "#7a2f9e", "str": "#1b6e3c", "num": "#9a4a00", "com": "#5f6975", "fn": "#0b5cad"},
+    # groups of a map that are not told apart, are not known, are not picked
+    **{"other": "#8d97a5", "missing": "#b9c0ca", "pale": "#dfe3e9"},
 }
+#: The groups of a map that have no colour of their own, on paper.
+PLAIN = {name: _LIGHT[name] for name in ("other", "missing")}
 _DARK = {
     **{"page": "#14181e", "card": "#1b2128", "line": "#343c47", "text": "#e4e8ee"},
     **{"soft": "#a5afbd", "accent": "#82b8f2", "accent-soft": "#1d3147", "warn": "#f0bd72"},
     **{"warn-soft": "#382a14", "bad": "#f39a9f", "bad-soft": "#3d1f22", "code": "#10141a"},
     **{"kw": "#d3a4ee", "str": "#8fd3a6", "num": "#f0b27a", "com": "#98a2af", "fn": "#82b8f2"},
+    **{"other": "#7d8794", "missing": "#57606b", "pale": "#2d343d"},
 }
-#: The same on a light and on a dark page: what a script draws a map with, and the box at a pointer.
+#: The same on a light and on a dark page: pictures, and the box at a pointer.
 _BOTH = {
-    **{"paper": PAPER, "ink": INK, "grid": GRID, "other": OTHER, "pale": PALE},
-    **{"tip": _LIGHT["text"], "tip-text": PAPER, "tip-key": "#b9c4d2"},
+    **{"paper": PAPER, "tip": _LIGHT["text"], "tip-text": PAPER, "tip-key": "#b9c4d2"},
 }
 
 
 def style() -> str:
-    """Give the colours as variables of CSS; figures stay light on a dark page."""
+    """Give the colours as variables of CSS; charts, and what is printed, stay light."""
     light, dark, both = (
         " ".join(f"--{name}: {color};" for name, color in colors.items())
         for colors in (_LIGHT, _DARK, _BOTH)
     )
     return (
         f":root {{ {both} }}\n"
-        f":root, figure.chart, figure.map {{ {light} color-scheme: light; }}\n"
+        f":root, figure.chart, figure[data-print] {{ {light} color-scheme: light; }}\n"
         "@media (prefers-color-scheme: dark) {\n"
         f'  :root:not([data-theme="light"]) {{ {dark} color-scheme: dark; }}\n'
         "}\n"

@@ -566,7 +566,7 @@ def test_U07_one_call_from_cards_vectors_and_labels_to_a_map():
     xy = cl.project(x)
     np.testing.assert_allclose(points.select("x", "y").to_numpy(), xy, equal_nan=True)
     assert points["trustworthiness"][0] == pytest.approx(cl.trustworthiness(x, xy))
-    said = str(cl.plot_map(points).to_dict()["title"]["subtitle"])
+    said = str(cl.plot_map(points).to_dict()["subtitle"])
     assert "t-SNE" in said
     assert "trustworthiness 0." in said
     assert "licence class" in cl.plot_map(points).to_dict()["description"]
@@ -580,7 +580,7 @@ def test_U07_places_alone_are_drawn_and_vectors_say_how():
     x = cl.vectors(cl.make_cards(120))
     n_usable = int(nb.usable(x).sum())
     for places in (cl.project(x), cl.project(x).tolist(), cl.project(x, return_info=True)):
-        subtitle = cl.plot_map(places).to_dict()["title"]["subtitle"]
+        subtitle = cl.plot_map(places).to_dict()["subtitle"]
         assert subtitle[0].startswith(f"{n_usable:,}")
     assert "t-SNE" in str(subtitle)
     for wrong in (x, "x", None, np.zeros(5), cl.make_cards(3)):

@@ -23,12 +23,6 @@ def cards() -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def every_chart(cards):
     x = cl.vectors(cards)
-    labels = cl.cluster(x, n_clusters=5)
-    xy = cl.project(x, method="pca")
-    points = cards.select("id").with_columns(
-        pl.Series("x", xy[:, 0]), pl.Series("y", xy[:, 1]), pl.Series("cluster", labels)
-    )
-    summary = cl.cluster_summary(cards, labels=labels, x=x)
     crosstab = cl.crosstab(cards, rows="pipeline_tag", columns="license")
     return {
         "tags": cl.plot_counts(cl.tag_counts(cards)),
@@ -45,7 +39,6 @@ def every_chart(cards):
         "ecdf by": cl.plot_lengths(cl.length_ecdf(cards, by="pipeline_tag")),
         "histogram": cl.plot_lengths(cl.length_histogram(cards)),
         "medians": cl.plot_lengths(cl.length_summary(cards, by="pipeline_tag")),
-        "map": cl.plot_map(points, labels=summary),
         "stability": cl.plot_stability(
             cl.cluster_stability(x, n_clusters=[4, 5], n_runs=3), chosen=5
         ),
@@ -53,7 +46,7 @@ def every_chart(cards):
 
 
 def test_every_chart_has_title_denominator_and_description(every_chart):
-    assert len(every_chart) == 16
+    assert len(every_chart) == 15
     for name, chart in every_chart.items():
         spec = chart.to_dict()
         assert spec["title"]["text"], name

@@ -8,12 +8,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from browser import opened_report
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from test_maps import COLORS, HOSTILE, NAMES, cards
 
 import cardlab as cl
+from cardlab.charts.canvas import MIME
 from cardlab.report.outputs import Outputs
 from cardlab.report.page import render_page
 
@@ -33,13 +35,17 @@ def frame():
 @pytest.fixture(scope="module")
 def page_path(frame, tmp_path_factory) -> Path:
     made = cl.plot_map(frame, color=COLORS, labels=NAMES, title=HOSTILE, trust=0.9)
-    bundle = json.loads(json.dumps(made._repr_mimebundle_()[0]))
+    return page_at(made, tmp_path_factory.mktemp("maps") / "map.html")
+
+
+def page_at(made: Any, path: Path) -> Path:
+    """Write the page of a report that holds a map."""
+    bundle = json.loads(json.dumps({MIME: made.to_dict(), "text/plain": made.description}))
     cells = [
         new_markdown_cell("# A map\n\nWhere are the cards?"),
         new_code_cell("m", outputs=[new_output("display_data", data=bundle)]),
     ]
     html = render_page(new_notebook(cells=cells), name="map", outputs=Outputs())
-    path = tmp_path_factory.mktemp("maps") / "map.html"
     path.write_text(html, encoding="utf-8")
     return path
 
@@ -115,10 +121,11 @@ def test_the_card_under_the_pointer_is_the_right_one(page_path, frame):
 def test_one_group_stays_in_colour(page_path):
     with opened_report(page_path) as seen:
         page = seen.page
-        groups = run(page, "(m) => m.words.columns[0].groups")
+        groups = run(page, "(m) => m.data.columns[0].groups")
         wanted = [group["color"] for group in groups]
+        assert len(set(wanted)) == len(wanted) == 6
         assert has_colours(page, wanted) == [True] * len(groups)
-        page.select_option(".map .show", index=2)
+        page.locator(".legend button").nth(1).click()
         assert has_colours(page, wanted) == [i == 1 for i in range(len(groups))]
         assert has_colours(page, ["#dfe3e9"]) == [True]
         pressed = page.locator(".legend [aria-pressed=true]").inner_text()
@@ -128,11 +135,112 @@ def test_one_group_stays_in_colour(page_path):
         labels = page.locator(".legend bdi").all_inner_texts()
         assert {"text-generation", "__proto__", "constructor", "not declared"} < set(labels)
         assert any(label.startswith("</script>") for label in labels)
-        page.locator(".legend button").nth(1).click()
-        assert page.locator(".map .show").input_value() == "1"
         assert page.locator(".map img").count() == 0
         assert page.evaluate("window.__pwned") is None
         assert (seen.requests, seen.errors, seen.dialogs) == ([], [], [])
+
+
+def test_a_dark_page_has_a_dark_map_and_prints_a_light_one(page_path):
+    paper = (
+        "(m) => { m.paint(); return [...m.canvas.getContext('2d').getImageData(2, 2, 1, 1).data] }"
+    )
+    with opened_report(page_path, color_scheme="dark") as seen:
+        page = seen.page
+        assert run(page, paper) == [0x1B, 0x21, 0x28, 255]
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert run(page, paper) == [255] * 4
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert run(page, paper) == [0x1B, 0x21, 0x28, 255]
+        page.locator(".theme span", has_text="Light").click()
+        assert run(page, paper) == [255] * 4
+
+
+def test_a_search_marks_cards_and_a_click_leads_to_the_hub(page_path, frame):
+    with opened_report(page_path) as seen:
+        page = seen.page
+        wanted = frame.filter(pl.col("id").str.starts_with("org-13/"))["id"].to_list()
+        page.fill(".map .query", "ORG-13/")
+        page.wait_for_function("async () => (await window.cardlabMaps[0]).marks?.length > 0")
+        assert run(page, "(m) => m.marks.map((i) => m.ids[i])") == sorted(wanted)
+        assert f"{len(wanted)} of them marked" in page.inner_text(".map .status")
+        page.locator(".map .query").press("Enter")
+        page.fill(".map .query", "translation")  # the name of a cluster
+        n = frame.filter(pl.col("cluster") == 5).height
+        page.wait_for_function(f"async () => (await window.cardlabMaps[0]).marks?.length === {n}")
+        page.fill(".map .query", "")
+        page.wait_for_function("async () => (await window.cardlabMaps[0]).marks === null")
+        ids = run(page, "async (m) => await m.cards()")
+        for name, is_link in ((wanted[0], True), ("__proto__", False)):
+            run(page, "async (m, i) => { m.fit(); await m.open(i); }", ids.index(name))
+            card = page.locator(".map .card-of")
+            assert card.locator("p").inner_text() == name
+            assert card.locator("a").count() == is_link
+            assert "cluster" in card.inner_text() and "year" in card.inner_text()
+            if is_link:
+                link = card.locator("a")
+                assert link.get_attribute("href") == f"https://huggingface.co/{name}"
+                assert link.get_attribute("rel") == "noopener noreferrer"
+            page.locator(".plane canvas").press("Escape")
+            assert card.is_hidden()
+        box = page.locator(".plane canvas").bounding_box()
+        x, y = on_canvas(page, ids.index(wanted[0]))
+        run(page, "(m) => m.setColour('cluster')")
+        page.mouse.click(x, y)
+        page.locator(".map .card-of").wait_for()
+        assert box["x"] < x < box["x"] + box["width"]
+        assert (seen.requests, seen.errors, seen.dialogs) == ([], [], [])
+
+
+def test_finer_names_come_on_zooming_in(tmp_path):
+    region = pl.format("region {}", pl.col("cluster") // 2)
+    fine = pl.format("fine {}", "cluster")
+    layered = cards(3_000).select("id", "x", "y", region=region, fine=fine)
+    made = cl.plot_map(layered, layers=["region", "fine"], color=["region", "fine", "id"])
+    path = page_at(made, tmp_path / "layers.html")
+    named = "(m) => { m.paint(); return m.names.map((n) => n.text).sort(); }"
+    with opened_report(path) as seen:
+        page = seen.page
+        assert run(page, named) == ["region 0", "region 1", "region 2"]
+        run(page, "(m) => m.setColour('fine')")
+        assert run(page, named) == [f"fine {i}" for i in range(6)]
+        at = next(n for n in made.to_dict()["names"] if n["text"] == "fine 3")["point"]
+        run(
+            page,
+            "(m, i) => { m.setColour('region'); [m.cx, m.cy] = [m.x[i], m.y[i]]; m.zoom(3); }",
+            at,
+        )
+        assert "fine 3" in run(page, named)
+
+
+def test_who_shows_the_map_hears_what_is_roped_in(tmp_path):
+    made = cl.plot_map(cards(500), color=COLORS)
+    path = page_at(made, tmp_path / "rope.html")
+    with opened_report(path) as seen:
+        page = seen.page
+        page.evaluate("""async () => {
+          const old = await window.cardlabMaps[0];
+          const { data } = old;
+          old.dispose();
+          const onselect = (found) => (window.roped = found);
+          window.cardlabMaps = [cardlabMap.create(old.root, data, { onselect })];
+        }""")
+        box = page.locator(".plane canvas").bounding_box()
+        corners = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.6), (0.02, 0.6)]
+        spots = [(box["x"] + a * box["width"], box["y"] + b * box["height"]) for a, b in corners]
+        page.get_by_role("button", name="Rope points in").click()
+        page.mouse.move(*spots[0])
+        page.mouse.down()
+        for spot in spots[1:]:
+            page.mouse.move(*spot, steps=3)
+        page.mouse.up()
+        inside = run(
+            page, "(m) => [...Array(m.n).keys()].filter((i) => m.at(i)[1] < 0.6 * m.height)"
+        )
+        assert 20 < len(inside) < 480
+        assert page.evaluate("window.roped") == inside == run(page, "(m) => m.marks")
+        run(page, "(m) => { m.highlight([3]); m.paint(); }")
+        assert "1 of them marked" in page.inner_text(".map .status")
+        assert (seen.requests, seen.errors) == ([], [])
 
 
 def overlapping(boxes: list[dict[str, float]]) -> bool:
@@ -155,16 +263,14 @@ def test_names_never_overlap_and_keys_do_what_the_mouse_does(page_path, width):
         for keys in ([], ["+", "+", "ArrowLeft"], ["-", "ArrowDown", "ArrowRight", "ArrowUp"]):
             for key in keys:
                 page.keyboard.press(key)
-            boxes = run(page, "(m) => { m.paint(); return m.labels; }")
+            boxes = run(page, "(m) => { m.paint(); return m.names; }")
             assert boxes and not overlapping(boxes)
             inside = run(page, "(m) => [m.width, m.height]")
             for box in boxes:
                 assert box["left"] >= 0 and box["left"] + box["w"] <= inside[0]
                 assert box["top"] >= 0 and box["top"] + box["h"] <= inside[1]
         page.keyboard.press("Enter")
-        page.wait_for_function(
-            "document.querySelector('.map .status').textContent.includes('card:')"
-        )
+        page.wait_for_function("!document.querySelector('.map .card-of').hidden")
         page.keyboard.press("0")
         assert run(page, "(m) => m.k === m.kAll")
         assert not page.evaluate(
@@ -205,7 +311,7 @@ def test_moving_enlarging_and_saving(page_path, frame, tmp_path):
         assert (seen.requests, seen.errors) == ([], [])
 
 
-def test_a_hundred_thousand_cards_fit_into_two_megabytes():
+def test_a_hundred_thousand_cards_fit_into_two_megabytes(tmp_path):
     sample = cl.read_cards(cl.make_cards(100_000, text=False, embedding_dim=2))
     points = sample.select("id", "pipeline_tag", "library_name", "created_at").with_columns(
         cards(100_000).select("x", "y", "cluster")
@@ -213,8 +319,5 @@ def test_a_hundred_thousand_cards_fit_into_two_megabytes():
     made = cl.plot_map(
         points, color=["cluster", "pipeline_tag", "library_name", "created_at"], labels=NAMES
     )
-    bundle = {"application/vnd.cardlab.map.v1+json": made.to_dict(), "text/plain": "A map."}
-    cell = new_code_cell("m", outputs=[new_output("display_data", data=bundle)])
-    notebook = new_notebook(cells=[new_markdown_cell("# A map\n\nOf many cards."), cell])
-    html = render_page(notebook, name="map", outputs=Outputs())
-    assert len(html.encode()) < 2_000_000
+    path = page_at(made, tmp_path / "large.html")
+    assert path.stat().st_size < 2_000_000

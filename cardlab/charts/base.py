@@ -51,14 +51,14 @@ def picture(spec: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
         svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
         scales = _SCALES[2:] if len(svg) > _LARGE else _SCALES
         for scale in scales if "<image" not in svg else ():  # the next step would fetch it
-            png = _smaller(vl_convert.svg_to_png(svg, scale=scale))
+            png = smaller(vl_convert.svg_to_png(svg, scale=scale))
             if len(png) <= MOST_BYTES:
                 width = int(int.from_bytes(png[16:20], "big") / scale)
                 return {_PNG: base64.b64encode(png).decode()}, {_PNG: {"width": width}}
     return {}, {}
 
 
-def _smaller(png: bytes) -> bytes:
+def smaller(png: bytes) -> bytes:
     """Give a PNG of resvg 256 colours, which takes a fifth of the bytes.
 
     The commonest colours stay as they are; the others, at the edges of letters and marks, become

@@ -1,111 +1,184 @@
-"""Clusters as a map of points, and how far they can be trusted."""
+"""Cards as a map of points, of any size: what is on it, and how it reaches a page."""
 
 from __future__ import annotations
 
 import base64
-import gzip
+import html
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import altair as alt
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from ..colors import INK, PAPER, PLAIN
 from ..embeddings.project import TRUST_SAMPLE
-from ..schema import CardlabError, NoFigure, at_least, printable
-from .base import MAX_ROWS_SHOWN, need, shown
-from .scatter import CLUSTER, Placed, groups_of, middles, scatter
+from ..schema import CardlabError, NoFigure, at_least, printable, shorten
+from .base import SWITCH, need, place, smaller
+from .canvas import MIME, framed, packed
+from .groups import CLUSTER, Groups, groups_of, peaks
 
-# ---- A map of more points than altair can draw: a few bytes a point, for a script of the report.
-
-MIME = "application/vnd.cardlab.map.v1+json"
-
+#: Columns that are coloured by where the caller names none, and the one group where none is there.
+USUAL = (CLUSTER, "pipeline_tag", "library_name", "license_class", "created_at", "author")
+ALL = "all"
+#: Points of a map by default: with the ids of all of them it stays under 2 MB in a report.
+_MAX_POINTS = 100_000
+_MAX_ID = 200
+_LINE = 96  # letters of a line of the subtitle
 #: Steps of an axis: a point takes two bytes for each of its coordinates.
 _STEPS = 2**16 - 1
 
 
+@dataclass(frozen=True)
 class PointMap:
-    """A map of points that a report draws in full, with the id of each under the pointer.
+    """A map of points, with the id and the groups of each; :func:`cardlab.plot_map` makes it.
 
-    :func:`cardlab.plot_map` makes one of more than 10,000 points. JupyterLab draws :attr:`chart`
-    in its place.
+    JupyterLab and reports draw it on a canvas; who does neither shows a picture of it.
     """
 
-    def __init__(self, placed: Placed, random_state: int = 0) -> None:
-        # Points of one cluster stand together: their places compress better.
-        self._placed = placed.by_cluster()
-        self._random_state = random_state
+    xy: npt.NDArray[np.float64]
+    ids: pl.Series
+    groups: list[Groups]
+    title: str
+    #: How the places were found.
+    about: str
+    n_points: int
+    n_cards: int
+
+    @property
+    def subtitle(self) -> list[str]:
+        """How many of how many cards are shown, and how they came to their places."""
+        n, shown = self.n_points, len(self.ids)
+        counted = f"{n:,} of {self.n_cards:,} cards" if n < self.n_cards else f"{n:,} cards"
+        if shown < n:
+            counted = f"an even sample of {shown:,} of {counted}"
+        if n < self.n_cards:
+            counted += f"; {self.n_cards - n:,} without a usable vector left out"
+        lines: list[str] = []
+        for part in filter(None, self.about.split("; ")):
+            if lines and len(lines[-1]) + len(part) + 2 <= _LINE:
+                lines[-1] += f"; {part}"
+            else:
+                lines.append(part)
+        return [counted, *lines]
+
+    @property
+    def description(self) -> str:
+        """What a screen reader says."""
+        first = self.groups[0]
+        sizes = sorted(zip(first.counts, first.labels, strict=True), key=lambda g: (-g[0], g[1]))
+        largest = "; ".join(f"{label} ({n:,})" for n, label in sizes[:3])
+        others = ", ".join(group.heading for group in self.groups[1:])
+        return (
+            f"Scatter of {len(self.ids):,} cards in two dimensions by likeness of their vectors, "
+            f"coloured by {first.heading}, {len(first.labels)} groups; largest: {largest}. "
+            + (f"Other colours to choose: {others}. " if others else "")
+            + "Distances between far groups mean little."
+        )
 
     @cached_property
-    def chart(self) -> alt.LayerChart:
-        """An even sample of 10,000 of the points as a chart of altair."""
-        sample = self._placed.sample(MAX_ROWS_SHOWN, self._random_state)
-        note = f"a report made of this notebook draws {len(self._placed.ids):,}"
-        return scatter(sample, note=note)
+    def names(self) -> list[dict[str, Any]]:
+        """The names of groups: ``column`` and ``group`` by number, ``text``, ``point``."""
+        return [
+            {"column": column, "group": group, "text": text, "point": point}
+            for column, groups in enumerate(self.groups)
+            for group, text, point in peaks(groups, self.xy)
+        ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what a report draws, as plain values.
+        """Give what the script of a page draws, as plain values.
 
         Returns
         -------
         dict
             ``title``, ``subtitle`` (lines), ``description``; ``n_points``; ``columns``, each with
-            ``name``, ``label`` and ``groups`` (``label``, ``n``, ``color``, ``shape``);
-            ``names`` of clusters (``text``, ``group``, ``point``); ``points``, gzipped in base64:
-            all x and then all y as little-endian uint16, then for each column the group of each
-            point as uint8; ``cards``, the ids, a line each, gzipped in base64.
+            ``name``, ``label``, ``layer`` and ``groups`` (``label``, ``n``, ``color``); ``names``;
+            ``points``, gzipped in base64: the low bytes of all x, their high bytes, the same of y,
+            then of the group of each point in each column; ``cards``, the ids, a line each,
+            gzipped in base64.
         """
-        placed = self._placed
-        columns = [
-            {"name": group.column, "label": group.heading, "groups": group.looks()}
-            for group in placed.groups
-        ]
-        found = middles(placed.clusters, placed.xy) if placed.clusters else []
+        low, span = self.xy.min(axis=0), float(np.ptp(self.xy, axis=0).max()) or 1.0
+        # a step is as long on one axis as on the other
+        steps = ((self.xy - low) / span * _STEPS).round().astype("<u2")
+        planes = np.stack([*steps.T, *(group.codes for group in self.groups)]).astype("<u2")
+        ids = self.ids.cast(pl.String).fill_null("(no id)").to_list()
+        cards = [shorten(printable(name.replace("\n", " ")), _MAX_ID) for name in ids]
         return {
-            "title": placed.title,
-            "subtitle": placed.subtitle,
-            "description": placed.description,
-            "n_points": len(placed.ids),
-            "columns": columns,
-            "names": [{"text": text, "group": g, "point": point} for g, text, point in found],
-            "points": _packed(self._bytes()),
-            "cards": _packed("\n".join(placed.names()).encode()),
+            **{"title": self.title, "subtitle": self.subtitle, "description": self.description},
+            "n_points": len(self.ids),
+            "columns": [group.to_dict() for group in self.groups],
+            "names": self.names,
+            # low and high bytes apart compress better
+            "points": packed(
+                planes.view(np.uint8).reshape(*planes.shape, 2).swapaxes(1, 2).tobytes()
+            ),
+            "cards": packed("\n".join(cards).encode()),
         }
 
-    def _bytes(self) -> bytes:
-        """Write places and groups; a step is as long on one axis as on the other."""
-        xy = self._placed.xy
-        low, span = xy.min(axis=0), float(np.ptp(xy, axis=0).max()) or 1.0
-        steps = ((xy - low) / span * _STEPS).round().astype("<u2")
-        codes = [group.codes.tobytes() for group in self._placed.groups]
-        return b"".join([steps[:, 0].tobytes(), steps[:, 1].tobytes(), *codes])
+    def sample(self, n: int, random_state: int) -> PointMap:
+        """Draw `n` points evenly; all where there are no more."""
+        if n >= len(self.ids):
+            return self
+        rows = np.random.default_rng(random_state).choice(len(self.ids), n, replace=False)
+        rows.sort()
+        groups = [group.at(rows) for group in self.groups]
+        return replace(self, xy=self.xy[rows], ids=self.ids[rows], groups=groups)
 
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        # Checked by the tests; checking 10,000 rows takes altair seconds.
-        bundle, about = shown(self.chart.to_dict(validate=False))
-        return {MIME: self.to_dict(), **bundle, "text/plain": self._placed.description}, about
+    def picture(self) -> str:
+        """Draw at most 10,000 of the points in the first colours, with names: PNG in base64."""
+        import vl_convert
+
+        few, width, height, margin = self.sample(10_000, 0), 560, 480, 20
+        low, span = self.xy.min(axis=0), np.ptp(self.xy, axis=0)
+        unit = float((span / (width - 2 * margin, height - 2 * margin)).max()) or 1.0
+        corner = np.array([width, height]) / 2 - span / unit / 2
+
+        def at(xy: npt.NDArray[np.float64]) -> list[list[float]]:
+            """Give pixels, of which the first are at the top."""
+            x, y = ((xy - low) / unit + corner).T
+            return np.stack([x, height - y], axis=1).round(1).tolist()  # type: ignore[no-any-return]
+
+        paths = []
+        for group, color in enumerate(self.groups[0].colors):
+            dots = at(few.xy[few.groups[0].codes == group])
+            line = "".join(f"M{x} {y}h.01" for x, y in dots)
+            paths.append(f'<path d="{line}" stroke="{PLAIN.get(color, color)}"/>')
+        wanted = [name for name in self.names if name["column"] == 0]
+        spots = at(self.xy[[name["point"] for name in wanted]])
+        named = [(n["group"], n["text"], *spot) for n, spot in zip(wanted, spots, strict=True)]
+        texts = "".join(
+            f'<text x="{name.middle[0]:.1f}" y="{name.middle[1] + 4:.1f}">{html.escape(name.text)}'
+            "</text>"
+            for name in place(named, width=width, height=height)
+        )
+        svg = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
+            f'<rect width="100%" height="100%" fill="{PAPER}"/><g stroke-width="4" fill="none" '
+            f'stroke-linecap="round" opacity=".8">{"".join(paths)}</g><g font-family="sans-serif" '
+            f'font-size="11" font-weight="600" text-anchor="middle" fill="{INK}" stroke="{PAPER}" '
+            f'stroke-width="3" paint-order="stroke" stroke-linejoin="round">{texts}</g></svg>'
+        )
+        return base64.b64encode(smaller(vl_convert.svg_to_png(svg, scale=1.5))).decode()
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        data, words = self.to_dict(), {"text/plain": self.description}
+        if os.environ.get(SWITCH) == "0":  # a report, which draws the data itself
+            return {MIME: data, **words}
+        picture = self.picture()
+        return {"text/html": framed(data, picture), "image/png": picture, **words}
 
     def __repr__(self) -> str:
-        return f"PointMap: {self._placed.description}"
-
-
-def _packed(data: bytes) -> str:
-    """Gzip in base64, the same bytes each time."""
-    return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode("ascii")
-
-
-#: Columns that are coloured by where the caller names none, and the one group where none is there.
-USUAL = (CLUSTER, "pipeline_tag", "library_name", "license_class", "created_at")
-ALL = "all"
-#: Points of a map by default: with the ids of all of them it stays under 2 MB in a report.
-_MAX_POINTS = 100_000
+        return f"PointMap: {self.description}"
 
 
 def plot_map(
     points: Any,
     *,
     color: str | Sequence[str] | None = None,
+    layers: Sequence[str] = (),
     labels: pl.DataFrame | None = None,
     title: str = "Map of the cards",
     method: object = None,
@@ -113,7 +186,7 @@ def plot_map(
     top: int = 10,
     max_points: int = _MAX_POINTS,
     random_state: int = 0,
-) -> alt.LayerChart | PointMap:
+) -> PointMap:
     """Draw cards as points; near points have similar vectors.
 
     Parameters
@@ -125,13 +198,15 @@ def plot_map(
         `labels`, clusters that do not come back are marked "(unstable)". What
         :func:`cardlab.project` gives is drawn without names and colours.
     color : str or sequence of str, optional
-        The column that gives colour and shape; of several the reader of the figure chooses one,
-        and sees the first to begin with. By default ``cluster``, task, library, licence class and
-        year, as far as they are there. The column ``cluster`` holds numbers as
+        The columns that give colours: a reader of the map chooses one, and sees the first to begin
+        with. By default the layers, ``cluster``, task, library, licence class, year and author, as
+        far as they are there (the author also by the id). The column ``cluster`` holds numbers as
         :func:`cardlab.cluster` gives them: -1 is "no usable vector", -2 "noise (HDBSCAN)".
+    layers : sequence of str
+        Columns of clusters within clusters, from coarse to fine, by name; null is "between". Where
+        one of them gives the colours, the names of finer ones come on zooming in.
     labels : pl.DataFrame, optional
-        ``cluster``, ``label`` from :func:`cardlab.cluster_summary`. Where the points have a
-        ``cluster``, its names stand on the map, as many as there is room for.
+        ``cluster``, ``label`` from :func:`cardlab.cluster_summary`: names for ``cluster``.
     title : str
     method : optional
         How the places were found, for the subtitle: the second value of
@@ -140,18 +215,18 @@ def plot_map(
         How far the picture can be trusted, for the subtitle: :func:`cardlab.trustworthiness`
         (0-1), or a text. By default the column ``trustworthiness``.
     top : int
-        Groups of each column other than ``cluster``; all others are one group, "other".
-        Of the clusters up to 60 are kept.
+        Groups of each column with a colour of their own, at most 10; clusters and layers all have
+        one. The others are grey, and named where they are pointed at.
     max_points : int
         Beyond, an even sample by `random_state` is drawn, and the subtitle says so.
     random_state : int
 
     Returns
     -------
-    alt.LayerChart or PointMap
-        Up to 10,000 points a chart of altair; above a :class:`cardlab.charts.map.PointMap`,
-        which a report draws in full and JupyterLab as an even sample of 10,000. Neither depends
-        on the order of the rows.
+    PointMap
+        What JupyterLab and reports draw: moved, enlarged and searched by mouse, finger and keys,
+        with names where there is room, and the facts of a card and its page on the Hub (if its id
+        can be one) on a click. The same for any order of the rows.
 
     Raises
     ------
@@ -163,23 +238,28 @@ def plot_map(
     points, method = _placed(points, method)
     columns = [color] if isinstance(color, str) else list(dict.fromkeys(color or ()))
     if color is None:
-        columns = [name for name in USUAL if name in points.columns] or [ALL]
+        points = _with_author(points)
+        columns = [*layers, *(name for name in USUAL if name in points.columns)] or [ALL]
         points = points if columns != [ALL] else points.with_columns(pl.lit("cards").alias(ALL))
     if not columns or not all(isinstance(name, str) for name in columns):
         raise CardlabError(f"color must be a column's name or several of them, not {color!r}.")
-    need(points, "x", "y", *columns, made_by="map_points")
+    need(points, "x", "y", *columns, *layers, made_by="map_points")
     at_least(max_points, 1, name="max_points")
     at_least(top, 1, name="top")
     kept = points.filter(pl.col("x").is_finite() & pl.col("y").is_finite())
     if not kept.height:
         raise NoFigure(f"none of the {points.height:,} cards has a place on the map.")
     kept = kept.sort([name for name in ("id", "x", "y") if name in kept.columns])
-    if CLUSTER in kept.columns and CLUSTER not in columns:
-        columns = [*columns, CLUSTER]
-    placed = Placed(
+    if layers or CLUSTER in kept.columns:
+        columns = list(dict.fromkeys([*columns, *(layers or [CLUSTER])]))
+    layer: dict[str, int] = {name: i for i, name in enumerate(layers)}
+    groups = [
+        groups_of(kept, name, top=top, labels=labels, layer=layer.get(name)) for name in columns
+    ]
+    return PointMap(
         xy=kept.select("x", "y").to_numpy().astype(np.float64),
         ids=kept["id"] if "id" in kept.columns else pl.Series("id", [""] * kept.height),
-        groups=[groups_of(kept, name, top=top, labels=labels) for name in columns],
+        groups=groups,
         title=printable(title),
         about=_about(
             _told(points, "method") if method is None else method,
@@ -188,9 +268,15 @@ def plot_map(
         ),
         n_points=kept.height,
         n_cards=points.height,
-    )
-    shown = placed.sample(max_points, random_state)
-    return scatter(shown) if len(shown.ids) <= MAX_ROWS_SHOWN else PointMap(shown, random_state)
+    ).sample(max_points, random_state)
+
+
+def _with_author(points: pl.DataFrame) -> pl.DataFrame:
+    """Add the author of each card, who stands before the slash of its id."""
+    if "author" in points.columns or points.schema.get("id") != pl.String:
+        return points
+    author = points["id"].str.extract(r"^([^/]+)/").alias("author")
+    return points.with_columns(author) if author.drop_nulls().is_duplicated().any() else points
 
 
 def _placed(points: Any, method: object) -> tuple[pl.DataFrame, object]:

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from ..charts.canvas import MIME as MAP
+from ..charts.canvas import figure
 from .sanitize import (
     MAX_PRINTED,
     MAX_TEXT,
@@ -132,25 +134,16 @@ def _vega_script(version: tuple[int, int]) -> str:
     return f"(()=>{{{bundle}\n}})();"
 
 
-# ---- A map of many points as a page may hold it: checked, and packed into few bytes.
-
-MAP = "application/vnd.cardlab.map.v1+json"
+# ---- A map of points as a page may hold it.
 
 _MAX_POINTS = 2_000_000
-_MAX_COLUMNS = 16
-_MAX_NAMES = 1_000
-_SHAPES = {"circle", "square", "triangle-up", "diamond", "cross", "triangle-down"}
-_COLOR = re.compile(r"#[0-9a-f]{6}")
+_MAX_COLUMNS = 24
+_MAX_NAMES = 5_000
+_COLOR = re.compile(r"#[0-9a-f]{6}|other|missing")
 
 
-def checked_map(found: Any, cuts: Cuts | None = None) -> tuple[dict[str, Any], str, str]:
-    """Return what a page holds of a map (words, points, cards), or raise ValueError.
-
-    The words are all but the points and the ids. Both of these are gzipped in base64. Points: the
-    low bytes of all x, the high bytes of all x, the same of y, then for each column the group of
-    each point. Cards: for each id how many letters it has in common with the one before (a byte),
-    then the rest of each, a line each, as UTF-8.
-    """
+def checked_map(found: Any, cuts: Cuts | None = None) -> dict[str, Any]:
+    """Return what a page holds of a map, as ``PointMap.to_dict`` gives it, or raise ValueError."""
     if not isinstance(found, Mapping):
         raise ValueError("it is no map")
     cuts = cuts or Cuts()
@@ -158,27 +151,27 @@ def checked_map(found: Any, cuts: Cuts | None = None) -> tuple[dict[str, Any], s
     columns = [_column(column, cuts) for column in _list(found.get("columns"), _MAX_COLUMNS)]
     if not columns:
         raise ValueError("it has no column to colour by")
-    data = _unpacked(found.get("points"), n * (4 + len(columns)))
-    if len(data) != n * (4 + len(columns)):
+    size = n * (4 + 2 * len(columns))
+    data = _unpacked(found.get("points"), size)
+    if len(data) != size:
         raise ValueError(f"its data are not those of {n:,} points and {len(columns)} columns")
-    codes = np.frombuffer(data, np.uint8, offset=4 * n).reshape(len(columns), n)
-    for column, code in zip(columns, codes, strict=True):
-        if int(code.max()) >= len(column["groups"]):
+    codes = np.frombuffer(data, np.uint8, offset=4 * n).reshape(len(columns), 2, n)
+    for column, (low, high) in zip(columns, codes.astype(int), strict=True):
+        if int((low + 256 * high).max()) >= len(column["groups"]):
             raise ValueError(f"points are in groups that column {column['name']!r} lacks")
     cards = visible(_unpacked(found.get("cards"), 4 * MAX_TEXT * n).decode("utf-8")).split("\n")
     cards = [card if len(card) <= MAX_TEXT else cuts(card) for card in cards]
     if len(cards) != n:
         raise ValueError(f"it has {len(cards):,} ids for {n:,} points")
-    words = {
+    return {
         "title": _text_maps(found.get("title"), cuts),
         "subtitle": [_text_maps(line, cuts) for line in _list(found.get("subtitle"), 20)],
         "n_points": n,
         "columns": columns,
-        "names": [_name(name, n, cuts) for name in _list(found.get("names"), _MAX_NAMES)],
+        "names": [_name(name, n, columns, cuts) for name in _list(found.get("names"), _MAX_NAMES)],
+        "points": packed(data),
+        "cards": packed("\n".join(cards)),
     }
-    # Low and high bytes apart compress better.
-    planes = np.frombuffer(data, np.uint8, count=4 * n).reshape(2, n, 2).transpose(0, 2, 1)
-    return words, packed(planes.tobytes() + data[4 * n :]), packed(_front_coded(cards))
 
 
 def _column(column: Any, cuts: Cuts) -> dict[str, Any]:
@@ -187,21 +180,25 @@ def _column(column: Any, cuts: Cuts) -> dict[str, Any]:
             "label": _text_maps(group["label"], cuts),
             "n": _number(group["n"], 0, 2**53, what="cards of a group"),
             "color": _one_of(group["color"], _COLOR.fullmatch(str(group["color"])), "colour"),
-            "shape": _one_of(group["shape"], group["shape"] in _SHAPES, "shape"),
         }
-        for group in _list(column["groups"], 256)
+        for group in _list(column["groups"], 2**16)
     ]
+    layer = column.get("layer")
     return {
         "name": _text_maps(column["name"], cuts),
         "label": _text_maps(column["label"], cuts),
+        "layer": None if layer is None else _number(layer, 0, _MAX_COLUMNS, what="layer"),
         "groups": groups,
     }
 
 
-def _name(name: Any, n_points: int, cuts: Cuts) -> dict[str, Any]:
+def _name(name: Any, n_points: int, columns: list[Any], cuts: Cuts) -> dict[str, Any]:
+    column = _number(name["column"], 0, len(columns) - 1, what="column of a name")
+    last = len(columns[column]["groups"]) - 1
     return {
         "text": _text_maps(name["text"], cuts),
-        "group": _number(name["group"], 0, 255, what="group of a name"),
+        "column": column,
+        "group": _number(name["group"], 0, last, what="group of a name"),
         "point": _number(name["point"], 0, n_points - 1, what="point of a name"),
     }
 
@@ -243,21 +240,6 @@ def _unpacked(value: Any, most: int) -> bytes:
     if len(data) > most or not unzip.eof:
         raise ValueError("its data are damaged or too long")
     return data
-
-
-def _front_coded(cards: list[str]) -> bytes:
-    """Leave out of each id what it has in common with the one before."""
-    shared, rests, before = bytearray(), [], ""
-    for card in cards:
-        most = min(len(card), len(before), 255)
-        same = 0
-        # A letter beyond the basic plane is two units in the page's script.
-        while same < most and card[same] == before[same] and card[same] <= "\uffff":
-            same += 1
-        shared.append(same)
-        rests.append(card[same:])
-        before = card
-    return bytes(shared) + "\n".join(rests).encode()
 
 
 # ---- One output of a code cell to HTML, by the richest representation that is safe to keep.
@@ -338,7 +320,7 @@ class Outputs:
     def _bundle(self, data: Mapping[str, Any]) -> str:
         note = WIDGET_NOTE if WIDGET in data else ""
         ways: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
-            (MAP, self._map),  # before the chart of a sample that stands beside it
+            (MAP, self._map),
             (VEGALITE, self._chart),
             (TABLE, self._table),
             (FACTS, self._facts),
@@ -417,18 +399,11 @@ class Outputs:
     def _map(self, data: Mapping[str, Any]) -> str:
         description = self._words(data, "A map of points.")
         try:
-            words, points, cards = checked_map(data[MAP], self.cuts)
+            found = checked_map(data[MAP], self.cuts)
         except (KeyError, TypeError, ValueError) as error:
             return _refused("A map", str(error))
         self.n_maps += 1
-        octets = '<script type="application/octet-stream" class="{}">{}</script>'
-        return (
-            f'<figure class="map" id="map-{self.n_maps}" aria-label="{escape(description)}">'
-            "<noscript><p>This map is drawn by a script; its description stands below.</p>"
-            f'</noscript><figcaption dir="auto">{escape(description)}</figcaption>'
-            f'<script type="application/json" class="words">{json_block(words)}</script>'
-            f"{octets.format('points', points)}{octets.format('ids', cards)}</figure>"
-        )
+        return figure(found, description, self.n_maps)
 
     def _facts(self, data: Mapping[str, Any]) -> str:
         facts = checked_facts(data[FACTS], self.cuts)

@@ -61,7 +61,7 @@ def render_page(
     drawn = {
         "tables.js": outputs.n_tables,
         "charts.js": outputs.n_charts,
-        "points.js": outputs.n_maps,
+        "map.js": outputs.n_maps,
         "maps.js": outputs.n_maps,
     }
     used = [part for part, n in drawn.items() if n]
@@ -161,7 +161,7 @@ def _rendered(template: str, scripts: list[str], **values: Any) -> str:
         .get_template(template)
         .render(
             **values,
-            style=colors.style() + asset("report.css"),
+            style=colors.style() + asset("report.css") + asset("map.css"),
             script=scripts[0],
             policy=content_policy(scripts),
         )
