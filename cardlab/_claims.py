@@ -18,7 +18,7 @@ from .frames import as_lists, as_polars, text_key
 from .languages import language_name, with_languages
 from .licenses.counts import with_licenses
 from .overview.time import judge
-from .schema import collect, column_names, printable, shorten
+from .schema import collect, column_names, printable, shorten, words_of
 from .shares.authors import (
     MIN_AUTHORS,
     MIN_EFFECTIVE,
@@ -33,8 +33,8 @@ GROUP_CARDS, GROUP_AUTHORS, MAX_GROUPS, TOP_VALUES = 20, 5, 12, 3
 #: Texts up to which near copies are looked for and sections are read; of more, copies to the
 #: letter, and the sections and words of so many drawn at random.
 MAX_TEXTS, MAX_READ = 50_000, 10_000
-#: Smallest share of copies, and smallest difference of shares, that are worth a sentence.
-COPIES, APART = 0.05, 0.10
+#: Smallest difference of shares that is worth a sentence.
+APART = 0.10
 
 #: The sections that are looked at: those counted on the Hub before.
 STANDARD = "liang2024"
@@ -133,78 +133,36 @@ def named(value: str) -> str:
 
 @dataclass(frozen=True)
 class Fact:
-    """A column of facts and how its shares are said: of which cards, what they do, in which chart.
-
-    Without a name for values the column is true or false.
-    """
+    """A row of ``facts`` in ``data/findings.toml``, which says what is what."""
 
     topic: str
     column: str
     among: str
     does: str
     figure: str
-    name: Callable[[str], str | None] | None = None
     expected: float = 0.5
 
+    @property
+    def has_values(self) -> bool:
+        """Say whether it is about the values of its column, which is true or false otherwise."""
+        return "{}" in self.does
 
-_CLASSES = "cl.plot_counts(cl.license_counts(cards, classes=True))"
-_LANGUAGES = "cl.plot_counts(cl.language_counts(cards))"
-_BASES = 'cl.plot_counts(cl.tag_counts(cards, column="base_model", top=20))'
-FACTS = (
-    Fact("licences", "licensed", "cards", "declare a licence", _CLASSES),
+    def said_of(self, value: Any) -> str:
+        """Say what cards do that have a value."""
+        name = language_name(value) if self.column == "language_codes" else None
+        return self.does.format(named(name or value)) if self.has_values else self.does
+
+
+WORDS = words_of("findings")
+FACTS = [Fact(**row) for row in WORDS["facts"]]
+FACTS += [
     Fact(
-        *("licences", "license_class", "cards that declare a licence", "have a {} one", _CLASSES),
-        name=str,
-    ),
-    Fact("languages", "speaks", "cards", "name a language", _LANGUAGES),
-    Fact(
-        *("languages", "language_codes", "cards that name a language", "name {}", _LANGUAGES),
-        name=language_name,
-    ),
-    Fact("ancestry", "descends", "cards", "name the model that they were made from", _BASES),
-    Fact(
-        *("ancestry", "base_model", "cards that name the model that they were made from"),
-        *("name {}", _BASES),
-        name=str,
-    ),
-    Fact(
-        *("tasks", "pipeline_tag", "cards that name a task", "are for {}"),
-        'cl.plot_counts(cl.tag_counts(cards, column="pipeline_tag", top=20))',
-        name=str,
-    ),
-    Fact(
-        *("libraries", "library_name", "cards that name a library", "name {}"),
-        'cl.plot_counts(cl.tag_counts(cards, column="library_name", top=20))',
-        name=str,
-    ),
-    Fact(
-        *(
-            "copies",
-            "copied",
-            "cards with a text",
-            "share it, to the letter or nearly, with another",
-        ),
-        "cl.plot_counts(cl.template_families(cards))",
-        expected=COPIES,
-    ),
-    Fact(
-        *("length", "long", "cards with a text", "are longer than the median card"),
-        "cl.plot_lengths(cards)",
-    ),
-    *(
-        Fact(
-            *("documentation", f"section {section.name}", "cards with a text"),
-            f"fill in “{section.name}”",
-            f'cl.plot_coverage(cl.section_coverage(cards, standard="{STANDARD}"))',
-        )
-        for section in sections_of(STANDARD)
-    ),
-)
-GROUPS = {
-    "pipeline_tag": "for {}",
-    "library_name": "for the library {}",
-    "half": "of the {} half",
-}
+        *("documentation", f"section {section.name}", "cards with a text"),
+        f"fill in “{section.name}”",
+        f'cl.plot_coverage(cl.section_coverage(cards, standard="{STANDARD}"))',
+    )
+    for section in sections_of(STANDARD)
+]
 
 
 @dataclass(frozen=True)
@@ -269,9 +227,9 @@ def read_facts(cards: Any, author: str | None, seed: int, *, census: bool) -> Fa
         bases = as_lists(facts["base_model"]).list.drop_nulls().alias("base_model")
         facts = facts.with_columns(bases, descends=bases.list.len().fill_null(0) > 0)
     if "text" in have and facts[FAMILY].count():
-        facts = facts.with_columns(
-            *_copies(cards, facts[FAMILY]), *_written(cards, facts[FAMILY], seed)
-        )
+        written = _written(cards, facts[FAMILY], seed)
+        facts = facts.with_columns(_copies(cards, facts[FAMILY])).with_row_index(_ROW)
+        facts = facts.join(written, on=_ROW, how="left", maintain_order="left")
     if "created_at" in have:
         true = judge(facts["created_at"]).true
         # a corpus of whose cards few have a date, or most the same, has no halves
@@ -291,39 +249,30 @@ def _copies(cards: Any, key: pl.Series) -> list[pl.Series]:
         )
         family = found["family"]
     copied = family.is_not_null() & family.is_duplicated()
-    known = pl.DataFrame({"copied": copied, "key": key})
-    known = known.select(pl.when(pl.col("key").is_not_null()).then("copied").alias("copied"))
-    return [family.cast(pl.String).alias(FAMILY), known["copied"]]
+    return [family.cast(pl.String).alias(FAMILY), copied.set(key.is_null(), None).alias("copied")]
 
 
-def _written(cards: Any, key: pl.Series, seed: int) -> list[pl.Series]:
+def _written(cards: Any, key: pl.Series, seed: int) -> pl.DataFrame:
     """Say which texts are longer than the median, and which fill in the sections of STANDARD.
 
-    Null where there is no text; of many texts a random part is read.
+    By the number of their row; of many texts a random part is read.
     """
-    known = key.is_not_null().arg_true()
-    if len(known) > MAX_READ:
-        known = known.sample(MAX_READ, seed=seed).sort()
+    rows = key.is_not_null().arg_true()
+    if len(rows) > MAX_READ:
+        rows = rows.sample(MAX_READ, seed=seed).sort()
     frame = as_polars(cards).lazy().with_row_index(_ROW)
-    frame = frame.filter(pl.col(_ROW).is_in(known.implode())) if len(known) < len(key) else frame
+    frame = frame.filter(pl.col(_ROW).is_in(rows.implode())) if len(rows) < len(key) else frame
     long = (pl.col("n_words") > pl.col("n_words").median()).alias("long")
-    words = collect(with_text_lengths(frame, measures=["n_words"]).select(_ROW, long))
-    rows = pl.DataFrame({_ROW: pl.int_range(len(key), dtype=pl.UInt32, eager=True)})
-    found = rows.join(words, on=_ROW, how="left", maintain_order="left").drop(_ROW)
+    found = collect(with_text_lengths(frame, measures=["n_words"]).select(_ROW, long))
     if "id" not in column_names(cards):
-        return found.get_columns()
+        return found
     states = states_of(read_sections(frame, keep=[_ROW], lengths=False), STANDARD, MIN_SHARED)
+    name = pl.format("section {}", "section").alias("section")
+    filled = states.select("card", name, filled=pl.col("state") == FILLED).collect()
+    wide = filled.pivot("section", index="card", values="filled")
     # `card` is the row among those that were read
-    filled = states.select("card", "section", y=pl.col("state") == FILLED).collect()
-    wide = filled.pivot("section", index="card", values="y").sort("card")
-    wide = wide.with_columns(words[_ROW].gather(wide["card"]))
-    wide = wide.rename(lambda name: name if name in ("card", _ROW) else f"section {name}")
-    return (
-        rows.join(wide.drop("card"), on=_ROW, how="left", maintain_order="left")
-        .drop(_ROW)
-        .hstack(found)
-        .get_columns()
-    )
+    numbered = found.with_columns(card=pl.int_range(pl.len()).cast(wide["card"].dtype))
+    return numbered.join(wide, on="card", how="left", maintain_order="left")
 
 
 # ---- Shares: how many cards do what.
@@ -338,31 +287,32 @@ class Share:
     census: bool = False
 
     @cached_property
-    def figures(self) -> dict[str, float]:
-        """Give the share, its 95 % interval, and how many independent cards stand behind it."""
-        n, of = float(self.n.sum()), float(self.of.sum())
-        effect, n_authors = share_effect(self.n, self.of)
+    def numbers(self) -> dict[str, Any]:
+        """Give the share, its 95 % interval (of a census no wider than itself), and the cards."""
+        n, of = int(self.n.sum()), int(self.of.sum())
+        effect, n_authors = self.design
         low, high = wilson(n, of, design_effect=effect, n_authors=n_authors)
         if self.census:
             low = high = n / of
-        return {
-            "share": n / of, "low": float(low), "high": float(high), "n": int(n), "of": int(of),
-            "n_authors": n_authors, "n_effective": of / effect,
-            "n_effective_authors": of**2 / float((self.of.astype(float) ** 2).sum()),
-        }  # fmt: skip
+        return {"value": n / of, "low": float(low), "high": float(high), "n": n, "of": of}
+
+    @cached_property
+    def design(self) -> tuple[float, int]:
+        """Give the design effect, and the authors who have any of the cards."""
+        return share_effect(self.n, self.of)
 
     @property
     def weakness(self) -> str | None:
         """Say that too few cards or authors stand behind it, after the rules of shares."""
-        row = self.figures
+        of, (effect, n_authors) = self.of.astype(float), self.design
         if self.census:
             return None
-        if row["n_effective"] < MIN_EFFECTIVE:
-            worth = f"{row['n_effective']:.0f} independent ones"
-            return f"its {row['of']:,} cards are worth only {worth}"
-        if row["n_authors"] < MIN_AUTHORS:
-            return f"only {row['n_authors']} authors stand behind it"
-        if row["n_effective_authors"] < MIN_AUTHORS:
+        if of.sum() / effect < MIN_EFFECTIVE:
+            worth = f"{of.sum() / effect:.0f} independent ones"
+            return f"its {self.of.sum():,} cards are worth only {worth}"
+        if n_authors < MIN_AUTHORS:
+            return f"only {n_authors} authors stand behind it"
+        if of.sum() ** 2 / (of**2).sum() < MIN_AUTHORS:
             return "a few authors have most of its cards"
         return None
 
@@ -384,16 +334,21 @@ def share_of(facts: Facts, rows: Any, has: Any, code: Any = None) -> Share:
     return Share(of, n, facts.census)
 
 
-def p_value_of(gap: float, spread: float, n_authors: float) -> float:
-    """Say how easily chance gives a gap, of which `spread` is the half width at 95 %."""
+def p_value_of(
+    value: float, low: float, high: float, n_authors: float, expected: float = 0.0
+) -> float:
+    """Say how easily chance gives a value as far from the expected, by its 95 % interval."""
     from scipy.special import stdtr, stdtrit
 
+    half = value - low if value > expected else high - value
     df = max(n_authors - 1, 1)
-    return float(2 * stdtr(df, -abs(gap) / max(spread, 1e-12) * stdtrit(df, 0.975)))
+    return float(2 * stdtr(df, -abs(value - expected) / max(half, 1e-12) * stdtrit(df, 0.975)))
 
 
-def top_values(values: pl.Series, n: int) -> tuple[list[Any], int]:
-    """Give the most frequent values of a column of values or lists, and how many there are."""
+def _top_values(fact: Fact, values: pl.Series, n: int) -> tuple[list[Any], int]:
+    """Give the most frequent values of a fact, and how many there are."""
+    if not fact.has_values:
+        return [True], 1
     items = values.explode() if values.dtype == pl.List else values
     counts = items.drop_nulls().value_counts(name="n")
     top = counts.sort("n", values.name, descending=[True, False])[values.name]
@@ -408,23 +363,18 @@ def _has(values: pl.Series, value: Any) -> Any:
 def share_claims(facts: Facts, fact: Fact) -> Iterator[Claim]:
     """Say on how many cards a fact is, or its most frequent value."""
     rows, values = facts.known(fact)
-    if not len(rows):
+    tops, n_values = _top_values(fact, values, 1)
+    if not len(rows) or not tops:
         return
-    # among many values a reader looks at the first: chance has as many tries
-    tops, n_values = ([True], 1) if fact.name is None else top_values(values, 1)
-    if not tops:
-        return
-    value: Any = tops[0]
-    has = _has(values, value)
+    has = _has(values, tops[0])
     share = share_of(facts, rows, has)
-    row = share.figures
-    expected = fact.expected if fact.name is None else 1 / max(n_values, 2)
-    none = "no card has any" if not row["n"] else None
-    if fact.column == "copied" and row["share"] <= expected:
+    value, low, high, n, of = share.numbers.values()
+    expected = 1 / max(n_values, 2) if fact.has_values else fact.expected
+    none = None if n else "no card has any"
+    if fact.column == "copied" and value <= expected:
         none = "copies are few"
-    elif facts.census and abs(row["share"] - expected) < APART:
+    elif facts.census and abs(value - expected) < APART:
         none = f"it is within {100 * APART:.0f} points of what one would expect"
-    spread = row["share"] - row["low"] if row["share"] > expected else row["high"] - row["share"]
 
     def without() -> dict[str, float]:
         left = {_author(facts, one): share.without(one) for one in share.leading()}
@@ -434,21 +384,17 @@ def share_claims(facts: Facts, fact: Fact) -> Iterator[Claim]:
             left["the largest family of copies"] = of_families.without(most)
         return left
 
-    shown = "" if fact.name is None else named(fact.name(value) or value)
     yield Claim(
         fact.topic,
         fact.column,
-        f"{in_words(row['share'])} of the {fact.among} {fact.does.format(shown)}: {row['n']:,} of "
-        f"{row['of']:,}{facts.drawn(fact)}{interval_of(row['share'], row['low'], row['high'])}.",
+        f"{in_words(value)} of the {fact.among} {fact.said_of(tops[0])}: {n:,} of {of:,}"
+        f"{facts.drawn(fact)}{interval_of(value, low, high)}.",
         fact.figure,
-        value=row["share"],
-        low=None if facts.census else row["low"],
-        high=None if facts.census else row["high"],
-        n=int(row["n"]),
-        of=int(row["of"]),
+        **share.numbers,
         expected=expected,
-        p_value=min(1.0, n_values * p_value_of(row["share"] - expected, spread, row["n_authors"])),
-        scope=row["of"] / facts.frame.height,
+        # among many values a reader looks at the first: chance has as many tries
+        p_value=min(1.0, n_values * p_value_of(value, low, high, share.design[1], expected)),
+        scope=of / facts.frame.height,
         without=without,
         reason=none or share.weakness,
     )
@@ -478,27 +424,25 @@ def _groups(facts: Facts, group: str) -> dict[str, Any]:
 def difference_claims(facts: Facts) -> Iterator[Claim]:
     """Say where the cards of a task, a library or a time differ from all others."""
     columns = facts.frame.columns
-    groups = {name: _groups(facts, name) for name in GROUPS if name in columns}
+    phrases = {name: phrase for name, phrase in WORDS["groups"].items() if name in columns}
+    groups = {name: _groups(facts, name) for name in phrases}
     grouped = {name: facts.frame[name].is_not_null().to_numpy() for name in groups}
     for fact in FACTS:
         if fact.column not in columns or fact.topic in ("tasks", "libraries"):
             continue
         rows, values = facts.known(fact)
-        tops: list[Any] = [True] if fact.name is None else top_values(values, TOP_VALUES)[0]
-        for value in tops:
+        for value in _top_values(fact, values, TOP_VALUES)[0]:
             known, has = np.zeros((2, facts.frame.height), dtype=bool)
             known[rows], has[rows] = True, _has(values, value)
-            shown = "" if fact.name is None else named(fact.name(value) or value)
-            contrast = replace(fact, topic="contrasts", does=fact.does.format(shown))
+            contrast = replace(fact, topic="contrasts", does=fact.said_of(value))
             for group, parts in groups.items():
                 both = (known & grouped[group]).nonzero()[0]
                 whole = share_of(facts, both, has[both])
                 for name, inside in parts.items():
                     part = inside[known[inside]]
                     here = share_of(facts, part, has[part])
-                    yield from apart(
-                        facts, contrast, GROUPS[group].format(named(name)), here, whole
-                    )
+                    phrase = phrases[group].format(named(name))
+                    yield from apart(facts, contrast, phrase, here, whole)
 
 
 def apart(facts: Facts, fact: Fact, phrase: str, here: Share, whole: Share) -> Iterator[Claim]:
@@ -506,8 +450,8 @@ def apart(facts: Facts, fact: Fact, phrase: str, here: Share, whole: Share) -> I
     others = Share(whole.of - here.of, whole.n - here.n, facts.census)
     if not here.of.sum() or not others.of.sum():
         return
-    a, b = here.figures, others.figures
-    ends = ((side["share"], side["low"], side["high"]) for side in (a, b))
+    a, b = here.numbers, others.numbers
+    ends = ((side["value"], side["low"], side["high"]) for side in (a, b))
     gap, low, high = map(float, difference(*ends))
     weak = here.weakness or others.weakness
     if weak is None and abs(gap) < APART:
@@ -515,19 +459,13 @@ def apart(facts: Facts, fact: Fact, phrase: str, here: Share, whole: Share) -> I
     yield Claim(
         fact.topic,
         fact.column,
-        f"of the cards {phrase}{fact.among.removeprefix('cards')}, {percent(a['share'])} "
-        f"{fact.does}, against {percent(b['share'])} of the others: {a['n']:,} of {a['of']:,} "
+        f"of the cards {phrase}{fact.among.removeprefix('cards')}, {percent(a['value'])} "
+        f"{fact.does}, against {percent(b['value'])} of the others: {a['n']:,} of {a['of']:,} "
         f"against {b['n']:,} of {b['of']:,}{facts.drawn(fact)} (a difference of "
         f"{written_range(low, high, ' points')}).",
         fact.figure,
-        value=gap,
-        low=None if facts.census else low,
-        high=None if facts.census else high,
-        n=int(a["n"]),
-        of=int(a["of"]),
-        p_value=p_value_of(
-            gap, gap - low if gap > 0 else high - gap, min(a["n_authors"], b["n_authors"])
-        ),
+        **a | {"value": gap, "low": low, "high": high},
+        p_value=p_value_of(gap, low, high, min(here.design[1], others.design[1])),
         scope=a["of"] / facts.frame.height,
         without=lambda: {
             _author(facts, one): here.without(one) - others.without(one) for one in here.leading()

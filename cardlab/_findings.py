@@ -14,6 +14,7 @@ from ._claims import (
     FACTS,
     GROUP_CARDS,
     MAX_GROUPS,
+    WORDS,
     Claim,
     Fact,
     Facts,
@@ -31,10 +32,13 @@ from ._claims import (
 )
 from .comparison.compare import DERIVED, TOPICS, compare, compare_values
 from .frames import Coded, as_lists, as_polars
+from .overview.doubling import doubling_time
 from .schema import CardlabError, NoFigure, at_least, collect, column_names, one_of
 from .shares.authors import MIN_AUTHORS, MIN_EFFECTIVE, Population, author_column
 from .shares.counting import numbered
 from .tags.cooccurrence import considered, cooccurrence, table_of_pairs
+from .tags.kinds import KINDS, NOT_PAIRED
+from .tags.trends import tag_trends
 from .text.columns import Progress
 
 #: Findings of one topic that are said, and the false discovery rate over all that was looked at.
@@ -45,9 +49,6 @@ _SCHEMA = {
     "held": pl.Boolean, "reason": pl.String, "figure": pl.String,
 }  # fmt: skip
 # ---- Pairs of tags, trends, growth, authors, another corpus: each from its own analysis.
-
-
-_PAIRS = "cl.plot_cooccurrence(cl.cooccurrence(cards))"
 
 
 def _pair_claims(cards: Any, facts: Facts, cluster: str | None) -> Iterator[Claim]:
@@ -65,7 +66,8 @@ def _pair_claims(cards: Any, facts: Facts, cluster: str | None) -> Iterator[Clai
         here = share_of(facts, inside.nonzero()[0], has[inside])
         whole = share_of(facts, np.arange(len(has)), has)
         does = f"are tagged “{named(row[frequent])}” too"
-        fact = Fact("tags", row[rare], "cards", does, _PAIRS)
+        figure = "cl.plot_cooccurrence(cl.cooccurrence(cards))"
+        fact = Fact("tags", row[rare], "cards", does, figure)
         for claim in apart(facts, fact, f"tagged “{named(row[rare])}”", here, whole):
             # the analysis has q-values of its own, over all pairs
             claim.p_value = max(claim.p_value, 1.0 if row["q_value"] is None else row["q_value"])
@@ -73,9 +75,6 @@ def _pair_claims(cards: Any, facts: Facts, cluster: str | None) -> Iterator[Clai
 
 
 def _trend_claims(cards: Any, n_cards: int, cluster: str | None) -> Iterator[Claim]:
-    from .tags.kinds import KINDS, NOT_PAIRED
-    from .tags.trends import tag_trends
-
     kinds = [kind for kind in KINDS if kind not in NOT_PAIRED]
     trends = tag_trends(cards, kinds=kinds, cluster=cluster)
     periods = trends.unique("period")
@@ -86,10 +85,11 @@ def _trend_claims(cards: Any, n_cards: int, cluster: str | None) -> Iterator[Cla
         whole = f"{percent(most)} of the dated cards are of one quarter"
     of_tags = trends.drop_nulls("card_share").group_by("tag", maintain_order=True)
     for (tag,), rows in of_tags:
-        row = rows.row(0, named=True)
-        if row["slope_low"] is None or row["slope_high"] is None:
+        reliable, *ends = rows.select("is_reliable", "slope", "slope_low", "slope_high").row(0)
+        if None in ends:
             continue
-        slope, low, high = (row[name] for name in ("slope", "slope_low", "slope_high"))
+        slope, low, high = ends
+        ratio, ratio_low, ratio_high = np.exp(ends).tolist()
         first, last = (_sum(part, "n_cards") / _sum(part, "n_period") for part in _ends(rows))
         n, of = _sum(rows, "n_cards"), _sum(rows, "n_period")
         yield Claim(
@@ -97,18 +97,14 @@ def _trend_claims(cards: Any, n_cards: int, cluster: str | None) -> Iterator[Cla
             str(tag),
             f"“{named(str(tag))}” becomes {'more' if slope > 0 else 'less'} common: on "
             f"{percent(first)} of the new cards in the first third of the time and "
-            f"{percent(last)} in the last; its odds change {np.exp(slope):.2f}-fold a quarter "
-            f"({np.exp(low):.2f} to {np.exp(high):.2f}).",
+            f"{percent(last)} in the last; its odds change {ratio:.2f}-fold a quarter "
+            f"({ratio_low:.2f} to {ratio_high:.2f}).",
             "cl.plot_trends(cl.tag_trends(cards))",
-            value=float(np.exp(slope)),
-            low=float(np.exp(low)),
-            high=float(np.exp(high)),
-            n=n,
-            of=of,
+            *(ratio, ratio_low, ratio_high, n, of),
             expected=1.0,
-            p_value=p_value_of(slope, slope - low if slope > 0 else high - slope, 1000),
+            p_value=p_value_of(slope, low, high, 1000),
             scope=n / of,
-            reason=whole or _unsure(row["is_reliable"], rows, first, last, slope),
+            reason=whole or _unsure(reliable, rows, first, last, slope),
         )
 
 
@@ -139,8 +135,6 @@ def _ends(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _growth_claims(cards: Any) -> Iterator[Claim]:
-    from .overview.doubling import doubling_time
-
     row = doubling_time(cards).row(0, named=True)
     weeks, low, high = (row[name] for name in ("doubling_weeks", "low", "high"))
     ends = "" if low is None else f" ({low:.0f} to {'more' if high is None else f'{high:.0f}'})"
@@ -152,11 +146,7 @@ def _growth_claims(cards: Any) -> Iterator[Claim]:
         if weeks
         else "no doubling time.",
         "cl.plot_doubling(cl.doubling_time(cards, curve=True))",
-        value=weeks,
-        low=low,
-        high=high,
-        n=row["n_cards"],
-        of=row["n_cards"],
+        *(weeks, low, high, row["n_cards"], row["n_cards"]),
         # nothing is given where the interval of the rate holds 0
         p_value=0.0 if weeks else 1.0,
         scope=row["dated_share"],
@@ -185,8 +175,6 @@ def _author_claims(facts: Facts) -> Iterator[Claim]:
         f"{percent(largest / total)}.",
         "cl.plot_concentration(cl.concentration(cards, column=None, curve=True))",
         value=top / total,
-        low=None,
-        high=None,
         n=top,
         of=total,
         expected=10 / n_authors,
@@ -198,21 +186,14 @@ def _author_claims(facts: Facts) -> Iterator[Claim]:
 
 def _other_claims(cards: Any, baseline: Any, names: tuple[str, str]) -> Iterator[Claim]:
     ours, theirs = names
-    facts = {
-        "license_class": "declare a {} licence",
-        "pipeline_tag": "are for {}",
-        "library_name": "name the library {}",
-        "language_codes": "name the language {}",
-    }
-    for column, does in facts.items():
+    for column, does in WORDS["compared"].items():
         try:
             rows = compare_values(cards, baseline, column=column)
         except NoFigure:
             continue
-        for row in rows.drop_nulls("value").head(MAX_GROUPS).iter_rows(named=True):
+        shown = rows.drop_nulls("value").head(MAX_GROUPS)
+        for row in shown.drop_nulls(["share_difference_low", "share_difference_high"]).to_dicts():
             gap, low, high = (row[f"share_difference{end}"] for end in ("", "_low", "_high"))
-            if low is None or high is None:
-                continue
             yield Claim(
                 "comparison",
                 column,
@@ -221,11 +202,7 @@ def _other_claims(cards: Any, baseline: Any, names: tuple[str, str]) -> Iterator
                 f"{theirs}: {row['n_a']:,} of {row['n_cards_a']:,} against {row['n_b']:,} of "
                 f"{row['n_cards_b']:,} (a difference of {written_range(low, high, ' points')}).",
                 f"cl.plot_comparison(cl.compare_values(cards, baseline, column={column!r}))",
-                value=gap,
-                low=low,
-                high=high,
-                n=row["n_a"],
-                of=row["n_cards_a"],
+                *(gap, low, high, row["n_a"], row["n_cards_a"]),
                 p_value=1.0 if row["q_value"] is None else row["q_value"],
                 reason=None if abs(gap) >= APART else "the shares differ by less than 10 points",
             )
@@ -300,31 +277,26 @@ def findings(
     facts = read_facts(cards, author, random_state, census=population == "census")
     if not facts.frame.height:
         raise NoFigure("there are no cards, and nothing to find. Check the source, or a filter.")
-    have = column_names(cards)
-    claims = [
-        claim
-        for fact in FACTS
-        if fact.column in facts.frame.columns and fact.topic != "length"
-        for claim in share_claims(facts, fact)
-    ]
+    counted = (f for f in FACTS if f.column in facts.frame.columns and f.topic != "length")
+    claims = [claim for fact in counted for claim in share_claims(facts, fact)]
     claims += difference_claims(facts)
     claims += _author_claims(facts) if author else []
-    looks: list[tuple[bool, Callable[[], Iterator[Claim]], str]] = [
-        ("tags" in have, lambda: _pair_claims(cards, facts, author), "tags"),
-        ("created_at" in have, lambda: _growth_claims(cards), "growth"),
-        (
-            {"tags", "created_at"} <= set(have),
+    looks: dict[str, tuple[set[str], Callable[[], Iterator[Claim]]]] = {
+        "tags": ({"tags"}, lambda: _pair_claims(cards, facts, author)),
+        "growth": ({"created_at"}, lambda: _growth_claims(cards)),
+        "trends": (
+            {"tags", "created_at"},
             lambda: _trend_claims(cards, facts.frame.height, author),
-            "trends",
         ),
-        (baseline is not None, lambda: _other_claims(cards, baseline, names), "comparison"),
-    ]
-    for there, look, topic in looks:
-        if there:
-            try:
-                claims += list(look())
-            except NoFigure as why:
-                claims.append(Claim(topic, topic, f"nothing on {topic}.", "", reason=str(why)))
+    }
+    if baseline is not None:
+        looks["comparison"] = (set(), lambda: _other_claims(cards, baseline, names))
+    have = column_names(cards)
+    for topic, (needs, look) in looks.items():
+        try:
+            claims += list(look()) if needs <= {*have} else []
+        except NoFigure as why:
+            claims.append(Claim(topic, topic, f"nothing on {topic}.", "", reason=str(why)))
     return _table(claims)
 
 
@@ -347,13 +319,16 @@ def _table(claims: list[Claim]) -> pl.DataFrame:
                 about.append(claim.about)
             else:
                 claim.reason = f"it holds, but something stronger on {claim.topic} is said"
+    named_alike = _SCHEMA.keys() - {"finding", "held"}
     rows = [
-        {name: getattr(claim, name) for name in ("topic", "value", "low", "high", "n", "of")}
-        | {name: getattr(claim, name) for name in ("strength", "reason", "figure")}
+        {name: getattr(claim, name) for name in named_alike}
         | {"finding": capital(claim.sentence), "held": claim.reason is None}
         for claim in claims
     ]
     table = pl.DataFrame(rows, schema=_SCHEMA)
+    # the interval of what is counted, and not estimated, is the value itself
+    ends = pl.when(pl.col("low").ne_missing(pl.col("high"))).then(pl.col("low", "high"))
+    table = table.with_columns(ends)
     order = pl.col("strength").rank("ordinal", descending=True).over("topic", "held")
     return (
         table.with_columns(place=pl.when("held").then(order).otherwise(0))
@@ -454,12 +429,13 @@ def negative_control(
     by = author_column(cards, "author" if cluster is None else cluster, "sample")
     if by is None:
         raise NoFigure("the cards have no column 'author'; name another with cluster=.")
-    generator = np.random.default_rng(random_state)
+    draws = n_draws, np.random.default_rng(random_state)
     if of == "compare":
-        rows = _halves(cards, by, cluster, n_draws, generator, **options)
+        rows = _halves(cards, by, cluster, *draws, **options)
     else:
-        rows = _properties(cards, by, cluster, author_shares, n_draws, generator, **options)
+        rows = _properties(cards, by, cluster, author_shares, *draws, **options)
     found = pl.DataFrame(list(rows), schema=_CONTROLS)
+    found = found.with_columns(what=pl.lit(of), n_draws=pl.lit(n_draws, pl.Int64))
     if not found["n_tests"].sum():
         raise NoFigure("nothing could be tested: too few cards or authors have the same values.")
     return found.with_columns(
@@ -486,9 +462,11 @@ def _properties(
     for share in author_shares:
         has = generator.random((n_authors, n_draws)) < share
         more = _with_properties(coded, has[author])
-        given = None if cluster is None else author
         found = table_of_pairs(
-            more, given, min_cards=options.get("min_cards", 5), min_authors=min_authors
+            more,
+            None if cluster is None else author,
+            min_cards=options.get("min_cards", 5),
+            min_authors=min_authors,
         )
         # the tag that comes first in a pair is one of the cards', the other a property
         is_random = [
@@ -496,8 +474,9 @@ def _properties(
         ]
         found = found.filter(~is_random[0] & is_random[1]).drop_nulls("p_value")
         yield {
-            **{"what": "cooccurrence", "column": options.get("column", "tags")},
-            **{"author_share": share, "n_draws": n_draws, "n_tests": found.height},
+            "column": options.get("column", "tags"),
+            "author_share": share,
+            "n_tests": found.height,
             "n_false": int((found["p_value"] < _FALSE).sum()),
             "n_false_q": int((found["q_value"] < _FALSE).sum()),
         }
@@ -547,17 +526,12 @@ def _halves(
         found.append(apart.drop_nulls("p_value").select("column", "p_value"))
         progress.step(1)
     progress.end()
-    for name, p_value in (
+    counts = (
         pl.concat(found)
-        .group_by("column", maintain_order=True)
-        .agg("p_value")
-        .sort("column")
-        .rows()
-    ):
-        yield {
-            **{"what": "compare", "column": name, "author_share": 0.5, "n_draws": n_draws},
-            **{"n_tests": len(p_value), "n_false": sum(p <= _FALSE for p in p_value)},
-        }
+        .group_by("column")
+        .agg(author_share=0.5, n_tests=pl.len(), n_false=(pl.col("p_value") <= _FALSE).sum())
+    )
+    yield from counts.sort("column").to_dicts()
 
 
 def _enough(author: Any) -> int:

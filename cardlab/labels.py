@@ -5,13 +5,9 @@ A share is 0-1 in a frame and a percentage on a screen.
 
 from __future__ import annotations
 
-import tomllib
-from importlib.resources import files
-from typing import Any
+from .schema import words_of
 
-_COLUMNS: dict[str, Any] = tomllib.loads(
-    files("cardlab").joinpath("data/columns.toml").read_text("utf-8")
-)
+_COLUMNS = words_of("columns")
 
 #: Column -> its heading in a table and its name in a tooltip.
 HEADINGS: dict[str, str] = {

@@ -6,9 +6,11 @@ Every other module may import this one; this one imports none of them.
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.resources import files
 from typing import Any, TypeVar
 
 import narwhals.stable.v2 as nw
@@ -255,15 +257,6 @@ def unreadable(error: BaseException) -> SourceError:
     )
 
 
-def to_lazy_polars(cards: Any) -> pl.LazyFrame:
-    """Give the cards as a polars LazyFrame; other engines hand over their rows."""
-    if isinstance(cards, pl.LazyFrame):
-        return cards
-    if isinstance(cards, pl.DataFrame):
-        return cards.lazy()
-    return collect(lazy(cards)).lazy()
-
-
 def count(cards: Any) -> int:
     """Count the cards without reading their columns."""
     return int(collect(lazy(cards).select(nw.len())).item())
@@ -277,6 +270,11 @@ def printable(text: str) -> str:
 def shorten(text: str, width: int) -> str:
     """Cut a text to at most `width` characters, with an ellipsis where it was cut."""
     return text if len(text) <= width else text[: width - 1].rstrip() + "…"
+
+
+def words_of(name: str) -> dict[str, Any]:
+    """Read one of the files of words in ``data/``."""
+    return tomllib.loads(files("cardlab").joinpath(f"data/{name}.toml").read_text("utf-8"))
 
 
 def problem(column: str, kind: str, detail: str) -> dict[str, str]:

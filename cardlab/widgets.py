@@ -11,8 +11,9 @@ from typing import Any
 import ipywidgets as widgets
 import polars as pl
 
+from .frames import as_polars
 from .notebook import NO_MATH
-from .schema import as_frame, collect, printable, require, to_lazy_polars
+from .schema import as_frame, collect, printable, require
 
 #: Cards listed at a time, and characters of a body shown.
 MAX_LISTED = 200
@@ -53,7 +54,7 @@ class CardBrowser(widgets.VBox):  # type: ignore[misc]
     def __init__(self, cards: Any) -> None:
         cards = as_frame(cards)
         have = require(cards, "id")
-        self._all = to_lazy_polars(cards).with_row_index("__row")
+        self._all = as_polars(cards).lazy().with_row_index("__row")
         self._cards = collect(self._all.select(pl.exclude(*_HEAVY)))
         #: The drop-downs by column; set ``.filters["license"].value`` as a click would.
         self.filters: dict[str, widgets.Dropdown] = {}

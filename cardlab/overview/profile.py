@@ -6,7 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from ..schema import collect, printable, shorten, to_lazy_polars
+from ..frames import as_polars
+from ..schema import collect, printable, shorten
 
 #: Distinct values up to which a column of strings is shown as classes.
 MAX_CLASSES = 1000
@@ -38,7 +39,7 @@ def profile(cards: Any) -> pl.DataFrame:
     the distinct values of ``text`` and ``metadata`` are counted by 64-bit hashes: among two million
     different ones, the chance that any two share a hash is about one in ten million.
     """
-    frame = to_lazy_polars(cards)
+    frame = as_polars(cards).lazy()
     schema = frame.collect_schema()
     wanted = [
         statistic.alias(f"{number}:{name}")

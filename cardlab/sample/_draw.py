@@ -6,15 +6,14 @@ loop over cards.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
-from importlib.resources import files
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+
+from ..schema import words_of
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -87,9 +86,7 @@ def word_series(numbers: Ints, *, n_syllables: int) -> pl.Series:
 # ---- The themes of the synthetic corpus: task, library, model types, words and tags of a topic.
 
 #: All the words of the corpus, as they stand in the file.
-WORDS: dict[str, Any] = tomllib.loads(
-    files("cardlab").joinpath("data/sample.toml").read_text("utf-8")
-)
+WORDS = words_of("sample")
 
 
 @dataclass(frozen=True)
