@@ -12,9 +12,9 @@ from ..colors import CATEGORIES, FAINT, INK, PAPER, TIE
 from ..schema import at_least, shorten
 from ..tags.communities import edges as beyond_chance
 from .base import clean, finish, layered, need, place, tooltips, values
-from .scatter import SHAPES
 
 _SIZE = (760, 560)
+_SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"]
 _OTHERS = "other groups"
 _SHOWN_GROUPS = 9
 _MAX_EDGES = 400
@@ -173,7 +173,7 @@ def _layers(kept: pl.DataFrame, edges: pl.DataFrame) -> list[alt.Chart]:
     nodes = nodes.with_columns(group.alias("group"))
     domain = [*named, _OTHERS] if _OTHERS in nodes["group"] else named
     colors = [*CATEGORIES[: len(named)], FAINT][: len(domain)]
-    shapes = [*(SHAPES[i % len(SHAPES)] for i in range(len(named))), "circle"][: len(domain)]
+    shapes = [*(_SHAPES[i % len(_SHAPES)] for i in range(len(named))), "circle"][: len(domain)]
     legend = alt.Legend(title="group", orient="bottom", columns=3, symbolSize=90, labelLimit=230)
     x = alt.X("x:Q", axis=None).scale(domain=[0, _SIZE[0]], nice=False, zero=False)
     y = alt.Y("y:Q", axis=None).scale(domain=[_SIZE[1], 0], nice=False, zero=False)
