@@ -101,8 +101,13 @@ def spread(numbers: Any) -> Any:
 
 # ---- What is left of a text where the slots of its template are masked.
 
-#: What no reader sees: addresses, comments, tags of HTML.
-_UNSEEN = r"(?is)<!--.*?-->|</?[a-z][^<>]*>|\bhttps?://\S*"
+#: What is none of the card's own: the card of another model beneath it, as those who quantise
+#: models quote it, and what no reader sees (addresses, comments, tags of HTML).
+_UNSEEN = (
+    r"(?ims)^(?:#+[ \t]*original\b[^\n]{0,30}?\b(?:card|description|readme)\b"
+    r"|original model (?:card|description):?[ \t\r]*$).*\z"
+    r"|<!--.*?-->|</?[a-z][^<>]*>|\bhttps?://\S*"
+)
 #: What fills a slot: what follows a label in a list, a row of a table, a name (a version, a path).
 _SLOT = (
     r"(?m)^([ \t]*(?:[-*+•]|\d+[.)])[ \t]+[^:\n]{1,40}:).*|^[ \t]*\|.*"
@@ -110,14 +115,31 @@ _SLOT = (
 )
 #: Bytes of letters below which nothing is left to compare: such a text stands for itself.
 _BARE = 20
+_NO_LETTERS = r"[^\p{L}\p{M}]+", " "
 
 
 def structure() -> pl.Expr:
     """Give the words of ``text`` without what fills its slots, in lower case."""
     text = pl.col("text").cast(pl.String)
     bare = text.str.replace_all(_UNSEEN, " ").str.replace_all(_SLOT, "$1 ")
-    words = bare.str.replace_all(r"[^\p{L}\p{M}]+", " ").str.to_lowercase()
+    words = bare.str.replace_all(*_NO_LETTERS).str.to_lowercase()
     return pl.when(words.str.len_bytes() >= _BARE).then(words).otherwise(text).alias("text")
+
+
+#: Headings in a row that two cards of one template share, and the part of the threshold that their
+#: likeness must then have.
+_RUN, _HEADED = 4, 0.6
+
+
+def heading_runs() -> pl.Expr:
+    """Give hashes of each few headings of ``text`` in a row, without what fills their slots."""
+    heads = pl.col("text").cast(pl.String).str.replace_all(_UNSEEN, " ")
+    heads = heads.str.extract_all(r"(?m)^ {0,3}#{1,6}[ \t].*")
+    bare = pl.element().str.replace_all(r"\S*[\d/@\\_-]\S*", " ").str.replace_all(*_NO_LETTERS)
+    heads = heads.list.eval(bare.str.to_lowercase().str.strip_chars())
+    heads = heads.list.eval(pl.element().filter(pl.element() != ""))
+    run = pl.concat_str([pl.element().shift(-step) for step in range(_RUN)], separator="\n")
+    return heads.list.eval(run.drop_nulls().hash(seed=0)).alias("runs")
 
 
 # ---- Names for families: the words of their examples.
@@ -159,7 +181,7 @@ def names_of(cards: pl.LazyFrame, keys: pl.Series) -> list[str | None]:
 #: Numbers of a signature: four bytes each, 512 for a text.
 SIZE = 128
 #: Share of the pairs at the threshold that the bands must let through.
-_RECALL = 0.999
+_RECALL = 0.997
 #: Hashes of a text that are kept to compare it exactly; longer texts are compared by a sample.
 _KEPT = 1024
 _SEED = 1
@@ -272,18 +294,24 @@ class Candidates:
 def find_families(cards: pl.LazyFrame, known: pl.DataFrame, threshold: float) -> pl.DataFrame:
     """Put the texts of cards into families; `known` has ``id`` and the ``key`` of its text.
 
-    A row for each different text that is in a family: ``key``, ``n`` (its cards), ``id`` (the first
+    With :func:`heading_runs` as well, texts that share one need to be less alike. A row for each different text that is in a family: ``key``, ``n`` (its cards), ``id`` (the first
     of them), ``family`` (the largest first, then by the id of the example), ``like`` (its likeness
     to the example) and ``example`` (whether the family stands around it).
     """
     read = [(batch.keys, signatures(batch)) for batch in read_shingles(cards)]
     key = np.concatenate([np.empty(0, dtype=np.uint64), *(keys for keys, _ in read)])
     signs = np.concatenate([np.empty((0, SIZE), dtype=np.uint32), *(signed for _, signed in read)])
-    candidates = Candidates(signs, threshold)
+    by_key, lower = known.group_by("key"), 1.0
+    runs: dict[int, set[int]] = {}
+    if "runs" in known.columns:
+        lower = _HEADED
+        each = by_key.agg(pl.col("runs").explode().drop_nulls().unique())
+        runs = {own: set(of) for own, of in each.iter_rows() if of}
+    candidates = Candidates(signs, threshold * lower)
     degree = candidates.degree()
     n, first_id = pl.len().cast(pl.Int64).alias("n"), pl.col("id").min().cast(pl.String)
     texts = pl.DataFrame({"key": key, "degree": degree}).join(
-        known.group_by("key").agg(n, first_id), on="key", how="left", maintain_order="left"
+        by_key.agg(n, first_id), on="key", how="left", maintain_order="left"
     )
     order = texts.select(
         pl.arg_sort_by(
@@ -293,6 +321,7 @@ def find_families(cards: pl.LazyFrame, known: pl.DataFrame, threshold: float) ->
     around, like = _grown(
         candidates,
         kept_shingles(cards, key[degree > 0]),
+        runs,
         texts,
         order.to_series().to_list(),
         threshold,
@@ -315,6 +344,7 @@ def find_families(cards: pl.LazyFrame, known: pl.DataFrame, threshold: float) ->
 def _grown(
     candidates: Candidates,
     sets: dict[int, Any],
+    runs: dict[int, set[int]],
     texts: pl.DataFrame,
     order: list[int],
     threshold: float,
@@ -325,13 +355,16 @@ def _grown(
     likeness to it.
     """
     keys, n_cards = texts["key"].to_list(), texts["n"].to_numpy()
-    free = np.ones(len(keys), dtype=bool)
+    free, loosest = np.ones(len(keys), dtype=bool), max(2 * threshold - 1, threshold / 2)
     around, like = np.full(len(keys), -1, dtype=np.int64), np.ones(len(keys))
 
-    def near(text: int, others: Any, least: float) -> tuple[Any, Any]:
-        own = sets[keys[text]]
+    def near(text: int, others: Any, least: float, lower: float) -> tuple[Any, Any]:
+        own, headings = sets[keys[text]], runs.get(keys[text], set())
         found = np.array([_similarity(own, sets[keys[other]]) for other in others.tolist()], float)
-        return others[found >= least], found[found >= least]
+        enough = found >= least
+        for at in np.flatnonzero(~enough & (found >= lower)) if headings else ():
+            enough[at] = not headings.isdisjoint(runs.get(keys[others[at]], ()))
+        return others[enough], found[enough]
 
     for centre in order:
         if not free[centre]:
@@ -339,9 +372,9 @@ def _grown(
         free[centre] = False
         members = [centre]
         for member in members if keys[centre] in sets else ():  # grows while it is read
-            mates, alike = near(member, candidates.of(member, free), threshold)
+            mates, alike = near(member, candidates.of(member, free), threshold, _HEADED * threshold)
             if member != centre:
-                mates, alike = near(centre, mates, max(2 * threshold - 1, threshold / 2))
+                mates, alike = near(centre, mates, loosest, loosest)
             like[mates] = alike
             free[mates] = False
             members.extend(mates.tolist())
@@ -420,7 +453,7 @@ def template_families(
 
     Candidates come from MinHash signatures in bands (A. Z. Broder, "On the resemblance and
     containment of documents", 1997; P. Indyk and R. Motwani, 1998): two texts at the threshold
-    meet with a chance of 0.999 or more. They are then compared by their shingles: exactly up to
+    meet with a chance of 0.997 or more. They are then compared by their shingles: exactly up to
     1,024 different ones, beyond by a sample of as many, whose standard error is below 0.01.
 
     Likeness is not transitive: a chain of small changes may lead to a wholly different text. A
@@ -435,9 +468,10 @@ def template_families(
 
     By structure the headings and sentences of a text count, in lower case, but none of what one
     card has in place of another's: addresses, names (words with a digit, a slash, an ``@``), the
-    rows of tables, and in lists what follows a label and its colon. Where less than 100 bytes are
-    left, the text stands for itself. Cards whose headings alone are equal are no family: the same
-    headings may be filled by different texts.
+    rows of tables, in lists what follows a label and its colon, and the card of the original model
+    beneath its heading. Where less than 20 bytes are left, the text stands for itself. Of texts
+    that share four headings in a row, 0.6 of the threshold is enough. Cards whose headings alone
+    are equal are no family: the same headings may be filled by different texts.
     """
     texts, frame, keys = _find(cards, by, threshold)
     if texts.is_empty():
@@ -522,9 +556,9 @@ def _find(
     require(cards, "id", "text")
     frame = narrow(cards, ["id", "text"])
     if by == "structure":
-        frame = frame.with_columns(structure())
-    known = collect(frame.select("id", text_key().alias("key")))
-    rows = blake2b(known.hash_rows(seed=0).to_numpy().tobytes(), digest_size=16).digest()
+        frame = frame.with_columns(structure(), heading_runs())
+    known = collect(frame.select("id", text_key().alias("key"), pl.col("^runs$")))
+    rows = blake2b(known.select("id", "key").hash_rows(seed=0).to_numpy().tobytes(), digest_size=16).digest()
     corpus = by, float(least), rows
     if corpus not in _found:
         texts = find_families(frame, known, float(least))
