@@ -128,7 +128,7 @@ def structure() -> pl.Expr:
 
 #: Headings in a row that two cards of one template share, and the part of the threshold that their
 #: likeness must then have.
-_RUN, _HEADED = 4, 0.6
+_RUN, _HEADED = 4, 0.7
 
 
 def heading_runs() -> pl.Expr:
@@ -470,7 +470,7 @@ def template_families(
     card has in place of another's: addresses, names (words with a digit, a slash, an ``@``), the
     rows of tables, in lists what follows a label and its colon, and the card of the original model
     beneath its heading. Where less than 20 bytes are left, the text stands for itself. Of texts
-    that share four headings in a row, 0.6 of the threshold is enough. Cards whose headings alone
+    that share four headings in a row, 0.7 of the threshold is enough. Cards whose headings alone
     are equal are no family: the same headings may be filled by different texts.
     """
     texts, frame, keys = _find(cards, by, threshold)
@@ -558,7 +558,9 @@ def _find(
     if by == "structure":
         frame = frame.with_columns(structure(), heading_runs())
     known = collect(frame.select("id", text_key().alias("key"), pl.col("^runs$")))
-    rows = blake2b(known.select("id", "key").hash_rows(seed=0).to_numpy().tobytes(), digest_size=16).digest()
+    rows = blake2b(
+        known.select("id", "key").hash_rows(seed=0).to_numpy().tobytes(), digest_size=16
+    ).digest()
     corpus = by, float(least), rows
     if corpus not in _found:
         texts = find_families(frame, known, float(least))

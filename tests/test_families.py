@@ -382,7 +382,7 @@ def seed_by_structure(data):
 def test_quantised_models_of_one_author_are_in_few_families(seed_by_structure):
     """Though most of each card is that of the model it was made from; three GGML ones differ."""
     quantised = seed_by_structure.filter(pl.col("author") == "TheBloke")
-    for suffix, least in {"GPTQ": 0.95, "GGML": 0.88, "GGUF": 1.0, "AWQ": 1.0}.items():
+    for suffix, least in {"GPTQ": 0.9, "GGML": 0.88, "GGUF": 1.0, "AWQ": 0.8}.items():
         theirs = quantised.filter(pl.col("id").str.ends_with(suffix))["family"]
         assert theirs.value_counts()["count"].top_k(3).sum() >= least * len(theirs), suffix
 
