@@ -294,9 +294,10 @@ class Candidates:
 def find_families(cards: pl.LazyFrame, known: pl.DataFrame, threshold: float) -> pl.DataFrame:
     """Put the texts of cards into families; `known` has ``id`` and the ``key`` of its text.
 
-    With :func:`heading_runs` as well, texts that share one need to be less alike. A row for each different text that is in a family: ``key``, ``n`` (its cards), ``id`` (the first
-    of them), ``family`` (the largest first, then by the id of the example), ``like`` (its likeness
-    to the example) and ``example`` (whether the family stands around it).
+    With :func:`heading_runs` as well, texts that share one need to be less alike. A row for each
+    different text that is in a family: ``key``, ``n`` (its cards), ``id`` (the first of them),
+    ``family`` (the largest first, then by the id of the example), ``like`` (its likeness to the
+    example) and ``example`` (whether the family stands around it).
     """
     read = [(batch.keys, signatures(batch)) for batch in read_shingles(cards)]
     key = np.concatenate([np.empty(0, dtype=np.uint64), *(keys for keys, _ in read)])
