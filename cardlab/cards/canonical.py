@@ -246,7 +246,7 @@ def _typed(name: str, column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, lis
     else:
         text = text.str.strip_chars()
         value, more = _written(name, text, text, fronts.TEXT)
-        typed = pl.when(value != "").then(value)
+        typed = value.replace("", None)  # looks at it once
     return typed, findings + more
 
 

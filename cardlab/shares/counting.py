@@ -9,6 +9,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
 import polars.selectors as cs
+import pyarrow as pa
 
 from ..frames import (
     Coded,
@@ -332,9 +333,11 @@ def _with_designs(
 def numbered(authors: pl.Series) -> Any:
     """Give authors numbers in the order of their names; a card without one is one of its own."""
     # by hashes, since sorting a million strings takes a second
-    _, first, number = np.unique(authors.hash().to_numpy(), return_index=True, return_inverse=True)
+    code = pa.array(authors.hash().to_numpy()).dictionary_encode().indices.to_numpy()
+    first = np.empty(code.max(initial=-1) + 1, dtype=np.int64)
+    first[code[::-1]] = np.arange(len(code))[::-1]  # of equal places the last one stands
     rank = authors.gather(first).rank("dense").fill_null(0).to_numpy().astype(np.int64) - 1
-    number = rank[number]
+    number = rank[code]
     alone = number < 0
     number[alone] = number.max(initial=-1) + 1 + np.arange(alone.sum())
     return number
