@@ -101,12 +101,12 @@ def spread(numbers: Any) -> Any:
 
 # ---- What is left of a text where the slots of its template are masked.
 
-#: What is none of the card's own: the card of another model beneath it, as those who quantise
-#: models quote it, and what no reader sees (addresses, comments, tags of HTML).
-_UNSEEN = (
+#: What no reader sees: addresses, comments, tags of HTML.
+_UNSEEN = r"(?is)<!--.*?-->|</?[a-z][^<>]*>|\bhttps?://\S*"
+#: And the card of another model beneath a card, as those who quantise models quote it.
+_NOT_OWN = (
     r"(?ims)^(?:#+[ \t]*original\b[^\n]{0,30}?\b(?:card|description|readme)\b"
-    r"|original model (?:card|description):?[ \t\r]*$).*\z"
-    r"|<!--.*?-->|</?[a-z][^<>]*>|\bhttps?://\S*"
+    rf"|original model (?:card|description):?[ \t\r]*$).*\z|{_UNSEEN}"
 )
 #: What fills a slot: what follows a label in a list, a row of a table, a name (a version, a path).
 _SLOT = (
@@ -121,7 +121,7 @@ _NO_LETTERS = r"[^\p{L}\p{M}]+", " "
 def structure() -> pl.Expr:
     """Give the words of ``text`` without what fills its slots, in lower case."""
     text = pl.col("text").cast(pl.String)
-    bare = text.str.replace_all(_UNSEEN, " ").str.replace_all(_SLOT, "$1 ")
+    bare = text.str.replace_all(_NOT_OWN, " ").str.replace_all(_SLOT, "$1 ")
     words = bare.str.replace_all(*_NO_LETTERS).str.to_lowercase()
     return pl.when(words.str.len_bytes() >= _BARE).then(words).otherwise(text).alias("text")
 
@@ -133,7 +133,7 @@ _RUN, _HEADED = 4, 0.7
 
 def heading_runs() -> pl.Expr:
     """Give hashes of each few headings of ``text`` in a row, without what fills their slots."""
-    heads = pl.col("text").cast(pl.String).str.replace_all(_UNSEEN, " ")
+    heads = pl.col("text").cast(pl.String).str.replace_all(_NOT_OWN, " ")
     heads = heads.str.extract_all(r"(?m)^ {0,3}#{1,6}[ \t].*")
     bare = pl.element().str.replace_all(r"\S*[\d/@\\_-]\S*", " ").str.replace_all(*_NO_LETTERS)
     heads = heads.list.eval(bare.str.to_lowercase().str.strip_chars())
