@@ -12,7 +12,14 @@ from .frames import lists_in, narrow
 from .languages import with_languages
 from .licenses.counts import with_licenses
 from .schema import STRINGS, at_least, collect, column_names, one_of, require
-from .shares.authors import interval
+from .shares.authors import (
+    AUTHOR_COLUMNS,
+    Population,
+    author_column,
+    designs_of,
+    interval,
+    with_interval,
+)
 
 # ---- The graph of ``base_model``: who names whom, where the lines lead, what is a cycle.
 
@@ -169,6 +176,8 @@ def lineage_changes(
     by: Literal["relation"] | None = None,
     relations: Sequence[Relation] | None = None,
     pairs: bool = True,
+    cluster: str | None = "author",
+    population: Population = "sample",
 ) -> pl.DataFrame:
     """Count the edges of the ``base_model`` graph by the parent's value and the child's.
 
@@ -189,6 +198,9 @@ def lineage_changes(
         Only edges of these relations.
     pairs : bool
         False counts by ``change`` alone, without the pairs of values: how often it changes.
+    cluster, population : str, optional
+        Whose models are alike, those that were made from others, and whether the cards are a
+        sample: as in :func:`license_counts`.
 
     Returns
     -------
@@ -199,9 +211,11 @@ def lineage_changes(
           (all of the parent's and more) or ``narrower``; else ``differs``; or one of the last four
           of :data:`CHANGES`, which say why there is nothing to compare;
         - ``n_edges``, ``edge_share`` (0-1, of all edges [of the relation]), ``edge_low``,
-          ``edge_high`` (its 95 % Wilson interval), ``n_all`` (all edges);
+          ``edge_high`` (its 95 % interval), ``n_all`` (all edges);
         - ``declared_share`` (0-1, of the edges that can be compared; null for the others),
           ``declared_low``, ``declared_high``, ``n_declared``;
+        - where authors are known ``design_effect`` to ``is_reliable``, of ``edge_share``, as in
+          :func:`license_counts`;
         - ``column`` (str, its name on all rows).
 
         Most edges first, then by the values.
@@ -217,8 +231,8 @@ def lineage_changes(
     -----
     A merge of two models is two edges. Of an id on several cards the first that declares a value
     speaks for the model. An empty list, and the class ``undeclared``, is nothing declared. Edges
-    of one family are not independent: the intervals are too narrow where few parents have most
-    of the children.
+    of one family are not independent either: the intervals are too narrow where few parents have
+    most of the children.
     """
     if by is not None:
         one_of(by, ("relation",), name="by")
@@ -237,6 +251,7 @@ def lineage_changes(
         edges = edges.filter(pl.col("relation").is_in(list(relations)))
     frame = _ids_and(cards, *names)
     edges = _with_values(edges, frame if make is None else make(frame), column)
+    edges = _with_authors(edges, cards, author_column(cards, cluster, population))
     edges = edges.with_columns(_change(edges, order).alias("change"))
     keys = [] if by is None else ["relation"]
     ends = pl.col("change").is_in(CHANGES[-4:])
@@ -244,13 +259,22 @@ def lineage_changes(
     edges = edges.with_columns((n.over(keys) if keys else n).cast(pl.Int64) for n in of_all)
     values = ["parent_value", "child_value"] if pairs else []
     cells = [*keys, *values, "change"]
-    counts = edges.group_by(*cells, "n_all", "n_declared").agg(
+    edges = edges.with_columns(pl.struct(cells).hash().alias(_CELL), _group(by).alias(_GROUP))
+    counts = edges.group_by(*cells, "n_all", "n_declared", _CELL, _GROUP).agg(
         pl.len().cast(pl.Int64).alias("n_edges")
     )
     compared = counts.select(pl.when(~ends).then("n_declared")).to_series()
-    shares = counts.with_columns(
-        *interval(counts["n_edges"], counts["n_all"], "edge_share", "edge"),
-        *interval(counts["n_edges"], compared, "declared_share", "declared"),
+    census = population == "census"
+    shares = with_interval(
+        *(counts, "n_edges", "n_all", _design(counts, edges, edges)),
+        **{"name": "edge_share", "ends": "edge", "census": census},
+    )
+    declared = _design(counts, edges, edges.filter(~ends))
+    shares = shares.with_columns(
+        interval(
+            *(counts["n_edges"], compared, "declared_share", "declared"),
+            **{"design": declared, "census": census},
+        )
     )
     # a list is no key to sort by
     lists = [name for name in cells if isinstance(counts.schema[name], pl.List)]
@@ -260,6 +284,7 @@ def lineage_changes(
         *cells,
         *("n_edges", "edge_share", "edge_low", "edge_high", "n_all"),
         *("declared_share", "declared_low", "declared_high", "n_declared"),
+        *(name for name in AUTHOR_COLUMNS if name in shares.columns),
         pl.lit(column).alias("column"),
     )
 
@@ -267,6 +292,30 @@ def lineage_changes(
 def _with_relations(graph: Graph, cards: Any) -> pl.DataFrame:
     """Give the edges with their ``relation``."""
     return graph.edges.join(_relations(cards), on=["id", "parent"], how="left")
+
+
+_AUTHOR, _CELL, _GROUP = "__author", "__cell", "__group"
+
+
+def _group(by: str | None) -> pl.Expr:
+    return pl.lit(0) if by is None else pl.col(by)
+
+
+def _with_authors(edges: pl.DataFrame, cards: Any, author: str | None) -> pl.DataFrame:
+    """Add who made the child of each edge, where authors are asked for."""
+    if author is None:
+        return edges
+    made = _ids_and(cards, author).select("id", pl.col(author).alias(_AUTHOR))
+    return edges.join(
+        collect(made).unique("id", keep="first", maintain_order=True), on="id", how="left"
+    )
+
+
+def _design(counts: pl.DataFrame, edges: pl.DataFrame, of: pl.DataFrame) -> pl.DataFrame | None:
+    """Say how many independent edges the share of each cell is worth."""
+    if _AUTHOR not in edges.columns:
+        return None
+    return designs_of(counts, edges, of, by=[_GROUP], value=[_CELL], author=_AUTHOR)
 
 
 def _with_values(edges: pl.DataFrame, cards: pl.LazyFrame, column: str) -> pl.DataFrame:
@@ -378,7 +427,12 @@ def lineage(cards: Any) -> pl.DataFrame:
 
 
 def lineage_summary(
-    cards: Any, *, by: Literal["relation", "family"] | None = None, top: int | None = 20
+    cards: Any,
+    *,
+    by: Literal["relation", "family"] | None = None,
+    top: int | None = 20,
+    cluster: str | None = "author",
+    population: Population = "sample",
 ) -> pl.DataFrame:
     """Count the edges, roots, merges and cycles of the ``base_model`` graph, or parts of it.
 
@@ -392,6 +446,8 @@ def lineage_summary(
         root and all models whose first known parents lead to it.
     top : int, optional
         How many families to give; None gives all.
+    cluster, population : str, optional
+        Of the shares of relations, as in :func:`lineage_changes`.
 
     Returns
     -------
@@ -412,9 +468,9 @@ def lineage_summary(
 
         By relation ``relation`` (that of the first tag ``base_model:RELATION:PARENT`` for that
         very parent; null where no tag says how), ``n_edges``, ``edge_share`` (0-1, of all edges),
-        ``edge_low``, ``edge_high`` (its 95 % Wilson interval), ``n_known`` (edges whose parent is
-        in the corpus), ``n_models`` (models with such an edge), ``n_all`` (all edges). Most edges
-        first, then by name.
+        ``edge_low``, ``edge_high`` (its 95 % interval), ``n_known`` (edges whose parent is in the
+        corpus), ``n_models`` (models with such an edge), ``n_all`` (all edges), and where authors
+        are known ``design_effect`` to ``is_reliable``. Most edges first, then by name.
 
         By family of two models or more ``root`` (id, of the oldest ancestor *in this corpus*),
         ``n_cards`` (its models, each id once), ``card_share`` (0-1, of all models of the corpus),
@@ -435,7 +491,9 @@ def lineage_summary(
     require(cards, "id", "base_model", *(["tags"] if by == "relation" else []))
     graph = read_graph(cards)
     if by == "relation":
-        return _by_relation(_with_relations(graph, cards))
+        edges = _with_relations(graph, cards)
+        edges = _with_authors(edges, cards, author_column(cards, cluster, population))
+        return _by_relation(edges, population == "census")
     models = _placed(graph)
     if by is None:
         return _figures(graph, models)
@@ -451,18 +509,24 @@ def lineage_summary(
     return found if top is None else found.head(top)
 
 
-def _by_relation(edges: pl.DataFrame) -> pl.DataFrame:
+def _by_relation(edges: pl.DataFrame, census: bool) -> pl.DataFrame:
     """Count the edges of each relation."""
-    counts = edges.group_by("relation").agg(
-        pl.len().alias("n_edges"),
-        pl.col("known").count().alias("n_known"),
-        pl.col("child").n_unique().alias("n_models"),
-        pl.lit(edges.height).alias("n_all"),
+    edges = edges.with_columns(_group(None).alias(_GROUP), pl.col("relation").alias(_CELL))
+    counts = edges.group_by("relation", _CELL, _GROUP).agg(
+        pl.len().cast(pl.Int64).alias("n_edges"),
+        pl.col("known").count().cast(pl.Int64).alias("n_known"),
+        pl.col("child").n_unique().cast(pl.Int64).alias("n_models"),
+        pl.lit(edges.height, pl.Int64).alias("n_all"),
     )
-    counts = counts.cast(dict.fromkeys(counts.columns[1:], pl.Int64))
-    shares = interval(counts["n_edges"], counts["n_all"], "edge_share", "edge")
-    counts = counts.select("relation", "n_edges", *shares, "n_known", "n_models", "n_all")
-    return counts.sort("n_edges", "relation", descending=[True, False], nulls_last=True)
+    design = _design(counts, edges, edges)
+    shares = with_interval(
+        *(counts, "n_edges", "n_all", design),
+        **{"name": "edge_share", "ends": "edge", "census": census},
+    )
+    known = (name for name in AUTHOR_COLUMNS if name in shares.columns)
+    columns = ("n_edges", "edge_share", "edge_low", "edge_high", "n_known", "n_models", "n_all")
+    order = {"descending": [True, False], "nulls_last": True}
+    return shares.sort("n_edges", "relation", **order).select("relation", *columns, *known)
 
 
 def _figures(graph: Graph, models: pl.DataFrame) -> pl.DataFrame:

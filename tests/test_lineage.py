@@ -323,3 +323,26 @@ def test_known_families_of_real_cards(data):
     assert seed.select("n_edges", "n_dangling", "n_merges", "n_roots").rows() == [
         (339, 204, 11, 2447)
     ]
+
+
+def test_shares_of_relations_know_authors():
+    """Forty quantised models of one maker say less than as many of forty."""
+    own = [
+        {"id": f"a{i:02}/m", "base_model": ["base/m"], "tags": ["base_model:finetune:base/m"]}
+        for i in range(40)
+    ]
+    series = [
+        {"id": f"q/m{i:02}", "base_model": ["base/m"], "tags": ["base_model:quantized:base/m"]}
+        for i in range(40)
+    ]
+    cards = pl.DataFrame(own + series)
+    cards = cards.with_columns(author=pl.col("id").str.split("/").list.first())
+    found = cl.lineage_summary(cards, by="relation").row(1, named=True)
+    alone = cl.lineage_summary(cards, by="relation", cluster=None).row(1, named=True)
+    assert found["edge_share"] == alone["edge_share"] == 0.5
+    assert (found["n_authors"], found["top_author"], found["is_reliable"]) == (1, "q", False)
+    assert found["edge_high"] - found["edge_low"] > 3 * (alone["edge_high"] - alone["edge_low"])
+    changes = cl.lineage_changes(cards, column="author", by="relation")
+    assert changes.filter(pl.col("relation") == "quantized")["n_authors"].to_list() == [1]
+    census = cl.lineage_summary(cards, by="relation", population="census")
+    assert census["edge_low"].null_count() == 2
