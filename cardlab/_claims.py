@@ -296,6 +296,16 @@ class Share:
             low = high = n / of
         return {"value": n / of, "low": float(low), "high": float(high), "n": n, "of": of}
 
+    @property
+    def residual(self) -> Any:
+        """Give what each author's cards have beyond the share."""
+        return self.n - self.numbers["value"] * self.of
+
+    @property
+    def spread(self) -> float:
+        """Give the variance of the sum of the residuals."""
+        return float(self.design[0] * self.numbers["n"] * (1 - self.numbers["value"]))
+
     @cached_property
     def design(self) -> tuple[float, int]:
         """Give the design effect, and the authors who have any of the cards."""
@@ -451,8 +461,10 @@ def apart(facts: Facts, fact: Fact, phrase: str, here: Share, whole: Share) -> I
     if not here.of.sum() or not others.of.sum():
         return
     a, b = here.numbers, others.numbers
-    ends = ((side["value"], side["low"], side["high"]) for side in (a, b))
-    gap, low, high = map(float, difference(*ends))
+    ends = [(side["value"], side["low"], side["high"]) for side in (a, b)]
+    spread = max(here.spread * others.spread, 1e-12) ** 0.5
+    alike = float(here.residual @ others.residual) / spread  # authors may have cards on both sides
+    gap, low, high = map(float, difference(ends[0], ends[1], alike))
     weak = here.weakness or others.weakness
     if weak is None and abs(gap) < APART:
         weak = f"the difference is below {100 * APART:.0f} points"

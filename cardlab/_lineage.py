@@ -265,17 +265,10 @@ def lineage_changes(
     )
     compared = counts.select(pl.when(~ends).then("n_declared")).to_series()
     census = population == "census"
-    shares = with_interval(
-        *(counts, "n_edges", "n_all", _design(counts, edges, edges)),
-        **{"name": "edge_share", "ends": "edge", "census": census},
-    )
-    declared = _design(counts, edges, edges.filter(~ends))
-    shares = shares.with_columns(
-        interval(
-            *(counts["n_edges"], compared, "declared_share", "declared"),
-            **{"design": declared, "census": census},
-        )
-    )
+    shares = _with_share(counts, _design(counts, edges, edges), census)
+    design = _design(counts, edges, edges.filter(~ends))
+    n, ends_of = counts["n_edges"], ("declared_share", "declared")
+    shares = shares.with_columns(interval(n, compared, *ends_of, design=design, census=census))
     # a list is no key to sort by
     lists = [name for name in cells if isinstance(counts.schema[name], pl.List)]
     order_by = [pl.col(name).list.join(",") if name in lists else name for name in cells]
@@ -316,6 +309,11 @@ def _design(counts: pl.DataFrame, edges: pl.DataFrame, of: pl.DataFrame) -> pl.D
     if _AUTHOR not in edges.columns:
         return None
     return designs_of(counts, edges, of, by=[_GROUP], value=[_CELL], author=_AUTHOR)
+
+
+def _with_share(counts: pl.DataFrame, design: pl.DataFrame | None, census: bool) -> pl.DataFrame:
+    named = {"name": "edge_share", "ends": "edge"}
+    return with_interval(counts, "n_edges", "n_all", design, census=census, **named)
 
 
 def _with_values(edges: pl.DataFrame, cards: pl.LazyFrame, column: str) -> pl.DataFrame:
@@ -518,15 +516,11 @@ def _by_relation(edges: pl.DataFrame, census: bool) -> pl.DataFrame:
         pl.col("child").n_unique().cast(pl.Int64).alias("n_models"),
         pl.lit(edges.height, pl.Int64).alias("n_all"),
     )
-    design = _design(counts, edges, edges)
-    shares = with_interval(
-        *(counts, "n_edges", "n_all", design),
-        **{"name": "edge_share", "ends": "edge", "census": census},
-    )
+    shares = _with_share(counts, _design(counts, edges, edges), census)
     known = (name for name in AUTHOR_COLUMNS if name in shares.columns)
     columns = ("n_edges", "edge_share", "edge_low", "edge_high", "n_known", "n_models", "n_all")
-    order = {"descending": [True, False], "nulls_last": True}
-    return shares.sort("n_edges", "relation", **order).select("relation", *columns, *known)
+    shares = shares.sort("n_edges", "relation", descending=[True, False], nulls_last=True)
+    return shares.select("relation", *columns, *known)
 
 
 def _figures(graph: Graph, models: pl.DataFrame) -> pl.DataFrame:

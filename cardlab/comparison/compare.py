@@ -13,7 +13,14 @@ from ..frames import Coded, encode, lists_of, narrow
 from ..languages import with_languages
 from ..licenses.counts import with_licenses
 from ..schema import CardlabError, NoFigure, at_least, column_names, require
-from ..shares.authors import author_codes, author_column, author_columns, designs, interval
+from ..shares.authors import (
+    author_codes,
+    author_column,
+    author_columns,
+    designs,
+    difference,
+    interval,
+)
 from ..shares.counting import Draws, numbered
 from ..text.lengths import MEASURES, with_text_lengths
 
@@ -527,16 +534,12 @@ def _differences(pair: Pair) -> dict[str, Any]:
     falling = np.flatnonzero(tested)[np.argsort(-p_value[tested], kind="stable")]
     share_of = p_value[falling] * len(falling) / np.arange(len(falling), 0, -1)
     q_value[falling] = np.minimum(np.minimum.accumulate(share_of), 1)
-    low_a, high_a, sure_a = _share_ends(pair.a, pair.authors[0])
-    low_b, high_b, sure_b = _share_ends(pair.b, pair.authors[1])
-    spread = products[0, 0](share[0], share[0]) * products[1, 1](share[1], share[1])
+    low_a, high_a, sure_a, effect_a = _share_ends(pair.a, pair.authors[0])
+    low_b, high_b, sure_b, effect_b = _share_ends(pair.b, pair.authors[1])
+    spread = effect_a * effect_b * (n * (1 - share)).prod(axis=0)
     alike = products[0, 1](*share) / np.sqrt(np.maximum(spread, 1e-12))
-
-    def beside(one: Any, other: Any) -> Any:
-        return np.sqrt(np.maximum(one**2 + other**2 - 2 * np.clip(alike, -1, 1) * one * other, 0))
-
-    low = gap - beside(share[0] - low_a, high_b - share[1])
-    high = gap + beside(high_a - share[0], share[1] - low_b)
+    ends = (share[0], low_a, high_a), (share[1], low_b, high_b)
+    _, low, high = difference(*ends, alike)
     return {
         **{"n_a": n[0].astype(np.int64), "n_b": n[1].astype(np.int64)},
         **{"share_a": share[0], "share_a_low": low_a, "share_a_high": high_a},
@@ -578,8 +581,8 @@ def _product(tables: list[Any], sizes: list[Any], at: int, to: int) -> Callable[
     return lambda p, q: own - q * first - p * second + p * q * size
 
 
-def _share_ends(side: Coded, authors: pl.Series) -> tuple[Any, Any, Any]:
-    """Give the interval of each share of one side, and whether it is reliable."""
+def _share_ends(side: Coded, authors: pl.Series) -> tuple[Any, ...]:
+    """Give the interval of each share of one side, if it is reliable, and its design effect."""
     (card, code), who = _values(side), author_codes(authors)
     group = np.zeros(len(side.names) + 1, dtype=np.int64)
     everyone = np.zeros(side.n_cards, dtype=np.int64), who
@@ -588,5 +591,5 @@ def _share_ends(side: Coded, authors: pl.Series) -> tuple[Any, Any, Any]:
     known = design if authors.null_count() < len(authors) else None
     ends = pl.DataFrame(interval(n, side.n_cards, "share", "share", design=known))
     found = author_columns(ends, design, total=pl.lit(side.n_cards), share="share")
-    low, high, reliable = (found[name] for name in ("share_low", "share_high", "is_reliable"))
-    return low.to_numpy(), high.to_numpy(), reliable.to_numpy()
+    columns = ("share_low", "share_high", "is_reliable", "design_effect")
+    return tuple(found[name].to_numpy() for name in columns)

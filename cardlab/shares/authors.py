@@ -89,17 +89,25 @@ def wilson(
     return low[()], high[()]
 
 
-def difference(a: tuple[Any, Any, Any], b: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
-    """Give a - b and its interval from those of two figures of different authors.
+def difference(
+    a: tuple[Any, Any, Any], b: tuple[Any, Any, Any], correlation: Any = 0.0
+) -> tuple[Any, Any, Any]:
+    """Give a - b and its interval from those of two figures, with their correlation by authors.
 
     Each is ``(figure, low, high)``. R. G. Newcombe, "Interval estimation for the difference between
-    independent proportions", Statistics in Medicine 17 (1998), 873-890, method 10.
+    independent proportions", Statistics in Medicine 17 (1998), 873-890, method 10; where authors
+    are in both, G. Y. Zou, American Journal of Epidemiology 162 (2007), 714.
     """
     found, low_a, high_a = a
     other, low_b, high_b = b
+
+    def beside(one: Any, two: Any) -> Any:
+        both = 2 * np.clip(correlation, -1, 1) * one * two
+        return np.sqrt(np.maximum(one**2 + two**2 - both, 0))
+
     gap = found - other
-    low = gap - np.hypot(found - low_a, high_b - other)
-    return gap, low, gap + np.hypot(high_a - found, other - low_b)
+    low = gap - beside(found - low_a, high_b - other)
+    return gap, low, gap + beside(high_a - found, other - low_b)
 
 
 def author_codes(authors: pl.Series) -> Any:
