@@ -10,6 +10,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from browser import (
     Opened,
@@ -19,7 +20,10 @@ from browser import (
     opened_report,
     write_notebook,
 )
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from cardlab.report.outputs import Outputs
+from cardlab.report.page import render_page
 from cardlab.report.run import export_report, export_reports
 from cardlab.schema import ReportError
 
@@ -214,6 +218,27 @@ def test_a_table_sorts_filters_and_pages(good: Path) -> None:
         assert_quiet(seen)
 
 
+def until(page: Any, condition: str) -> None:
+    """Wait until a condition of JavaScript holds; playwright's own way is against our policy."""
+    for _ in range(200):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never: {condition}")
+
+
+# Alpha of a chart's corner, and the lightest of the names left of its bars.
+_SHADES = """() => {
+    const canvas = document.querySelector("#chart-1 canvas");
+    const { data } = canvas.getContext("2d").getImageData(0, 0, 35, canvas.height);
+    let lightest = 0;
+    for (let i = 0; i < data.length; i += 4) {
+        if (data[i + 3] > 200) lightest = Math.max(lightest, data[i]);
+    }
+    return [data[3], lightest];
+}"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_light_and_dark(good: Path, scheme: str, tmp_path: Path) -> None:
     with opened_report(good, color_scheme=scheme) as seen:
@@ -221,12 +246,13 @@ def test_light_and_dark(good: Path, scheme: str, tmp_path: Path) -> None:
         background = "getComputedStyle(document.body).backgroundColor"
         bright = page.evaluate(background)
         assert (bright == "rgb(247, 248, 250)") == (scheme == "light")
-        figure = "getComputedStyle(document.querySelector('figure.chart')).backgroundColor"
-        assert page.evaluate(figure) == "rgb(255, 255, 255)"
+        assert page.evaluate(_SHADES)[0] == 0  # the page shows through
+        assert (page.evaluate(_SHADES)[1] > 200) == (scheme == "dark")  # its letters
         page.screenshot(path=tmp_path / "first.png", full_page=True)
         other = "dark" if scheme == "light" else "light"
         page.locator(f".theme input[value={other}]").check(force=True)
         assert page.evaluate(background) != bright
+        until(page, f"({_SHADES})()[1] > 200 === {str(other == 'dark').lower()}")
         page.locator(".theme input[value=auto]").check(force=True)
         assert page.evaluate(background) == bright
         assert (tmp_path / "first.png").stat().st_size > 20_000
@@ -234,13 +260,115 @@ def test_light_and_dark(good: Path, scheme: str, tmp_path: Path) -> None:
         assert_quiet(seen)
 
 
-def test_code_is_folded_until_asked_for(good: Path) -> None:
+_KEEP = """() => Object.defineProperty(navigator, "clipboard", {
+    value: { writeText: async (text) => { window.__copied = text; } } })"""
+
+
+def test_code_is_hidden_until_asked_for_and_can_be_copied(good: Path) -> None:
     with opened_report(good) as seen:
-        code = seen.page.locator("details.code pre")
+        page = seen.page
+        code = page.locator(".code")
         assert not code.first.is_visible()
-        seen.page.locator("#show-code").check()
+        assert "source = None" not in page.inner_text("main")
+        page.locator("#show-code").check()
         assert code.first.is_visible()
-        assert "def chart" not in seen.page.inner_text("main")
+        assert "def chart" not in page.inner_text("main")
+        page.evaluate(_KEEP)
+        code.first.get_by_role("button", name="Copy").click()
+        assert page.evaluate("window.__copied").strip() == "source = None\ntop = 20"
+
+
+_WIDTHS = """() => [...document.querySelectorAll("figure.chart")].map((figure) =>
+    figure.querySelector("canvas").getBoundingClientRect().width /
+    figure.querySelector(".canvas").clientWidth)"""
+
+
+def test_charts_follow_the_width_and_keep_what_was_chosen(good: Path) -> None:
+    with opened_report(good) as seen:
+        page = seen.page
+        assert all(0.97 < width <= 1 for width in page.evaluate(_WIDTHS))
+        page.locator("#chart-1 select").select_option(label="task")
+        page.set_viewport_size({"width": 390, "height": 800})
+        until(page, f"({_WIDTHS})().every((width) => width <= 1)")
+        assert all(width > 0.97 for width in page.evaluate(_WIDTHS))
+        assert page.locator("#chart-1 select").input_value() == "task"
+        assert page.locator("#chart-1 .title").inner_text() == "Cards for each tag"
+        wider = "table, canvas, figure, svg, section"
+        assert not page.evaluate(
+            f"[...document.querySelectorAll({wider!r})]"
+            ".some((e) => e.getBoundingClientRect().right > 390)"
+        )
+        assert_quiet(seen)
+
+
+def test_what_is_printed_is_light_and_as_wide_as_a_sheet(good: Path) -> None:
+    with opened_report(good, color_scheme="dark") as seen:
+        page = seen.page
+        page.evaluate(
+            f"""addEventListener("afterprint", () => {{
+                const width = document.querySelector("#chart-2 canvas").width / devicePixelRatio;
+                window.__printed = [width, ({_SHADES})()[1]];
+            }})"""
+        )
+        page.pdf(prefer_css_page_size=True)
+        width, lightest = page.evaluate("window.__printed")
+        assert width == 640
+        assert lightest < 200
+        until(page, f"({_SHADES})()[1] > 200")  # and dark again
+        assert_quiet(seen)
+
+
+def test_a_figure_can_be_passed_on(good: Path, tmp_path: Path) -> None:
+    with opened_report(good, accept_downloads=True) as seen:
+        page = seen.page
+        page.evaluate(_KEEP)
+        page.click("#chart-1 .tools button:text('Copy link')")
+        assert page.evaluate("window.__copied") == f"{good.as_uri()}#chart-1"
+        page.click("#table-1 .tools button:text('Cite')")
+        cited = page.evaluate("window.__copied")
+        for part in ("Pairs of tags, strongest first", "Which tags go together?", "cardlab 0."):
+            assert part in cited
+        assert "bundled synthetic corpus" in cited
+        with page.expect_download() as info:
+            page.click("#chart-1 [data-save=svg]")
+        info.value.save_as(tmp_path / "saved.svg")
+        svg = (tmp_path / "saved.svg").read_text("utf-8")
+        assert svg.startswith("<svg")
+        assert "Cards for each tag" in svg
+        assert "bundled synthetic corpus · 20" in svg
+        assert "bundled synthetic corpus" in page.title()
+        assert_quiet(seen)
+
+
+def test_the_contents_say_where_one_is(good: Path) -> None:
+    with opened_report(good) as seen:
+        page = seen.page
+        current = page.locator(".toc [aria-current=location]")
+        assert current.all_inner_texts() == ["Key figures"]
+        page.evaluate("document.getElementById('s-points').scrollIntoView()")
+        until(page, "document.querySelector('.toc [aria-current]').textContent === 'Points'")
+        assert current.count() == 1
+
+
+def test_only_well_formed_ids_lead_to_the_hub(tmp_path: Path) -> None:
+    ids = ["org/name", "gpt2", "javascript:alert(1)", "a/b/c", "../x", "org/", "a b/c", "//x.org"]
+    columns = [{"name": name, "label": name, "kind": "text"} for name in ("id", "tag")]
+    shown = {"caption": "Cards", "columns": columns, "data": [ids, ids], "n_total": len(ids)}
+    output = {"output_type": "display_data", "metadata": {}}
+    output["data"] = {"application/vnd.cardlab.table.v1+json": shown}
+    found: dict[bool, list[tuple[str, str]]] = {}
+    for links in (True, False):
+        cell = new_code_cell("cards", outputs=[nbformat.from_dict(output)])
+        notebook = new_notebook(cells=[new_markdown_cell("# A table of cards\n\nWhich?"), cell])
+        html = render_page(notebook, name="t", outputs=Outputs(links=links))
+        (tmp_path / "t.html").write_text(html, "utf-8")
+        with opened_report(tmp_path / "t.html") as seen:
+            anchors = seen.page.locator("#table-1 td a")
+            assert {a.get_attribute("rel") for a in anchors.all()} <= {"noopener noreferrer"}
+            found[links] = [(a.inner_text(), a.get_attribute("href")) for a in anchors.all()]
+            assert_quiet(seen)
+    hub = "https://huggingface.co/"
+    assert found == {True: [(name, hub + name) for name in ("org/name", "gpt2")], False: []}
 
 
 @pytest.mark.parametrize("name", ["01-good.html", "index.html"])

@@ -11,9 +11,10 @@ import polars as pl
 from ..colors import CATEGORIES, FAINT, INK, PAPER, TIE
 from ..schema import at_least, shorten
 from ..tags.communities import edges as beyond_chance
-from .base import clean, finish, layered, need, place, tooltips, values
+from .base import Box, clean, finish, layered, need, overlap, place, tooltips, values
 
 _SIZE = (760, 560)
+_PHONE = 290
 _SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"]
 _OTHERS = "other groups"
 _SHOWN_GROUPS = 9
@@ -152,16 +153,23 @@ def _apart(place: Any, radius: Any) -> Any:
 
 
 def _labelled(nodes: pl.DataFrame) -> pl.DataFrame:
-    """Give the names of tags that cover no point and no other name, and where they stand."""
+    """Give the names of tags that cover no point and no other name, and where they stand.
+
+    ``narrow`` says which cover no other name either where the picture is as wide as a phone.
+    """
     texts = (shorten(tag, _LONGEST) for tag in nodes["tag"])
     names = zip(range(nodes.height), texts, nodes["x"], nodes["y"], strict=True)
     radius = np.sqrt(nodes["size"].to_numpy() / np.pi).tolist()
     placed = place(names, width=_SIZE[0], height=_SIZE[1], radius=radius)
-    return pl.DataFrame(
-        [(nodes["tag"][name.group], name.text, *name.middle) for name in placed],
-        schema={"tag": pl.String, "text": pl.String, "text_x": pl.Float64, "text_y": pl.Float64},
-        orient="row",
-    )
+    rows, taken, scale = [], list[Box](), _PHONE / _SIZE[0]
+    for name in placed:
+        (x, y), half = name.middle, name.width / 2
+        box = (x * scale - half, name.top, x * scale + half, name.top + name.height)
+        narrow = not any(overlap(box, other) for other in taken)
+        taken += [box] if narrow else []
+        rows.append((nodes["tag"][name.group], name.text, x, y, narrow))
+    kinds = {"tag": pl.String, "text": pl.String, "text_x": pl.Float64, "text_y": pl.Float64}
+    return pl.DataFrame(rows, schema=kinds | {"narrow": pl.Boolean}, orient="row")
 
 
 def _layers(kept: pl.DataFrame, edges: pl.DataFrame) -> list[alt.Chart]:
@@ -204,5 +212,6 @@ def _layers(kept: pl.DataFrame, edges: pl.DataFrame) -> list[alt.Chart]:
     )
     if labels.height:
         text = alt.Chart(values(labels)).mark_text(baseline="middle", color=INK)
+        text = text.transform_filter(f"width > {_SIZE[0] / 2} || datum.narrow")
         layers.append(text.encode(x="text_x:Q", y="text_y:Q", text="text:N"))
     return layers

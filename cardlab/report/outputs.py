@@ -272,11 +272,12 @@ class Outputs:
     """Renders outputs and remembers what a page has to know of them.
 
     `hidden` are paths of this machine and what stands for them in printed text, `siblings` the
-    reports that links in Markdown may lead to.
+    reports that links in Markdown may lead to, `links` whether the cards are on the Hub.
     """
 
     hidden: Mapping[str, str] = field(default_factory=dict)
     siblings: Collection[str] = ()
+    links: bool = True
     n_charts: int = 0
     n_tables: int = 0
     n_maps: int = 0
@@ -358,8 +359,6 @@ class Outputs:
             '<div class="canvas" tabindex="0"><noscript>This chart is drawn by a script; its '
             "description stands below.</noscript></div>"
             f'<figcaption dir="auto">{escape(description)}</figcaption>'
-            '<p class="tools" hidden><button type="button" data-save="csv">Download data</button>'
-            '<button type="button" data-save="png">Download PNG</button></p>'
             f'<script type="application/json" class="spec">{block}</script></figure>'
         )
 
@@ -367,7 +366,7 @@ class Outputs:
         try:
             table = checked_table(data[TABLE], self.cuts)
             n_rows = len(table["data"][0])
-            content = self._fitting(table)
+            content = self._fitting(table | {"links": self.links})
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             return _refused("A table", str(error))
         self.n_tables += 1

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 from html.parser import HTMLParser
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from .. import colors
+from .. import __version__, colors
 from ..schema import NotebookFailure, ReportError
 from .notebooks import INJECTED_TAG, PARAMETERS_TAG, tags_of
 from .outputs import LACKING, Outputs, checked_facts, vega_script
@@ -57,15 +58,16 @@ def render_page(
     about: dict[str, Any] = {"title": title, "corpus": visible(corpus), "day": day}
     # what the index reads of a page, from its first characters
     card = {"name": visible(name), "title": title, "question": question}
-    card |= about | {"facts": (outputs.facts or [])[:4]}
+    card |= about | {"facts": (outputs.facts or [])[:4], "versions": _versions()}
     drawn = {
         "tables.js": outputs.n_tables,
+        "fit.js": outputs.n_charts,
         "charts.js": outputs.n_charts,
         "map.js": outputs.n_maps,
         "maps.js": outputs.n_maps,
     }
     used = [part for part, n in drawn.items() if n]
-    script = "\n".join(map(asset, ["page.js", *(["shared.js", *used] if used else [])]))
+    script = "\n".join([colors.script(), *map(asset, ["shared.js", "page.js", *used])])
     vega = vega_script(outputs.version) if outputs.n_charts else ""
     return _rendered(
         "report.html.j2",
@@ -79,6 +81,13 @@ def render_page(
         blocks=blocks,
         vega=packed_script(vega),
     )
+
+
+@lru_cache(maxsize=1)
+def _versions() -> str:
+    """Name what a page was made with, for whoever cites it."""
+    named = f"cardlab {__version__}"
+    return ", ".join([named, *(f"{name} {version(name)}" for name in ("polars", "altair"))])
 
 
 def _parts(notebook: Any, outputs: Outputs) -> tuple[list[Any], list[Any], int]:
@@ -161,7 +170,7 @@ def _rendered(template: str, scripts: list[str], **values: Any) -> str:
         .get_template(template)
         .render(
             **values,
-            style=colors.style() + asset("report.css") + asset("map.css"),
+            style=colors.style() + "".join(map(asset, ["report.css", "tables.css", "map.css"])),
             script=scripts[0],
             policy=content_policy(scripts),
         )

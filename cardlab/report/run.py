@@ -176,7 +176,8 @@ def export_one(job: Job, run: Run, *, on_cell: Callable[[int, int], None] | None
         label = labelled(baseline)
         hidden |= hidden_paths(baseline, label=label, scratch=scratch)
         shown["baseline"] = literal(label)
-    outputs = Outputs(hidden=hidden, siblings=run.siblings)
+    on_hub = run.source.value is not None  # what is made up is not
+    outputs = Outputs(hidden=hidden, siblings=run.siblings, links=on_hub)
     html = render_page(
         executed,
         name=job.name,

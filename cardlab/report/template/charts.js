@@ -1,7 +1,11 @@
-// Charts from specs in data blocks, drawn by the one copy of Vega in the page.
+// Charts from specs in data blocks, drawn by the one copy of Vega in the page: as wide as the page,
+// light or dark as the page is, and light at the width of a sheet where it is printed.
 (() => {
   "use strict";
-  const { inflate, showTip, hideTip, toCsv, saveAs, saveCsv, fileName, make } = cardlab;
+  const { inflate, showTip, hideTip, toCsv, saveAs, saveCsv, saveText, fileName, addTools, about, make } = cardlab;
+  const { fit, refit, rowsOf } = cardlabFit;
+  const SHEET = 640; // pixels within a figure on A4
+  const PICTURE = 760; // pixels of a picture that is saved
 
   // A chart asks for nothing. The only address it may hold is a link that a reader follows.
   const refuse = () => Promise.reject(new Error("a report loads nothing"));
@@ -30,82 +34,193 @@
       if (!window.vegaEmbed) throw new Error("the drawing library did not start");
     }));
 
-  const datasets = (spec) => {
-    const found = [];
+  const embed = (holder, spec, renderer = "canvas") =>
+    window.vegaEmbed(holder, spec, { mode: "vega-lite", actions: false, ast: true, renderer, defaultStyle: false, loader, tooltip });
+
+  // Columns that only place or shade what is drawn are no data.
+  const drawing = (spec) => {
+    const found = new Set();
     const walk = (value) => {
-      if (Array.isArray(value)) return value.forEach(walk);
       if (value === null || typeof value !== "object") return;
-      for (const [key, item] of Object.entries(value)) {
-        if (key === "datasets" && item) Object.values(item).forEach((rows) => found.push(rows));
-        else if (key === "data" && item && Array.isArray(item.values)) found.push(item.values);
-        else walk(item);
-      }
+      if (value.field && (value.axis === null || value.scale === null)) found.add(value.field);
+      Object.entries(value).forEach(([key, item]) => key === "data" || key === "datasets" || walk(item));
     };
     walk(spec);
-    return found.filter((rows) => Array.isArray(rows) && rows.length);
+    return (name) => found.has(name) || /^(shade(_\w+)?|text_[xy]|narrow|[xy]2|panel)$/.test(name);
   };
 
-  // Several tables become one file, whose first column says which.
+  // Several tables become one file, whose first column says which; what is in a larger one, such
+  // as the line at a date, is left out.
   const chartCsv = (spec) => {
-    const tables = datasets(spec);
+    const isDrawn = drawing(spec);
     const asRecord = (row) => (row !== null && typeof row === "object" ? row : { value: row });
-    const records = tables.flatMap((rows, i) => rows.map((row) => [i + 1, asRecord(row)]));
-    const names = [...new Set(records.flatMap(([, record]) => Object.keys(record)))];
+    const namesOf = (rows) => [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((name) => !isDrawn(name));
+    const all = rowsOf(spec).map((rows) => rows.map(asRecord)).map((rows) => [namesOf(rows), rows]);
+    const said = ([names, rows]) =>
+      !all.some(([others, more]) => more.length > rows.length && names.every((name) => /^(label|text)$/.test(name) || others.includes(name)));
+    const tables = all.filter((table) => table[0].length && said(table));
+    const names = [...new Set(tables.flatMap(([own]) => own))];
     const several = tables.length > 1;
-    const header = several ? ["table", ...names] : names;
-    const rows = records.map(([number, record]) => {
-      const cells = names.map((name) => record[name]);
-      return several ? [number, ...cells] : cells;
-    });
-    return toCsv(header, rows);
+    const rows = tables.flatMap(([, records], i) =>
+      records.map((record) => [...(several ? [i + 1] : []), ...names.map((name) => record[name])]),
+    );
+    return toCsv(several ? ["table", ...names] : names, rows);
   };
 
   // Vega puts a chart's inputs into a form; Enter in one of them must not leave the page.
   document.addEventListener("submit", (event) => event.preventDefault());
 
-  // Vega groups by value with plain objects: a tag called "constructor" would find a function
-  // there instead of nothing, and the whole chart would fail. A blank of no width tells them apart.
-  const inherited = new Set(Object.getOwnPropertyNames(Object.prototype));
-  const distinct = (key, value) =>
-    key !== "field" && inherited.has(value) ? value + "\u200b" : value;
+  // What a reader chose stays when a chart is drawn anew.
+  const plain = (value) => value === null || ["string", "number", "boolean"].includes(typeof value);
+  const namesOf = (spec) => {
+    const found = [];
+    JSON.stringify(spec, (key, value) => {
+      if (key === "params" && Array.isArray(value)) found.push(...value.map((param) => param.name));
+      return key === "datasets" || key === "data" ? undefined : value;
+    });
+    return found;
+  };
+  const choices = (view, names) => {
+    if (!view || !names.length) return [];
+    const ours = (signal) => names.some((name) => signal === name || signal.startsWith(`${name}_`));
+    const { signals } = view.getState({ signals: ours, data: () => false });
+    return Object.entries(signals ?? {}).filter(([, value]) => plain(value));
+  };
 
-  const draw = async (figure) => {
-    const holder = figure.querySelector(".canvas");
-    try {
-      const text = figure.querySelector(".spec").textContent;
-      const csv = chartCsv(JSON.parse(text));
-      const spec = JSON.parse(text, distinct);
-      await loadVega();
-      const result = await window.vegaEmbed(holder, spec, {
-        mode: "vega-lite",
-        actions: false,
-        ast: true,
-        renderer: "canvas",
-        defaultStyle: false,
-        loader,
-        tooltip,
-      });
-      const tools = figure.querySelector(".tools");
-      tools.hidden = false;
-      tools.querySelector("[data-save=csv]").addEventListener("click", () =>
-        saveCsv(csv, fileName(figure.id, "csv")),
-      );
-      tools.querySelector("[data-save=png]").addEventListener("click", async () =>
-        saveAs(await result.view.toImageURL("png", 2), fileName(figure.id, "png")),
-      );
+  class Chart {
+    constructor(figure) {
+      this.figure = figure;
+      this.holder = figure.querySelector(".canvas");
+      this.text = figure.querySelector(".spec").textContent;
+      this.names = namesOf(JSON.parse(this.text));
+      this.heading = make("div", { className: "heading" });
+      this.holder.before(this.heading);
+    }
+
+    get width() {
+      return this.holder.clientWidth || Math.max(document.querySelector("main").clientWidth - 42, 280);
+    }
+
+    // What is awaited is ready at once but for the first time: a page that is printed does not wait.
+    async draw(width = this.width, dark = isDark()) {
+      this.drawn = width;
+      this.isDark = dark;
+      const form = fit(this.text, width, dark);
+      this.say(form.words);
+      let result = await embed(this.holder, form.spec);
+      for (let tries = 0; tries < 3; tries++) {
+        const again = refit(form, this.holder.querySelector("canvas").width / devicePixelRatio, width);
+        if (!again) break;
+        result.finalize();
+        result = await embed(this.holder, again);
+      }
+      const kept = choices(this.result?.view, this.names);
+      this.result?.finalize();
+      this.result = result;
+      if (kept.length) {
+        kept.forEach(([name, value]) => result.view.signal(name, value));
+        await result.view.runAsync();
+      }
       return result.view;
+    }
+
+    say(words) {
+      this.title = words?.title.join(" ") ?? "";
+      const line = (className) => (textContent) => make("p", { className, textContent, dir: "auto" });
+      this.heading.replaceChildren(...(words?.title ?? []).map(line("title")), ...(words?.subtitle ?? []).map(line("subtitle")));
+    }
+
+    // The same at one width, light, with its title, the corpus and the date.
+    async picture(kind) {
+      const form = fit(this.text, PICTURE, false);
+      const { spec } = form;
+      const { corpus, day } = about(this.figure);
+      const words = form.words ?? { title: [], subtitle: [] };
+      const broken = (text, font) => wrapped(text, font, PICTURE - 24);
+      spec.title = {
+        text: words.title.flatMap((text) => broken(text, "600 15px system-ui, sans-serif")),
+        subtitle: [...words.subtitle, [corpus, day, "cardlab"].filter(Boolean).join(" · ")].flatMap((text) => broken(text, "12px system-ui, sans-serif")),
+        anchor: "start",
+        frame: "bounds",
+      };
+      spec.background = spec.config.background = Object.keys(cardlabDark)[0]; // paper
+      spec.padding = 12;
+      const { view, finalize } = await embed(document.createElement("div"), spec, "none");
+      choices(this.result.view, this.names).forEach(([name, value]) => view.signal(name, value));
+      await view.runAsync();
+      const made = kind === "png" ? await view.toImageURL("png", 2) : await view.toSVG();
+      finalize();
+      return made;
+    }
+  }
+
+  const wrapped = (text, font, width) => {
+    const pen = (wrapped.pen ??= document.createElement("canvas").getContext("2d"));
+    pen.font = font;
+    const lines = [""];
+    for (const word of text.split(" ")) {
+      const longer = `${lines.at(-1)} ${word}`.trim();
+      if (pen.measureText(longer).width > width && lines.at(-1)) lines.push(word);
+      else lines[lines.length - 1] = longer;
+    }
+    return lines;
+  };
+
+  const isDark = () => getComputedStyle(document.documentElement).colorScheme === "dark";
+  const fails = (holder, error) => {
+    holder.replaceChildren(make("p", { className: "refused", textContent: `This chart cannot be drawn: ${error.message}.` }));
+    throw error;
+  };
+
+  const first = async (chart) => {
+    const { figure, text } = chart;
+    try {
+      const csv = chartCsv(JSON.parse(text));
+      await loadVega();
+      const view = await chart.draw();
+      addTools(figure, chart.title, [
+        ["csv", "CSV", () => saveCsv(csv, fileName(figure.id, "csv"))],
+        ["png", "PNG", async () => saveAs(await chart.picture("png"), fileName(figure.id, "png"))],
+        ["svg", "SVG", async () => saveText(await chart.picture("svg"), fileName(figure.id, "svg"), "image/svg+xml")],
+      ]);
+      return view;
     } catch (error) {
-      holder.replaceChildren(make("p", { className: "refused", textContent: `This chart cannot be drawn: ${error.message}.` }));
-      throw error;
+      return fails(chart.holder, error);
     }
   };
 
   // One after another, and the page answers in between. Tests wait for these promises.
+  const charts = [...document.querySelectorAll("figure.chart")].map((figure) => new Chart(figure));
   let before = Promise.resolve();
-  window.cardlabViews = [...document.querySelectorAll("figure.chart")].map((figure) => {
+  window.cardlabViews = charts.map((chart) => {
     const pause = () => new Promise((resolve) => setTimeout(resolve));
-    const view = before.then(pause).then(() => draw(figure));
+    const view = before.then(pause).then(() => first(chart));
     before = view.catch(() => {});
     return view;
+  });
+
+  let printing = false;
+  const redraw = () => {
+    if (printing) return;
+    charts.forEach((chart, i) => {
+      const stale = chart.result && (Math.abs(chart.width - chart.drawn) > 1 || chart.isDark !== isDark());
+      if (stale) window.cardlabViews[i] = chart.draw().catch((error) => fails(chart.holder, error));
+    });
+  };
+  let waiting = 0;
+  const soon = () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(redraw, 120);
+  };
+  const watch = new ResizeObserver(soon);
+  charts.forEach((chart) => watch.observe(chart.holder));
+  document.addEventListener("cardlab-theme", soon);
+  window.addEventListener("beforeprint", () => {
+    printing = true;
+    charts.forEach((chart) => chart.result && void chart.draw(SHEET, false));
+  });
+  window.addEventListener("afterprint", () => {
+    printing = false;
+    soon();
   });
 })();

@@ -39,12 +39,13 @@ const cardlab = (() => {
     link.download = name;
     link.click();
   };
-  const saveCsv = (text, name) => {
-    // The mark at the start tells spreadsheets that the file is UTF-8.
-    const url = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv" }));
+  const saveText = (text, name, type) => {
+    const url = URL.createObjectURL(new Blob([text], { type }));
     saveAs(url, name);
     setTimeout(() => URL.revokeObjectURL(url), 10000);
   };
+  // The mark at the start tells spreadsheets that the file is UTF-8.
+  const saveCsv = (text, name) => saveText("\ufeff" + text, name, "text/csv");
   const fileName = (id, ending) => {
     const page = decodeURIComponent(location.pathname.split("/").pop() || "report");
     return `${page.replace(/\.html?$/, "")}-${id}.${ending}`;
@@ -53,6 +54,54 @@ const cardlab = (() => {
     const element = Object.assign(document.createElement(tag), properties);
     element.append(...children);
     return element;
+  };
+
+  // --- passing a figure on: its link, how to cite it, its data and pictures
+
+  const about = (element) => {
+    const block = element.closest("[data-page]")?.querySelector(".about-page") ?? document.getElementById("cardlab-report");
+    return JSON.parse(block?.textContent ?? "{}");
+  };
+  const linkTo = (element) => `${location.href.split("#")[0]}#${element.id}`;
+  const citation = (figure, title) => {
+    const { title: page, corpus, day, versions } = about(figure);
+    const parts = [title, page, corpus && `Corpus: ${corpus}`, [day, versions].filter(Boolean).join(", "), linkTo(figure)];
+    return parts.filter(Boolean).map((part) => part.replace(/[.?!]?$/, (end) => end || ".")).join(" ").replace(/\.$/, "");
+  };
+  const copy = async (text) => {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = make("textarea", { value: text });
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+  };
+  const copyButton = (label, text) => {
+    const button = make("button", { type: "button", textContent: label });
+    button.setAttribute("aria-live", "polite");
+    button.addEventListener("click", async () => {
+      await copy(text());
+      button.textContent = "Copied";
+      setTimeout(() => (button.textContent = label), 1500);
+    });
+    return button;
+  };
+  const passing = (figure, title) => [
+    copyButton("Copy link", () => linkTo(figure)),
+    copyButton("Cite", () => citation(figure, title)),
+  ];
+  const addTools = (figure, title, saves) => {
+    const buttons = saves.map(([kind, label, act]) => {
+      const button = make("button", { type: "button", textContent: label });
+      button.dataset.save = kind;
+      button.setAttribute("aria-label", `Download ${label}`);
+      button.addEventListener("click", act);
+      return button;
+    });
+    figure.append(make("p", { className: "tools" }, [...buttons, ...passing(figure, title)]));
   };
 
   // Vega's own tooltip writes HTML and shows images; this one writes text.
@@ -82,5 +131,5 @@ const cardlab = (() => {
     tip.style.left = Math.max(4, flipX ? event.clientX - box.width - 8 : right) + "px";
     tip.style.top = Math.max(4, flipY ? event.clientY - box.height - 8 : below) + "px";
   };
-  return { inflate, inflateBytes, showTip, hideTip, toCsv, saveAs, saveCsv, fileName, make };
+  return { inflate, inflateBytes, showTip, hideTip, toCsv, saveAs, saveCsv, saveText, fileName, about, copyButton, passing, addTools, make };
 })();

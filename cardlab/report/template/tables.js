@@ -1,7 +1,7 @@
 // Tables from columns: sorted, searched and paged in the page. Text only ever becomes text nodes.
 (() => {
   "use strict";
-  const { inflate, toCsv, saveCsv, fileName, make } = cardlab;
+  const { inflate, toCsv, saveCsv, fileName, passing, make } = cardlab;
   const MOST_ITEMS = 20;
   const MOST_LETTERS = 300;
   const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
@@ -41,6 +41,12 @@
     return typeof value === "object" ? JSON.stringify(value) : String(value);
   };
 
+  // The columns that hold ids of cards, and what an id of the Hub looks like.
+  const IDS = /^(id|id_[ab]|example_ids?|base_model|root|card|nearly the same)$/;
+  const ID = /^[a-z0-9][\w.-]{0,95}(\/[\w-][\w.-]{0,95})?$/i;
+  const linked = (id, words) =>
+    make("a", { href: `https://huggingface.co/${id}`, target: "_blank", rel: "noopener noreferrer" }, [words]);
+
   const fillCell = (cell, value, column) => {
     if (value === null || value === undefined) {
       cell.textContent = "—";
@@ -58,7 +64,8 @@
       const text = String(item);
       const cut = text.length > MOST_LETTERS;
       if (i) cell.append(", ");
-      cell.append(make("bdi", { textContent: cut ? text.slice(0, MOST_LETTERS) + "…" : text }));
+      const words = make("bdi", { textContent: cut ? text.slice(0, MOST_LETTERS) + "…" : text });
+      cell.append(column.links && ID.test(text) ? linked(text, words) : words);
       if (cut) cell.title = text.slice(0, 5000);
     });
     const more = items.length - MOST_ITEMS;
@@ -81,6 +88,15 @@
     return `calc(${room}ch + 1.4rem)`;
   };
 
+  // Pixels that a column takes on a sheet, where none is narrower than 12 mm; long words may break.
+  const SHEET = 640;
+  const printed = (column, values) => {
+    const texts = values.slice(0, 50).map((value) => textOf(value, column));
+    const heads = column.label.split(" ");
+    const words = isNumeric(column.kind) ? [...heads, ...texts] : [...heads, ...texts.flatMap((text) => text.split(/[\s\-/_,]+/))];
+    return Math.max(46, 6.2 * Math.min(words.reduce((most, word) => Math.max(most, word.length), 0), 22) + 10);
+  };
+
   const compare = (a, b) =>
     typeof a === "number" && typeof b === "number" ? a - b : collator.compare(String(a), String(b));
 
@@ -92,9 +108,12 @@
       this.nTotal = content.n_total;
       this.columns = content.columns.map((column, i) => ({
         ...column,
+        links: content.links && IDS.test(column.name),
         format: isNumeric(column.kind) ? formatter(column.kind, this.data[i]) : String,
       }));
       this.widths = this.columns.map((column, i) => leastWidth(column, this.data[i]));
+      const widths = this.columns.map((column, i) => printed(column, this.data[i]));
+      section.classList.toggle("wide", widths.reduce((sum, width) => sum + width, 0) > SHEET);
       this.rows = Array.from({ length: this.nRows }, (_, i) => i);
       this.shown = this.rows;
       this.query = "";
@@ -107,14 +126,12 @@
 
     build() {
       this.headers = this.columns.map((column, i) => this.buildHeader(column, i));
-      this.body = make("tbody");
-      const table = make("table", {}, [
-        make("thead", {}, [make("tr", {}, this.headers)]),
-        this.body,
-      ]);
-      const label = this.section.getAttribute("aria-label");
-      this.scroll = make("div", { className: "scroll", tabIndex: 0, role: "region" }, [table]);
-      this.scroll.setAttribute("aria-label", label + ", scrolls");
+      this.body = make("tbody", { role: "rowgroup" });
+      // It scrolls by itself; roles, because one that is displayed as a block loses them.
+      const head = make("tr", { role: "row" }, this.headers);
+      const parts = [make("thead", { role: "rowgroup" }, [head]), this.body];
+      this.scroll = make("table", { className: "scroll", tabIndex: 0, role: "table" }, parts);
+      this.scroll.setAttribute("aria-label", this.section.getAttribute("aria-label"));
       this.status = make("p", { className: "status", role: "status" });
       this.section.append(this.buildTop(), this.scroll, this.buildPager());
     }
@@ -122,7 +139,7 @@
     buildHeader(column, i) {
       const button = make("button", { type: "button" }, [make("bdi", { textContent: column.label })]);
       button.addEventListener("click", () => this.sortBy(i));
-      const header = make("th", { scope: "col" }, [button]);
+      const header = make("th", { scope: "col", role: "columnheader" }, [button]);
       header.setAttribute("aria-sort", "none");
       if (isNumeric(column.kind)) header.className = "number";
       return header;
@@ -137,9 +154,13 @@
       });
       const label = make("label", { className: "search" }, [make("span", { textContent: "Search" }), search]);
       label.hidden = this.nRows <= 10;
-      const save = make("button", { type: "button", textContent: "Download CSV" });
+      const save = make("button", { type: "button", textContent: "CSV" });
+      save.dataset.save = "csv";
+      save.setAttribute("aria-label", "Download CSV");
       save.addEventListener("click", () => this.save());
-      return make("div", { className: "top" }, [label, this.status, save]);
+      const title = this.section.getAttribute("aria-label");
+      const tools = make("span", { className: "tools" }, [save, ...passing(this.section, title)]);
+      return make("div", { className: "top" }, [label, this.status, tools]);
     }
 
     buildPager() {
@@ -223,13 +244,14 @@
 
     buildRow(row) {
       const cells = this.columns.map((column, i) => {
-        const cell = make("td");
+        const cell = make("td", { role: "cell" });
         fillCell(cell, this.data[i][row], column);
         if (isNumeric(column.kind)) cell.classList.add("number");
         cell.style.minWidth = this.widths[i];
+        cell.dataset.label = this.columns[i].label;
         return cell;
       });
-      return make("tr", {}, cells);
+      return make("tr", { role: "row" }, cells);
     }
 
     save() {
