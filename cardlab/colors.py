@@ -67,7 +67,7 @@ _BOTH = {
 
 
 def style() -> str:
-    """Give the colours as variables of CSS, of a light and of a dark page; what is printed is light."""
+    """Give the colours as variables of CSS, of light and dark pages; what is printed is light."""
     light, dark, both = (
         " ".join(f"--{name}: {color};" for name, color in colors.items())
         for colors in (_LIGHT, _DARK, _BOTH)
