@@ -72,11 +72,16 @@ def test_no_label_covers_another_or_a_point(top):
     assert shown.height >= 0.7 * nodes.height
     radius = (pl.col("size") / math.pi).sqrt()
     boxes = [(x - r, y - r, x + r, y + r) for x, y, r in nodes.select("x", "y", radius).iter_rows()]
-    for _, text, x, y in shown.iter_rows():
+    narrow = []
+    for _, text, x, y, on_phone in shown.iter_rows():
         half = 5.9 * len(text) / 2
+        scaled = x * 290 / 760
+        narrow += [(scaled - half, y - 6, scaled + half, y + 6)] if on_phone else []
         assert half < x < 760 - half and 6 < y < 554
         boxes.append((x - half, y - 6, x + half, y + 6))
     assert not any(overlap(a, b) for a, b in itertools.combinations(boxes, 2))
+    assert narrow
+    assert not any(overlap(a, b) for a, b in itertools.combinations(narrow, 2))
 
 
 def test_few_groups_keep_their_colours_and_the_rest_are_named():

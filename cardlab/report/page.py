@@ -59,15 +59,7 @@ def render_page(
     # what the index reads of a page, from its first characters
     card = {"name": visible(name), "title": title, "question": question}
     card |= about | {"facts": (outputs.facts or [])[:4], "versions": _versions()}
-    drawn = {
-        "tables.js": outputs.n_tables,
-        "fit.js": outputs.n_charts,
-        "charts.js": outputs.n_charts,
-        "map.js": outputs.n_maps,
-        "maps.js": outputs.n_maps,
-    }
-    used = [part for part, n in drawn.items() if n]
-    script = "\n".join([colors.script(), *map(asset, ["shared.js", "page.js", *used])])
+    script = page_script("".join(html for _, _, html in blocks))
     vega = vega_script(outputs.version) if outputs.n_charts else ""
     return _rendered(
         "report.html.j2",
@@ -81,6 +73,22 @@ def render_page(
         blocks=blocks,
         vega=packed_script(vega),
     )
+
+
+#: The scripts of a page, and by what in it they are needed.
+_PARTS = {
+    "tables.js": '<section class="table"',
+    "fit.js": '<figure class="chart"',
+    "charts.js": '<figure class="chart"',
+    "map.js": '<figure class="map"',
+    "maps.js": '<figure class="map"',
+}
+
+
+def page_script(html: str) -> str:
+    """Return the script of a page that holds this."""
+    used = ["shared.js", "page.js", *(part for part, mark in _PARTS.items() if mark in html)]
+    return "\n".join([colors.script(), *map(asset, used)])
 
 
 @lru_cache(maxsize=1)
