@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -360,11 +361,12 @@ def _since_1970(text: str) -> dt.datetime | None:
 
 
 class _Way(NamedTuple):
-    """One way to a column: the column that it is taken from, for all rows, and for some of them."""
+    """One way to a column: from which column, how that is read, and what that gives of all rows."""
 
     column: str
+    source: pl.Expr
+    read: Callable[[pl.Expr], pl.Expr]
     whole: pl.Expr
-    some: pl.Expr
 
 
 class _Derived:
@@ -407,9 +409,12 @@ class _Derived:
         settled = [n for n, way in enumerate(ways, start=1) if way.column in self._settled]
         n_used = settled[0] if settled else len(ways)
         if self._later and ways[n_used:]:
-            detail = _parts(ways[n_used - 1 :], fronts.unread, pl.String)
-            self.findings.append(Finding(name, "unread_value", detail))
-        return _parts(ways[:n_used], fronts.first_of, COLUMNS[name])
+            null = ways[n_used - 1].whole.is_null()
+            left = _first_of(ways[n_used:], null)
+            text = left.list.join(", ") if COLUMNS[name] == STRINGS else left.cast(pl.String)
+            says = "null here, where the card's tags or front matter say " + text.str.slice(0, 200)
+            self.findings.append(_finding(null & (text != ""), name, "unread_value", says))
+        return _first_of(ways[:n_used])
 
     def problems(self) -> list[pl.Expr]:
         """Give lists of what is wrong with front matter, and of front matter in texts."""
@@ -434,25 +439,25 @@ class _Derived:
     def _ways(self, name: str) -> list[_Way]:
         """Give the ways to a column, the surest first."""
         ways = []
+
+        def add(column: str, source: pl.Expr, read: Any = lambda source: source) -> None:
+            ways.append(_Way(column, source, read, read(source)))
+
         if name in self.have:
-            own = self._own_text() if name == "text" and self._in_text else pl.col(name)
-            ways.append(_Way(name, own, own))
+            add(name, self._own_text() if name == "text" and self._in_text else pl.col(name))
         if name == "author":
-            first = pl.col("id").str.extract("^([^/]*)/")
-            ways.append(_Way("id", first, first))
+            add("id", pl.col("id").str.extract("^([^/]*)/"))
         if name in _PREFIX and "tags" in self.have:
-            prefixed = _after_prefix(pl.col("tags"), _PREFIX[name])
-            ways.append(_Way("tags", prefixed, prefixed))
+            add("tags", pl.col("tags"), partial(_after_prefix, prefix=_PREFIX[name]))
         for source, (texts, read) in self._sources.items():
             if name == "text" and source == "card":
-                body = _each(texts, fronts.body_of_card, pl.String)
-                ways.append(_Way(source, body, body))
+                add(source, texts, partial(_each, function=fronts.body_of_card, dtype=pl.String))
             elif name in _FIELDS and (source != "metadata" or name not in ("arxiv", "metadata")):
-                whole = pl.col(f"{FRONT_MATTER}{source}").struct.field(name)
                 if name in _KEY:
                     texts = pl.when(texts.str.contains(f"(?i){_KEY[name]}")).then(texts)
-                some = _mapped(texts, partial(read, field=name), COLUMNS[name])
-                ways.append(_Way("", whole, some))
+                some = partial(_mapped, function=partial(read, field=name), dtype=COLUMNS[name])
+                whole = pl.col(f"{FRONT_MATTER}{source}").struct.field(name)
+                ways.append(_Way("", texts, some, whole))
         return ways
 
     def _own_text(self) -> pl.Expr:
@@ -465,14 +470,14 @@ class _Derived:
         return pl.coalesce(_each(both, fronts.body_of_text, pl.String), pl.col("text"))
 
 
-def _parts(ways: list[_Way], function: Any, dtype: Any) -> pl.Expr:
-    """Give the first way for all rows, and hand the others to a function for its nulls."""
-    if len(ways) == 1:
-        return ways[0].whole
-    some = [way.some for way in ways[1:]]
-    names = sorted({name for way in some for name in way.meta.root_names()})
-    parts = pl.struct(ways[0].whole.alias(fronts.OWN), *names)
-    return _mapped(parts, partial(function, ways=some), dtype)
+def _first_of(ways: list[_Way], rows: pl.Expr | None = None) -> pl.Expr:
+    """Give what the first way says, and of its nulls only what the others do; or of some rows."""
+    first, *others = ways
+    value = first.whole if rows is None else first.read(pl.when(rows).then(first.source))
+    for way in others:
+        null = value.is_null() if rows is None else value.is_null() & rows
+        value = pl.coalesce(value, way.read(pl.when(null).then(way.source)))
+    return value
 
 
 def _front_matter_in_texts(

@@ -32,8 +32,6 @@ FRONT = pl.Struct(
 #: A value of a list or text column, and what was lost when it was read.
 LIST = pl.Struct({"value": STRINGS, "detail": pl.String})
 TEXT = pl.Struct({"value": pl.String, "detail": pl.String})
-#: Name of the column whose nulls are filled.
-OWN = "__cardlab_own"
 Reader = Callable[[pl.Series], pl.Series]
 _UNREADABLE = dict.fromkeys(FRONT.to_schema())
 #: In JSON: keys that are not as the Hub writes them (``dataset: {...}`` belongs to results), and
@@ -255,35 +253,6 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: item for key, item in value.items() if item is not None}
     return value
-
-
-def first_of(parts: pl.Series, *, ways: list[pl.Expr]) -> pl.Series:
-    """Fill the nulls of the column :data:`OWN` by the first of several ways that gives a value."""
-    return _first_of(parts.struct.unnest(), [pl.col(OWN), *ways])
-
-
-def _first_of(rows: pl.DataFrame, ways: list[pl.Expr]) -> pl.Series:
-    value = rows.select(ways[0]).to_series()
-    if value.null_count() == 0 or len(ways) == 1:
-        return value
-    null = value.is_null()
-    place = np.arange(len(value))
-    place[null.to_numpy()] = len(value) + np.arange(value.null_count())
-    more = _first_of(rows.filter(null), ways[1:])
-    return pl.concat([value, more.cast(value.dtype)]).gather(place)
-
-
-def unread(parts: pl.Series, *, ways: list[pl.Expr]) -> pl.Series:
-    """Say what the ways would give where the column :data:`OWN` is null; null where nothing."""
-    rows = parts.struct.unnest()
-    null = rows[OWN].is_null()
-    details = pl.Series([None], dtype=pl.String).new_from_index(0, len(rows))
-    if not null.any():
-        return details
-    left = _first_of(rows.filter(null), ways)
-    text = left.list.join(", ") if left.dtype == STRINGS else left.cast(pl.String)
-    says = "null here, where the card's tags or front matter say " + text.str.slice(0, 200)
-    return details.scatter(null.arg_true(), says.set(text == "", None))
 
 
 def join_problems(parts: pl.Series, *, labels: list[tuple[str, str]]) -> pl.Series:
