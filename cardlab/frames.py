@@ -52,14 +52,19 @@ def in_batches(query: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
 # ---- Columns of strings or of lists of strings, item by item.
 
 
+def _not_strings(column: str, dtype: pl.DataType) -> CardlabError:
+    return CardlabError(
+        f"column {column!r} is {dtype}, which cannot be counted: it must hold strings or lists of "
+        "strings. cardlab.scan_cards(source) reads the cards' columns as such; "
+        "with_licenses(cards) and with_languages(cards) add more."
+    )
+
+
 def check_countable(dtype: pl.DataType, column: str) -> None:
-    """Raise a CardlabError unless a column holds strings, or lists of strings."""
+    """Raise a CardlabError unless a column holds single values, or lists of them."""
     inner = dtype.inner if isinstance(dtype, pl.List) else dtype
     if inner.is_nested() or inner == pl.Object:
-        raise CardlabError(
-            f"column {column!r} is {dtype}, which cannot be counted: it must hold strings or lists "
-            "of strings. cardlab.scan_cards(source) reads the cards' columns as such."
-        )
+        raise _not_strings(column, dtype)
 
 
 def lists_of(column: str, dtype: pl.DataType) -> pl.Expr:
@@ -75,11 +80,7 @@ def lists_in(frame: pl.LazyFrame, column: str) -> pl.Expr:
     dtype = frame.collect_schema()[column]
     inner = dtype.inner if isinstance(dtype, pl.List) else dtype
     if inner not in (pl.String, pl.Null, pl.Categorical):
-        raise CardlabError(
-            f"column {column!r} is {dtype}: it must hold strings or lists of strings. "
-            "cardlab.scan_cards(source) reads the cards' columns as such; with_licenses(cards) and "
-            "with_languages(cards) add more."
-        )
+        raise _not_strings(column, dtype)
     return lists_of(column, dtype)
 
 

@@ -153,20 +153,7 @@ def column_names(cards: Any) -> list[str]:
 
 def is_frame(value: Any) -> bool:
     """Tell a frame of any engine: polars, or one that narwhals knows."""
-    try:
-        nw.from_native(value)
-    except TypeError:
-        return False
-    return True
-
-
-def is_series(value: Any) -> bool:
-    """Tell one column of a frame of any engine."""
-    try:
-        nw.from_native(value, series_only=True)
-    except TypeError:
-        return False
-    return True
+    return nw.dependencies.is_into_dataframe(value) or nw.dependencies.is_into_lazyframe(value)
 
 
 class Read:
@@ -186,14 +173,6 @@ def unindexed(frame: Any) -> Any:
     if not names or any(name is None or name in frame.columns for name in names):
         return frame
     return frame.reset_index()
-
-
-def not_a_frame(cards: Any) -> CardlabError:
-    """Say what was given where a frame of cards was expected, and what to do."""
-    return CardlabError(
-        f"cards must be a frame (polars, or one that narwhals knows), not {type(cards).__name__}. "
-        "Read a source first: cards = cardlab.scan_cards(source)."
-    )
 
 
 def require(cards: Any, *names: str) -> list[str]:
@@ -228,7 +207,10 @@ def lazy(cards: Any) -> nw.LazyFrame[Any]:
         frame: nw.LazyFrame[Any] = nw.from_native(cards).lazy()
         return frame
     except TypeError:
-        raise not_a_frame(cards) from None
+        raise CardlabError(
+            f"cards must be a frame (polars, or one that narwhals knows), not "
+            f"{type(cards).__name__}. Read a source first: cards = cardlab.scan_cards(source)."
+        ) from None
 
 
 def collect(frame: Any) -> pl.DataFrame:

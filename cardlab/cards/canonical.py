@@ -41,8 +41,6 @@ _PREFIX = {
     "datasets": "dataset:",
     "arxiv": "arxiv:",
 }
-#: ``base_model:finetune:ORG/NAME`` says how; the parent itself is ORG/NAME.
-_RELATION = r"^(?:adapter|finetune|merge|quantized):"
 #: Texts that stand for nothing where a number, a date or front matter is expected.
 _NOTHING = ("", "null", "None", "none", "nan", "NaN", "NaT", "<NA>")
 #: Days since 1970 of the first and the last day that Python knows.
@@ -448,7 +446,8 @@ class _Derived:
         if name == "author":
             add("id", pl.col("id").str.extract("^([^/]*)/"))
         if name in _PREFIX and "tags" in self.have:
-            add("tags", pl.col("tags"), partial(_after_prefix, prefix=_PREFIX[name]))
+            prefixed = partial(fronts.after_prefix, prefix=_PREFIX[name])
+            add("tags", pl.col("tags"), partial(_mapped, function=prefixed, dtype=STRINGS))
         for source, (texts, read) in self._sources.items():
             if name == "text" and source == "card":
                 add(source, texts, partial(_each, function=fronts.body_of_card, dtype=pl.String))
@@ -525,13 +524,6 @@ def _mapped(source: pl.Expr, function: fronts.Reader, dtype: Any) -> pl.Expr:
 
 def _each(source: pl.Expr, function: Any, dtype: Any) -> pl.Expr:
     return _mapped(source, fronts.each(function, dtype), dtype)
-
-
-def _after_prefix(tags: pl.Expr, prefix: str) -> pl.Expr:
-    element = pl.element().filter(pl.element().str.starts_with(prefix)).str.strip_prefix(prefix)
-    if prefix == "base_model:":
-        element = element.str.replace(_RELATION, "")
-    return tags.list.eval(element.filter(element != "").unique(maintain_order=True))
 
 
 def _finding(condition: pl.Expr, column: str, kind: str, detail: pl.Expr) -> Finding:

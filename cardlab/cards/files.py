@@ -216,28 +216,20 @@ def scan_csv(files: list[CsvFile]) -> pl.LazyFrame:
     first = files[0]
     # known columns stay text, to be typed by the same rules as everywhere; others by their values
     text = {name: pl.String for name in first.names if name in {*KNOWN, "__problems"}}
-    frame = pl.scan_csv(
-        [file.source for file in files],
-        separator=first.separator,
-        schema_overrides=text,
-        infer_schema_length=None,
-        encoding="utf8-lossy",
-        glob=isinstance(first.source, str),
-    )
+    whole = {"schema_overrides": text, "infer_schema_length": None}
+    frame = _scanned([file.source for file in files], first.separator, **whole)
     if not first.mended:
         return frame
     return frame.with_columns(pl.col("__problems").str.json_decode(PROBLEMS))
 
 
+def _scanned(sources: list[Any], separator: str, **types: Any) -> pl.LazyFrame:
+    is_glob = isinstance(sources[0], str)
+    return pl.scan_csv(sources, separator=separator, encoding="utf8-lossy", glob=is_glob, **types)
+
+
 def _names(source: Any, separator: str) -> tuple[str, ...]:
-    scanned = pl.scan_csv(
-        source,
-        separator=separator,
-        infer_schema=False,
-        encoding="utf8-lossy",
-        glob=isinstance(source, str),
-    )
-    return tuple(scanned.collect_schema().names())
+    return tuple(_scanned([source], separator, infer_schema=False).collect_schema().names())
 
 
 def _headers(head: str) -> dict[str, list[str]]:

@@ -29,6 +29,8 @@ FRONT = pl.Struct(
         "problems": PROBLEMS,
     }
 )
+#: ``base_model:finetune:ORG/NAME`` says how; the parent itself is ORG/NAME.
+_RELATION = r"^(?:adapter|finetune|merge|quantized):"
 #: A value of a list or text column, and what was lost when it was read.
 LIST = pl.Struct({"value": STRINGS, "detail": pl.String})
 TEXT = pl.Struct({"value": pl.String, "detail": pl.String})
@@ -61,21 +63,20 @@ class Remembered:
     def __call__(self, texts: pl.Series, *, field: str | None = None) -> pl.Series:
         """Give what is said by each text: structs of :data:`FRONT`, or one field of them."""
         part = pl.col("front") if field is None else pl.col("front").struct.field(field)
-        if texts.null_count() == len(texts):  # nothing was asked for
-            none = pl.DataFrame({"front": [_UNREADABLE]}, schema={"front": FRONT})
-            return none.select(part).to_series().new_from_index(0, len(texts))
-        asked = pl.DataFrame({"key": texts.hash(self._seed), "text": texts}).with_columns(
-            pl.when(pl.col("text").is_not_null()).then("key")
-        )
+        given = texts.is_not_null()
+        asked = texts.filter(given)
+        key = asked.hash(self._seed).alias("key")
         known = self._known
-        new = asked.drop_nulls("key").unique("key").join(known, on="key", how="anti")
+        texts_by_key = pl.DataFrame([key, asked.alias("text")]).unique("key")
+        new = texts_by_key.join(known, on="key", how="anti")
         if new.height:
             read = pl.Series("front", [self._read(text) for text in new["text"]], dtype=FRONT)
             more = new.select("key", read)
             known = pl.concat([known, more])
             self._remember(more)
         parts = known.select("key", part.alias("part")).rechunk()
-        return asked.join(parts, on="key", how="left", maintain_order="left")["part"]
+        found = key.to_frame().join(parts, on="key", how="left", maintain_order="left")["part"]
+        return _laid_out(given, found)
 
     def _remember(self, more: pl.DataFrame) -> None:
         with self._lock:
@@ -145,7 +146,7 @@ def json_problems(metadata: pl.Series) -> pl.Series:
         odd |= ~metadata.str.json_path_match("$").str.starts_with("{").fill_null(False)
     odd = odd.fill_null(False) & metadata.is_not_null()
     found = [_problems_of_json(text) for text in metadata.filter(odd)]
-    return _lists_at(odd, pl.Series(found, dtype=PROBLEMS))
+    return _laid_out(odd, pl.Series(found, dtype=PROBLEMS), [])
 
 
 def _problems_of_json(text: str) -> list[dict[str, str]]:
@@ -164,25 +165,32 @@ def _problems_of_json(text: str) -> list[dict[str, str]]:
 def text_problems(texts: pl.Series) -> pl.Series:
     """List front matter that texts hold and that is not read, where they are given."""
     found = [frontmatter.front_matter_in(text) for text in texts.drop_nulls()]
-    return _lists_at(texts.is_not_null(), pl.Series(found, dtype=PROBLEMS))
+    return _laid_out(texts.is_not_null(), pl.Series(found, dtype=PROBLEMS), [])
 
 
-def _lists_at(places: pl.Series, lists: pl.Series) -> pl.Series:
-    """Lay out the lists of a few rows as those of all; the others are empty."""
+def _laid_out(places: pl.Series, values: pl.Series, other: Any = None) -> pl.Series:
+    """Lay out the values of a few rows as those of all."""
     rows = places.cum_sum().cast(pl.UInt32) * places.cast(pl.UInt32)
-    return pl.concat([pl.Series([[]], dtype=lists.dtype), lists], rechunk=True).gather(rows)
+    return pl.concat([pl.Series([other], dtype=values.dtype), values], rechunk=True).gather(rows)
 
 
 def each(function: Callable[[Any], Any], dtype: Any) -> Reader:
     """Make a reader of whole columns of one of single values; nulls stay nulls."""
 
     def read(values: pl.Series) -> pl.Series:
-        if values.null_count() == len(values):  # nothing was asked for
-            return pl.Series([None], dtype=dtype).new_from_index(0, len(values))
-        found = [None if value is None else function(value) for value in values.to_list()]
-        return pl.Series(found, dtype=dtype)
+        found = [function(value) for value in values.drop_nulls().to_list()]
+        return _laid_out(values.is_not_null(), pl.Series(found, dtype=dtype))
 
     return read
+
+
+def after_prefix(tags: pl.Series, *, prefix: str) -> pl.Series:
+    """Give what tags say after a prefix, each once; nulls cost nothing, as they would in lists."""
+    item = pl.element().filter(pl.element().str.starts_with(prefix)).str.strip_prefix(prefix)
+    item = item.str.replace(_RELATION, "") if prefix == "base_model:" else item
+    said = pl.first().list.eval(item.filter(item != "").unique(maintain_order=True))
+    found = tags.drop_nulls().to_frame().select(said).to_series()
+    return _laid_out(tags.is_not_null(), found)
 
 
 def body_of_card(card: str) -> str:
@@ -268,7 +276,7 @@ def join_problems(parts: pl.Series, *, labels: list[tuple[str, str]]) -> pl.Seri
     ]
     problems += [pl.col(name).fill_null(pl.lit([], PROBLEMS)) for name in lists]
     some = frame.filter(hit).select(pl.concat_list(problems)).to_series()
-    return _lists_at(hit, some)
+    return _laid_out(hit, some, [])
 
 
 def _problem_of(column: str, kind: str, detail: pl.Expr) -> pl.Expr:

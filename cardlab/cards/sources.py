@@ -14,8 +14,9 @@ from urllib.parse import unquote
 
 import polars as pl
 import pyarrow as pa
+from narwhals.stable.v2.dependencies import is_into_series
 
-from ..schema import SourceError, is_frame, is_series, printable, shorten, unindexed
+from ..schema import SourceError, is_frame, printable, shorten, unindexed
 from .files import check_arrow, check_parquet, open_csv, scan_arrow, scan_csv
 from .folder import find_cards, scan_folder
 from .records import (
@@ -80,7 +81,7 @@ def _open_path(name: str, label: str) -> list[pl.LazyFrame]:
         whole = name.split("?")[0]
         if not Path(whole).suffix:  # a data set or a folder of shards
             name = whole = name.rstrip("/") + "/**/*.parquet"
-        return _scan([name], _kind(whole, label), label)
+        return _scan([name], _kind([whole], label), label)
     path = Path(name).expanduser()
     if path.is_dir():
         return _open_folder(path, label)
@@ -115,7 +116,7 @@ def grouped(sources: list[Any]) -> Iterator[Any]:
 def _open_files(files: list[Path], label: str, *, top: Path | None = None) -> list[pl.LazyFrame]:
     if all(file.name.lower().endswith(".md") for file in files):
         return [scan_folder([card for file in files for card in find_cards(file)])]
-    return _scan(files, _one_kind(files, label), label, top=top)
+    return _scan(files, _kind([file.name for file in files], label), label, top=top)
 
 
 def matches(path: Path) -> list[Path]:
@@ -168,22 +169,18 @@ def _reader(name: str) -> str | None:
     return None if packed and kind in ("parquet", "Arrow") else kind
 
 
-def _kind(name: str, label: str) -> str:
-    kind = _reader(name)
-    if kind is None:
-        ending = "".join(Path(name).suffixes[-2:]) or "no ending"
+def _kind(names: list[str], label: str) -> str:
+    """Tell the one format of files, by their names."""
+    kinds: dict[Any, str] = {_reader(name): name for name in names}
+    if None in kinds:
+        ending = "".join(Path(kinds[None]).suffixes[-2:]) or "no ending"
         raise SourceError(f"{label}: cannot tell the format from {ending!r}. {ACCEPTED}")
-    return kind
-
-
-def _one_kind(files: list[Path], label: str) -> str:
-    kinds = sorted({_kind(file.name, label) for file in files})
     if len(kinds) > 1:
         raise SourceError(
-            f"{label}: {len(files):,} files of several formats ({', '.join(kinds)}). Name one of "
-            "them with a glob such as 'folder/**/*.parquet'."
+            f"{label}: {len(names):,} files of several formats ({', '.join(sorted(kinds))}). Name "
+            "one of them with a glob such as 'folder/**/*.parquet'."
         )
-    return kinds[0]
+    return str(*kinds)
 
 
 def _scan(
@@ -273,7 +270,7 @@ def listed(source: Any) -> Any:
         return source
     if is_record(source):
         return [source]
-    return list(source) if hasattr(source, "__iter__") and not is_series(source) else source
+    return list(source) if hasattr(source, "__iter__") and not is_into_series(source) else source
 
 
 def is_record(item: Any) -> bool:
@@ -331,7 +328,7 @@ def _in_memory(source: Any) -> pl.LazyFrame:
         return source.lazy()
     name = f"{type(source).__module__}.{type(source).__name__}".removeprefix("builtins.")
     source = unindexed(source)
-    if is_series(source):
+    if is_into_series(source):
         raise SourceError(f"{name}: one column is no corpus; give its whole frame. {ACCEPTED}")
     table = getattr(getattr(source, "data", None), "table", None)  # datasets.Dataset
     if table is not None and getattr(source, "_indices", None) is None:
@@ -344,8 +341,7 @@ def _in_memory(source: Any) -> pl.LazyFrame:
         if isinstance(source, (list, dict)):
             rows = records_of(source)
         elif is_pandas:
-            frame: pl.DataFrame = pl.from_pandas(source)
-            return frame.lazy()
+            return pl.DataFrame(pl.from_pandas(source)).lazy()
         elif hasattr(source, "__arrow_c_stream__"):
             return pl.DataFrame(source).lazy()
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
