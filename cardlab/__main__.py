@@ -190,9 +190,8 @@ def _sample(arguments: argparse.Namespace) -> int:
     if output.suffix != ".parquet":
         raise CardlabError(f"the output must end in .parquet, not {output.name!r}.")
     if output.is_dir() or not output.parent.is_dir():
-        reason = (
-            "it is a folder" if output.is_dir() else f"there is no folder {str(output.parent)!r}"
-        )
+        none = f"there is no folder {str(output.parent)!r}"
+        reason = "it is a folder" if output.is_dir() else none
         raise CardlabError(f"cards cannot be written to {str(output)!r}: {reason}.")
     part = output.with_suffix(".parquet.part")
     try:

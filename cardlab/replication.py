@@ -242,14 +242,15 @@ def published_growth(cards: Any) -> pl.DataFrame:
             f"factor of {math.exp(missed.max()):.1f}."
         )
     points = {"cut_off": cuts, "n_total": counts, "in_fit": inside, "fitted": fitted}
-    figures = {"rate": rate, "doubling_weeks": math.log(2) / rate, "n_periods": log.size}
-    figures |= {"n_cards": int(counts[-1])}
-    table = pl.DataFrame(points).with_columns(pl.col("fitted").fill_nan(None))
-    table = table.filter(pl.col("n_total") > 0).with_columns(
-        *(pl.lit(of).alias(name) for name, of in figures.items()),
-        *dated.columns("n_at_floor", "n_undated", "n_implausible"),
+    table = pl.DataFrame(points).with_columns(
+        pl.col("fitted").fill_nan(None),
+        rate=pl.lit(rate),
+        doubling_weeks=pl.lit(math.log(2) / rate),
+        n_periods=pl.lit(log.size),
+        n_cards=pl.lit(int(counts[-1])),
     )
-    return table.rename({"n_undated": "n_null"})
+    table = table.with_columns(dated.columns("n_at_floor", "n_undated", "n_implausible"))
+    return table.filter(pl.col("n_total") > 0).rename({"n_undated": "n_null"})
 
 
 def replicate(cards: Any) -> pl.DataFrame:

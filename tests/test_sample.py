@@ -22,9 +22,8 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import normalize
 
 from cardlab.sample import _draw, make_cards
-from cardlab.sample._columns import DATE_FLOOR, DOUBLING_WEEKS, LAST_DATE
+from cardlab.sample._columns import DATE_FLOOR, DOUBLING_WEEKS, LAST_DATE, PLANTED_PAIRS
 from cardlab.sample._draw import WRITTEN_TOPICS, topics, word_series
-from cardlab.sample._tags import PLANTED_PAIRS
 
 STRINGS = pl.List(pl.String)
 WHEN = pl.Datetime("us", "UTC")

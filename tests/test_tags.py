@@ -141,7 +141,7 @@ def test_independent_tags_raise_few_alarms():
 
 
 def test_planted_pairs_are_the_strongest():
-    from cardlab.sample._tags import PLANTED_PAIRS
+    from cardlab.sample._columns import PLANTED_PAIRS
 
     found = cl.cooccurrence(cl.make_cards(2000), kinds=["free"], top=None).head(len(PLANTED_PAIRS))
     planted = {tuple(sorted(pair)) for pair in PLANTED_PAIRS}

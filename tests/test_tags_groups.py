@@ -9,8 +9,8 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 import cardlab as cl
+from cardlab.sample._columns import PLANTED_PAIRS
 from cardlab.sample._draw import topics
-from cardlab.sample._tags import PLANTED_PAIRS
 from cardlab.tags.communities import tag_communities
 
 

@@ -128,12 +128,7 @@ def _scan(source: Any, on_error: str) -> pl.LazyFrame:
     )
     if on_error == "skip":
         return cards.filter(~lost)
-    _raise_first(cards.filter(lost), label)
-    return cards
-
-
-def _raise_first(cards: pl.LazyFrame, label: str) -> None:
-    first = schema.collect(cards.select("id", "problems").head(1))
+    first = schema.collect(cards.filter(lost).select("id", "problems").head(1))
     if first.height:
         problem = next(p for p in first["problems"][0] if p["problem"] in _LOST)
         raise schema.SourceError(
@@ -141,3 +136,4 @@ def _raise_first(cards: pl.LazyFrame, label: str) -> None:
             f"{problem['column']}: {problem['detail']}. Use on_error='null' to keep such cards "
             "with what could be read, or 'skip' to drop them."
         )
+    return cards

@@ -87,11 +87,8 @@ def to_canonical(raw: pl.LazyFrame, label: str) -> pl.LazyFrame:
     raw = _set_aside(raw)
     have = raw.collect_schema()
     names = _names(have, label)
-    typed: dict[str, pl.Expr] = {}
     found: list[Finding] = []
-    for name, columns in names.items():
-        typed[name], findings = _one_column(name, columns, have)
-        found += findings
+    typed = {name: _one_column(name, columns, have, found) for name, columns in names.items()}
     used = {column for columns in names.values() for column in columns}
     given = [name for name in ("__problems", "problems") if name in have]
     others = [name for name in have if name not in used and name not in given]
@@ -171,21 +168,23 @@ def _names(have: pl.Schema, label: str) -> dict[str, list[str]]:
     return names
 
 
-def _one_column(name: str, columns: list[str], have: pl.Schema) -> tuple[pl.Expr, list[Finding]]:
-    """Give one canonical column, row by row from the first of its columns that says something."""
-    value, findings = _typed(name, pl.col(columns[0]), have[columns[0]])
+def _one_column(name: str, columns: list[str], have: pl.Schema, found: list[Finding]) -> pl.Expr:
+    """Give one canonical column, row by row from the first of its columns that says something.
+
+    What cannot be taken as it is goes to `found`, here and in all that follows.
+    """
+    value = _typed(name, pl.col(columns[0]), have[columns[0]], found)
     for column in columns[1:]:
-        other, more = _typed(name, pl.col(column), have[column])
-        findings += more
+        other = _typed(name, pl.col(column), have[column], found)
         differ = _alike(name, value) != _alike(name, other)
         said = [
             pl.format("`{}` says {}", pl.lit(n), _as_text(name, pl.when(differ).then(v)))
             for n, v in ((columns[0], value), (column, other))
         ]
         detail = pl.format("{}, {}; the first was taken", *said)
-        findings.append(Finding(name, "columns_disagree", detail))
+        found.append(Finding(name, "columns_disagree", detail))
         value = pl.coalesce(value, other)
-    return value, findings
+    return value
 
 
 def _alike(name: str, value: pl.Expr) -> pl.Expr:
@@ -204,49 +203,46 @@ def _as_text(name: str, value: pl.Expr) -> pl.Expr:
     return text.str.slice(0, 60)
 
 
-def _typed(name: str, column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, list[Finding]]:
-    """Give one known column in its canonical type, and what was lost on the way."""
+def _typed(name: str, column: pl.Expr, dtype: pl.DataType, found: list[Finding]) -> pl.Expr:
+    """Give one known column in its canonical type."""
     if name == "embeddings":
-        return column, []
-    findings = []
+        return column
     kind = COLUMNS.get(name, pl.String)
     if dtype in (pl.Datetime, pl.Date):
         days = column.to_physical() // _PER_DAY[getattr(dtype, "time_unit", "days")]
         known = pl.when(days.is_between(*_DAYS)).then(column)
         problem = "bad_date" if kind == INSTANT else "bad_value"
         # beyond these years polars panics and Python raises, even to write the date
-        findings.append(_lost(column.to_physical(), known, name, problem, "no date: "))
+        found.append(_lost(column.to_physical(), known, name, problem, "no date: "))
         column = known
     if _is_odd(name, dtype):
         output = fronts.LIST if name in _LISTS else fronts.TEXT
         odd = _mapped(column, partial(fronts.read_odd, name=name, dtype=output), output)
+        found.append(Finding(name, "bad_value", odd.struct.field("detail")))
         column = odd.struct.field("value")
         dtype = STRINGS if name in _LISTS else pl.String()
-        findings.append(Finding(name, "bad_value", odd.struct.field("detail")))
-    more: list[Finding] = []
     text = column if dtype.is_nested() else column.cast(pl.String)
     if name in _LISTS:
-        typed, more = _as_list(name, column, dtype)
-    elif isinstance(dtype, pl.Struct):
-        typed = pl.when(column.is_not_null()).then(column.struct.json_encode())
-    elif kind == INSTANT:
-        typed, more = _as_instant(name, column, dtype)
-    elif kind == pl.Int64:
-        typed = _as_count(column, dtype)
+        return _as_list(name, column, dtype, found)
+    if isinstance(dtype, pl.Struct):
+        return pl.when(column.is_not_null()).then(column.struct.json_encode())
+    if kind == INSTANT:
+        return _as_instant(name, column, dtype, found)
+    if kind == pl.Int64:
+        count = _as_count(column, dtype)
         detail = "not a whole number of 0 or more: "
-        more = [_lost(_something(text), typed, name, "bad_value", detail)]
-    elif name in ("text", "card"):
+        found.append(_lost(_something(text), count, name, "bad_value", detail))
+        return count
+    if name in ("text", "card"):
         pointer = text.str.starts_with("version https://git-lfs.github.com/spec/")
         fetch = pl.lit("a Git LFS pointer, not the card: fetch it with `git lfs pull`")
-        typed = pl.when(~pointer).then(text)
-        more = [_finding(pointer, "text", "lfs_pointer", fetch)]
-    elif name == "metadata":
-        typed = _something(text)
-    else:
-        text = text.str.strip_chars()
-        value, more = _written(name, text, text, fronts.TEXT)
-        typed = value.replace("", None)  # looks at it once
-    return typed, findings + more
+        found.append(_finding(pointer, "text", "lfs_pointer", fetch))
+        return pl.when(~pointer).then(text)
+    if name == "metadata":
+        return _something(text)
+    text = text.str.strip_chars()
+    # looks at it once
+    return _written(name, text, text, fronts.TEXT, found).replace("", None)
 
 
 def _is_odd(name: str, dtype: pl.DataType) -> bool:
@@ -285,38 +281,39 @@ def _as_count(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return pl.coalesce(pl.when(exact >= 0).then(exact), count)
 
 
-def _as_list(name: str, column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, list[Finding]]:
-    """Give lists of strings without nulls and blanks, and what in them was no string."""
+def _as_list(name: str, column: pl.Expr, dtype: pl.DataType, found: list[Finding]) -> pl.Expr:
+    """Give lists of strings without nulls and blanks."""
     if isinstance(dtype, (pl.List, pl.Array)):
         lists = (column.arr.to_list() if isinstance(dtype, pl.Array) else column).cast(STRINGS)
-        found: list[Finding] = []
     else:
         text = column.cast(pl.String)
         plain = text.str.split(";") if name == "tags" else pl.concat_list(text)
-        lists, found = _written(name, text, plain, fronts.LIST)
+        lists = _written(name, text, plain, fronts.LIST, found)
     item = pl.element()
-    return lists.list.eval(item.str.strip_chars()).list.filter(item != ""), found
+    return lists.list.eval(item.str.strip_chars()).list.filter(item != "")
 
 
 def _written(
-    name: str, text: pl.Expr, plain: pl.Expr, dtype: pl.Struct
-) -> tuple[pl.Expr, list[Finding]]:
+    name: str, text: pl.Expr, plain: pl.Expr, dtype: pl.Struct, found: list[Finding]
+) -> pl.Expr:
     """Read the texts that hold a list or mapping, and give `plain` for the others."""
     odd = text.str.contains(_WRITTEN)
     read = _each(pl.when(odd).then(text), partial(fronts.read_written, name=name), dtype)
     others = pl.when(text.is_not_null()).then(plain)
-    value = pl.when(odd).then(read.struct.field("value")).otherwise(others)
-    return value, [Finding(name, "bad_value", read.struct.field("detail"))]
+    found.append(Finding(name, "bad_value", read.struct.field("detail")))
+    return pl.when(odd).then(read.struct.field("value")).otherwise(others)
 
 
-def _as_instant(name: str, column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, list[Finding]]:
+def _as_instant(name: str, column: pl.Expr, dtype: pl.DataType, found: list[Finding]) -> pl.Expr:
     if dtype in (pl.Datetime, pl.Date):
         if getattr(dtype, "time_zone", None):
-            return column.dt.convert_time_zone("UTC").cast(INSTANT), []
-        return column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), []
+            return column.dt.convert_time_zone("UTC").cast(INSTANT)
+        return column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     text = _something(column.cast(pl.String))
     typed = _mapped(text, _instants, INSTANT)
-    return typed, [_lost(text, typed, name, "bad_date", "not a date (ISO 8601, or since 1970): ")]
+    expected = "not a date (ISO 8601, or since 1970): "
+    found.append(_lost(text, typed, name, "bad_date", expected))
+    return typed
 
 
 def _instants(texts: pl.Series) -> pl.Series:

@@ -9,10 +9,8 @@ import polars as pl
 
 from ..schema import CardlabError
 from . import _columns
-from ._columns import Plan
 from ._draw import topics
 from ._prose import add_passages, n_hostile, texts, with_hostile
-from ._tags import free_tags, hub_tags, lineage, metadata
 
 # One stream of random numbers for each part: leaving out a part changes no other.
 _STREAMS = (
@@ -141,7 +139,7 @@ def _checked(name: str, value: int, least: int) -> int:
     return int(value)
 
 
-def _without_text(plan: Plan, rngs: dict[str, np.random.Generator]) -> pl.DataFrame:
+def _without_text(plan: _columns.Plan, rngs: dict[str, np.random.Generator]) -> pl.DataFrame:
     """All the columns that need neither a sentence nor a vector."""
     base = pl.concat(
         [
@@ -158,11 +156,11 @@ def _without_text(plan: Plan, rngs: dict[str, np.random.Generator]) -> pl.DataFr
         "datasets": _columns.datasets(plan, rngs["datasets"]),
         "arxiv": _columns.arxiv(plan, rngs["arxiv"]),
         "license": _columns.draw_licenses(plan, rngs["licenses"]),
-        "free": free_tags(plan, rngs["free"]),
+        "free": _columns.free_tags(plan, rngs["free"]),
     }
-    parents, line = lineage(plan, base["id"], base["created_at"], rngs["lineage"])
+    parents, line = _columns.lineage(plan, base["id"], base["created_at"], rngs["lineage"])
     base = base.with_columns(
-        hub_tags(plan, base, declared, line, rngs["tags"]),
+        _columns.hub_tags(plan, base, declared, line, rngs["tags"]),
         parents.alias("base_model"),
         *(values.alias(name) for name, values in declared.items()),
         topic=pl.Series(plan.topic, dtype=pl.Int32),
@@ -171,7 +169,7 @@ def _without_text(plan: Plan, rngs: dict[str, np.random.Generator]) -> pl.DataFr
     readable = ~pl.Series(plan.unreadable)
     unknown = ("languages", "license", "base_model", "datasets")
     return base.with_columns(
-        metadata(base, plan, rngs["metadata"]),
+        _columns.metadata(base, plan, rngs["metadata"]),
         pl.when(pl.col("family") >= 0).then("family"),
         *(pl.when(readable).then(name) for name in unknown),
     ).drop("free")

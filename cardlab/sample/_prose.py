@@ -312,12 +312,9 @@ def with_hostile(cards: pl.DataFrame) -> pl.DataFrame:
 def _hostile(wanted: dict[str, Any], task: str | None) -> dict[str, Any]:
     """Return the values of a card that says what is wanted, and nothing else but a licence."""
     license, own = wanted.get("license", "mit"), wanted.get("tags", [])
-    front: dict[str, Any] = {"license": license}
-    tags = [*own, *([task] if task else []), "license:mit", "region:us"]
-    if own:
-        front["tags"] = own
-    if "license" in wanted:
-        tags = [tag for tag in tags if tag != "license:mit"] + [f"license:{license}"]
+    front = {"license": license} | ({"tags": own} if own else {})
+    ends = ["license:mit", "region:us"] if license == "mit" else ["region:us", f"license:{license}"]
+    tags = [*own, *filter(None, [task]), *ends]
     if "n_tags" in wanted:
         tags = [f"bulk-label-{number:03d}" for number in range(wanted["n_tags"])]
         front = {"tags": tags}
