@@ -151,9 +151,13 @@ def column_names(cards: Any) -> list[str]:
     return list(lazy(cards).collect_schema().names())
 
 
-def is_frame(value: Any) -> bool:
-    """Tell a frame of any engine: polars, or one that narwhals knows."""
-    return nw.dependencies.is_into_dataframe(value) or nw.dependencies.is_into_lazyframe(value)
+def is_frame(value: Any, *, series: bool = False) -> bool:
+    """Tell a frame of any engine: polars, or one that narwhals knows; or one `series` of one."""
+    try:
+        nw.from_native(value, series_only=True) if series else nw.from_native(value)
+    except TypeError:
+        return False
+    return True
 
 
 class Read:

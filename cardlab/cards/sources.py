@@ -14,7 +14,6 @@ from urllib.parse import unquote
 
 import polars as pl
 import pyarrow as pa
-from narwhals.stable.v2.dependencies import is_into_series
 
 from ..schema import SourceError, is_frame, printable, shorten, unindexed
 from .files import check_arrow, check_parquet, open_csv, scan_arrow, scan_csv
@@ -270,7 +269,11 @@ def listed(source: Any) -> Any:
         return source
     if is_record(source):
         return [source]
-    return list(source) if hasattr(source, "__iter__") and not is_into_series(source) else source
+    return (
+        list(source)
+        if hasattr(source, "__iter__") and not is_frame(source, series=True)
+        else source
+    )
 
 
 def is_record(item: Any) -> bool:
@@ -328,7 +331,7 @@ def _in_memory(source: Any) -> pl.LazyFrame:
         return source.lazy()
     name = f"{type(source).__module__}.{type(source).__name__}".removeprefix("builtins.")
     source = unindexed(source)
-    if is_into_series(source):
+    if is_frame(source, series=True):
         raise SourceError(f"{name}: one column is no corpus; give its whole frame. {ACCEPTED}")
     table = getattr(getattr(source, "data", None), "table", None)  # datasets.Dataset
     if table is not None and getattr(source, "_indices", None) is None:

@@ -195,7 +195,7 @@ def checked_ids(ids: Any, n: int) -> pl.Series:
         ids = schema.unindexed(ids)
         schema.require(ids, "id")
         values = schema.collect(schema.lazy(ids).select("id")).to_series()
-    elif nw.dependencies.is_into_series(ids):
+    elif schema.is_frame(ids, series=True):
         values = nw.from_native(ids, series_only=True).to_polars()
     elif isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
         values = pl.Series([ids], dtype=pl.Object)
