@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 import cardlab as cl
+from cardlab._claims import Share
 from cardlab.shares.authors import (
     author_column,
     author_columns,
@@ -97,6 +98,23 @@ def test_a_difference_is_newcombes() -> None:
     # R. G. Newcombe (1998), table II: 56/70 against 48/80, method 10
     pair = [(n / of, *wilson(n, of)) for n, of in ((56, 70), (48, 80))]
     assert difference(*pair) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+
+
+def test_a_difference_knows_authors_who_have_cards_on_both_sides() -> None:
+    assert difference((0.3, 0.2, 0.4), (0.3, 0.2, 0.4), 1.0) == (0, 0, 0)
+    rng, hits, width = np.random.default_rng(3), {0: 0, 1: 0}, {0: 0.0, 1: 0.0}
+    for _ in range(300):
+        size = np.minimum(rng.zipf(1.9, 300), 80)
+        liking, here = rng.beta(0.4 * 7 / 3, 0.6 * 7 / 3, 300), rng.binomial(size, 0.4)
+        sides = [Share(of, rng.binomial(of, liking)) for of in (here, size - here)]
+        ends = [tuple(side.numbers[name] for name in ("value", "low", "high")) for side in sides]
+        alike = sides[0].residual @ sides[1].residual / (sides[0].spread * sides[1].spread) ** 0.5
+        for knows in hits:
+            _, low, high = difference(ends[0], ends[1], knows * alike)
+            hits[knows] += low <= 0 <= high
+            width[knows] += high - low
+    assert 0.92 * 300 <= hits[1] <= 0.98 * 300 < hits[0]
+    assert width[1] < 0.8 * width[0]
 
 
 def test_which_column_says_who_made_a_card() -> None:
