@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -110,27 +109,33 @@ def browser_or_skip() -> str:
     return path
 
 
+#: What the tests of a module share, closed after the last of them: a browser starts in two seconds.
+_OPEN = ExitStack()
+_BROWSER: list[Any] = []
+
+
+def close_browser() -> None:
+    """Close the browser of a module's tests."""
+    _BROWSER.clear()
+    _OPEN.close()
+
+
 @contextmanager
 def browser_context(**options: Any) -> Iterator[Any]:
-    """Yield a playwright context with a new profile; ``options`` go to it (viewport, ...)."""
+    """Yield a playwright context, new as a new profile; ``options`` go to it (viewport, ...)."""
     path = browser_or_skip()
     from playwright.sync_api import sync_playwright
 
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
-        sync_playwright() as playwright,
-    ):
-        context = playwright.chromium.launch_persistent_context(
-            profile,
-            executable_path=path,
-            headless=True,
-            args=list(CHROMIUM_FLAGS),
-            **options,
-        )
-        try:
-            yield context
-        finally:
-            context.close()
+    if not _BROWSER:
+        chromium = _OPEN.enter_context(sync_playwright()).chromium
+        browser = chromium.launch(executable_path=path, headless=True, args=list(CHROMIUM_FLAGS))
+        _OPEN.callback(browser.close)
+        _BROWSER.append(browser)
+    context = _BROWSER[0].new_context(**options)
+    try:
+        yield context
+    finally:
+        context.close()
 
 
 @contextmanager

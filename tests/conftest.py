@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser import close_browser
+
+# Kernels and commands that tests start share what is compiled, whatever the environment says.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
@@ -26,6 +33,12 @@ def real_file(name: str = "") -> Path:
 def data() -> Path:
     """The folder of real cards."""
     return real_file()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _browser() -> Iterator[None]:
+    yield
+    close_browser()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

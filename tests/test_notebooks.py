@@ -1,4 +1,4 @@
-"""Every notebook runs on synthetic, real, broken and poor corpora, in a kernel of its own."""
+"""Every notebook runs on synthetic, real, broken and poor corpora."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import numpy as np
 import polars as pl
 import pytest
+from in_process import export
 
 import cardlab as cl
 
@@ -14,7 +15,7 @@ REPORTS = 8
 
 
 def run(source, folder) -> list[str]:
-    written = cl.export_reports(source, folder, progress=lambda line: None)
+    written = export(source, folder)
     pages = [path for path in written if path.name != "index.html"]
     assert len(pages) == REPORTS
     assert (folder / "index.html").is_file()
@@ -57,7 +58,7 @@ def test_on_a_corpus_with_ids_only(tmp_path):
 def test_without_structure_no_clusters_are_found(tmp_path):
     draws = np.random.default_rng(0).standard_normal((400, 16)).astype("float32")
     cards = cl.make_cards(400).with_columns(embeddings=pl.Series(draws))
-    cl.export_reports(cards, tmp_path, notebooks=["05"], progress=lambda line: None)
+    export(cards, tmp_path, notebooks=["05"])
     page = (tmp_path / "05-embedding-clusters.html").read_text("utf-8")
     assert set(missing(page)) == {"no stable clusters were found, so none is described."}
     said = re.findall(r'class="cl-note"[^>]*>([^<]*)<', page)

@@ -27,6 +27,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from ..schema import NotebookFailedError, NotebookFailure, ReportError
+from .kernel import end_with_parent
 from .notebooks import INJECTED_TAG, tags_of
 from .sanitize import strip_ansi, visible
 
@@ -77,20 +78,8 @@ def _watching() -> list[str]:
 
     ipykernel's own watch, which forgets the processes that the kernel has started, is left out.
     """
-    line = f"__import__('{__name__}', fromlist=['_']).end_with_parent({os.getpid()})"
+    line = f"__import__('{end_with_parent.__module__}', fromlist=['_']).end_with_parent({os.getpid()})"
     return ["--IPKernelApp.parent_handle=0", f"--IPKernelApp.exec_lines={line}"]
-
-
-def end_with_parent(parent: int) -> None:
-    """End this kernel, and the processes that it has started, once its parent has been killed."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os.killpg(0, signal.SIGTERM)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _is_site_packages(folder: Path) -> bool:
