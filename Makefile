@@ -24,7 +24,8 @@ test: $(VENV)/.dev ## lint, check types, run every test (two files at once)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 verify: $(VENV)/.dev ## run the tests that are too long for every run
-	$(BIN)/python -m pytest -m verify
+	$(BIN)/python -m pytest -m 'verify and not alone' -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m 'verify and alone'
 
 lint: $(VENV)/.dev ## check format, lint and types
 	$(BIN)/ruff format --check .

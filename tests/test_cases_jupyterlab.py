@@ -178,6 +178,12 @@ def keys(spec: Any) -> Iterator[str]:
                 yield from keys(value)
 
 
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch):
+    """A picture of each chart would be drawn, which nothing here looks at."""
+    monkeypatch.setenv("CARDLAB_PICTURES", "0")
+
+
 def assert_quiet(chart: Any) -> dict[str, Any]:
     """What JupyterLab gets of a chart loads nothing, whatever is pointed at."""
     from IPython.core.formatters import DisplayFormatter

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import linregress
 
 import cardlab as cl
 from cardlab.text.lengths import text_problems
@@ -164,38 +167,59 @@ def seconds(work: Callable[[str], None], text: str, n: int) -> float:
     return best
 
 
-CASES = [(of_markdown, name, shape) for name, shape in MARKDOWN.items()]
-CASES += [(of_yaml, name, shape) for name, shape in YAML.items()]
-IDS = [f"{work.__name__}: {name}" for work, name, _ in CASES]
-
-
-@pytest.mark.parametrize(("work", "name", "shape"), CASES, ids=IDS)
-def test_S01_four_times_the_length_takes_about_four_times_as_long(work, name, shape):
+def least(work: Callable[[str], None], shape: Shape) -> str | None:
+    """What is wrong with how time grows from one length to four times of it."""
     short, long = shape(5_000), shape(20_000)
     work(short[:100])
     before, after = seconds(work, short, 2), seconds(work, long, 2)
     grown = len(long) / len(short)
-    assert after < before * grown**1.3 + 0.03, (name, before, after)
+    return None if after < before * grown**1.3 + 0.03 else f"{before:.3f} s, then {after:.3f} s"
 
 
-@pytest.mark.verify
-@pytest.mark.parametrize(("work", "name", "shape"), CASES, ids=IDS)
-def test_S01_no_exponent_above_1_3_in_five_doublings(work, name, shape):
-    sizes = [6_000 * 2**step for step in range(6)]
-    texts = [shape(size) for size in sizes]
+def whole(work: Callable[[str], None], shape: Shape) -> str | None:
+    """What is wrong with how time grows over five doublings."""
+    texts = [shape(6_000 * 2**step) for step in range(6)]
     # the longer it takes, the less chance weighs
     taken = [seconds(work, text, n) for text, n in zip(texts, (4, 4, 4, 2, 2, 2), strict=True)]
     # what every call takes, however short the card, says nothing of growth
     floor = seconds(work, "a: b\n", 5)
     points = [(len(t), s - floor) for t, s in zip(texts, taken, strict=True) if s - floor > 0.03]
     if len(points) < 3:
-        assert taken[-1] < 0.2  # 0.2 MB in no time
-        return
-    x = [math.log(length) for length, _ in points]
-    y = [math.log(s) for _, s in points]
-    middle = sum(x) / len(x)
-    slope = sum((a - middle) * b for a, b in zip(x, y, strict=True)) / sum(
-        (a - middle) ** 2 for a in x
-    )
-    assert slope < 1.3, (name, slope, points)
-    assert taken[-1] < 20e-6 * len(texts[-1]) + 0.2  # five analyses together
+        return None if taken[-1] < 0.2 else f"{taken[-1]:.3f} s"  # 0.2 MB in no time
+    slope = linregress(np.log(points)).slope
+    # five analyses together
+    fits = slope < 1.3 and taken[-1] < 20e-6 * len(texts[-1]) + 0.2
+    return None if fits else f"exponent {slope:.2f}: {points}"
+
+
+def assert_once_of_three(look: Callable[..., str | None], *given: Any) -> None:
+    """Measure again what another process may have disturbed; what grows too fast fails each time."""
+    wrong = []
+    while (found := look(*given)) is not None:
+        wrong.append(found)
+        assert len(wrong) < 3, wrong
+
+
+CASES = [(of_markdown, shape) for shape in MARKDOWN.values()]
+CASES += [(of_yaml, shape) for shape in YAML.values()]
+IDS = [f"of_markdown: {name}" for name in MARKDOWN] + [f"of_yaml: {name}" for name in YAML]
+
+
+@pytest.mark.parametrize(("work", "shape"), CASES, ids=IDS)
+def test_S01_four_times_the_length_takes_about_four_times_as_long(work, shape):
+    assert_once_of_three(least, work, shape)
+
+
+@pytest.mark.verify
+@pytest.mark.alone
+@pytest.mark.parametrize(("work", "shape"), CASES, ids=IDS)
+def test_S01_no_exponent_above_1_3_in_five_doublings(work, shape):
+    assert_once_of_three(whole, work, shape)
+
+
+def test_S01_what_grows_as_the_square_is_seen():
+    def square(text: str) -> None:
+        sum(range(len(text) ** 2 // 25))
+
+    with pytest.raises(AssertionError):
+        assert_once_of_three(least, square, again("a"))

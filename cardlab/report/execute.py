@@ -78,7 +78,9 @@ def _watching() -> list[str]:
 
     ipykernel's own watch, which forgets the processes that the kernel has started, is left out.
     """
-    line = f"__import__('{end_with_parent.__module__}', fromlist=['_']).end_with_parent({os.getpid()})"
+    line = (
+        f"__import__('{end_with_parent.__module__}', fromlist=['_']).end_with_parent({os.getpid()})"
+    )
     return ["--IPKernelApp.parent_handle=0", f"--IPKernelApp.exec_lines={line}"]
 
 
