@@ -178,12 +178,6 @@ def keys(spec: Any) -> Iterator[str]:
                 yield from keys(value)
 
 
-@pytest.fixture(autouse=True)
-def _no_pictures(monkeypatch):
-    """A picture of each chart would be drawn, which nothing here looks at."""
-    monkeypatch.setenv("CARDLAB_PICTURES", "0")
-
-
 def assert_quiet(chart: Any) -> dict[str, Any]:
     """What JupyterLab gets of a chart loads nothing, whatever is pointed at."""
     from IPython.core.formatters import DisplayFormatter
@@ -252,7 +246,8 @@ def test_S03_nor_in_a_large_map():
 
 
 @pytest.mark.parametrize("name", ["image", "images", "title", "group"])
-def test_S03_nor_in_any_chart_that_takes_a_name(name):
+def test_S03_nor_in_any_chart_that_takes_a_name(name, monkeypatch):
+    monkeypatch.setenv("CARDLAB_PICTURES", "0")  # nothing here looks at them
     cards = corpus("pipeline_tag" if name == "group" else name)
     name = "pipeline_tag" if name == "group" else name
     counts = (

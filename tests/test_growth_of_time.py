@@ -193,7 +193,7 @@ def whole(work: Callable[[str], None], shape: Shape) -> str | None:
 
 
 def assert_once_of_three(look: Callable[..., str | None], *given: Any) -> None:
-    """Measure again what another process may have disturbed; what grows too fast fails each time."""
+    """Measure again what another process may have disturbed: too fast growth fails each time."""
     wrong = []
     while (found := look(*given)) is not None:
         wrong.append(found)

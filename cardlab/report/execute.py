@@ -13,8 +13,6 @@ import signal
 import site
 import sys
 import sysconfig
-import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field

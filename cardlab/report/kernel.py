@@ -1,4 +1,4 @@
-"""What runs in the kernel of a notebook beside it; imports nothing that the notebook may not need."""
+"""What runs in a kernel beside its notebook; imports nothing that the notebook may not need."""
 
 from __future__ import annotations
 
