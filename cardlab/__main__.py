@@ -1,12 +1,16 @@
-"""The command line: ``cardlab report``, ``notebooks``, ``profile``, ``sample``."""
+"""The command line: ``cardlab report``, ``notebooks``, ``lab``, ``profile``, ``sample``."""
 
 from __future__ import annotations
 
 import argparse
 import ast
 import os
+import shutil
+import subprocess
 import sys
+import webbrowser
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -99,11 +103,20 @@ def _parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a notebook's parameter"
     )
     report.add_argument("--jobs", type=int, default=2, metavar="N", help="kernels at once (2)")
+    said = "a folder of pages (html), one page of all (single), Markdown (md), or a PDF"
+    forms = ("html", "single", "md", "pdf")
+    report.add_argument("--format", choices=forms, default="html", help=said)
+    report.add_argument("--open", action="store_true", help="show it in a browser when it is there")
+    report.add_argument("--list", action="store_true", help="name the notebooks, and run nothing")
     report.set_defaults(run=_report)
 
     notebooks = commands.add_parser("notebooks", help="copy the notebooks into a folder")
     notebooks.add_argument("folder", metavar="DIR")
     notebooks.set_defaults(run=_notebooks)
+
+    lab = commands.add_parser("lab", help="open the notebooks in JupyterLab, in a folder of yours")
+    lab.add_argument("folder", nargs="?", default="notebooks", metavar="DIR", help="(notebooks)")
+    lab.set_defaults(run=_lab)
 
     profile = commands.add_parser("profile", help="describe the columns of a corpus")
     profile.add_argument("source", nargs="?", help=source)
@@ -120,8 +133,13 @@ def _parser() -> argparse.ArgumentParser:
 def _report(arguments: argparse.Namespace) -> int:
     from .cards import scan_cards
     from .report.notebooks import parameters_of, read_notebook, selected_notebooks
+    from .report.page import introduction
     from .report.run import export_reports
 
+    if arguments.list:
+        for path in selected_notebooks(arguments.notebook):
+            print(f"{path.stem:<28} {introduction(read_notebook(path), name=path.stem)[0]}")
+        return 0
     kinds: dict[str, set[type]] = {}
     for path in selected_notebooks(arguments.notebook):
         for name, found in (parameters_of(read_notebook(path), name=path.stem) or {}).items():
@@ -136,8 +154,13 @@ def _report(arguments: argparse.Namespace) -> int:
         notebooks=arguments.notebook,
         parameters=parameters or None,
         jobs=arguments.jobs,
+        format=arguments.format,
     )
-    print(f"{len(written):,} files in {printable(str(arguments.out))}")
+    one = len(written) == 1
+    print(printable(str(written[0] if one else f"{len(written):,} files in {arguments.out}")))
+    if arguments.open:
+        begin = next((path for path in written if path.stem in ("index", "README")), written[0])
+        webbrowser.open(begin.resolve().as_uri())
     return 0
 
 
@@ -160,6 +183,19 @@ def _notebooks(arguments: argparse.Namespace) -> int:
     for path in copy_notebooks(Path(arguments.folder)):
         print(printable(str(path)))
     return 0
+
+
+def _lab(arguments: argparse.Namespace) -> int:
+    from .report.notebooks import curated_notebooks
+
+    if find_spec("jupyterlab") is None:
+        raise CardlabError("JupyterLab is not installed; install it: pip install jupyterlab")
+    folder = Path(arguments.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in curated_notebooks():
+        if not (folder / path.name).exists():  # what is there is somebody's work
+            shutil.copyfile(path, folder / path.name)
+    return subprocess.call([sys.executable, "-m", "jupyterlab", str(folder)])
 
 
 def _profile(arguments: argparse.Namespace) -> int:

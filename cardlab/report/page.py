@@ -61,7 +61,7 @@ def render_page(
     card |= about | {"facts": (outputs.facts or [])[:4], "versions": _versions()}
     script = page_script("".join(html for _, _, html in blocks))
     vega = vega_script(outputs.version) if outputs.n_charts else ""
-    return _rendered(
+    return rendered(
         "report.html.j2",
         [script, *([vega] if vega else [])],
         **about,
@@ -171,7 +171,7 @@ def _anchor(text: str, taken: set[str]) -> str:
     return anchor
 
 
-def _rendered(template: str, scripts: list[str], **values: Any) -> str:
+def rendered(template: str, scripts: list[str], **values: Any) -> str:
     """Fill a template; the scripts of a page (its own, then Vega) are named by its policy."""
     html = (
         template_environment()
@@ -345,4 +345,4 @@ def render_index(
         first_line = next(iter(failure.error.splitlines()), "")
         cards[name] = {**card, "failure": visible(f"{place}{first_line}")[:300]}
     listed = [cards[name] for name in sorted(cards)]
-    return _rendered("index.html.j2", [asset("page.js")], cards=listed, day=day)
+    return rendered("index.html.j2", [asset("page.js")], cards=listed, day=day)

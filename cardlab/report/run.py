@@ -351,6 +351,7 @@ def export_reports(
     jobs: int = 2,
     progress: Callable[[str], None] | None = None,
     timeout: int = 600,
+    format: str = "html",
 ) -> list[Path]:
     """Run the curated notebooks and write an HTML report of each, and an index page.
 
@@ -369,6 +370,9 @@ def export_reports(
         Notebooks that run at once.
     progress : callable, optional
         Gets a line of text now and then. Default: they are printed to stderr.
+    format : {"html", "single", "md", "pdf"}
+        A folder of pages; one page that holds all; Markdown with pictures and CSV files, for a
+        repository; or a PDF, printed by Chromium. One file may be named by `output`.
 
     Returns
     -------
@@ -383,6 +387,12 @@ def export_reports(
         the error.
     """
     at_least(jobs, 1, name="jobs")
+    if format != "html":
+        from .formats import export_as
+
+        given: dict[str, Any] = {"notebooks": notebooks, "parameters": parameters, "jobs": jobs}
+        given |= {"progress": progress, "timeout": timeout}
+        return export_as(format, output, lambda into: export_reports(source, into, **given))
     folder = Path(output)
     work = [
         Job(path, read_notebook(path), folder / f"{path.stem}.html")

@@ -1,0 +1,405 @@
+"""A folder of reports in other forms: one page that holds all, a PDF of it, Markdown."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import gzip
+import html as markup
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from ..schema import ReportError, one_of
+from .outputs import vega_script
+from .page import check_page, packed_script, page_script, rendered
+from .sanitize import json_block
+
+FORMATS = ("html", "single", "md", "pdf")
+_CARD = re.compile(r'<script type="application/json" id="cardlab-report">(.*?)</script>', re.DOTALL)
+_MAIN = re.compile(r'<main id="main"[^>]*>(.*)</main>', re.DOTALL)
+_CONTENTS = re.compile(r'<li class="level-(\d)"><a href="#([^"]*)" dir="auto">(.*?)</a>')
+#: What is data of a page stays as it is; of the tags of the rest, what names another place.
+_SCRIPT = re.compile(r"(<script\b.*?</script>)", re.DOTALL)
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
+_NAMES = re.compile(r' (id|for|aria-labelledby|aria-describedby|href)="([^"]*)"')
+_LEVEL = re.compile(r"^(</?h)([2-5])\b")
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+#: Of a page's elements: what Markdown has marks for, what ends a line, what it leaves out.
+_INLINE = {"strong": "**", "b": "**", "em": "*", "i": "*"}
+_ENDING = {"p", "div", "section", "summary", "figcaption", "article", "details"}
+_HIDDEN = {"svg", "button", "noscript", "form", "img"}
+#: Rows of a table that Markdown shows; its CSV has all that the page had.
+_ROWS = 10
+
+
+def export_as(format: str, output: str | Path, export: Callable[[Path], list[Path]]) -> list[Path]:
+    """Write reports in another form; `export` writes the pages to a folder and returns them.
+
+    `output` is a folder, or for one file its name. Nothing is written where a notebook fails.
+    """
+    one_of(format, FORMATS, name="format")
+    target = Path(output)
+    ending = {"single": ".html", "pdf": ".pdf"}.get(format, "")
+    if ending and target.suffix != ending:
+        target = target / f"report{ending}"
+    browser = found_browser() if format == "pdf" else ""  # before anything runs
+    with tempfile.TemporaryDirectory(prefix="cardlab-") as place:
+        pages = export(Path(place) / "pages")
+        folder = Path(place) / "made"
+        folder.mkdir()
+        if format == "md":
+            made = as_markdown(pages, folder)
+        else:
+            made = [folder / "report.html"]
+            made[0].write_text(joined(pages), encoding="utf-8", newline="\n")
+            made = [print_to_pdf(made[0], browser)] if format == "pdf" else made
+        into = target if format == "md" else target.parent
+        try:
+            into.mkdir(parents=True, exist_ok=True)
+            written = []
+            for path in made:
+                to = target / path.relative_to(folder) if format == "md" else target
+                to.parent.mkdir(exist_ok=True)
+                shutil.move(path, to)
+                written.append(to)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ReportError(
+                f"A report cannot be written to {str(target)!r}: {reason}."
+            ) from error
+    return written
+
+
+# ---- One page that holds all.
+
+
+def joined(pages: list[Path]) -> str:
+    """Join pages, whose last is their index, into one that works offline."""
+    stems = [path.stem for path in pages]
+    blocks, headings, kept = [], list[tuple[int, str, str]](), dict[str, Any]()
+    for path in [pages[-1], *pages[:-1]]:
+        html, stem = path.read_text("utf-8"), path.stem
+        card, main = _card(html), _MAIN.search(html)
+        if main is None:
+            raise ReportError(f"{path.name} is no page of a report. Please report this.")
+        kept = kept | {key: card[key] for key in ("corpus", "day", "versions") if card.get(key)}
+        title = str(card.get("title") or stem)
+        headings.append((2, stem, title))
+        headings += [
+            (3, f"{stem}-{anchor}", markup.unescape(text))
+            for level, anchor, text in _CONTENTS.findall(html)
+            if level == "2"
+        ]
+        body = _moved(main[1], stem, stems)
+        said = f'<script type="application/json" class="about-page">{json_block(card)}</script>'
+        head = f'<h2 class="page-title" id="{stem}" dir="auto">{markup.escape(title)}</h2>'
+        blocks.append(("page", "", f"<div data-page>{said}{head}{body}</div>"))
+    whole = "".join(html for *_, html in blocks)
+    vega = vega_script((6, 0)) if '<figure class="chart"' in whole else ""
+    about = {"title": "Model card reports", "corpus": "", "day": "", **kept}
+    page = rendered(
+        "report.html.j2",
+        [page_script(whole), *([vega] if vega else [])],
+        **{name: about[name] for name in ("title", "corpus", "day")},
+        card=json_block(about | {"name": "report"}),
+        siblings=False,
+        n_cells=whole.count('<div class="code">'),
+        parameters={},
+        headings=headings,
+        blocks=blocks,
+        vega=packed_script(vega),
+    )
+    counts = {
+        "n_charts": whole.count('<figure class="chart"'),
+        "n_tables": whole.count('<section class="table"'),
+        "n_maps": whole.count('<figure class="map"'),
+    }
+    check_page(page, name="report", **counts)
+    return page
+
+
+def _card(html: str) -> dict[str, Any]:
+    """Return what a page says of itself, without what only an index reads."""
+    found = _CARD.search(html)
+    card = json.loads(found[1]) if found else {}
+    return {key: card.get(key, "") for key in ("title", "corpus", "day", "versions")}
+
+
+def _moved(html: str, stem: str, stems: list[str]) -> str:
+    """Give what a page names a name of its own in the whole, lead links there, lower headings."""
+
+    def place(match: re.Match[str]) -> str:
+        name, value = match[1], match[2]
+        if name != "href":
+            return f' {name}="{" ".join(f"{stem}-{one}" for one in value.split())}"'
+        file, _, anchor = value.partition("#")
+        to = file.removesuffix(".html") if file else stem
+        if to not in stems or (file and not file.endswith(".html")):
+            return match[0]
+        return f' href="#{to}{"-" + anchor if anchor else ""}"'
+
+    def tag(match: re.Match[str]) -> str:
+        levels = 0 if stem == "index" else 1  # beneath the heading of their page
+        return _NAMES.sub(place, _LEVEL.sub(lambda h: f"{h[1]}{int(h[2]) + levels}", match[0]))
+
+    parts = _SCRIPT.split(html)
+    return "".join(part if i % 2 else _TAG.sub(tag, part) for i, part in enumerate(parts))
+
+
+# ---- Printed.
+
+
+def found_browser() -> str:
+    """Return where Chromium is: ``CARDLAB_CHROMIUM``, or the first on the path."""
+    named = os.environ.get("CARDLAB_CHROMIUM")
+    found = named or next(filter(None, map(shutil.which, _BROWSERS)), None)
+    if not found:
+        raise ReportError(
+            "A PDF is printed by Chromium, and none was found. Nothing was run. Install Chromium "
+            "or Chrome, name it in CARDLAB_CHROMIUM, or write one page (--format single) and "
+            "print that from a browser."
+        )
+    return found
+
+
+def print_to_pdf(page: Path, browser: str) -> Path:
+    """Print a page to A4 by a browser without a window and without a network."""
+    target = page.with_suffix(".pdf")
+    flags = ["--headless", "--disable-gpu", "--no-pdf-header-footer", "--no-first-run"]
+    flags += ["--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=120000"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        flags.append("--no-sandbox")  # root has none
+    with tempfile.TemporaryDirectory(prefix="cardlab-", ignore_cleanup_errors=True) as profile:
+        flags += [f"--user-data-dir={profile}", f"--print-to-pdf={target}", page.as_uri()]
+        try:
+            done = subprocess.run([browser, *flags], capture_output=True, timeout=600, check=False)
+            said = done.stderr.decode(errors="replace").strip().splitlines()
+        except (OSError, subprocess.TimeoutExpired) as error:
+            said = [str(error)]
+    if not target.exists():
+        last = said[-1][:300] if said else "it said nothing"
+        raise ReportError(f"{browser} did not print the report: {last}.")
+    return target
+
+
+# ---- Markdown for a repository: pictures of charts, the first rows of tables, files of all rows.
+
+
+def as_markdown(pages: list[Path], folder: Path) -> list[Path]:
+    """Write pages as Markdown, the index as README.md; their pictures and tables to ``files``."""
+    (folder / "files").mkdir()
+    written = []
+    for page in pages:
+        html = page.read_text("utf-8")
+        main = _MAIN.search(html)
+        stem = "README" if page.stem == "index" else page.stem
+        writer = _Writer(stem, folder / "files")
+        writer.feed(main[1] if main else "")
+        writer.close()
+        card = _card(html)
+        about = " · ".join(filter(None, (card["corpus"], card["day"], card["versions"])))
+        head = f"# {escaped(str(card['title']))}\n\n{escaped(about)}\n\n"
+        path = folder / f"{stem}.md"
+        path.write_text(head + writer.text(), encoding="utf-8", newline="\n")
+        written += [path, *writer.files]
+    return written
+
+
+def escaped(text: str) -> str:
+    """Return text that Markdown shows as it is: no markup, mention or HTML comes of it."""
+    return re.sub(r"([\\`*_{}\[\]<>()#|~$!])", r"\\\1", text).replace("@", "&#64;")
+
+
+def _guarded(value: Any) -> Any:
+    """Keep a spreadsheet from running a text that begins like a formula."""
+    if isinstance(value, list):
+        return "; ".join(str(_guarded(item)) for item in value)
+    risky = isinstance(value, str) and value.lstrip("\t\r\n \u200b\ufeff")[:1] in set("=+-@\u2212")
+    return f"'{value}" if risky else value
+
+
+class _Writer(HTMLParser):
+    """Writes the main part of one of our own pages as Markdown."""
+
+    def __init__(self, stem: str, folder: Path) -> None:
+        super().__init__(convert_charrefs=True)
+        self.stem, self.folder = stem, folder
+        self.files: list[Path] = []
+        self._out: list[str] = []
+        self._line, self._start = "", ""
+        self._lists: list[str] = []
+        self._hidden = self._quoted = 0
+        self._pre = False
+        self._script: str | None = None
+        self._kind = ""
+        self._place = self._caption = ""
+        self._row: list[str] | None = None
+        self._links: list[str] = []
+
+    def text(self) -> str:
+        """Return what was written."""
+        self._flush()
+        return re.sub(r"\n{3,}", "\n\n", "\n".join(self._out)).strip() + "\n"
+
+    def _flush(self) -> None:
+        line = self._line if self._pre else " ".join(self._line.split())
+        if line.strip():
+            tight = self._start.strip() in {"-", "1."}
+            self._out += [f"{'> ' * self._quoted}{self._start}{line}", *([] if tight else [""])]
+            self._start = "  " * len(self._lists)
+        self._line = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        if tag == "script":
+            self._script, self._kind = "", found.get("class", "")
+        elif tag in _HIDDEN or found.get("class") == "code":
+            self._hidden += tag != "img"
+        elif self._hidden:
+            self._hidden += tag == "div"
+        elif tag in {"figure", "section"}:
+            self._flush()
+            self._place = found.get("id", "") or self._place
+            self._caption = found.get("aria-label", "")
+        elif len(tag) == 2 and tag[0] == "h" and tag[1].isdigit():
+            self._flush()
+            self._start = "#" * int(tag[1]) + " "
+        elif tag in {"ul", "ol"}:
+            self._flush()
+            self._lists.append("-" if tag == "ul" else "1.")
+        elif tag in {"li", "dt"}:
+            self._flush()
+            marks = self._lists or ["-"]
+            self._start = "  " * (len(marks) - 1) + marks[-1] + " "
+        elif tag == "blockquote":
+            self._flush()
+            self._quoted += 1
+        elif tag == "pre":
+            self._flush()
+            self._pre, self._line = True, "```\n"
+        elif tag == "a":
+            self._links.append(
+                found.get("href", "").replace(".html", ".md").replace("index", "README")
+            )
+            self._line += "["
+        elif tag == "tr":
+            self._flush()
+            self._row = []
+        elif tag == "br":
+            self._line += " "
+        elif tag in _INLINE:
+            self._line += _INLINE[tag]
+        elif tag == "dd" and not self._line.endswith(": "):
+            self._line += " – "
+        elif tag in _ENDING:
+            self._flush()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "script" and self._script is not None:
+            content, self._script = self._script, None
+            self._data(content)
+        elif tag in _HIDDEN or (self._hidden and tag == "div"):
+            self._hidden -= bool(self._hidden)
+        elif self._hidden:
+            return
+        elif tag == "a" and self._links:
+            link = self._links.pop()
+            self._line += f"]({link})" if link and not link.startswith("#") else "]"
+        elif tag == "pre":
+            self._line += "\n```"
+            self._flush()
+            self._pre = False
+        elif tag in {"td", "th"} and self._row is not None:
+            self._row.append(" ".join(self._line.split()))
+            self._line = ""
+        elif tag == "tr" and self._row is not None:
+            self._out.append(f"| {' | '.join(self._row)} |")
+            if self._out[-2:-1] in ([""], []):
+                self._out.append("|" + " --- |" * len(self._row))
+            self._row = None
+        elif tag == "dt":
+            self._line = f"**{self._line.strip()}**: "
+        elif tag in _INLINE:
+            self._line += _INLINE[tag]
+        elif tag in {"ul", "ol", "dl"}:
+            self._flush()
+            self._lists = self._lists[:-1]
+            self._out.append("")
+            self._start = ""
+        elif tag == "blockquote":
+            self._flush()
+            self._quoted -= 1
+        elif tag in _ENDING or tag in {"li", "table"} or tag[:1] == "h":
+            self._flush()
+            self._start = "" if not self._lists else self._start
+
+    def handle_data(self, data: str) -> None:
+        if self._script is not None:
+            self._script += data
+        elif not self._hidden:
+            self._line += data if self._pre else escaped(data)
+
+    def _data(self, content: str) -> None:
+        """Write what a block of data shows: a chart's picture, a table's first rows."""
+        self._flush()
+        if self._kind == "spec":
+            self._chart(json.loads(content))
+        elif self._kind == "packed":
+            self._table(json.loads(gzip.decompress(base64.b64decode(content))))
+
+    def _save(self, ending: str, content: bytes) -> str:
+        path = self.folder / f"{self.stem}-{self._place}.{ending}"
+        path.write_bytes(content)
+        self.files.append(path)
+        return f"files/{path.name}"
+
+    def _chart(self, spec: Mapping[str, Any]) -> None:
+        import vl_convert
+
+        with suppress(ValueError):  # what Vega refuses, the words beneath say
+            png = vl_convert.vegalite_to_png(dict(spec), scale=1.5, allowed_base_urls=[])
+            place = self._save("png", png)
+            self._out += [f"![{escaped(self._caption)}]({place})", ""]
+
+    def _table(self, table: Mapping[str, Any]) -> None:
+        file = io.StringIO()
+        rows = list(zip(*table["data"], strict=True))
+        names = [column["name"] for column in table["columns"]]
+        csv.writer(file).writerows([names, *([_guarded(v) for v in row] for row in rows)])
+        place = self._save("csv", file.getvalue().encode())
+        heads = [escaped(column["label"]) for column in table["columns"]]
+        kinds = [column["kind"] for column in table["columns"]]
+        lines = [heads, ["---"] * len(heads)]
+        for row in rows[:_ROWS]:
+            cells = (_said(value, kind) for value, kind in zip(row, kinds, strict=True))
+            lines.append([escaped(" ".join(cell.split()))[:400] for cell in cells])
+        self._out += [f"| {' | '.join(line)} |" for line in lines]
+        shown = f"{min(_ROWS, len(rows)):,} of {table['n_total']:,} rows"
+        self._out += ["", f"{shown}; [CSV of {len(rows):,}]({place})", ""]
+
+
+def _said(value: Any, kind: str) -> str:
+    """Write what stands in a cell."""
+    if value is None:
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(map(str, value[:10])) + (" …" if len(value) > 10 else "")
+    if kind == "share":
+        return f"{100 * value:.1f} %"
+    return (
+        f"{value:,.4g}"
+        if isinstance(value, float)
+        else f"{value:,}"
+        if kind == "int"
+        else str(value)
+    )
