@@ -230,7 +230,7 @@ def kept_shingles(cards: pl.LazyFrame, keys: Any) -> dict[int, Any]:
     return found
 
 
-def _similarity(a: Any, b: Any) -> float:
+def similarity(a: Any, b: Any) -> float:
     """Give the Jaccard similarity of two sets of :func:`kept_shingles`, 0-1."""
     tops = [side[_KEPT - 1] for side in (a, b) if len(side) > _KEPT]
     if tops:
@@ -361,7 +361,7 @@ def _grown(
 
     def near(text: int, others: Any, least: float, lower: float) -> tuple[Any, Any]:
         own, headings = sets[keys[text]], runs.get(keys[text], set())
-        found = np.array([_similarity(own, sets[keys[other]]) for other in others.tolist()], float)
+        found = np.array([similarity(own, sets[keys[other]]) for other in others.tolist()], float)
         enough = found >= least
         for at in np.flatnonzero(~enough & (found >= lower)) if headings else ():
             enough[at] = not headings.isdisjoint(runs.get(keys[others[at]], ()))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import cardlab as em
 from cardlab.embeddings import neighbors as copies
-from cardlab.schema import CardlabError, NoFigure
+from cardlab.schema import CardlabError, MissingColumn, NoFigure
 
 Matrix = npt.NDArray[np.float32]
 
@@ -184,3 +184,33 @@ def test_nothing_usable_and_wrong_arguments() -> None:
     for threshold in (0, 1.1, "0.9", float("nan")):
         with pytest.raises(CardlabError, match=r"threshold"):
             em.near_duplicates(x, ids=ids, threshold=threshold)  # type: ignore[arg-type]
+
+
+def test_pairs_of_like_vectors_are_copies_only_where_the_texts_are_alike() -> None:
+    words = [f"word{i}" for i in range(60)]
+    near = [*words[:59], "another"]  # one of 58 shingles differs on each side
+    far = words[::-1]
+    texts = [" ".join(words), " ".join(near), " ".join(far), " ".join(words), None, " ", "!", "?"]
+    cards = pl.DataFrame({"id": list("abcdefgh"), "text": texts})
+    x = np.ones((8, 4))
+    assert em.near_duplicates(x, ids=cards).height == 8 * 7 / 2
+    found = em.near_duplicates(x, ids=cards, cards=cards.lazy())
+    pairs = {(a, b): like for a, b, _, like in found.iter_rows()}
+    assert pairs == {
+        ("a", "b"): pytest.approx(57 / 59),
+        ("a", "d"): 1.0,
+        ("b", "d"): pytest.approx(57 / 59),
+    }
+    assert found["similarity"].to_list() == [1.0] * 3
+    exact = em.near_duplicates(x, ids=cards, cards=cards, likeness=1)
+    assert exact["id_b"].to_list() == ["d"]
+    order = [5, 2, 7, 0, 3, 1, 6, 4]
+    assert found.equals(em.near_duplicates(x, ids=cards[order], cards=cards[order]))
+    none = em.near_duplicates(np.eye(8), ids=cards, cards=cards)
+    assert none.height == 0 and none.schema == found.schema
+    with pytest.raises(CardlabError, match="each of the 8 vectors.*it has 2"):
+        em.near_duplicates(x, ids=cards, cards=cards.head(2))
+    with pytest.raises(CardlabError, match="likeness must be above 0"):
+        em.near_duplicates(x, ids=cards, cards=cards, likeness=0)
+    with pytest.raises(MissingColumn, match="text"):
+        em.near_duplicates(x, ids=cards, cards=cards.select("id"))

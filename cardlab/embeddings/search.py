@@ -95,6 +95,13 @@ _MAX_QUERY = 1_000
 #: BM25: how soon repetition stops to count, and how much a long card pays for its length.
 _K1, _B = 1.2, 0.75
 
+#: How often a word counts that stands in what names a card.
+_NAMED = 3
+
+#: Ranks of words and of vectors together: cards of each ranking, how far the first stand out, and
+#: what a rank by vectors weighs; the vector asked for is that of so many of the best by words.
+_RANKED, _STAND_OUT, _WEIGHT, _BEST = 200, 10, 0.15, 3
+
 #: Rows whose words are counted at a time.
 _BATCH = 2_000
 
@@ -124,12 +131,13 @@ def search(
         Cards at most.
     model : optional
         Without it, the words of the query are looked for: whole words, upper and lower case
-        alike, in id, text and tags (but those with a prefix, or that the Hub added); of scripts
-        without blanks between words (Chinese, Thai ...) anywhere. With a model, as :func:`embed`
-        takes it, cards whose vectors are nearest to the query's: ``"lsa"`` is computed for this
-        call; any other model needs `x`.
+        alike, in id, text, task, library and tags (but those with a prefix other than a task's, or
+        that the Hub added); of scripts without blanks between words (Chinese, Thai ...) anywhere.
+        With a model, as :func:`embed` takes it, only cards whose vectors are nearest to the
+        query's: ``"lsa"`` is computed for this call; any other model needs `x`.
     x : array-like of numbers, shape (n_cards, d), optional
-        The vectors that ``embed(cards, model=model)`` gave.
+        With a model, the vectors that ``embed(cards, model=model)`` gave. Without one, any vectors
+        of the cards: those like the best cards by words are found too, and both rankings count.
     random_state : int, default 0
         Seed of ``"lsa"``.
 
@@ -137,7 +145,8 @@ def search(
     -------
     pl.DataFrame
         The best first, ties by id: ``id`` (str; null where the card has none); ``score`` (float:
-        above 0, BM25, without an upper end; with a model the cosine, -1 to 1); ``snippet`` (str,
+        above 0, BM25, without an upper end; with a model the cosine, -1 to 1; with vectors alone
+        what the ranks sum to, above 0, below 0.11); ``snippet`` (str,
         at most 240 characters of the text where most of the query's words stand, or with a model
         of the passage nearest to the query; white space is one blank, what a terminal could act
         on is U+FFFD, **not** escaped for HTML; ``""`` without text); ``hits`` (list of structs
@@ -149,13 +158,17 @@ def search(
     MissingColumn
         The cards have no ``id``, or neither ``text`` nor ``tags``.
     CardlabError
-        A query that is empty, too long or without letters and digits; a model without `x`, or
-        `x` without the model; `x` of other sizes.
+        A query that is empty, too long or without letters and digits; a model without `x`; `x`
+        of other sizes.
 
     Notes
     -----
     Robertson and Zaragoza (2009), The Probabilistic Relevance Framework: BM25 and Beyond; k1 is
-    1.2, b 0.75, the weight of a word log(1 + (N - n + 0.5) / (n + 0.5)).
+    1.2, b 0.75, the weight of a word log(1 + (N - n + 0.5) / (n + 0.5)); a word of id, tags, task
+    or library counts three times. `x` is compared with the mean of the vectors of the three best
+    cards by words, the n-th of weight 1 / sqrt(n) (Rocchio 1971); a card's score is then 1 / (10 +
+    its rank by words) + 0.15 / (10 + its rank by vectors), among 200 each (reciprocal rank
+    fusion, Cormack and others 2009). Queries of a few words make poor vectors of their own.
     """
     whole_number(top, 1, name="top")
     words = query_words(_checked(query))
@@ -163,15 +176,16 @@ def search(
     if "text" not in have and "tags" not in have:
         schema.require(cards, "text", "tags")
     if model is None:
-        if x is not None:
-            raise schema.CardlabError(
-                "x needs the model that made it: search(..., model=..., x=x)."
-            )
         if not words:
             raise schema.CardlabError(
                 f"the query {schema.shorten(schema.printable(query), 60)!r} has no letter or digit."
             )
-        return _result(cards, _by_words(cards, words), lambda text: snippet(text, words), top)
+        found = _by_words(cards, words)
+        if x is not None:
+            values = matrix(x)
+            same_size(len(values), schema.count(cards), name="x", of="cards")
+            found = _by_both(found, values, ids_of(cards))
+        return _result(cards, found, lambda text: snippet(text, words), top)
     split, values = _model(cards, model, x, random_state)
     asked = matrix(split.model([query]), name="the result of the model")
     if asked.shape != (1, values.shape[1]):
@@ -205,12 +219,16 @@ def _checked(query: Any) -> str:
 
 def _by_words(cards: Any, words: list[str]) -> pl.DataFrame:
     """Score by BM25 the cards that have a word: ``id``, ``row`` and ``score``."""
-    columns = [name for name in ("id", "text", "tags") if name in schema.column_names(cards)]
-    frame = narrow(cards, columns)
+    names = ("id", "text", "tags", "pipeline_tag", "library_name")
+    frame = narrow(cards, [name for name in names if name in schema.column_names(cards)])
     empty = frame.head(0).collect()
     name, text = pl.col("id").cast(pl.String), strings(empty, "text", pl.String)
-    tags = free_tags(strings(empty, "tags", schema.STRINGS), but=["hub"]).list.join(" ")
-    plain = pl.concat_str(name, text, tags, separator=" ", ignore_nulls=True).str.to_lowercase()
+    tags = strings(empty, "tags", schema.STRINGS)
+    tags = tags.list.eval(pl.element().str.replace(r"^task_\w+:", ""))
+    others = [strings(empty, name, pl.String) for name in names[3:] if name in empty.columns]
+    named = [name, free_tags(tags, but=["hub"]).list.join(" "), *others]
+    plain = pl.concat_str(*named * _NAMED, text, separator=" ", ignore_nulls=True)
+    plain = plain.str.to_lowercase()
     # Two blanks between words: each has its own on both sides, and can be counted as it is.
     words_only = plain.str.replace_all(r"[^\p{L}\p{M}\p{N}]+", "  ").str.strip_chars(" ")
     said = pl.concat_str(pl.lit(" "), words_only, pl.lit(" "))
@@ -233,6 +251,25 @@ def _by_words(cards: Any, words: list[str]) -> pl.DataFrame:
         scores.append(weight * often * (_K1 + 1) / (often + damp))
     table = table.select("id", row=pl.int_range(pl.len()), score=pl.sum_horizontal(scores))
     return table.filter(pl.col("score") > 0)
+
+
+def _by_both(found: pl.DataFrame, values: Floats, ids: pl.Series) -> pl.DataFrame:
+    """Join the ranks by words with those by likeness to the best cards of them."""
+    ranks = found.sort("score", "id", "row", descending=[True, False, False]).head(_RANKED)
+    best = ranks["row"].head(_BEST).to_numpy()
+    cards = Directions.of(values)
+    kept = np.isfinite(cards.length[best])
+    if not kept.any():
+        return found
+    weights = np.arange(1, len(best) + 1)[kept] ** -0.5
+    near = _by_meaning(values, (weights @ cards.unit(best[kept]))[None].astype(np.float32))
+    near = near.with_columns(id=ids.gather(near["row"]))
+    near = near.sort("score", "id", "row", descending=[True, False, False]).head(_RANKED)
+    both = pl.concat(
+        frame.select("id", "row", score=weight / (_STAND_OUT + 1 + pl.int_range(pl.len())))
+        for frame, weight in ((ranks, 1.0), (near.cast({"row": ranks.schema["row"]}), _WEIGHT))
+    )
+    return both.group_by("row").agg(pl.first("id"), pl.sum("score"))
 
 
 def _model(
