@@ -21,7 +21,6 @@ from .charts.lengths import plot_lengths as plot_lengths
 from .charts.lineage import plot_lineage as plot_lineage
 from .charts.map import plot_map as plot_map
 from .charts.network import plot_network as plot_network
-from .charts.stability import plot_stability as plot_stability
 from .charts.trends import plot_trends as plot_trends
 from .comparison.changes import compare_ids as compare_ids
 from .comparison.compare import compare as compare
@@ -31,8 +30,9 @@ from .coverage.coverage import section_coverage as section_coverage
 from .coverage.coverage import unmapped_headings as unmapped_headings
 from .coverage.gaps import documentation_gaps as documentation_gaps
 from .coverage.reading import read_sections as read_sections
+from .embeddings.atlas import Atlas as Atlas
+from .embeddings.atlas import atlas as atlas
 from .embeddings.cluster import cluster as cluster
-from .embeddings.cluster import cluster_stability as cluster_stability
 from .embeddings.describe_clusters import between_clusters as between_clusters
 from .embeddings.describe_clusters import cluster_agreement as cluster_agreement
 from .embeddings.describe_clusters import cluster_keywords as cluster_keywords

@@ -23,14 +23,12 @@ _MOVED = {
     "charts.counts": "plot_card_rates",
     "coverage.coverage": "heading_meanings",
     "coverage.headings": "coverage_sections",
-    "embeddings.cluster": "cluster_jaccard",
     "embeddings.vectors": "vector_problems",
     "licenses.problems": "license_problems",
     "text.lengths": "text_problems",
 }
 _BECAME: dict[str, tuple[str, dict[str, Any]]] = {
     "class_counts": ("license_counts", {"classes": True}),
-    "cluster_curve": ("cluster_stability", {}),
     "community_quality": ("tag_communities", {"quality": True}),
     "growth_fit": ("doubling_time", {"curve": True}),
     "lineage_families": ("lineage_summary", {"by": "family"}),

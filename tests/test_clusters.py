@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pytest
-import vl_convert
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
@@ -21,8 +20,6 @@ from sklearn.metrics import (
 import cardlab as cl
 from cardlab.embeddings import kmeans
 from cardlab.embeddings import points as parallel
-from cardlab.embeddings.cluster import cluster_jaccard
-from cardlab.embeddings.clustering import cluster_cards
 from cardlab.embeddings.points import Points
 from cardlab.schema import CardlabError, MissingColumn, NoFigure
 
@@ -141,80 +138,6 @@ def test_clusters_do_not_depend_on_the_number_of_cores(
     np.testing.assert_array_equal(found[0], found[2])
 
 
-# the number of clusters
-
-
-def test_auto_finds_the_planted_topics() -> None:
-    cards = cl.make_cards(20_000, text=False)
-    x = cl.vectors(cards)
-    labels = cl.cluster(x)
-    assert 11 <= labels.max() + 1 <= 13
-    assert adjusted_rand_score(cards["topic"], labels) >= 0.95
-
-
-def test_the_curve_shows_what_auto_chose() -> None:
-    x, _ = plant(500, 16, k=5, noise=0.08)
-    curve = cl.cluster_stability(x, max_clusters=12)
-    assert curve.columns == [
-        *("n_clusters", "ari_mean", "ari_low", "jaccard_mean", "stable_share"),
-        *("silhouette", "silhouette_null", "is_stable", "is_chosen"),
-    ]
-    assert curve["n_clusters"].to_list() == list(range(2, 13))
-    assert curve.filter("is_chosen")["n_clusters"].to_list() == [5]
-    best = curve.row(by_predicate=pl.col("is_chosen"), named=True)
-    assert best["is_stable"]
-    assert best["jaccard_mean"] > 0.95
-    assert best["stable_share"] == 1
-    assert best["silhouette"] > best["silhouette_null"] + 0.1
-    assert (curve["ari_low"] <= curve["ari_mean"]).all()
-    chart = cl.plot_stability(curve).to_dict()
-    assert "dashed: the 5 in use" in chart["title"]["subtitle"]
-    assert vl_convert.vegalite_to_svg(chart, vl_version="6.4").count("<path") > 40
-
-
-def blob(kind: str) -> Floats:
-    rng = np.random.default_rng(3)
-    x = rng.normal(size=(700, 24))
-    if kind == "long":
-        x *= np.arange(1, 25) ** -1.0
-    if kind in ("sphere", "blob of unit vectors"):
-        x[:, 0] += 3 * np.sqrt(24) * (kind != "sphere")
-        x /= np.linalg.norm(x, axis=1, keepdims=True)
-    if kind == "cube":
-        x = rng.uniform(size=(700, 24))
-    if kind == "circle":
-        x = x[:, :2] / np.linalg.norm(x[:, :2], axis=1, keepdims=True)
-    return x.astype(np.float32)
-
-
-@pytest.mark.parametrize(
-    "kind", ["normal", "long", "sphere", "blob of unit vectors", "cube", "circle"]
-)
-def test_no_stable_clusters_where_there_are_none(kind: str) -> None:
-    x = blob(kind)
-    curve = cl.cluster_stability(x, max_clusters=9)
-    assert not curve["is_stable"].any()
-    assert not curve["is_chosen"].any()
-    chart = cl.plot_stability(curve).to_dict()
-    assert "no stable clusters were found" in chart["title"]["subtitle"]
-    assert "No stable clusters were found" in chart["description"]
-    if kind == "normal":
-        x[3] = np.nan
-        labels = cl.cluster(x)
-        assert labels[3] == -1
-        assert set(labels) == {-1, 0}
-
-
-def test_curves_of_tiny_and_equal_vectors() -> None:
-    assert cl.cluster_stability(np.ones((9, 3))).height == 0
-    assert cl.cluster(np.ones((9, 3))).tolist() == [0] * 9
-    assert cl.cluster_stability(np.eye(3))["n_clusters"].to_list() == [2]
-    with pytest.raises(NoFigure, match=r"no rows"):
-        cl.plot_stability(cl.cluster_stability(np.ones((9, 3))))
-    with pytest.raises(CardlabError, match=r"max_clusters"):
-        cl.cluster_stability(np.eye(3), max_clusters=1)
-
-
 # hdbscan
 
 
@@ -258,57 +181,6 @@ def test_hdbscan_says_what_it_cannot_do() -> None:
     with pytest.raises(CardlabError, match=r"min_cluster_size"):
         cl.cluster(x, method="hdbscan", min_cluster_size=1)
     assert set(cl.cluster(x[:8], method="hdbscan")) == {-2}
-
-
-# each cluster
-
-
-def test_jaccard_tells_firm_clusters_from_loose_ones() -> None:
-    rng = np.random.default_rng(0)
-    firm = np.repeat(np.eye(3, 12) * 5, 60, axis=0) + 0.1 * rng.normal(size=(180, 12))
-    cloud = rng.normal(size=(200, 12)) * 0.5 - 3
-    x = np.vstack([firm, cloud])
-    loose = np.where(cloud[:, 3] > -3, 3, 4)
-    labels = np.concatenate([np.repeat([0, 1, 2], 60), loose])
-    table = cluster_jaccard(x, labels=labels, n_runs=10)
-    assert table.columns == ["cluster", "n_cards", "jaccard_mean", "jaccard_low", "is_stable"]
-    assert table["n_cards"].sum() == 380
-    assert table["is_stable"].to_list() == [True, True, True, False, False]
-    assert (table["jaccard_mean"].head(3) > 0.99).all()
-    assert (table["jaccard_low"] <= table["jaccard_mean"]).all()
-    assert cluster_jaccard(x, labels=labels, n_runs=10).equals(table)
-    order = rng.permutation(380)
-    shuffled = cluster_jaccard(x[order], labels=labels[order], n_runs=10)
-    assert shuffled["is_stable"].equals(table["is_stable"])
-    with pytest.raises(CardlabError, match=r"380 vectors.*379"):
-        cluster_jaccard(x, labels=labels[1:])
-    with pytest.raises(NoFigure, match=r"380 vectors"):
-        cluster_jaccard(x, labels=np.full(380, -2))
-
-
-def test_jaccard_of_clusters_without_vectors_is_null() -> None:
-    x, topic = plant(90, 4, k=2)
-    x[-1] = np.nan
-    topic[-1] = 7
-    table = cluster_jaccard(x, labels=topic, n_runs=4)
-    assert table.row(-1) == (7, 1, None, None, None)
-
-
-def test_unstable_clusters_are_marked_wherever_they_appear() -> None:
-    cards = pl.DataFrame(
-        {"id": list("abcdef"), "text": ["whale sea", "whale sea"] * 2 + ["moon sky"] * 2}
-    )
-    labels = [0, 0, 0, 0, 1, 1]
-    mark = pl.DataFrame({"cluster": [0], "jaccard_mean": [0.5], "is_stable": [False]})
-    summary = cl.cluster_summary(cards, labels=labels, stability=mark)
-    assert summary["label"].str.ends_with(" (unstable)").to_list() == [True, False]
-    assert summary["jaccard"].to_list() == [0.5, None]
-    assert summary["is_stable"].to_list() == [False, None]
-    keywords = cl.cluster_keywords(cards, labels=labels, stability=mark)
-    assert keywords.columns == ["cluster", "keyword", "score", "is_stable"]
-    assert keywords.filter(cluster=0)["is_stable"].to_list() == [False, False]
-    with pytest.raises(MissingColumn, match=r"is_stable"):
-        cl.cluster_summary(cards, labels=labels, stability=mark.drop("is_stable"))
 
 
 def test_languages_of_a_cluster() -> None:
@@ -382,20 +254,3 @@ def test_cards_between_clusters_come_first() -> None:
         cl.between_clusters(x, labels=[0] * 8, ids=list("abcdefgh"))
     with pytest.raises(CardlabError, match=r"ids.*8 vectors.*7"):
         cl.between_clusters(x, labels=labels, ids=list("abcdefg"))
-
-
-def test_of_cards_with_one_vector_the_first_stands_for_all():
-    cards = cl.make_cards(60)
-    given = cards["embeddings"].to_list()
-    given[5] = given[6]
-    cards = cards.with_columns(embeddings=pl.Series(given, dtype=cards.schema["embeddings"]))
-    cards = pl.concat([cards, cards.head(1)])  # an id that two cards have is no reason to lose both
-    found = cluster_cards(cards, n_clusters=3)
-    kept = found.distinct_rows(cl.shared_vectors(cards, x=found.x), limit=1000)
-    assert len(kept) == 60
-    ids = found.ids.gather(kept).to_list()
-    assert ids.count(cards["id"][0]) == 2
-    assert len({*cards["id"][5:7]} & {*ids}) == 1
-    drawn = found.distinct_rows(cl.shared_vectors(cards, x=found.x), limit=10)
-    assert len(drawn) <= 10
-    assert {*drawn} <= {*kept}

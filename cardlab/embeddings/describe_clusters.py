@@ -26,7 +26,6 @@ def cluster_keywords(
     *,
     labels: npt.ArrayLike,
     top: int = 8,
-    stability: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Find the words that tell each cluster from the others.
 
@@ -40,8 +39,6 @@ def cluster_keywords(
         The cluster of each card, in the order of the cards; negative for none.
     top : int, default 8
         Keywords of each cluster at most.
-    stability : pl.DataFrame, optional
-        ``cluster`` and ``is_stable`` from :func:`cluster_jaccard`; adds ``is_stable`` (bool).
 
     Returns
     -------
@@ -83,7 +80,7 @@ def cluster_keywords(
     weight = np.log1p(of_word.sum() / len(clusters) / of_word)
     score = said.data / length[said.row] * weight[said.col]
     words = pl.Series(counter.get_feature_names_out(), dtype=pl.String)
-    keywords = (
+    return (
         pl.DataFrame({"cluster": clusters[said.row], "word": said.col, "score": score})
         .filter(n_cards.data >= np.where(sizes[said.row] >= TINY_CLUSTER, 2, 1))
         .sort("cluster", "score", "word", descending=[False, True, False])
@@ -91,7 +88,6 @@ def cluster_keywords(
         .head(top)
         .select("cluster", pl.lit(words).gather(pl.col("word")).alias("keyword"), "score")
     )
-    return keywords if stability is None else _marked(keywords, stability).drop("jaccard")
 
 
 # ---- What the cards of a cluster have in common: label, tags, licence, languages, examples.
@@ -113,7 +109,6 @@ def cluster_summary(
     labels: npt.ArrayLike,
     x: npt.ArrayLike | None = None,
     top: int = 5,
-    stability: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Describe each cluster in one row.
 
@@ -128,9 +123,6 @@ def cluster_summary(
         The vectors of the cards, for the examples and the cohesion.
     top : int, default 5
         Tags and examples of each cluster at most.
-    stability : pl.DataFrame, optional
-        From :func:`cluster_jaccard`, of the same labels: adds ``jaccard`` and ``is_stable``, and
-        "(unstable)" to the label of a cluster that is not stable.
 
     Returns
     -------
@@ -154,8 +146,6 @@ def cluster_summary(
           centre, ties by id; without `x` the first by id.
         - ``cohesion`` (float): mean cosine of the cards to the centre, the mean of their unit
           vectors; 1 where all point one way, about 0 where they point anywhere. Null without `x`.
-        - ``jaccard`` (float, 0-1), ``is_stable`` (bool), with `stability` only: its
-          ``jaccard_mean`` and ``is_stable``; null for a cluster that it does not list.
 
     Raises
     ------
@@ -195,7 +185,7 @@ def cluster_summary(
         _first(_counted(frame, languages), "n", _LANGUAGES, "top_languages"),
     ):
         summary = summary.join(part, on="cluster", how="left")
-    summary = summary.sort("cluster").select(
+    return summary.sort("cluster").select(
         "cluster",
         "n_cards",
         (pl.col("n_cards") / frame.height).alias("card_share"),
@@ -206,7 +196,6 @@ def cluster_summary(
         "example_ids",
         "cohesion",
     )
-    return summary if stability is None else _marked(summary, stability)
 
 
 def _cosines(x: Floats, label: Ints) -> pl.Series:
@@ -284,19 +273,6 @@ def _first(counts: pl.DataFrame, by: str, n: int, name: str) -> pl.DataFrame:
     """Keep of each cluster the values with the most, ties by name."""
     ordered = counts.sort(by, "value", descending=[True, False])
     return ordered.group_by("cluster").agg(pl.col("value").head(n).alias(name))
-
-
-def _marked(table: pl.DataFrame, stability: pl.DataFrame) -> pl.DataFrame:
-    """Add how well each cluster comes back, and say so in the label of one that does not."""
-    schema.require(stability, "cluster", "jaccard_mean", "is_stable")
-    marks = stability.select(
-        pl.col("cluster").cast(pl.Int32), pl.col("jaccard_mean").alias("jaccard"), "is_stable"
-    )
-    joined = table.join(marks, on="cluster", how="left", maintain_order="left")
-    if "label" not in table.columns:
-        return joined
-    mark = pl.when(pl.col("is_stable").not_()).then(pl.lit(" (unstable)")).otherwise(pl.lit(""))
-    return joined.with_columns(label=pl.col("label") + mark)
 
 
 # ---- How clusters stand to what the cards declare, and to each other.
@@ -422,7 +398,7 @@ def between_clusters(
     x, ids
         As :func:`neighbors` takes them.
     labels
-        As :func:`cluster_jaccard` takes them.
+        The cluster of each row, negative for none, as :func:`cluster` gives them.
     top : int, default 20
         Cards at most.
 

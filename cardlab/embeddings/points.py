@@ -263,15 +263,6 @@ class Sample:
         return np.bincount(self.rows, minlength=len(self.values))
 
     @cached_property
-    def distances(self) -> Floats:
-        """Euclidean distances between all points, at most 100 MB."""
-        squares = np.einsum("ij,ij->i", self.values, self.values)
-        result: Floats = squares[:, None] + squares[None, :] - 2 * (self.values @ self.values.T)
-        np.fill_diagonal(result, 0)
-        np.maximum(result, 0, out=result)
-        return np.sqrt(result, out=result)
-
-    @cached_property
     def tree(self) -> npt.NDArray[np.float64]:
         """Ward's hierarchy of the points, of which there are at least two."""
         from scipy.cluster.hierarchy import linkage

@@ -1,0 +1,348 @@
+"""An atlas of a corpus: layers of clusters, their names, how sure they are, and the map."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from .. import schema
+from ..frames import narrow
+from .consensus import LAYERS, N_RUNS, Nodes, consensus, directions, kept, layers, runs, together
+from .embed import embed
+from .names import name_clusters
+from .points import Indices, Points
+from .project import map_points
+from .vectors import Floats, matrix, same_size, vectors, whole_number
+
+_WANTED = (
+    *("id", "author", "text", "tags", "pipeline_tag", "library_name", "license_class"),
+    *("created_at", "embeddings"),
+)
+
+#: Halves of the authors of which the clusters are found anew, and the runs for each.
+_HALVES, _HALF_RUNS = 4, N_RUNS // 4
+
+#: Examples of a cluster.
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Layers of clusters within clusters, from coarse to fine; :func:`cardlab.atlas` makes it.
+
+    Attributes
+    ----------
+    labels : pl.DataFrame
+        ``id``, and for each layer a column with the cluster of each card (int, 0 is the largest of
+        its layer), in the order of the cards; null where it is between clusters, or has no
+        usable vector.
+    layers : pl.DataFrame
+        ``layer`` (str), ``share`` (float, 0-1: in so many of the runs its cards are together; null
+        for the coarse layer), ``n_clusters``, ``n_cards`` (int, in clusters), ``card_share`` (of
+        all cards), ``largest_share`` (of all cards, in the largest cluster). No rows where there
+        are no stable clusters.
+    names : pl.DataFrame
+        ``layer``, ``cluster``, ``name`` (str, at most four words), ``parent`` (int, the cluster of
+        the layer before in which it lies; null in the first).
+    stability : pl.DataFrame
+        By layer and cluster: ``n_cards``, ``n_authors`` (int); ``together`` (float, 0-1: the share
+        of the runs in which two of its cards are together, mean of all pairs); ``comes_back``
+        (float, 0-1: the largest Jaccard similarity with a cluster that is found from half of the
+        authors alone, mean of four halves); ``top_author`` (str), ``top_author_share`` (0-1, of
+        its cards); ``template_share`` (0-1, mean over its cards: letters in lines that three
+        authors or five cards have word for word; null without texts); ``example_ids`` (list of
+        str, nearest the middle, of different authors).
+    vectors : np.ndarray of float32
+        The vectors that were grouped, a row for each card.
+    """
+
+    labels: pl.DataFrame
+    layers: pl.DataFrame
+    names: pl.DataFrame
+    stability: pl.DataFrame
+    vectors: Floats
+    _cards: pl.DataFrame
+    _random_state: int
+
+    @cached_property
+    def named(self) -> pl.DataFrame:
+        """``id``, and for each layer the name of each card's cluster, null where between."""
+        columns = [
+            pl.col(layer).replace_strict(
+                names["cluster"], names["name"], default=None, return_dtype=pl.String
+            )
+            if names.height
+            else pl.lit(None, pl.String).alias(layer)
+            for layer in LAYERS
+            for names in [self.names.filter(layer=layer)]
+        ]
+        return self.labels.select("id", *columns)
+
+    @cached_property
+    def map(self) -> pl.DataFrame:
+        """What :func:`cardlab.plot_map` draws: :func:`map_points`, and the layers by name."""
+        points = map_points(self._cards, x=self.vectors, random_state=self._random_state)
+        return points.with_columns(self.named.drop("id").get_columns())
+
+    def __repr__(self) -> str:
+        if not self.layers.height:
+            return f"Atlas of {self.labels.height:,} cards: no stable clusters"
+        parts = self.layers.select(
+            pl.format(
+                "{} in {} ({} %)", "n_clusters", "layer", (pl.col("card_share") * 100).round()
+            )
+        ).to_series()
+        return f"Atlas of {self.labels.height:,} cards: clusters {', '.join(parts)}"
+
+
+def atlas(
+    cards: Any,
+    vectors: npt.ArrayLike | str | os.PathLike[str] | None = None,
+    *,
+    random_state: int = 0,
+) -> Atlas:
+    """Find what cards are grouped together again and again, in layers, with names.
+
+    Vectors are grouped by k-means 240 times: each time of other authors, drawn with replacement,
+    and into another number of clusters, from 15 to 35. A layer are the groups whose cards are
+    together in 70, 50 or 30 % of these runs on the mean; the coarse layer joins those of 30 % to
+    8-15 regions for a reader, where the corpus has as many. A cluster has at least 10 cards of
+    3 authors; what is in none is *between*. Each lies within one of the layer before.
+
+    Parameters
+    ----------
+    cards : frame
+        Cards with ``id``; ``author`` (else what stands before the slash of the id), ``text``,
+        ``tags``, ``pipeline_tag`` and ``library_name`` are used where they are there.
+    vectors : array-like of shape (n_cards, d), or path, optional
+        A vector for each card, or a file of them as :func:`cardlab.vectors` takes it. By default
+        the column ``embeddings``, and where that has none :func:`cardlab.embed` with LSA.
+    random_state : int, default 0
+        Seed of LSA and the map, and above 5,000 distinct vectors of groups of near ones that are
+        grouped in their place. The runs are the same for every seed, and for any order.
+
+    Returns
+    -------
+    Atlas
+        Without clusters where cards that are together once are together again hardly more often
+        (by less than 0.1) than in clouds of points that are spread as widely.
+
+    Raises
+    ------
+    MissingColumn
+        The cards have no ``id``, or nothing to make vectors of.
+    NoFigure
+        Fewer than 3 vectors are usable.
+    CardlabError
+        There are more or fewer vectors than cards.
+
+    Notes
+    -----
+    Fred and Jain (2005), Combining multiple clusterings using evidence accumulation; Monti and
+    others (2003), Consensus clustering; Hornik and others (2012), Spherical k-means clustering. An
+    author weighs the root of the number of its cards, so that none decides alone. What the runs
+    share is that they see these cards: that a cluster is together in all runs does not make it one
+    of all cards that could be written.
+    """
+    seed = whole_number(random_state, 0, name="random_state")
+    have = schema.require(cards, "id")
+    frame = schema.collect(narrow(cards, [name for name in _WANTED if name in have]))
+    x = _given(frame, vectors, seed)
+    frame = frame.drop("embeddings", strict=False)
+    author = _authors(frame)
+    frame = frame.with_columns(author=author)
+    code = author.rank("dense").to_numpy().astype(np.int64) - 1
+    points = Points.of(x, seed)
+    rows = points.rows
+    # numbered anew, as some authors may have no usable vector
+    own = np.unique(code[rows], return_inverse=True)[1]
+    point, weights = points.point_of_row, 1 / np.sqrt(np.bincount(own)[own])
+    of_point = np.bincount(point, weights).astype(np.float64)
+    values = directions(points.gathered(points.first), of_point)
+    nodes = Nodes.of(values, point, own, seed)
+    found = consensus(nodes, seed=0) if len(values) > 2 else None
+    labels = np.full((len(LAYERS), len(x)), -1)
+    back: dict[str, pl.DataFrame] = {}
+    if found:
+        cut = layers(nodes, found[0], coarse=True)
+        for i, name in enumerate(LAYERS):
+            labels[i, rows] = kept(nodes, cut[name])
+        back = _sureness(nodes, found, labels[:, rows])
+    table = frame.select(
+        "id",
+        *(
+            pl.Series(n, each).replace(-1, None).cast(pl.Int32)
+            for n, each in zip(LAYERS, labels, strict=True)
+        ),
+    )
+    every = 1 / np.sqrt(np.bincount(code)[code])
+    names, template = name_clusters(frame, table.drop("id"), every, code)
+    near = np.full((len(LAYERS), len(x)), np.nan)
+    near[:, rows] = _nearness(nodes, labels[:, rows])
+    stability = pl.concat(
+        _described(name, frame, labels[i], near[i], template, back.get(name))
+        for i, name in enumerate(LAYERS)
+    )
+    return Atlas(
+        table, _layers(table) if found else _layers(table).clear(), names, stability, x, frame, seed
+    )
+
+
+def _given(frame: pl.DataFrame, given: Any, seed: int) -> Floats:
+    """Take the vectors of the cards, or compute them in the order of the ids."""
+    if isinstance(given, (str, os.PathLike)):
+        return vectors(frame, file=given)
+    if given is not None:
+        x = matrix(given, name="vectors")
+        same_size(len(x), frame.height, name="vectors", of="cards")
+        return x
+    if "embeddings" in frame.columns:
+        try:
+            return vectors(frame)
+        except schema.NoFigure:
+            if not {"text", "tags"} & set(frame.columns):
+                raise
+    order = frame["id"].arg_sort().to_numpy()
+    made = embed(frame[order], random_state=seed)
+    x = np.empty_like(made)
+    x[order] = made
+    return x
+
+
+def _authors(frame: pl.DataFrame) -> pl.Series:
+    """Give the author of each card, by the id where none is told; else it is one of its own."""
+    own = pl.format("{}#{}", pl.col("id").fill_null(""), pl.int_range(pl.len()))
+    told = (
+        pl.col("author").cast(pl.String) if "author" in frame.columns else pl.lit(None, pl.String)
+    )
+    by_id = pl.col("id").cast(pl.String).str.extract(r"^([^/]+)/")
+    return frame.select(author=pl.coalesce(told, by_id, own)).to_series()
+
+
+def _layers(labels: pl.DataFrame) -> pl.DataFrame:
+    """Count what is in each layer."""
+    rows = []
+    for name, share in LAYERS.items():
+        sizes = np.bincount(labels[name].drop_nulls().to_numpy())
+        held, total = int(sizes.sum()), max(labels.height, 1)
+        largest = int(sizes.max(initial=0)) / total
+        rows.append((name, share, len(sizes), held, held / total, largest))
+    columns: Any = {
+        **{"layer": pl.String, "share": pl.Float64, "n_clusters": pl.Int64, "n_cards": pl.Int64},
+        **{"card_share": pl.Float64, "largest_share": pl.Float64},
+    }
+    return pl.DataFrame(rows, columns, orient="row")
+
+
+def _sureness(
+    nodes: Nodes, found: tuple[Floats, tuple[int, int]], labels: npt.NDArray[Any]
+) -> dict[str, pl.DataFrame]:
+    """Say how often the cards of each cluster are together, and how it comes back from halves."""
+    shares, numbers = found
+    scores: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in LAYERS}
+    n_authors = int(nodes.author.max()) + 1
+    for i in range(_HALVES):
+        drawn = np.random.default_rng(i).permutation(n_authors) < n_authors / 2
+        inside = drawn[nodes.author]
+        part, _ = nodes.part(inside)
+        again = layers(part, together(runs(part, numbers, _HALF_RUNS, seed=i + 1)), coarse=True)
+        for name, label in zip(LAYERS, labels, strict=True):
+            scores[name].append(_jaccard(label[inside], again[name][part.of_card]))
+    result = {}
+    for name, label in zip(LAYERS, labels, strict=True):
+        n = int(label.max(initial=-1)) + 1
+        member = np.zeros((n, len(nodes.values)))
+        np.add.at(member, (label[label >= 0], nodes.of_card[label >= 0]), 1)
+        size = member.sum(axis=1)
+        pairs = ((member @ shares) * member).sum(axis=1) - size
+        back = [np.pad(each, (0, n - len(each))) for each in scores[name]]
+        result[name] = pl.DataFrame(
+            {
+                "cluster": np.arange(n, dtype=np.int32),
+                "together": pairs / (size * (size - 1)),
+                "comes_back": np.mean(back, axis=0),
+            }
+        )
+    return result
+
+
+def _jaccard(labels: Indices, others: Indices) -> npt.NDArray[np.float64]:
+    """Give for each cluster the largest similarity with a group of another grouping."""
+    n = int(labels.max(initial=-1)) + 1
+    both = np.zeros((n + 1, int(others.max(initial=-1)) + 1))
+    np.add.at(both, (labels, others), 1)  # the last row is that of -1
+    union = both.sum(axis=1)[:, None] + both.sum(axis=0) - both
+    best: npt.NDArray[np.float64] = (both / np.maximum(union, 1)).max(axis=1, initial=0)[:n]
+    return best
+
+
+def _nearness(nodes: Nodes, labels: npt.NDArray[Any]) -> Floats:
+    """Give the cosine of each card to the middle of its cluster."""
+    result = np.zeros(labels.shape, dtype=np.float32)
+    weights = nodes.weights
+    for near, label in zip(result, labels, strict=True):
+        inside = np.flatnonzero(label >= 0)
+        sums = np.zeros((int(label.max(initial=-1)) + 1, nodes.values.shape[1]), dtype=np.float32)
+        own = nodes.values[nodes.of_card[inside]]
+        np.add.at(sums, label[inside], own * weights[inside, None].astype(np.float32))
+        sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+        near[inside] = (own * sums[label[inside]]).sum(axis=1)
+    return result
+
+
+def _described(
+    layer: str,
+    frame: pl.DataFrame,
+    label: Indices,
+    near: Floats,
+    template: npt.NDArray[np.float64],
+    sure: pl.DataFrame | None,
+) -> pl.DataFrame:
+    """Describe the clusters of a layer: size, sureness, authors, template, examples."""
+    if sure is None:
+        sure = pl.DataFrame(
+            schema={"cluster": pl.Int32, "together": pl.Float64, "comes_back": pl.Float64}
+        )
+    cards = frame.select(
+        pl.col("id").cast(pl.String),
+        "author",
+        cluster=pl.Series(label, dtype=pl.Int32),
+        near=pl.Series(near).cast(pl.Float64).round(5),
+        template=pl.Series(template, nan_to_null=True),
+    ).filter(pl.col("cluster") >= 0)
+    authors = cards.group_by("cluster", "author").agg(n=pl.len(), best=pl.col("near").max())
+    top = (
+        authors.sort("n", "author", descending=[True, False])
+        .group_by("cluster", maintain_order=True)
+        .agg(n_authors=pl.len(), top_author=pl.col("author").first(), n_top=pl.col("n").first())
+    )
+    examples = (
+        cards.sort("near", "id", descending=[True, False])
+        .unique(["cluster", "author"], keep="first", maintain_order=True)
+        .group_by("cluster", maintain_order=True)
+        .agg(example_ids=pl.col("id").head(_EXAMPLES))
+    )
+    sizes = cards.group_by("cluster").agg(
+        n_cards=pl.len(), template_share=pl.col("template").mean()
+    )
+    return (
+        sizes.join(top, on="cluster")
+        .join(sure, on="cluster")
+        .join(examples, on="cluster")
+        .sort("cluster")
+        .with_columns(pl.col(pl.Float64).round(6))  # sums do not depend on the order of the cards
+        .select(
+            pl.lit(layer).alias("layer"),
+            *("cluster", pl.col("n_cards").cast(pl.Int64), pl.col("n_authors").cast(pl.Int64)),
+            *("together", "comes_back", "top_author"),
+            top_author_share=pl.col("n_top") / pl.col("n_cards"),
+            template_share="template_share",
+            example_ids="example_ids",
+        )
+    )

@@ -1,0 +1,308 @@
+"""What is grouped together in most of many runs: layers of clusters within clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .points import Indices, in_blocks, on_all_cores
+from .vectors import Floats
+
+Weights = npt.NDArray[np.float64]
+
+#: The layers, from coarse to fine, and the share of the runs in which their cards are together.
+LAYERS = {"coarse": None, "together_30": 0.3, "together_50": 0.5, "together_70": 0.7}
+
+#: Fewest cards and authors of a cluster.
+MIN_CARDS, MIN_AUTHORS = 10, 3
+
+#: Numbers of groups of the runs, and of those of the coarse layer; how many runs there are of each.
+_MANY = (15, 35)
+_COARSE = (4, 14)
+N_RUNS = 240
+_N_COARSE = 120
+
+#: Regions of the coarse layer, and the step that may leave fewer or larger ones: of planted
+#: hierarchies it is 0.2 or more, of three real corpora at most 0.07.
+_FEWEST, _MOST, _WIDE = 8, 15, 0.15
+
+#: Steps of a run: where a few points still move, other runs tell as much.
+_STEPS = 8
+
+#: Directions that vectors are reduced to: of 20 to 128 those of which the clusters of two
+#: corpora followed the task best.
+_WIDTH = 64
+
+#: How much more often pairs that are together once must be together again than in clouds without
+#: clusters, and the runs that tell.
+_MARGIN, _NULL_RUNS = 0.1, 24
+
+#: Nodes of the hierarchy: distinct vectors, or where there are more, groups of near ones.
+_NODES, _FIT_ROWS = 5_000, 20_000
+_MICRO = 3_000
+
+
+def directions(x: Floats, weights: Weights) -> Floats:
+    """Give vectors as directions in the axes that carry most of them, as unit vectors.
+
+    Scaled to one length again after they were reduced: else cards of which the axes say little
+    would all lie in the middle, and be one large cluster.
+    """
+
+    def unit(values: Floats) -> Floats:
+        length = np.linalg.norm(values, axis=1, keepdims=True)
+        return np.asarray(values / np.maximum(length, np.float32(1e-12)))
+
+    x = unit(x)
+    if x.shape[1] > _WIDTH:
+        wide = x.astype(np.float64)
+        axes = np.linalg.eigh((wide * weights[:, None]).T @ wide)[1][:, : -_WIDTH - 1 : -1]
+        x = unit((wide @ axes).astype(np.float32))
+    return np.ascontiguousarray(x)
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Directions that are grouped, and the node and the author of each card.
+
+    Cards with one vector are one node, which cannot fall into two clusters.
+    """
+
+    values: Floats
+    of_card: Indices
+    #: The author of each card, numbered by name.
+    author: Indices
+
+    @classmethod
+    def of(cls, values: Floats, point: Indices, author: Indices, seed: int) -> Nodes:
+        """Take points as nodes, or groups of near ones where there are many."""
+        if len(values) <= _NODES:
+            return cls(values, point, author)
+        from sklearn.cluster import KMeans
+
+        rng = np.random.default_rng(seed)
+        drawn = np.sort(rng.choice(len(values), min(_FIT_ROWS, len(values)), replace=False))
+        model = KMeans(_MICRO, init="random", n_init=1, max_iter=5, random_state=seed)
+        on_all_cores(model.fit, [values[drawn]])
+        across = np.ascontiguousarray(model.cluster_centers_.T)
+        half = (across * across).sum(axis=0) / 2
+
+        def nearest(block: slice) -> Indices:
+            found: Indices = (values[block] @ across - half).argmax(axis=1)
+            return found
+
+        micro = np.concatenate(in_blocks(nearest, len(values)))
+        kept, micro = np.unique(micro, return_inverse=True)
+        centres = model.cluster_centers_[kept]
+        length = np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
+        return cls((centres / length).astype(np.float32), micro[point], author)
+
+    @property
+    def weights(self) -> Weights:
+        """What each card weighs: an author counts as the root of the number of its cards."""
+        return 1 / np.sqrt(np.bincount(self.author)[self.author])
+
+    def summed(self, weights: Weights) -> Weights:
+        """Add up what the cards of each node weigh."""
+        return np.bincount(self.of_card, weights, len(self.values)).astype(np.float64)
+
+    def part(self, cards: npt.NDArray[np.bool_]) -> tuple[Nodes, Indices]:
+        """Keep some of the cards, and say which of the nodes are left."""
+        there, of_card = np.unique(self.of_card[cards], return_inverse=True)
+        authors = np.unique(self.author[cards], return_inverse=True)[1]
+        weights = 1 / np.sqrt(np.bincount(authors)[authors])
+        values = directions(self.values[there], np.bincount(of_card, weights).astype(np.float64))
+        return Nodes(values, of_card, authors), there
+
+    def draws(self, n: int, seed: int) -> Iterator[Weights]:
+        """Draw authors with replacement, and give what each node weighs then."""
+        rng = np.random.default_rng(seed)
+        own, n_authors = self.weights, int(self.author.max()) + 1
+        for _ in range(n):
+            times = np.bincount(rng.integers(n_authors, size=n_authors), minlength=n_authors)
+            yield self.summed(own * times[self.author])
+
+
+def runs(
+    nodes: Nodes, numbers: tuple[int, int], n_runs: int, *, seed: int = 0
+) -> list[npt.NDArray[np.int16]]:
+    """Group the nodes again and again, of other authors and into other numbers of groups."""
+    ks = np.linspace(*numbers, n_runs).round().astype(int)
+    seeds = np.random.SeedSequence(seed).generate_state(n_runs)
+    jobs = list(zip(nodes.draws(n_runs, seed), ks, seeds, strict=True))
+    return on_all_cores(lambda job: _grouped(nodes.values, *job), jobs)
+
+
+def _grouped(values: Floats, weights: Weights, k: int, seed: int) -> npt.NDArray[np.int16]:
+    """Run spherical k-means from k-means++; a batch of products, which BLAS does quickest."""
+    draws = np.random.default_rng(seed).random(k)
+    centres = np.empty((k, values.shape[1]), dtype=np.float32)
+    far, chance = np.full(len(values), np.inf, dtype=np.float32), weights
+    for i in range(k):
+        total = np.cumsum(chance)
+        if total[-1] <= 0:
+            centres = centres[:i]
+            break
+        at = min(int(np.searchsorted(total, draws[i] * total[-1], "right")), len(values) - 1)
+        centres[i] = values[at]
+        np.minimum(far, np.maximum(1 - values @ centres[i], 0), out=far)
+        far[far < 1e-6] = 0  # rounding, where vectors are equal
+        chance = weights * far
+    every, weight = np.arange(len(values)), weights.astype(np.float32)
+    labels = np.zeros(0, dtype=np.int64)
+    for _ in range(_STEPS):
+        found = (values @ centres.T).argmax(axis=1)
+        if np.array_equal(found, labels):
+            break
+        labels = found
+        member = np.zeros((len(centres), len(values)), dtype=np.float32)
+        member[labels, every] = weight
+        sums = member @ values
+        length = np.linalg.norm(sums, axis=1, keepdims=True)
+        centres = np.where(length > 1e-9, sums / np.maximum(length, 1e-9), centres)
+    return labels.astype(np.int16)
+
+
+def together(found: list[npt.NDArray[np.int16]]) -> Floats:
+    """Give for each pair of nodes the share of the runs in which they are in one group.
+
+    Fred and Jain (2005), Combining multiple clusterings using evidence accumulation.
+    """
+    from scipy.sparse import csr_matrix
+
+    labels = np.stack(found)
+    n_runs, n = labels.shape
+    starts = np.concatenate([[0], np.cumsum(labels.max(axis=1).astype(np.int64) + 1)])
+    columns = (labels + starts[:-1, None]).T.ravel()
+    ones = np.ones(n_runs * n, dtype=np.float32)
+    member = csr_matrix((ones, columns, np.arange(0, n_runs * n + 1, n_runs)), (n, starts[-1]))
+    shares: Floats = (member @ member.T).toarray() / np.float32(n_runs)
+    return shares
+
+
+def again(shares: Floats, weights: Weights) -> float:
+    """Say how often pairs of nodes that are together once are together in another run."""
+    weight = weights.astype(np.float32)
+    once = weight @ shares @ weight - float((weight**2 * shares.diagonal()).sum())
+    twice = weight @ (shares * shares) @ weight - float((weight**2).sum())
+    return float(twice / once) if once > 0 else 0.0
+
+
+def _without_clusters(nodes: Nodes, seed: int) -> Iterator[Nodes]:
+    """Draw a normal and a uniform cloud that is spread as widely in each direction."""
+    rng = np.random.default_rng(seed)
+    weights = nodes.summed(nodes.weights)
+    mean = np.average(nodes.values, axis=0, weights=weights)
+    wide = nodes.values - mean
+    variance, axes = np.linalg.eigh((wide * weights[:, None]).T @ wide / weights.sum())
+    spread = np.sqrt(np.maximum(variance, 0))
+    for draws in (rng.standard_normal(wide.shape), rng.uniform(-(3**0.5), 3**0.5, wide.shape)):
+        cloud = ((draws * spread) @ axes.T + mean).astype(np.float32)
+        cloud /= np.maximum(np.linalg.norm(cloud, axis=1, keepdims=True), 1e-12)
+        yield Nodes(cloud, nodes.of_card, nodes.author)
+
+
+def consensus(nodes: Nodes, seed: int) -> tuple[Floats, tuple[int, int]] | None:
+    """Give the shares of runs with many groups, or with the few that show most beyond chance.
+
+    None where no number of groups shows more than in clouds without clusters.
+    """
+    weights = nodes.summed(nodes.weights)
+
+    clouds = list(_without_clusters(nodes, seed))
+
+    def beyond(numbers: tuple[int, int]) -> float:
+        if numbers[1] * MIN_CARDS > len(nodes.values):
+            return 0.0
+        seen, *chance = [
+            again(together(runs(part, numbers, _NULL_RUNS, seed=seed)), weights)
+            for part in (nodes, *clouds)
+        ]
+        return seen - max(chance)
+
+    found = _MANY
+    if beyond(_MANY) <= _MARGIN:
+        highest, few = max((beyond((k, k)), -k) for k in range(2, _MANY[0]))
+        if highest <= _MARGIN:
+            return None
+        found = (-few, -few)
+    return together(runs(nodes, found, N_RUNS, seed=seed)), found
+
+
+def _tree(shares: Floats, way: str = "average") -> npt.NDArray[np.float64]:
+    """Join what is together most often first."""
+    from scipy.cluster.hierarchy import linkage
+    from scipy.spatial.distance import squareform
+
+    apart = 1 - shares
+    np.fill_diagonal(apart, 0)
+    return np.asarray(linkage(squareform(apart, checks=False), way))
+
+
+def layers(nodes: Nodes, shares: Floats, *, coarse: bool, seed: int = 0) -> dict[str, Indices]:
+    """Cut the hierarchy at each layer; gives the group of each node, whatever its size."""
+    from scipy.cluster.hierarchy import fcluster
+
+    tree = _tree(shares)
+    cuts = {
+        name: fcluster(tree, 1 - share + 1e-6, criterion="distance") - 1
+        for name, share in LAYERS.items()
+        if share
+    }
+    if not coarse:
+        return cuts
+    return {"coarse": _coarse(nodes, cuts["together_30"], seed), **cuts}
+
+
+def _coarse(nodes: Nodes, groups: Indices, seed: int) -> Indices:
+    """Join the groups of the loosest layer by runs of few groups: to 8-15 regions, for a reader.
+
+    Cut where the hierarchy has its longest step, and into fewer only where that is a wide one; if
+    there is such a cut, where no region has more than a quarter of the cards.
+    """
+    from scipy.cluster.hierarchy import fcluster
+
+    n = int(groups.max()) + 1
+    if n < 3:
+        return groups
+    size = nodes.summed(nodes.weights)
+    member = np.zeros((n, len(groups)), dtype=np.float32)
+    member[groups, np.arange(len(groups))] = size
+    member /= member.sum(axis=1, keepdims=True)
+    shares = member @ together(runs(nodes, _COARSE, _N_COARSE, seed=seed)) @ member.T
+    tree = _tree(np.clip((shares + shares.T) / 2, 0, 1), "complete")
+    of_group = np.bincount(groups[nodes.of_card], minlength=n)
+    steps = np.concatenate([[0], tree[:, 2], [1]])
+    cuts = []
+    for low, step in zip(steps[:-1], np.diff(steps), strict=True):
+        cut = fcluster(tree, low, criterion="distance") - 1
+        regions = np.bincount(cut, weights=of_group)
+        n_regions = int((regions >= MIN_CARDS).sum())
+        if 2 <= n_regions <= _MOST:
+            narrow = regions.max() <= of_group.sum() / 4
+            cuts.append((step > _WIDE, n_regions >= _FEWEST, narrow, step, -low, cut))
+    if not cuts:
+        return groups
+    # A step far longer than those of a continuum is what the corpus itself shows.
+    wide = [cut for cut in cuts if cut[0] and cut[4] < 0] or [cut for cut in cuts if cut[0]]
+    chosen = max(wide, key=lambda cut: cut[3]) if wide else max(cuts, key=lambda cut: cut[1:5])
+    return np.asarray(chosen[5][groups])
+
+
+def kept(nodes: Nodes, groups: Indices) -> Indices:
+    """Give the cluster of each card, the largest 0; -1 in groups of few cards or authors."""
+    group = groups[nodes.of_card]
+    n = int(groups.max()) + 1
+    size = np.bincount(group, minlength=n)
+    pairs = np.unique(np.stack([group, nodes.author]), axis=1)
+    good = (size >= MIN_CARDS) & (np.bincount(pairs[0], minlength=n) >= MIN_AUTHORS)
+    # Of equal ones that whose first node comes first: nodes stand in an order of their own.
+    first = np.full(n, len(groups))
+    np.minimum.at(first, groups, np.arange(len(groups)))
+    order = np.lexsort((first, -size))
+    rank = np.full(n, -1)
+    rank[order[good[order]]] = np.arange(good.sum())
+    return np.asarray(rank[group])

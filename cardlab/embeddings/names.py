@@ -1,0 +1,170 @@
+"""Names of clusters: the task, library or author that dominates, and words that are their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from .. import schema
+from .lsa import card_texts, word_counts
+from .points import Indices
+
+Shares = npt.NDArray[np.float64]
+
+#: A line is of a template where so many authors, or so many cards of one, have it word for word.
+_AUTHORS, _COPIES = 3, 5
+
+#: Words of a name; authors that must say one; cards that are read of a large corpus.
+_WORDS, _SAYERS, _READ = 4, 3, 20_000
+
+#: What dominates: so much of a cluster has it, and so many times the share of all cards.
+_DOMINATES, _LIFT = 0.5, 1.5
+_FACTS = ("pipeline_tag", "library_name")
+
+
+def own_words(texts: pl.DataFrame, author: Indices) -> tuple[pl.DataFrame, Shares]:
+    """Take out the lines of templates, and say what share of each card's letters they are."""
+    lines = (
+        texts.select(row=pl.int_range(pl.len()), author=pl.Series(author), line="text")
+        .with_columns(pl.col("line").str.split("\n"))
+        .explode("line")
+        .with_columns(pl.col("line").str.strip_chars())
+        .filter(pl.col("line") != "")
+        .with_columns(key=pl.col("line").str.to_lowercase().hash())
+    )
+    shared = lines.group_by("key").agg(
+        is_template=(pl.col("author").n_unique() >= _AUTHORS)
+        | (pl.col("row").n_unique() >= _COPIES)
+    )
+    lines = lines.join(shared, on="key", maintain_order="left")
+    size, own = pl.col("line").str.len_chars(), ~pl.col("is_template")
+    found = lines.group_by("row", maintain_order=True).agg(
+        text=pl.col("line").filter(own).str.join("\n"),
+        share=1 - size.filter(own).sum() / size.sum(),
+    )
+    rows = texts.select(pl.int_range(pl.len()).alias("row"), "tags")
+    told = rows.join(found, on="row", how="left", maintain_order="left")
+    return told.select(pl.col("text").fill_null(""), "tags"), told["share"].fill_null(0).to_numpy()
+
+
+def name_clusters(
+    cards: pl.DataFrame, labels: pl.DataFrame, weights: Shares, author: Indices
+) -> tuple[pl.DataFrame, Shares]:
+    """Name the clusters of each layer, from coarse to fine; and the template share of each card.
+
+    `labels` has a column for each layer. Gives ``layer``, ``cluster``, ``name`` and ``parent``
+    (the cluster of the layer before with most of its cards, null in the first).
+    """
+    texts = share = None
+    if {"text", "tags"} & set(cards.columns):
+        texts, share = own_words(card_texts(cards), author)
+        share = share if "text" in cards.columns else None
+    rows = np.arange(len(weights))
+    if len(rows) > _READ:
+        rows = np.argsort(cards["id"].hash().to_numpy(), kind="stable")[:_READ]
+    said, words = None, pl.Series(dtype=pl.String)
+    if texts is not None:
+        try:
+            counts, counter = word_counts(texts[rows])
+            said, words = counts.sign(), pl.Series(counter.get_feature_names_out())
+        except schema.NoFigure:
+            pass
+    tables: list[pl.DataFrame] = []
+    before: tuple[str, dict[int, str]] | None = None
+    for layer in labels.columns:
+        label = labels[layer].fill_null(-1).to_numpy()
+        n = int(label.max(initial=-1)) + 1
+        scored: list[list[str]] = [[] for _ in range(n)]
+        if said is not None and n:
+            scored = _words(said, words, label[rows], weights[rows], author[rows], n)
+        facts = _facts(cards, label, weights)
+        parents: list[int | None] = [None] * n
+        if before:
+            upper = labels[before[0]].fill_null(-1).to_numpy()
+            parents = [int(np.bincount(upper[label == i] + 1).argmax()) - 1 for i in range(n)]
+        names: dict[int, str] = {}
+        for i in range(n):
+            parent = before[1].get(parents[i] or 0) if before and parents[i] is not None else None
+            same = parent and (label == i).sum() >= 0.9 * (upper == parents[i]).sum()
+            name = parent if same and parent else _name(facts.get(i), scored[i], parent)
+            name = name or f"cluster {i}"
+            names[i] = name if name not in names.values() else f"{name} ({i})"
+        ids = list(range(n))
+        data = {"cluster": ids, "name": [names[i] for i in ids], "parent": parents}
+        dtypes: Any = {"cluster": pl.Int32, "name": pl.String, "parent": pl.Int32}
+        tables.append(pl.DataFrame(data, dtypes).select(pl.lit(layer).alias("layer"), pl.all()))
+        before = (layer, names)
+    return pl.concat(tables), share if share is not None else np.full(len(rows), np.nan)
+
+
+def _facts(cards: pl.DataFrame, label: Indices, weights: Shares) -> dict[int, str]:
+    """Give the task that dominates a cluster, else the library, else the author."""
+    result: dict[int, str] = {}
+    weight = pl.col("weight")
+    for column in (*_FACTS, "author"):
+        if column not in cards.columns:
+            continue
+        frame = cards.select(value=column, weight=pl.Series(weights), cluster=pl.Series(label))
+        frame = frame.with_columns(all=weight.sum().over("value") / weight.sum())
+        frame = frame.with_columns(weight / weight.sum().over("cluster"))
+        found = frame.group_by("cluster", "value", "all").agg(weight.sum())
+        found = found.drop_nulls("value").filter(
+            weight >= _DOMINATES, weight >= _LIFT * pl.col("all")
+        )
+        best = found.sort("weight", "value", descending=[False, True])
+        result = dict(best.select("cluster", pl.col("value").cast(pl.String)).rows()) | result
+    return result
+
+
+def _words(
+    said: Any, words: pl.Series, label: Indices, weights: Shares, author: Indices, n: int
+) -> list[list[str]]:
+    """Rank the words of each cluster by c-TF-IDF of cards that say them, each word in one cluster.
+
+    Grootendorst (2022), BERTopic. A word that too few authors say in a cluster is none of it.
+    """
+    from scipy.sparse import csr_matrix
+
+    inside = np.flatnonzero(label >= 0)
+    own = label[inside]
+    totals = np.bincount(own, weights=weights[inside], minlength=n)
+    share = weights[inside] / totals[own]
+    rate = (csr_matrix((share, (own, inside)), (n, len(label))) @ said).tocoo()
+    pair, of_pair = np.unique(np.stack([own, author[inside]]), axis=1, return_inverse=True)
+    ones = np.ones(len(inside))
+    spoken = (
+        csr_matrix((ones, (of_pair.ravel(), inside)), (pair.shape[1], len(label))) @ said
+    ).sign()
+    ones = np.ones(pair.shape[1])
+    sayers = csr_matrix((ones, (pair[0], np.arange(pair.shape[1]))), (n, pair.shape[1])) @ spoken
+    everywhere = np.asarray(rate.sum(axis=0)).ravel()
+    # Rounded, so that the order of the cards does not decide between equal ones.
+    score = (rate.data * np.log1p(n / everywhere[rate.col])).round(6)
+    word, plural = pl.col("word"), pl.col("word").str.ends_with("s")
+    plural &= ~word.str.ends_with("ss") & (word.str.len_chars() > 4)
+    table = (
+        pl.DataFrame({"cluster": rate.row, "word": words.gather(rate.col), "score": score})
+        .filter(pl.Series(sayers.tocsr()[rate.row, rate.col].A1 >= _SAYERS))
+        .with_columns(stem=pl.when(plural).then(word.str.head(-1)).otherwise(word))
+        .sort("score", "cluster", "word", descending=[True, False, False])
+        .unique("stem", keep="first", maintain_order=True)
+    )
+    ranked = dict(table.group_by("cluster", maintain_order=True).agg("word").iter_rows())
+    return [ranked.get(i, []) for i in range(n)]
+
+
+def _name(fact: str | None, words: list[str], parent: str | None) -> str:
+    """Put a name together: at most four words, of which one is not in that of the parent."""
+    first = [fact] if fact else []
+    parts = set((fact or "").lower().replace("-", " ").replace("_", " ").split())
+    fresh = [word for word in words if word not in parts]
+    chosen = fresh[: _WORDS - len(first)]
+    known = set((parent or "").replace(":", "").replace(",", "").split())
+    new = next((word for word in fresh if word not in known), None)
+    if new and not set(chosen) - known:
+        chosen[-1] = new
+    said = ", ".join(chosen)
+    return f"{fact}: {said}" if fact and said else fact or said
