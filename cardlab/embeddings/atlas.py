@@ -60,6 +60,8 @@ class Atlas:
         str, nearest the middle, of different authors).
     vectors : np.ndarray of float32
         The vectors that were grouped, a row for each card.
+    origin : str
+        Where they came from, in words.
     """
 
     labels: pl.DataFrame
@@ -67,6 +69,7 @@ class Atlas:
     names: pl.DataFrame
     stability: pl.DataFrame
     vectors: Floats
+    origin: str
     _cards: pl.DataFrame
     _random_state: int
 
@@ -153,7 +156,7 @@ def atlas(
     seed = whole_number(random_state, 0, name="random_state")
     have = schema.require(cards, "id")
     frame = schema.collect(narrow(cards, [name for name in _WANTED if name in have]))
-    x = _given(frame, vectors, seed)
+    x, origin = _given(frame, vectors, seed)
     frame = frame.drop("embeddings", strict=False)
     author = _authors(frame)
     frame = frame.with_columns(author=author)
@@ -189,22 +192,21 @@ def atlas(
         _described(name, frame, labels[i], near[i], template, back.get(name))
         for i, name in enumerate(LAYERS)
     )
-    return Atlas(
-        table, _layers(table) if found else _layers(table).clear(), names, stability, x, frame, seed
-    )
+    counted = _layers(table) if found else _layers(table).clear()
+    return Atlas(table, counted, names, stability, x, origin, frame, seed)
 
 
-def _given(frame: pl.DataFrame, given: Any, seed: int) -> Floats:
-    """Take the vectors of the cards, or compute them in the order of the ids."""
+def _given(frame: pl.DataFrame, given: Any, seed: int) -> tuple[Floats, str]:
+    """Take the vectors of the cards, or compute them in the order of the ids; and say which."""
     if isinstance(given, (str, os.PathLike)):
-        return vectors(frame, file=given)
+        return vectors(frame, file=given), "a file beside the cards"
     if given is not None:
         x = matrix(given, name="vectors")
         same_size(len(x), frame.height, name="vectors", of="cards")
-        return x
+        return x, "given with the call"
     if "embeddings" in frame.columns:
         try:
-            return vectors(frame)
+            return vectors(frame), "given with the corpus"
         except schema.NoFigure:
             if not {"text", "tags"} & set(frame.columns):
                 raise
@@ -212,7 +214,7 @@ def _given(frame: pl.DataFrame, given: Any, seed: int) -> Floats:
     made = embed(frame[order], random_state=seed)
     x = np.empty_like(made)
     x[order] = made
-    return x
+    return x, "LSA of texts and tags, computed here"
 
 
 def _authors(frame: pl.DataFrame) -> pl.Series:
