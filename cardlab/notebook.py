@@ -12,12 +12,14 @@ import datetime as dt
 import html
 import math
 import platform
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import altair as alt
 import polars as pl
 from IPython import get_ipython
 from IPython.display import display
@@ -25,8 +27,19 @@ from IPython.display import display
 from .cards.sources import corpus_hash, told_apart
 from .charts.base import use_theme
 from .embeddings.vectors import usable
+from .frames import as_polars
 from .labels import is_share, label
-from .schema import CardlabError, NoFigure, count, printable, require, shorten
+from .overview.time import judge
+from .schema import (
+    CardlabError,
+    NoFigure,
+    collect,
+    column_names,
+    count,
+    printable,
+    require,
+    shorten,
+)
 
 __all__ = [
     "key_figures",
@@ -34,7 +47,9 @@ __all__ = [
     "provenance",
     "require",
     "say_no_figure",
+    "show_findings",
     "show_table",
+    "titled",
     "told_apart",
     "usable",
     "use_theme",
@@ -44,9 +59,19 @@ __all__ = [
 _TABLE = "application/vnd.cardlab.table.v1+json"
 _FACTS = "application/vnd.cardlab.facts.v1+json"
 #: What there is no figure for want of: a page says it once, with all the figures it leaves out.
+_FINDINGS = "application/vnd.cardlab.findings.v1+json"
 _LACKING = "application/vnd.cardlab.lacking.v1+json"
+C = TypeVar("C", bound=alt.TopLevelMixin)
 #: Why there is no figure, in words, and the columns that are missing, or these words.
 _Reason = tuple[str, list[str]]
+#: What the value of a finding is, where it is no share; and sentences on what did not hold.
+_VALUES = {
+    **dict.fromkeys(("contrasts", "tags", "comparison"), "difference"),
+    **{"trends": "ratio", "growth": "weeks"},
+}
+_MOST_OTHERS = 30
+#: Letters of a line of a title, which JupyterLab does not break.
+_LINE = 84
 #: Rows that JupyterLab shows of a table; the report's own table shows and searches all it has.
 _ROWS_IN_LAB = 20
 _PACKAGES = ("cardlab", "polars", "altair", "scikit-learn", "numpy")
@@ -94,6 +119,51 @@ def key_figures(figures: Mapping[str, Any]) -> Shown:
     return Shown({_FACTS: {"facts": facts}, "text/html": cells, "text/plain": plain})
 
 
+def show_findings(found: pl.DataFrame, *topics: str) -> Shown:
+    """Show what :func:`cardlab.findings` said on some topics, and folded, what does not hold.
+
+    In a report each has a small picture and a link to its figure: see :func:`titled`.
+    """
+    about = found.filter(pl.col("topic").is_in(topics)) if topics else found
+    said = [
+        {name: row[name] for name in ("topic", "figure", "value", "low", "high", "strength")}
+        | {"text": printable(row["finding"]), "kind": _VALUES.get(row["topic"], "share")}
+        for row in about.filter("held").iter_rows(named=True)
+    ]
+    rest = about.filter(~pl.col("held")).select(text="finding", reason="reason").head(_MOST_OTHERS)
+    others = rest.with_columns(pl.all().map_elements(printable, return_dtype=pl.String)).to_dicts()
+    lines = [item["text"] for item in said] or ["Nothing is certain enough to be said."]
+    shown = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+    folded = "".join(
+        f"<li>{html.escape(item['text'])} <em>{html.escape(item['reason'])}</em></li>"
+        for item in others
+    )
+    more = (
+        f"<details><summary>Looked for, not found or not said</summary><ul>{folded}</ul></details>"
+    )
+    written = f"<ul>{shown}</ul>{more if others else ''}"
+    found_here = {"said": said, "others": others}
+    return Shown({_FINDINGS: found_here, "text/html": written, "text/plain": "\n".join(lines)})
+
+
+def titled(chart: C, found: pl.DataFrame, *topics: str, figure: str = "") -> C:
+    """Give a chart the strongest finding on its topics as title, its own as the line beneath.
+
+    `figure` is a part of the call of the findings that are meant. Where none holds, the chart stays
+    as it is.
+    """
+    held = found.filter("held", pl.col("topic").is_in(topics))
+    held = held.filter(pl.col("figure").str.contains(figure, literal=True))
+    if not held.height:
+        return chart
+    own = chart.to_dict()["title"]
+    lines = textwrap.wrap(printable(held["finding"][0]), _LINE)
+    beneath = [own["text"], *own.get("subtitle", [])]
+    title = alt.TitleParams(lines, subtitle=beneath)
+    # a report links all findings on these topics to the chart
+    return chart.properties(title=title, usermeta={"topics": list(topics)})
+
+
 def show_table(
     frame: pl.DataFrame,
     *,
@@ -101,6 +171,8 @@ def show_table(
     labels: Mapping[str, str] | None = None,
     max_rows: int = 1000,
     empty: str | None = None,
+    folded: bool = False,
+    todo: str = "",
 ) -> Shown:
     """Show a small frame as a table; in a report it can be sorted, searched and downloaded.
 
@@ -117,6 +189,10 @@ def show_table(
     empty : str, optional
         The sentence to show for a frame without rows, which is an answer as well; without one
         it is a NoFigure.
+    folded : bool
+        Open only when somebody asks; in a report, behind the chart that it follows.
+    todo : str
+        What is to be done about its rows: the index of a report says it, with the table.
     """
     if not isinstance(frame, pl.DataFrame):
         raise CardlabError(f"show_table shows a polars DataFrame, not {type(frame).__name__}.")
@@ -132,8 +208,12 @@ def show_table(
     data = [[_cell(value) for value in column] for column in shown.iter_columns()]
     said = printable(caption)
     table = {"caption": said, "columns": columns, "data": data, "n_total": frame.height}
+    table |= {"folded": folded, "todo": printable(todo)}
     plain = f"{caption}\n{shown.height:,} of {frame.height:,} rows, {len(columns)} columns"
-    return Shown({_TABLE: table, "text/html": _html_table(table), "text/plain": printable(plain)})
+    written = _html_table(table)
+    if folded:
+        written = f"<details><summary>{html.escape(said)}</summary>{written}</details>"
+    return Shown({_TABLE: table, "text/html": written, "text/plain": printable(plain)})
 
 
 @contextmanager
@@ -230,12 +310,30 @@ def provenance(cards: Any, *, source: Any = None, **parameters: Any) -> Shown:
         "source": _label(source),
         "SHA-256 of the source": hashed or "not hashed (remote or lazy)",
         "cards": f"{count(cards):,}",
+        **_authors_and_dates(cards),
         **{f"parameter {key}": repr(value) for key, value in parameters.items()},
         "Python": platform.python_version(),
         **{package: _version(package) for package in _PACKAGES},
     }
     frame = pl.DataFrame({"item": list(rows), "value": [printable(v) for v in rows.values()]})
-    return show_table(frame, caption="What this page was made from")
+    made = show_table(frame, caption="What this page was made from", folded=True)
+    made._bundle[_TABLE]["about"] = True
+    return made
+
+
+def _authors_and_dates(cards: Any) -> dict[str, str]:
+    """Count the authors, and give the first and last true date, where the columns are there."""
+    have = column_names(cards)
+    held = [name for name in ("author", "created_at") if name in have]
+    frame = collect(as_polars(cards).lazy().select(held)) if held else pl.DataFrame()
+    rows = {}
+    if "author" in held:
+        rows["authors"] = f"{frame['author'].drop_nulls().n_unique():,}"
+    if "created_at" in held:
+        days = judge(frame["created_at"]).true.drop_nulls().dt.strftime("%Y-%m-%d").sort()
+        if len(days):
+            rows["dated"] = f"{days[0]} to {days[-1]} ({len(days):,} with a true date)"
+    return rows
 
 
 def _figure(value: Any) -> dict[str, str]:

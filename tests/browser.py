@@ -176,6 +176,9 @@ def refresh(seen: Opened) -> None:
 def open_report(path: Path, **options: Any) -> dict[str, Any]:
     """Open a page, close it, and return what was seen as plain values."""
     with opened_report(path, **options) as seen:
+        # what is folded is to be read too
+        unfold = "() => document.querySelectorAll('.behind').forEach((one) => (one.open = true))"
+        seen.page.evaluate(unfold)
         return {
             "requests": list(seen.requests),
             "errors": list(seen.errors),

@@ -246,7 +246,7 @@ def test_F26_one_impossible_date_does_not_stop_a_page(tmp_path, notebook):
         assert "0 without a date and 2 with an impossible one left out" in words
 
 
-@pytest.mark.parametrize("notebook", ["01", "02", "03", "04", "05", "06", "07", "08"])
+@pytest.mark.parametrize("notebook", ["01", "02", "03", "04", "05", "06", "07", "08", "09"])
 @pytest.mark.parametrize("n", [0, 1])
 def test_F28_pages_without_cards_and_with_one(tmp_path, notebook, n):
     path = tmp_path / "few.parquet"

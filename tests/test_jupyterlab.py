@@ -28,13 +28,14 @@ pytestmark = pytest.mark.browser
 CORPUS = "hostile.parquet"
 #: Notebooks, with the charts they have of a corpus that has every column, and their parameters.
 CURATED: dict[str, tuple[int, dict[str, Any]]] = {
-    "01-corpus-overview": (5, {}),
+    "01-corpus-overview": (4, {}),
     "02-tag-cooccurrence": (4, {}),
-    "03-licenses-and-languages": (13, {}),
-    "04-text-lengths": (8, {"by": "image"}),
+    "03-licenses": (5, {}),
+    "04-text-lengths": (5, {"by": "image"}),
     "05-embedding-clusters": (2, {}),
     "06-explore-cards": (0, {}),
-    "08-compare-corpora": (9, {}),
+    "08-compare-corpora": (4, {}),
+    "09-languages": (3, {}),
 }
 #: What a mark shows that is pointed at; and what MathJax, links and loaders would leave.
 HOVER = """

@@ -71,12 +71,13 @@ def test_all_notebooks_are_there():
     assert [path.stem for path in NOTEBOOKS] == [
         "01-corpus-overview",
         "02-tag-cooccurrence",
-        "03-licenses-and-languages",
+        "03-licenses",
         "04-text-lengths",
         "05-embedding-clusters",
         "06-explore-cards",
         "07-replication",
         "08-compare-corpora",
+        "09-languages",
     ]
 
 

@@ -24,7 +24,7 @@ def installed(tmp_path_factory):
 
 
 def test_the_wheel_holds_what_it_needs(installed):
-    assert len(list((installed / "cardlab/notebooks").glob("*.ipynb"))) == 8
+    assert len(list((installed / "cardlab/notebooks").glob("*.ipynb"))) == 9
     assert (installed / "cardlab/data/licenses.csv").is_file()
     assert (installed / "cardlab/data/sample.toml").is_file()
     for name in ("license_families.csv", "sections.toml", "tag_kinds.json", "task_domains.json"):

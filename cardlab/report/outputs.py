@@ -19,6 +19,7 @@ import numpy as np
 
 from ..charts.canvas import MIME as MAP
 from ..charts.canvas import figure
+from .findings import FINDINGS, checked_findings, findings_html
 from .sanitize import (
     MAX_PRINTED,
     MAX_TEXT,
@@ -249,6 +250,8 @@ FACTS = "application/vnd.cardlab.facts.v1+json"
 #: Beside the line that says why there is no figure: what the corpus lacks, which a page says once.
 LACKING = "application/vnd.cardlab.lacking.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+#: How a chart begins, and what is folded until somebody asks for it.
+CHART, BEHIND = '<figure class="chart"', '<details class="behind">'
 
 #: Characters that the outputs of one page take at most, and the data of one table or chart.
 PAGE_ROOM, FIGURE_ROOM = 12_000_000, 4_000_000
@@ -283,6 +286,15 @@ class Outputs:
     n_maps: int = 0
     version: tuple[int, int] = (0, 0)
     facts: list[dict[str, str]] | None = None
+    #: What the index reads of a page: its findings, what is to be done (sentence, table), what it
+    #: was made from, its first chart; the charts by title and topic; and what the corpus lacks.
+    findings: dict[str, list[dict[str, Any]]] | None = None
+    todo: list[dict[str, str]] = field(default_factory=list)
+    made_from: list[dict[str, str]] = field(default_factory=list)
+    first_chart: dict[str, Any] | None = None
+    titles: dict[str, str] = field(default_factory=dict)
+    topics: dict[str, str] = field(default_factory=dict)
+    lacks: list[str] = field(default_factory=list)
     room: int = PAGE_ROOM
     cuts: Cuts = field(default_factory=Cuts)
 
@@ -290,6 +302,13 @@ class Outputs:
     def counts(self) -> dict[str, int]:
         """How many figures there are of each kind."""
         return {"n_charts": self.n_charts, "n_tables": self.n_tables, "n_maps": self.n_maps}
+
+    @property
+    def nothing(self) -> str:
+        """Why a page has nothing to say; empty where it has figures, findings or no reason."""
+        figures = self.n_charts + self.n_maps + self.n_tables - bool(self.made_from)
+        said = figures or (self.findings and self.findings["said"])
+        return "" if said or not self.lacks else self.lacks[0]
 
     def render(self, output: Any) -> str:
         """Return the HTML of one output; empty when there is nothing to show.
@@ -325,7 +344,10 @@ class Outputs:
             (VEGALITE, self._chart),
             (TABLE, self._table),
             (FACTS, self._facts),
+            (FINDINGS, self._findings),
         ]
+        if LACKING in data:
+            self.lacks.append(self._words(data, "").removeprefix("No figure here: "))
         for mime, render in ways:
             if mime in data:
                 return render(data) + note
@@ -346,6 +368,7 @@ class Outputs:
         description = self._words(data, "A chart.")
         try:
             spec, version = checked_spec(data[VEGALITE], self.cuts)
+            title = _one_line(spec.get("title"))
             block = json_block(spec)
             if len(block) > min(FIGURE_ROOM, self.room):
                 raise RefusedChartError(f"of its {len(block):,} characters the page has no room")
@@ -354,8 +377,13 @@ class Outputs:
         self.n_charts += 1
         self.version = max(self.version, version)
         number = self.n_charts
+        self.first_chart = self.first_chart or spec
+        self.titles.setdefault(title, f"chart-{number}")
+        meta = data[VEGALITE].get("usermeta")
+        for topic in meta.get("topics", []) if isinstance(meta, dict) else []:
+            self.topics.setdefault(str(topic), f"chart-{number}")
         return (
-            f'<figure class="chart" id="chart-{number}" aria-label="{escape(description)}">'
+            f'{CHART} id="chart-{number}" aria-label="{escape(description)}">'
             '<div class="canvas" tabindex="0"><noscript>This chart is drawn by a script; its '
             "description stands below.</noscript></div>"
             f'<figcaption dir="auto">{escape(description)}</figcaption>'
@@ -374,13 +402,23 @@ class Outputs:
         caption = escape(table["caption"])
         n_here = len(table["data"][0])
         cut = f"The first {n_here:,} of {n_rows:,} rows: a page has no room for more."
-        return (
+        asked = data[TABLE]
+        if asked.get("todo"):
+            text = self.cuts(str(asked["todo"]), 300)
+            self.todo.append({"text": text, "table": f"table-{number}"})
+        if asked.get("about"):
+            cells = zip(*table["data"][:2], strict=True)
+            self.made_from += [{"label": str(k), "value": str(v), "note": ""} for k, v in cells]
+        html = (
             f'<section class="table" id="table-{number}" aria-label="{caption or "Table"}">'
             f'<p class="caption" dir="auto">{caption}</p>'
             f"<noscript><p>This table of {n_here:,} rows is shown by a script.</p></noscript>"
             f'<script type="application/octet-stream" class="packed">{content}</script></section>'
             + (f'<p class="cut">{cut}</p>' if n_here < n_rows else "")
         )
+        if not asked.get("folded"):
+            return html
+        return f"{BEHIND}<summary>{caption or 'Table'}</summary>{html}</details>"
 
     def _fitting(self, table: dict[str, Any]) -> str:
         """Pack a table, without its last rows where a page has no room for them."""
@@ -409,6 +447,12 @@ class Outputs:
         if self.facts is None:
             self.facts = facts
         return facts_html(facts)
+
+    def _findings(self, data: Mapping[str, Any]) -> str:
+        found = checked_findings(data[FINDINGS], self.cuts)
+        if self.findings is None:
+            self.findings = found
+        return findings_html(found)
 
     def _stream(self, text: str, *, is_error: bool) -> str:
         text = self.cuts(self.scrub(strip_ansi(text)).strip("\n"), MAX_PRINTED)
@@ -444,6 +488,21 @@ class Outputs:
         for path, shown in self.hidden.items():
             text = text.replace(path, shown)
         return text
+
+
+def put_behind(figure: str, table: str) -> str:
+    """Put a folded table into the figure that it stands behind."""
+    body, _, rest = figure.rpartition("</figure>")
+    return f"{body}{table}</figure>{rest}"
+
+
+def _one_line(title: Any) -> str:
+    """Give the words of a chart's title, which the page breaks into lines by itself."""
+    if not isinstance(title, dict):
+        return str(title or "")
+    if isinstance(title.get("text"), list):
+        title["text"] = " ".join(map(str, title["text"]))
+    return str(title.get("text") or "")
 
 
 def hidden_paths(source: Any, *, label: str, scratch: Path) -> dict[str, str]:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from html.parser import HTMLParser
 from importlib.metadata import version
@@ -17,9 +17,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .. import __version__, colors
-from ..schema import NotebookFailure, ReportError
+from ..schema import ReportError
+from .findings import FINDINGS, findings_html, linked
 from .notebooks import INJECTED_TAG, PARAMETERS_TAG, tags_of
-from .outputs import LACKING, Outputs, checked_facts, vega_script
+from .outputs import BEHIND, CHART, LACKING, Outputs, put_behind, vega_script
 from .sanitize import escape, json_block, markdown, packed, text_of, visible
 
 TEMPLATES = Path(__file__).resolve().parent / "template"
@@ -51,14 +52,21 @@ def render_page(
     corpus: str = "",
     day: str = "",
     parameters: Mapping[str, str] | None = None,
+    thumbnail: Callable[[Any], str] = lambda spec: "",
 ) -> str:
-    """Return the page of an executed notebook; `outputs` then knows what it holds."""
+    """Return the page of an executed notebook; `outputs` then knows what it holds.
+
+    `thumbnail` draws the first chart for the index.
+    """
     title, question = introduction(notebook, name=name)
     headings, blocks, n_cells = _parts(notebook, outputs)
+    small = thumbnail(outputs.first_chart)
     about: dict[str, Any] = {"title": title, "corpus": visible(corpus), "day": day}
     # what the index reads of a page, from its first characters
-    card = {"name": visible(name), "title": title, "question": question}
-    card |= about | {"facts": (outputs.facts or [])[:4], "versions": _versions()}
+    card: dict[str, Any] = {"name": visible(name), "title": title, "question": question}
+    card |= about | {"facts": (outputs.facts or [])[:4], "todo": outputs.todo}
+    card |= {"findings": outputs.findings, "made_from": outputs.made_from, "thumbnail": small}
+    card["versions"] = _versions()
     script = page_script("".join(html for _, _, html in blocks))
     vega = vega_script(outputs.version) if outputs.n_charts else ""
     return rendered(
@@ -75,6 +83,7 @@ def render_page(
     )
 
 
+_STYLES = ("report.css", "tables.css", "map.css", "findings.css")
 #: The scripts of a page, and by what in it they are needed.
 _PARTS = {
     "tables.js": '<section class="table"',
@@ -100,55 +109,107 @@ def _versions() -> str:
 
 def _parts(notebook: Any, outputs: Outputs) -> tuple[list[Any], list[Any], int]:
     """Return the lines of the contents, the blocks of finished HTML, and the number of cells."""
-    headings: list[tuple[int, str, str]] = []  # level, anchor, text
-    blocks: list[tuple[str, str, str]] = []  # prose, code or output; label; HTML
-    anchors: set[str] = set()
-    #: What the corpus lacks -> the block that says so, and the headings above what it leaves out.
-    lacking: dict[str, tuple[int, list[str]]] = {}
-    number, has_title = 0, False
+    parts = _Parts(outputs)
+    for cell in notebook.cells:
+        parts.add(cell)
+    return (*parts.finished(), parts.number)
 
-    def anchored(match: re.Match[str]) -> str:
+
+class _Parts:
+    """The blocks of a page as its cells come, each with the number of its section."""
+
+    def __init__(self, outputs: Outputs) -> None:
+        self.outputs = outputs
+        self.headings: list[tuple[int, tuple[int, str, str]]] = []  # level, anchor, text
+        self.blocks: list[tuple[int, tuple[str, str, str]]] = []  # kind, label, HTML
+        self.number = self.section = 0
+        self.anchors: set[str] = set()
+        self.has_title = False
+        #: What the corpus lacks -> its words, and the headings above what it leaves out.
+        self.lacking: dict[str, tuple[str, list[str]]] = {}
+        self.shown: set[int] = {0}
+        self.left_out: set[int] = set()
+        self.findings: int | None = None
+
+    def add(self, cell: Any) -> None:
+        """Add the blocks of a cell."""
+        marks, is_code = tags_of(cell), cell.cell_type == "code"
+        own = is_code and bool(cell.source.strip()) and INJECTED_TAG not in marks
+        self.number += own
+        if "remove-cell" in marks:
+            return
+        if cell.cell_type == "markdown":
+            self._prose(cell.source)
+        if own and "remove-input" not in marks:
+            label = "Parameters" if PARAMETERS_TAG in marks else f"Code of cell {self.number}"
+            self._put("code", label, highlighted(cell.source))
+        for output in cell.get("outputs", []) if is_code and "remove-output" not in marks else []:
+            self._output(output)
+
+    def _put(self, kind: str, label: str, html: str) -> None:
+        self.blocks.append((self.section, (kind, label, html)))
+
+    def _prose(self, source: str) -> None:
+        html = markdown(source, siblings=self.outputs.siblings)
+        if not self.has_title:
+            html, n_titles = _TITLE.subn("", html, count=1)
+            self.has_title = bool(n_titles)
+        html = _HEADING.sub(self._anchored, html)
+        if html.strip():
+            self._put("prose", "", html)
+
+    def _anchored(self, match: re.Match[str]) -> str:
         """Give a heading an id and a line in the contents; a page has one h1, in its head."""
         level, text = max(2, int(match[1])), text_of(match[2])
-        anchor = _anchor(text, anchors)
+        anchor = _anchor(text, self.anchors)
+        self.section += level == 2
         if level <= 3 and text:
-            headings.append((level, anchor, text))
+            self.headings.append((self.section, (level, anchor, text)))
         return f'<h{level} id="{anchor}">{match[2]}</h{level}>'
 
-    for cell in notebook.cells:
-        marks, is_code = tags_of(cell), cell.cell_type == "code"
-        is_injected = INJECTED_TAG in marks
-        own = is_code and bool(cell.source.strip()) and not is_injected
-        number += own
-        if "remove-cell" in marks:
-            continue
-        if cell.cell_type == "markdown":
-            html = markdown(cell.source, siblings=outputs.siblings)
-            if not has_title:
-                html, n_titles = _TITLE.subn("", html, count=1)
-                has_title = bool(n_titles)
-            html = _HEADING.sub(anchored, html)
-            blocks += [("prose", "", html)] if html.strip() else []
-        if own and "remove-input" not in marks:
-            label = "Parameters" if PARAMETERS_TAG in marks else f"Code of cell {number}"
-            blocks.append(("code", label, highlighted(cell.source)))
-        for output in cell.get("outputs", []) if is_code and "remove-output" not in marks else []:
-            lacks = json.dumps(output.get("data", {}).get(LACKING))
-            section = headings[-1][2] if headings else "the beginning"
-            if lacks in lacking:
-                lacking[lacks][1].append(section)
-                continue
-            html = outputs.render(output)
-            if html and lacks != "null":
-                lacking[lacks] = len(blocks), [section]
-            blocks += [("output", "", html)] if html else []
-    for place, sections in lacking.values():
-        if len(sections) > 1:
-            named = escape("; ".join(f"“{text}”" for text in dict.fromkeys(sections)))
-            more = f"{len(sections)} figures of this page are left out for this reason, in {named}."
-            html = f'{blocks[place][2]}<p class="cl-note">{more}</p>'
-            blocks[place] = ("output", "", html)
-    return headings, blocks, number
+    def _output(self, output: Any) -> None:
+        data = output.get("data", {})
+        html = self.outputs.render(output)
+        if LACKING in data:
+            heading = self.headings[-1][1][2] if self.headings else "the beginning"
+            words = text_of(html).removeprefix("No figure here: ")
+            self.lacking.setdefault(json.dumps(data[LACKING]), (words, []))[1].append(heading)
+            self.left_out.add(self.section)
+            return
+        if not html:
+            return
+        self.shown.add(self.section)
+        before = self.blocks[-1][1] if self.blocks else ("", "", "")
+        if html.startswith(BEHIND) and before[2].startswith(CHART):
+            self.blocks[-1] = (self.section, (*before[:2], put_behind(before[2], html)))
+            return
+        if FINDINGS in data and self.findings is None:
+            self.findings = len(self.blocks)
+        self._put("output", "", html)
+
+    def finished(self) -> tuple[list[Any], list[Any]]:
+        """Return the contents and the blocks, without the sections that have nothing to show.
+
+        What the corpus lacks is said once, at the end.
+        """
+        found = self.outputs.findings
+        if self.findings is not None and found:  # now all charts are known
+            linked(found["said"], self.outputs.titles, self.outputs.topics)
+            section, _ = self.blocks[self.findings]
+            self.blocks[self.findings] = (section, ("output", "", findings_html(found)))
+        empty = self.left_out - self.shown
+        headings = [line for section, line in self.headings if section not in empty]
+        blocks = [block for section, block in self.blocks if section not in empty]
+        if self.lacking:
+            lines = "".join(
+                f'<li class="lack">{escape(words)} <em>'
+                + "; ".join(f"“{escape(text)}”" for text in dict.fromkeys(sections))
+                + "</em></li>"
+                for words, sections in self.lacking.values()
+            )
+            html = f'<div class="cl-note"><p>No figure here, and why:</p><ul>{lines}</ul></div>'
+            blocks.append(("output", "", html))
+        return headings, blocks
 
 
 def highlighted(source: str) -> str:
@@ -178,7 +239,7 @@ def rendered(template: str, scripts: list[str], **values: Any) -> str:
         .get_template(template)
         .render(
             **values,
-            style=colors.style() + "".join(map(asset, ["report.css", "tables.css", "map.css"])),
+            style=colors.style() + "".join(map(asset, _STYLES)),
             script=scripts[0],
             policy=content_policy(scripts),
         )
@@ -297,52 +358,3 @@ def check_page(
             f"The page of {name} was not written, because it has {'; '.join(problems[:5])}. "
             "Please report this: a page should never come out so."
         )
-
-
-# ---- The index page of a folder of reports, read back from the pages themselves.
-
-# The block stands in the head, before anything long.
-_CARD = re.compile(r'<script type="application/json" id="cardlab-report">(.*?)</script>', re.DOTALL)
-_HEAD_CHARS = 200_000
-
-
-def read_card(path: Path) -> dict[str, Any] | None:
-    """Return what a report says of itself; None for a page that is none of ours."""
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            found = _CARD.search(file.read(_HEAD_CHARS))
-        card = json.loads(found[1]) if found else None
-    except (OSError, ValueError):
-        return None
-    if not isinstance(card, dict) or card.get("name") != path.stem:
-        return None
-    texts = {key: visible(str(card.get(key, ""))) for key in ("title", "question", "corpus", "day")}
-    return {"name": path.stem, "facts": checked_facts(card), **texts}
-
-
-def render_index(
-    folder: Path,
-    *,
-    day: str,
-    failures: Mapping[str, NotebookFailure],
-    introductions: Mapping[str, tuple[str, str]],
-) -> str:
-    """Return the index page of a folder: its reports, of earlier runs too, and what failed.
-
-    `failures` and `introductions` (title and question of what failed) go by the notebooks' names.
-    Where an earlier page of such a one exists, it is linked and said to be earlier.
-    """
-    cards: dict[str, dict[str, Any]] = {}
-    for path in sorted(folder.glob("*.html")):
-        card = read_card(path)
-        if card is not None and path.name != "index.html":
-            cards[path.stem] = {**card, "exists": True, "failure": ""}
-    for name, failure in failures.items():
-        title, question = introductions.get(name, (name, ""))
-        fresh = {"name": name, "title": title, "question": question, "exists": False}
-        card = cards.get(name, {**fresh, "facts": [], "corpus": "", "day": ""})
-        place = f"cell {failure.cell}: " if failure.cell else ""
-        first_line = next(iter(failure.error.splitlines()), "")
-        cards[name] = {**card, "failure": visible(f"{place}{first_line}")[:300]}
-    listed = [cards[name] for name in sorted(cards)]
-    return rendered("index.html.j2", [asset("page.js")], cards=listed, day=day)

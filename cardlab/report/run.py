@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from ..schema import NotebookFailedError, NotebookFailure, ReportError, at_least
 from .execute import Kernels, execute
+from .index import render_index, thumbnail
 from .notebooks import (
     Source,
     find_notebook,
@@ -35,7 +36,7 @@ from .notebooks import (
     selected_notebooks,
 )
 from .outputs import Outputs, hidden_paths
-from .page import check_page, introduction, render_index, render_page
+from .page import check_page, introduction, render_page
 from .sanitize import visible
 
 # ---- What a run says while it runs.
@@ -104,6 +105,9 @@ class Run:
     pages: Path
     timeout: int
     siblings: frozenset[str] = frozenset()
+    #: Of a run over all notebooks, those whose page would say nothing, and why: it is not made.
+    skips: bool = False
+    nothing: dict[str, str] = field(default_factory=dict)
     kernels: Kernels = field(default_factory=Kernels)
 
 
@@ -129,6 +133,9 @@ def export_all(
             failures[job.name] = failure
             first_line = next(iter(failure.error.splitlines()), "")
             progress(number, job.name, f"FAILED: {failure.cell or '-'}: {first_line}")
+            return
+        if job.name in run.nothing:
+            progress(number, job.name, f"has nothing to say: {run.nothing[job.name]}")
             return
         seconds, size = time.monotonic() - start, job.output.stat().st_size / 1000
         progress(number, job.name, f"finished in {seconds:.1f} s, {size:,.0f} kB")
@@ -185,7 +192,12 @@ def export_one(job: Job, run: Run, *, on_cell: Callable[[int, int], None] | None
         corpus=run.source.label,
         day=today(),
         parameters=shown,
+        thumbnail=thumbnail,
     )
+    if run.skips and outputs.nothing:
+        run.nothing[job.name] = outputs.nothing
+        job.output.unlink(missing_ok=True)
+        return
     write_page(job.output, html, folder=run.pages, **outputs.counts)
 
 
@@ -377,7 +389,8 @@ def export_reports(
     Returns
     -------
     list of Path
-        The reports in the order of their notebooks, then ``index.html``.
+        The reports in the order of their notebooks, then ``index.html``. Of all notebooks, one
+        that the corpus has nothing for makes no page; the index says why.
 
     Raises
     ------
@@ -400,17 +413,17 @@ def export_reports(
     ]
     _refuse_same_names(work)
     with _prepared(work, folder, source, parameters, timeout=timeout) as run:
-        run.siblings = frozenset(job.name for job in work)
+        run.siblings, run.skips = frozenset(job.name for job in work), notebooks is None
         failures = export_all(work, run, jobs=jobs, progress=Progress(len(work), progress))
         failed = [job for job in work if job.name in failures]
-        index = _write_index(folder, failures, failed, pages=run.pages)
+        index = _write_index(folder, failures, work, run)
     if failed:
         listed = "\n".join(f"- {failures[job.name]}" for job in failed)
         raise ReportError(
             f"{len(failed)} of {len(work)} notebooks failed; {len(work) - len(failed)} reports "
             f"were written to {folder}.\n{listed}"
         )
-    return [*(job.output for job in work), index]
+    return [*(job.output for job in work if job.name not in run.nothing), index]
 
 
 @contextmanager
@@ -491,10 +504,13 @@ def _refuse_same_names(work: list[Job]) -> None:
 
 
 def _write_index(
-    folder: Path, failures: Mapping[str, NotebookFailure], failed: list[Job], *, pages: Path
+    folder: Path, failures: Mapping[str, NotebookFailure], work: list[Job], run: Run
 ) -> Path:
-    about = {job.name: introduction(job.notebook, name=job.name) for job in failed}
-    html = render_index(folder, day=today(), failures=failures, introductions=about)
+    without = [job for job in work if job.name in failures or job.name in run.nothing]
+    about = {job.name: introduction(job.notebook, name=job.name) for job in without}
+    html = render_index(
+        folder, day=today(), failures=failures, introductions=about, nothing=run.nothing
+    )
     path = folder / "index.html"
-    write_page(path, html, folder=pages)
+    write_page(path, html, folder=run.pages, n_tables=html.count('<section class="table"'))
     return path
