@@ -16,6 +16,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from cardlab import __main__, schema
 from cardlab.report import formats, page
+from cardlab.report.index import render_index
 from cardlab.report.outputs import Outputs
 
 SPEC = {
@@ -56,7 +57,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("pages")
     for name, other in (("01-a", "02-b"), ("02-b", "01-a")):
         (folder / f"{name}.html").write_text(made(name, other), "utf-8")
-    index = page.render_index(folder, day="2026-01-02", failures={}, introductions={})
+    index = render_index(folder, day="2026-01-02", failures={}, introductions={})
     (folder / "index.html").write_text(index, "utf-8")
     return [folder / f"{name}.html" for name in ("01-a", "02-b", "index")]
 
