@@ -10,7 +10,9 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import html
+import json
 import math
+import os
 import platform
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -25,7 +27,8 @@ from IPython import get_ipython
 from IPython.display import display
 
 from .cards.sources import corpus_hash, told_apart
-from .charts.base import use_theme
+from .charts.base import SWITCH, use_theme
+from .charts.canvas import in_frame, packed
 from .embeddings.vectors import usable
 from .frames import as_polars
 from .labels import is_share, label
@@ -210,7 +213,7 @@ def show_table(
     table = {"caption": said, "columns": columns, "data": data, "n_total": frame.height}
     table |= {"folded": folded, "todo": printable(todo)}
     plain = f"{caption}\n{shown.height:,} of {frame.height:,} rows, {len(columns)} columns"
-    written = _html_table(table)
+    written = _in_lab(table, _html_table(table))
     if folded:
         written = f"<details><summary>{html.escape(said)}</summary>{written}</details>"
     return Shown({_TABLE: table, "text/html": written, "text/plain": printable(plain)})
@@ -364,6 +367,23 @@ def _cell(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, int) else printable(str(value))
+
+
+def _in_lab(table: dict[str, Any], written: str) -> str:
+    """Give a table that is cut as the reports do: sorted, searched, in pages. A report has its own.
+
+    It stands in a frame of its own; where that is left out, as on GitHub, the first rows are seen.
+    """
+    if table["n_total"] <= _ROWS_IN_LAB or os.environ.get(SWITCH) == "0":
+        return written
+    words = html.escape(table["caption"])
+    data = packed(json.dumps(table, ensure_ascii=False, separators=(",", ":")).encode())
+    body = (
+        f'<section class="table" id="table" aria-label="{words}"><p class="caption">{words}</p>'
+        f'<script type="application/octet-stream" class="packed">{data}</script></section>'
+    )
+    scripts, look = ("tables.js",), "tables.css"
+    return in_frame(body, table["caption"], scripts, look, kind="table", beside=written, height=560)
 
 
 def _html_table(table: dict[str, Any]) -> str:

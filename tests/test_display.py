@@ -6,9 +6,11 @@ import math
 
 import polars as pl
 import pytest
+from browser import opened_report
 
 import cardlab as cl
 from cardlab import notebook as nb
+from cardlab.schema import printable
 
 HOSTILE = "<script>x</script>\x1b[2J\u202e"
 TABLE = "application/vnd.cardlab.table.v1+json"
@@ -182,3 +184,30 @@ def test_a_page_says_once_what_the_corpus_lacks(capsys, monkeypatch):
     assert "“Part 0 &lt;b&gt;”; “Part 1 &lt;b&gt;”; “Part 3 &lt;b&gt;”; “Part 4 &lt;b&gt;”" in html
     assert "“Part 2 &lt;b&gt;”; “Part 5 &lt;b&gt;”" in html
     assert "<h2" not in html  # a section with nothing to show has no heading
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_long_table_is_sorted_and_searched_in_a_cell_too(tmp_path, monkeypatch, scheme):
+    names = [HOSTILE, *(f"tag {i:02d}" for i in range(40))]
+    frame = pl.DataFrame({"tag": names, "n_cards": range(41)})
+    html = bundle(nb.show_table(frame, caption=f"Tags {HOSTILE}"))["text/html"]
+    assert "iframe" not in bundle(nb.show_table(frame.head(20), caption="x"))["text/html"]
+    path = tmp_path / "cell.html"
+    path.write_text(f'<meta charset="utf-8"><div data-jp-theme-light="{scheme == "light"}">{html}')
+    path.write_text(path.read_text().replace("True", "true").replace("False", "false"))
+    with opened_report(path) as seen:
+        page = seen.page
+        assert not page.locator("table.dataframe").is_visible()
+        table = page.frame_locator("iframe")
+        assert table.locator(".status").inner_text() == "41 of 41 rows"
+        assert table.locator("td").first.inner_text() == printable(HOSTILE)
+        table.locator("input[type=search]").fill("tag 3")
+        assert table.locator("tbody tr").count() == 10
+        table.locator("th button").nth(1).click()
+        assert table.locator("td").first.inner_text() == "tag 39"
+        color = table.locator("section").evaluate("(e) => getComputedStyle(e).backgroundColor")
+        assert color == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(27, 33, 40)")
+        assert seen.requests == seen.dialogs == []
+    monkeypatch.setenv("CARDLAB_PICTURES", "0")
+    assert "iframe" not in bundle(nb.show_table(frame, caption="x"))["text/html"]

@@ -26,7 +26,7 @@ _TEMPLATES = Path(__file__).resolve().parent.parent / "report" / "template"
 _SANDBOX = "allow-scripts allow-downloads allow-popups allow-popups-to-escape-sandbox"
 #: JupyterLab leaves the frame and the style out of what it does not trust: a picture is left.
 _STYLE = (
-    ".cardlab-map iframe{width:100%;height:820px;border:0}.cardlab-map iframe~img{display:none}"
+    ".cardlab-map iframe{width:100%;border:0}.cardlab-map iframe~*{display:none}"
     "[data-jp-theme-light=false] .cardlab-map iframe{color-scheme:dark}"
     "[data-jp-theme-light=true] .cardlab-map iframe{color-scheme:light}"
 )
@@ -51,26 +51,43 @@ def figure(data: Mapping[str, Any], description: str, number: int = 1) -> str:
 
 
 def framed(data: Mapping[str, Any], picture: str) -> str:
-    """Write a map as a cell's output: a frame with a page of its own that can load nothing."""
-    shared, script, begin, look = (
-        (_TEMPLATES / name).read_text("utf-8")
-        for name in ("shared.js", "map.js", "maps.js", "map.css")
+    """Write a map as a cell's output: a frame of its own, and a picture where none is shown."""
+    words = html.escape(data["description"])
+    shown = (
+        f'<img alt="{words}" width="560" src="data:image/png;base64,{picture}">' if picture else ""
     )
-    script = "\n".join([shared, script, begin])
+    body, parts = figure(data, data["description"]), ("map.js", "maps.js")
+    return in_frame(body, data["description"], parts, "map.css", kind="map", beside=shown)
+
+
+def in_frame(
+    body: str,
+    words: str,
+    scripts: tuple[str, ...],
+    look: str,
+    *,
+    kind: str,
+    beside: str,
+    height: int = 820,
+) -> str:
+    """Write a cell's output as a frame with a page of its own that can load nothing.
+
+    `beside` it stands what is seen where the frame is left out.
+    """
+    parts = [(_TEMPLATES / name).read_text("utf-8") for name in ("shared.js", *scripts)]
+    script = "\n".join(parts)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'"
     page = (
         f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" '
         f'content="light dark"><meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f"<title>Map</title><style>{style()}{look}"
-        "* { box-sizing: border-box; } body { margin: 0; font: 1rem/1.5 system-ui, sans-serif; }"
-        f"</style>{figure(data, data['description'])}<script>{script}</script></html>"
-    )
-    words = html.escape(data["description"])
-    shown = (
-        f'<img alt="{words}" width="560" src="data:image/png;base64,{picture}">' if picture else ""
+        f"<title>{html.escape(printable(words))}</title>"
+        f"<style>{style()}{(_TEMPLATES / look).read_text('utf-8')}"
+        "* { box-sizing: border-box; } body { margin: 0; color: var(--text); "
+        f"font: 1rem/1.5 system-ui, sans-serif; }}</style>{body}<script>{script}</script></html>"
     )
     return (
-        f'<div class="cardlab-map"><style>{_STYLE}</style><iframe title="{words}" '
-        f'sandbox="{_SANDBOX}" srcdoc="{html.escape(page)}"></iframe>{shown}</div>'
+        f'<div class="cardlab-map cardlab-{kind}"><style>{_STYLE}</style>'
+        f'<iframe title="{html.escape(printable(words))}" style="height:{height}px" '
+        f'sandbox="{_SANDBOX}" srcdoc="{html.escape(page)}"></iframe>{beside}</div>'
     )
