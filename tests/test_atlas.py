@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from conftest import real_file
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 import cardlab as cl
-from cardlab.embeddings import consensus
+from cardlab.embeddings import consensus, names
 from cardlab.embeddings.consensus import LAYERS, MIN_AUTHORS, MIN_CARDS
 from cardlab.embeddings.names import own_words
 from cardlab.schema import CardlabError, MissingColumn, NoFigure
@@ -188,8 +190,8 @@ def test_no_author_decides() -> None:
 
 
 def test_names_are_short_distinct_and_of_the_topic(real: cl.Atlas) -> None:
-    for (_,), names in real.names.group_by("layer"):
-        assert names["name"].is_unique().all()
+    for (_,), of_layer in real.names.group_by("layer"):
+        assert of_layer["name"].is_unique().all()
     words = real.names["name"].str.replace(":", ",").str.split(",").list.len()
     assert words.max() <= 4
     said = " ".join(real.names.filter(layer="together_50")["name"])
@@ -222,6 +224,7 @@ def test_lines_of_templates_are_told_from_ones_own() -> None:
 def test_many_cards_are_grouped_by_near_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consensus, "_NODES", 800)
     monkeypatch.setattr(consensus, "_MICRO", 500)
+    monkeypatch.setattr(names, "_READ", 1000)
     cards, x, topic = planted(5, 5, n=1500)
     found = cl.atlas(cards, x)
     assert adjusted_rand_score(topic, codes(found, "together_50")) >= 0.95
@@ -257,3 +260,27 @@ def test_what_cannot_be_an_atlas() -> None:
         cl.atlas(cards, np.full((30, 3), np.nan))
     few = cl.atlas(cards.head(12))
     assert "no stable clusters" in repr(few)
+
+
+def test_word_vectors_in_a_folder_embed_cards(tmp_path, monkeypatch) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "model2vec"}')
+    cards = pl.DataFrame({"id": ["a", "b"], "text": ["whale", "moon"], "tags": [["sea"], None]})
+    monkeypatch.setitem(sys.modules, "model2vec", None)
+    with pytest.raises(CardlabError, match="pip install model2vec"):
+        cl.embed(cards, model=tmp_path)
+    heard: list[str] = []
+
+    class StaticModel:
+        @classmethod
+        def from_pretrained(cls, folder: str) -> StaticModel:
+            assert folder == str(tmp_path.resolve())
+            return cls()
+
+        def encode(self, texts: list[str]) -> Floats:
+            heard.extend(texts)
+            return np.array([[len(text), 1] for text in texts], dtype=np.float32)
+
+    monkeypatch.setitem(sys.modules, "model2vec", SimpleNamespace(StaticModel=StaticModel))
+    x = cl.embed(cards, model=tmp_path)
+    assert x.shape == (2, 2)
+    assert "sea" in " ".join(heard)

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ class Encoder:
 
 
 def encoder(model: Any, *, max_tokens: int | None = None, name: str | None = None) -> Encoder:
-    """Make ready a callable, or load a sentence-transformers model by name or folder."""
+    """Make ready a callable, or load a model by name or folder."""
     if callable(model):
         return Encoder(model, name, max_tokens or _MAX_TOKENS)
     if not isinstance(model, (str, os.PathLike)):
@@ -84,6 +85,8 @@ def encoder(model: Any, *, max_tokens: int | None = None, name: str | None = Non
             "model must be 'lsa', the name or folder of a sentence-transformers model, or a "
             f"callable that takes a list of texts, not {type(model).__name__}."
         )
+    if _is_model2vec(Path(model).expanduser()):
+        return _static(Path(model).expanduser().resolve(), max_tokens, name)
     loaded, folder = _load(str(model))
 
     def encode(texts: list[str]) -> npt.ArrayLike:
@@ -98,6 +101,28 @@ def encoder(model: Any, *, max_tokens: int | None = None, name: str | None = Non
     limit = max(int(loaded.max_seq_length or _MAX_TOKENS) - 2, 1)
     filed = name or (str(model) if folder is None else f"{folder.name}@{_fingerprint(folder)}")
     return Encoder(encode, filed, min(max_tokens or limit, limit), count)
+
+
+def _is_model2vec(folder: Path) -> bool:
+    """Tell whether a folder holds word vectors of model2vec."""
+    with suppress(OSError, ValueError, AttributeError):
+        told = json.loads((folder / "config.json").read_text("utf-8"))
+        return told.get("model_type") == "model2vec" and not (folder / "modules.json").exists()
+    return False
+
+
+def _static(folder: Path, max_tokens: int | None, name: str | None) -> Encoder:
+    """Load word vectors of model2vec from a folder."""
+    try:
+        from model2vec import StaticModel  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise schema.CardlabError(
+            f"{schema.printable(str(folder))!r} holds a model2vec model, and that package is not "
+            "here. Install it with python -m pip install model2vec."
+        ) from error
+    loaded = StaticModel.from_pretrained(str(folder))
+    filed = name or f"{folder.name}@{_fingerprint(folder)}"
+    return Encoder(loaded.encode, filed, max_tokens or _MAX_TOKENS)
 
 
 def _load(model: str) -> tuple[Any, Path | None]:
@@ -286,7 +311,8 @@ def embed(
           addresses; words of three letters or more, in at least two cards unless the corpus is
           tiny; the commonest 50,000), reduced by truncated SVD. Nothing is downloaded.
         - Any other string or path: a sentence-transformers model (extra ``embed``), the name of
-          one on the Hub or a local folder, for which nothing is downloaded.
+          one on the Hub or a local folder, for which nothing is downloaded; or the local folder of
+          a model2vec model.
         - A callable takes a list of at most 256 texts and gives a matrix with a row for each.
 
         A model reads each card as passages (its words as :func:`plain_text` gives them, cut as

@@ -17,8 +17,14 @@ Shares = npt.NDArray[np.float64]
 #: A line is of a template where so many authors, or so many cards of one, have it word for word.
 _AUTHORS, _COPIES = 3, 5
 
+#: Names of classes, which name no subject: words that half of their cards write in this way.
+_CODE = r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+[A-Za-z]*\b"
+
 #: Words of a name; authors that must say one; cards that are read of a large corpus.
 _WORDS, _SAYERS, _READ = 4, 3, 20_000
+
+#: Words of a cluster among which those of its name are sought.
+_CANDIDATES = 25
 
 #: What dominates: so much of a cluster has it, and so many times the share of all cards.
 _DOMINATES, _LIFT = 0.5, 1.5
@@ -70,6 +76,16 @@ def name_clusters(
         try:
             counts, counter = word_counts(texts[rows])
             said, words = counts.sign(), pl.Series(counter.get_feature_names_out())
+            found = (
+                texts[rows]["text"]
+                .str.extract_all(_CODE)
+                .list.eval(pl.element().str.to_lowercase().unique())
+            )
+            code = found.explode().drop_nulls().value_counts()
+            n_cards = pl.Series(np.asarray(said.sum(axis=0)).ravel())
+            as_code = words.replace_strict(code.to_series(0), code.to_series(1), default=0)
+            plain = (as_code < n_cards / 2).arg_true()
+            said, words = said[:, plain.to_numpy()], words.gather(plain)
         except schema.NoFigure:
             pass
     tables: list[pl.DataFrame] = []
@@ -97,7 +113,7 @@ def name_clusters(
         dtypes: Any = {"cluster": pl.Int32, "name": pl.String, "parent": pl.Int32}
         tables.append(pl.DataFrame(data, dtypes).select(pl.lit(layer).alias("layer"), pl.all()))
         before = (layer, names)
-    return pl.concat(tables), share if share is not None else np.full(len(rows), np.nan)
+    return pl.concat(tables), share if share is not None else np.full(len(weights), np.nan)
 
 
 def _facts(cards: pl.DataFrame, label: Indices, weights: Shares) -> dict[int, str]:
@@ -124,7 +140,8 @@ def _words(
 ) -> list[list[str]]:
     """Rank the words of each cluster by c-TF-IDF of cards that say them, each word in one cluster.
 
-    Grootendorst (2022), BERTopic. A word that too few authors say in a cluster is none of it.
+    Grootendorst (2022), BERTopic. A word that too few authors say in a cluster is none of it; one
+    that is left with fewer than two has its best ones, of whichever cluster they are.
     """
     from scipy.sparse import csr_matrix
 
@@ -150,10 +167,13 @@ def _words(
         .filter(pl.Series(sayers.tocsr()[rate.row, rate.col].A1 >= _SAYERS))
         .with_columns(stem=pl.when(plural).then(word.str.head(-1)).otherwise(word))
         .sort("score", "cluster", "word", descending=[True, False, False])
-        .unique("stem", keep="first", maintain_order=True)
+        .with_columns(is_own=pl.col("stem").is_first_distinct())
+        .filter(pl.struct("cluster", "stem").is_first_distinct())
     )
-    ranked = dict(table.group_by("cluster", maintain_order=True).agg("word").iter_rows())
-    return [ranked.get(i, []) for i in range(n)]
+    every, firsts = word.head(_WORDS), word.filter("is_own").head(_CANDIDATES)
+    ranked = table.group_by("cluster", maintain_order=True).agg(every=every, own=firsts)
+    best = {i: own if len(own) > 1 else own + each for i, each, own in ranked.iter_rows()}
+    return [list(dict.fromkeys(best.get(i, []))) for i in range(n)]
 
 
 def _name(fact: str | None, words: list[str], parent: str | None) -> str:
