@@ -8,7 +8,7 @@ from . import coverage
 from .apart import report
 
 NAMES = ["cooccurrence", "distributions", "lazy", "text"]
-NAMES += ["families", "clustering", "neighbors", "projection"]
+NAMES += ["families", "atlas", "clustering", "neighbors", "projection"]
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=768, help="neighbors: numbers in a vector")
     parser.add_argument("--words", type=int, default=5_000, help="text: cards that are parsed")
     parser.add_argument("--hostile", type=int, default=1_000_000, help="text: letters, hostile")
-    parser.add_argument("--source", default=None, help="text: real cards, which are repeated")
+    parser.add_argument("--source", default=None, help="text, atlas: real cards")
     parser.add_argument("--write", action="store_true", help="coverage: keep the counts")
     chosen = vars(parser.parse_args())
     name = chosen.pop("name")

@@ -18,7 +18,11 @@ from benchmarks.apart import Task, _table
 
 @pytest.mark.parametrize(
     ("name", "ways"),
-    [("families", {"cardlab", "all pairs"}), ("projection", {"cardlab pca", "cardlab tsne"})],
+    [
+        ("families", {"cardlab", "all pairs"}),
+        ("projection", {"cardlab pca", "cardlab tsne"}),
+        ("atlas", {"cardlab", "KMeans, 20"}),
+    ],
 )
 def test_ways_are_in_the_table(name, ways):
     code = [sys.executable, "-m", "benchmarks", name, "--sizes", "300", "--runs", "1"]
