@@ -21,7 +21,7 @@ from benchmarks.apart import Task, _table
     [
         ("families", {"cardlab", "all pairs"}),
         ("projection", {"cardlab pca", "cardlab tsne"}),
-        ("atlas", {"cardlab", "KMeans, 20"}),
+        pytest.param("atlas", {"cardlab", "KMeans, 20"}, marks=pytest.mark.verify),
     ],
 )
 def test_ways_are_in_the_table(name, ways):
