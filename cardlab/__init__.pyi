@@ -90,5 +90,7 @@ from .text.sections import Section as Section
 from .text.sections import plain_text as plain_text
 from .text.sections import sections as sections
 from .widgets import CardBrowser as CardBrowser
+from .widgets import LengthExplorer as LengthExplorer
+from .widgets import TagExplorer as TagExplorer
 
 __version__: str

@@ -648,7 +648,7 @@ def test_U01_every_analysis_takes_what_scan_cards_takes(name, corpus):
 def test_U01_the_list_of_analyses_is_whole():
     assert len(takers()) >= 45
     assert {"tag_counts", "compare", "with_licenses", "search", "embed", "vectors"} <= {*takers()}
-    assert cl.CardBrowser(BOTH.to_dicts()).selection.height == 2
+    assert cl.CardBrowser(BOTH.to_dicts()).selection.collect().height == 2
     assert pickle.loads(pickle.dumps(cl.tag_counts)) is cl.tag_counts
     with pytest.raises(cl.SourceError, match="no such file or folder"):
         cl.tag_counts("cards.parquet")

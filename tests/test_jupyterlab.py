@@ -386,14 +386,13 @@ def browse(seen: Opened, texts: list[str]) -> None:
     from playwright.sync_api import expect
 
     page = seen.page
-    query = page.locator(".widget-text", has_text="id contains").locator("input")
-    listed = page.locator(".widget-select select")
+    part = page.get_by_label("Id contains").first
     for text in texts:
-        query.fill(text)
-        query.press("Enter")
-        first = listed.locator("option").first
+        part.fill(text)
+        part.press("Enter")
+        first = page.locator(".clx-row bdi").first
         expect(first).to_contain_text(text, timeout=30_000)
-        name = first.inner_text().replace("\xa0", " ")  # ipywidgets writes blanks so
+        name = first.inner_text()
         expect(page.locator(".cardlab-card h3")).to_have_text(name, timeout=30_000)
         assert_as_written(seen, ".cardlab-card", [name, text])
 

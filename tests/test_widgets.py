@@ -1,4 +1,4 @@
-"""The explorer's state as a frame and as code, without a browser."""
+"""Explorers without a browser: what is chosen, as a frame, as code, and as what is seen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import polars as pl
 import pytest
 
 import cardlab as cl
-from cardlab.widgets import MAX_LISTED
+from cardlab.widgets.engine import MAX_SHOWN, as_html
+from cardlab.widgets.facets import facet_of, unpack
+
+EXPLORERS = ("CardBrowser", "TagExplorer", "LengthExplorer")
 
 
 @pytest.fixture(scope="module")
@@ -14,57 +17,253 @@ def cards() -> pl.DataFrame:
     return cl.read_cards(cl.make_cards(400))
 
 
-def same_by_code(browser, cards) -> pl.DataFrame:
-    names = {"cards": cards}
-    exec(browser.code, names)
-    return names["selection"]
+def told(explorer, kind="hello", **more):
+    """Do what the page does; give what it is sent."""
+    sent = []
+    explorer.send = sent.append
+    explorer._receive(explorer, {"type": kind, "seq": 7, **more}, [])
+    return sent
 
 
-def test_controls_narrow_the_selection_and_the_code_agrees(cards):
-    browser = cl.CardBrowser(cards.lazy())
-    assert browser.selection.height == 400
-    assert browser.found.value == "400 of 400 cards, the first 200 listed"
-    assert len(browser.listed.options) == MAX_LISTED
-    license_ = browser.filters["license"].options[1][1]
-    browser.filters["license"].value = license_
-    expected = cards.filter(pl.col("license").list.contains(license_)).sort("id")
-    assert browser.selection["id"].to_list() == expected["id"].to_list()
-    task = browser.filters["pipeline_tag"].options[1][1]
-    browser.filters["pipeline_tag"].value = task
-    browser.query.value = "A"
-    browser.order.value = "most downloads"
-    found = browser.selection
-    assert found.equals(same_by_code(browser, cards))
-    assert found["downloads"].is_sorted(descending=True)
-    assert all("a" in card.lower() for card in found["id"])
-    browser.tag.value = "no such tag '\"\\"
-    assert browser.selection.height == 0
-    assert browser.card.value == "<em>No card fits.</em>"
-    assert same_by_code(browser, cards).height == 0
+def seen(explorer, *columns):
+    told(explorer)
+    for column in columns or explorer._columns:
+        told(explorer, "load", column=column)
+    return explorer.view
 
 
-def test_opening_a_card_shows_it_escaped(cards):
+def where(column, op, value):
+    return {"column": column, "op": op, "value": value}
+
+
+CONDITIONS = [
+    [where("tags", "all", ["pytorch"])],
+    [where("tags", "all", ["pytorch", "transformers"]), where("id", "contains", "A")],
+    [where("tags", "any", ["pytorch", None])],
+    [where("license_class", "any", ["permissive", "undeclared"])],
+    [where("language_codes", "any", ["en", "de"]), where("pipeline_tag", "any", [None])],
+    [where("created_at", "between", ["2022-06-01", "2023-06-01"])],
+    [where("created_at", "between", ["2022-06-03T10:20:30", None])],
+    [where("downloads", "between", [100, None]), where("likes", "between", [3, 77])],
+    [where("n_words", "between", [100, 500])],
+    [where("text", "any", [None]), where("id", "search", "speech recognition")],
+    [where("id", "search", "speech recognition")],
+    [where("section", "section", "How to Get Started with the Model")],
+    [where("id", "ids", ["a", "b"])],
+    [where("tags", "all", ["no such tag '\"\\\n{x}"])],
+]
+
+
+@pytest.mark.parametrize("given", ["eager", "lazy", "pandas", "file"])
+def test_the_code_gives_the_selection(cards, given, tmp_path):
+    """The same cards in the same order: as a frame, as code, and as the list that is seen."""
+    cards.write_parquet(tmp_path / "cards.parquet")
+    source = {
+        "eager": cards,
+        "lazy": cards.lazy(),
+        "pandas": cards.to_pandas(),
+        "file": str(tmp_path / "cards.parquet"),
+    }[given]
+    browser = cl.LengthExplorer(source)
+    seen(browser)
+    n_found = 0
+    for n, conditions in enumerate(CONDITIONS if given == "lazy" else CONDITIONS[n_found::3]):
+        browser.state = {
+            "conditions": conditions,
+            "sort": ["as they come", "most downloads", "newest", "by id"][n % 4],
+        }
+        names = {"cards": source}
+        exec(browser.code, names)
+        found = browser.selection.collect()
+        assert found.equals(names["selection"].collect())
+        assert set(found.columns) >= set(cards.columns)
+        assert browser.view["selected"] == found.height, conditions
+        assert browser.view["error"] == ""
+        (rows,) = told(browser, "rows", start=0, stop=400)
+        assert [row[1] for row in rows["rows"]] == found["id"].to_list()
+        n_found += 0 < found.height < cards.height
+    assert n_found >= 3
+
+
+def test_what_conditions_mean(cards):
+    browser = cl.CardBrowser(cards)
+
+    def found(*conditions):
+        browser.state = {"conditions": list(conditions)}
+        return browser.selection.collect()
+
+    tags = pl.col("tags").list
+    both = tags.contains("pytorch") & tags.contains("transformers")
+    assert found(where("tags", "all", ["pytorch", "transformers"])).equals(cards.filter(both))
+    either = tags.contains("pytorch") | tags.contains("diffusers")
+    assert found(where("tags", "any", ["pytorch", "diffusers"])).equals(cards.filter(either))
+    day = pl.datetime(2022, 6, 1, time_zone="UTC")
+    since = found(where("created_at", "between", ["2022-06-01", None]))
+    assert since.equals(cards.filter(pl.col("created_at") >= day))
+    none = found(where("license_class", "any", ["undeclared"]))["id"]
+    declared = pl.col("license").list.len().fill_null(0) == 0
+    assert none.to_list() == cards.filter(declared)["id"].to_list()
+    some = found(where("downloads", "between", [10, 100]))
+    assert some.equals(cards.filter((pl.col("downloads") >= 10) & (pl.col("downloads") < 100)))
+
+
+def test_each_column_is_counted_on_what_the_others_leave(cards):
+    browser = cl.CardBrowser(cards)
+    seen(browser)
+    chosen = where("pipeline_tag", "any", ["text-generation"])
+    browser.state = {"conditions": [chosen]}
+    columns = {found["column"]: found for found in browser.view["facets"]["columns"]}
+    left = cards.filter(pl.col("pipeline_tag") == "text-generation")
+    assert 0 < left.height < cards.height
+    for name in ("library_name", "author"):
+        at = columns[name]
+        counts = dict(left[name].value_counts().iter_rows())
+        got = dict(zip(at["values"], at["n"], strict=True))
+        assert {value: n for value, n in got.items() if n and value in counts} == {
+            value: n for value, n in counts.items() if value in got
+        }
+    own = columns["pipeline_tag"]  # what was chosen does not take away what could be chosen
+    assert own["n"] == own["of"]
+    assert sum(columns["downloads"]["n"]) == left["downloads"].drop_nulls().len()
+
+
+def test_bins_hold_what_their_ends_say(cards):
+    for column in ("created_at", "downloads", "likes"):
+        facet = facet_of(cards.lazy(), column)
+        for i, (low, high) in enumerate(zip(facet.values, facet.values[1:], strict=False)):
+            mask = unpack(facet.bits[i], cards.height)
+            browser = cl.CardBrowser(
+                cards, state={"conditions": [where(column, "between", [low, high])]}
+            )
+            assert cards.filter(mask)["id"].equals(browser.selection.collect()["id"])
+    numbers = pl.DataFrame({"x": [-0.5, 0.25, None, float("nan"), 1.0]})
+    facet = facet_of(numbers.lazy(), "x")
+    assert [unpack(row, 5).sum() for row in facet.bits] and facet.values[0] <= -0.5
+    assert sum(unpack(row, 5).sum() for row in facet.bits) == 3
+    assert facet_of(pl.LazyFrame({"x": [None]}, {"x": pl.Int64}), "x").values == []
+
+
+def test_a_state_can_be_kept_and_set(cards):
+    first = cl.TagExplorer(cards)
+    changes = []
+    first.observe(lambda change: changes.append(change.new), names="selection_changed")
+    seen(first, "tags")
+    first.state = {"conditions": [where("tags", "all", ["pytorch"])], "measure": "lift"}
+    first.state = {"support": 3}
+    told(first, "card", row=17)
+    assert changes == [1]
+    second = cl.TagExplorer(cards.lazy(), state=first.state)
+    assert second.state == first.state
+    assert second.state["open"] == 17
+    assert second.code == first.code
+    seen(second, "tags")
+    first._receive(first, {"type": "hello", "seq": 7}, [])
+    assert second.view == first.view
+
+
+def test_what_is_no_state_is_refused(cards):
+    browser = cl.CardBrowser(cards)
+    before = browser.state
+    for state, said in [
+        ({"colour": 1}, "has no 'colour'. It has: conditions, sort, open"),
+        ({"sort": "size"}, "sort must be one of 'as they come'"),
+        ({"conditions": [{"column": "tags"}]}, "a mapping with column, op and value"),
+        ({"conditions": [where("tag", "any", ["x"])]}, "the cards have no column 'tag'"),
+        ({"conditions": [where("tags", "any", "x")]}, "it must be a list of strings"),
+        ({"conditions": [where("tags", "like", ["x"])]}, "op must be one of"),
+        ({"conditions": [where("downloads", "between", [1, "x"])]}, "in numbers or ISO dates"),
+        ({"conditions": [where("downloads", "between", [float("nan"), 1])]}, "numbers or ISO"),
+        ({"conditions": [where("id", "search", " ")]}, "it must be a string"),
+    ]:
+        with pytest.raises(cl.CardlabError, match=said.replace("[", r"\[")):
+            browser.state = state
+        assert browser.state == before
+    with pytest.raises(cl.MissingColumn):
+        cl.CardBrowser(pl.DataFrame({"x": [1]}))
+    with pytest.raises(cl.MissingColumn, match="no column 'nope'"):
+        cl.CardBrowser(cards, columns=["nope"])
+    with pytest.raises(cl.MissingColumn, match="no column 'text'"):
+        cl.LengthExplorer(cards.drop("text"))
+    # from the page it is said, and the explorer stays what it was
+    told(browser, "state", state={"conditions": [where("x", "any", ["y"])]})
+    assert "no column 'x'" in browser.view["error"]
+    assert browser.view["state"] == before
+
+
+def test_pairs_are_those_of_cooccurrence(cards):
+    explorer = cl.TagExplorer(cards)
+    view = seen(explorer, "tags")["pairs"]
+    table = cl.cooccurrence(cards, min_cards=1, top=None)
+    known = {(a, b): row for a, b, *row in table.select("tag_a", "tag_b", "n_cards", "npmi").rows()}
+    assert len(view["ranked"]) > 10
+    for i, j in view["ranked"]:
+        a, b = sorted((view["tags"][i], view["tags"][j]))
+        n, npmi = known[a, b]
+        assert view["both"][i][j] == n
+        assert view["values"][i][j] == pytest.approx(npmi, abs=1e-4)
+    for measure in ("n_cards", "lift", "jaccard"):
+        explorer.state = {"measure": measure, "support": 20}
+        view = explorer.view["pairs"]
+        i, j = view["ranked"][0]
+        a, b = sorted((view["tags"][i], view["tags"][j]))
+        wanted = table.filter(tag_a=a, tag_b=b)[measure].item()
+        assert view["values"][i][j] == pytest.approx(wanted, abs=1e-4)
+        assert all(view["both"][i][j] >= 20 for i, j in view["ranked"])
+
+
+def test_lengths_by_group_add_up(cards):
+    explorer = cl.LengthExplorer(cards)
+    seen(explorer, "n_words", "pipeline_tag")
+    explorer.state = {"by": "pipeline_tag"}
+    view = explorer.view["lengths"]
+    words = cl.with_text_lengths(cards)["n_words"]
+    assert sum(view["found"]["n"]) == words.drop_nulls().len()
+    for part in view["parts"]:
+        name = None if part["label"] == "none" else part["label"]
+        group = words.filter(cards["pipeline_tag"].eq_missing(pl.Series([name], dtype=pl.String)))
+        assert sum(part["n"]) == group.drop_nulls().len()
+    assert view["sections"]["kind"] == "none"
+    told(explorer, "load", column="section")
+    sections = explorer.view["lengths"]["sections"]
+    filled = cl.card_coverage(cards).filter(pl.col("state") == "filled")["section"]
+    got = {v: n for v, n in zip(sections["values"], sections["n"], strict=True) if v is not None}
+    assert got == dict(filled.value_counts().iter_rows())
+
+
+def test_a_card_is_read_by_its_row_and_shown_without_markup_of_its_own(cards):
     browser = cl.CardBrowser(cards)
     hostile = cards.with_row_index().filter(pl.col("id").str.starts_with("mallory/"))
     assert hostile.height >= 6
-    browser.query.value = "mallory/"
     for row in hostile["index"]:
-        browser.listed.value = row
-        shown = browser.card.value.lower()
-        for active in ("<script", "<img", "<iframe", "<meta", "<a ", "<svg", "\x1b", "\u202e"):
-            assert active not in shown
+        ((sent,),) = [told(browser, "card", row=row)]
+        card = sent["card"]
+        assert card["id"] == cards["id"][row]
+        shown = str(card).lower()
+        for active in ("<script", "<iframe", "<meta", "<svg", "onerror=", "\x1b", "\u202e"):
+            assert active not in (card["html"] or "").lower()
+            assert active not in shown or active.isprintable()
+    assert as_html("[x](javascript:alert) <a href='vbscript:x'>y</a>").count("href") == 0
+    long = pl.DataFrame({"id": ["x"], "text": ["a" * (MAX_SHOWN + 5)]})
+    (sent,) = told(cl.CardBrowser(long), "card", row=0)
+    assert sent["card"]["more"] == 5
 
 
 def test_a_corpus_with_ids_only():
-    browser = cl.CardBrowser(pl.DataFrame({"id": ["b", "a"]}))
-    assert browser.selection["id"].to_list() == ["a", "b"]
-    assert "no text in this corpus" in browser.card.value
-    with pytest.raises(cl.MissingColumn):
-        cl.CardBrowser(pl.DataFrame({"x": [1]}))
+    browser = cl.CardBrowser(pl.DataFrame({"id": ["b", None, "a"]}))
+    view = seen(browser)
+    assert view["facets"]["columns"] == []
+    assert [row[1] for row in view["rows"]["rows"]] == ["b", "(no id)", "a"]
+    (sent,) = told(browser, "card", row=0)
+    assert sent["card"]["html"] is None
+    empty = cl.CardBrowser(pl.DataFrame({"id": []}, {"id": pl.String}))
+    assert seen(empty)["rows"]["rows"] == []
 
 
-def test_bodies_are_read_one_at_a_time(tmp_path):
+def test_nothing_is_read_before_it_is_asked_for(tmp_path):
     cl.make_cards(50).write_parquet(tmp_path / "c.parquet")
     browser = cl.CardBrowser(cl.scan_cards(tmp_path / "c.parquet"))
-    assert "text" not in browser.selection.columns
-    assert "<pre" in browser.card.value
+    assert browser._engine._facets == {}
+    assert isinstance(browser.selection, pl.LazyFrame)
+    told(browser)
+    assert browser._engine._facets == {}  # the first view has the list alone
+    assert "text" not in browser._engine.listed.columns

@@ -1,52 +1,172 @@
-"""The explorer in a real JupyterLab: move a control, and the cards change."""
+"""Explorers in a real JupyterLab: by mouse and by keyboard, and what they leave in the kernel."""
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
+import pytest
 from conftest import ROOT
 from lab import jupyterlab, opened_lab, run_all
 
+pytestmark = pytest.mark.browser
 
-def test_search_and_filter_in_jupyterlab(tmp_path):
+#: The cells of a notebook, which must stay as many as they were whatever keys are pressed.
+CELLS = "window.jupyterapp.shell.currentWidget.content.widgets.length"
+#: Runs code in the kernel and gives what it printed.
+RUN = """
+async (code) => {
+  const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+  const future = kernel.requestExecute({ code });
+  let printed = "";
+  future.onIOPub = (message) => {
+    printed += message.content.text ?? "";
+    if (message.msg_type === "error") printed += message.content.evalue;
+  };
+  await future.done;
+  return printed;
+}
+"""
+#: How many cards an explorer leaves: by its selection, by its code when that is run.
+AGREE = """
+names = {"cards": cards}
+exec(WHICH.code, names)
+found = WHICH.selection.select("id").collect()["id"].to_list()
+import json
+same = names["selection"].select("id").collect()["id"].to_list() == found
+print(json.dumps([len(found), same, WHICH.view["selected"], found[:3]]))
+"""
+
+
+def left(page: Any, which: str) -> tuple[int, list[str]]:
+    """Give the number of cards that are left, on which frame, code and screen agree."""
+    n, same, seen, first = json.loads(page.evaluate(RUN, AGREE.replace("WHICH", which)))
+    assert same
+    assert n == seen
+    return n, first
+
+
+def waited(explorer: Any, n: int) -> None:
+    from playwright.sync_api import expect
+
+    expect(explorer.locator(".clx-status")).to_have_text(re.compile(rf"^{n:,} of "), timeout=30_000)
+
+
+def changed(explorer: Any, before: int) -> None:
+    from playwright.sync_api import expect
+
+    expect(explorer.locator(".clx-status")).not_to_have_text(
+        re.compile(rf"^{before:,} of "), timeout=30_000
+    )
+
+
+def test_explorers_in_jupyterlab(tmp_path):
     name = "06-explore-cards.ipynb"
     with (
         jupyterlab({name: (ROOT / "notebooks" / name).read_bytes()}) as (address, _),
         opened_lab(address, name) as seen,
     ):
-        search_and_filter(seen, tmp_path)
+        page = seen.page
+        run_all(seen)
+        browser, tags, lengths = (page.locator(".clx").nth(i) for i in range(3))
+        n_cells = page.evaluate(CELLS)
+        browse(page, browser)
+        pairs(page, tags)
+        brush(page, lengths)
+        assert page.evaluate(CELLS) == n_cells
+        assert page.locator(".jp-OutputArea-output").locator("script, iframe, a, svg").count() == 0
+        assert not page.evaluate("window.__pwned")
+        assert (seen.requests, seen.errors) == ([], [])
+        page.screenshot(path=tmp_path / "lab.png")
 
 
-def search_and_filter(seen, tmp_path):
+def browse(page: Any, explorer: Any) -> None:
+    """Tick a value by mouse, another by key; type letters that are shortcuts; read by arrows."""
     from playwright.sync_api import expect
 
-    page = seen.page
-    run_all(seen)
-    counter = page.locator(".widget-label", has_text="of 2,000 cards")
-    page.locator(".cardlab-card").first.scroll_into_view_if_needed(timeout=120_000)
-    counter.wait_for(timeout=120_000)
-    assert counter.inner_text().startswith("2,000 of 2,000 cards")
+    explorer.locator(".clx-facet").first.wait_for(timeout=120_000)
+    explorer.scroll_into_view_if_needed()
+    waited(explorer, 2000)
+    task = explorer.get_by_role("group", name="task")
+    task.locator("label").first.click(timeout=60_000)
+    changed(explorer, 2000)
+    one, _ = left(page, "browser")
+    assert 0 < one < 2000
+    box = task.locator("input[type=checkbox]").nth(1)
+    box.focus()
+    page.keyboard.press("Space")
+    changed(explorer, one)
+    assert box.evaluate("(node) => node === document.activeElement")
+    two, _ = left(page, "browser")
+    assert two > one
+    # letters that add, cut and merge cells of a notebook are letters here
+    part = explorer.get_by_label("Id contains")
+    part.focus()
+    page.keyboard.type("abxm")
+    assert part.input_value() == "abxm"
+    part.fill("er")
+    page.keyboard.press("Enter")
+    changed(explorer, two)
+    three, first = left(page, "browser")
+    explorer.get_by_role("listbox").focus()
+    for key in ("a", "d", "d", "x", "ArrowDown", "ArrowDown"):
+        page.keyboard.press(key)
+    expect(explorer.locator(".clx-card h3")).to_have_text(first[2], timeout=30_000)
+    assert explorer.locator(".clx-row[aria-selected=true] bdi").inner_text() == first[2]
+    page.keyboard.press("Enter")
+    assert explorer.locator(".clx-card").evaluate("(node) => node === document.activeElement")
+    explorer.get_by_role("button", name="Remove all").click()
+    waited(explorer, 2000)
+    assert three < two
+    page.evaluate(
+        RUN,
+        "browser.state = {'conditions': [{'column': 'id', 'op': 'contains', 'value': 'mallory/'}]}",
+    )
+    changed(explorer, 2000)
+    n, _ = left(page, "browser")
+    listed = explorer.get_by_role("listbox")
+    listed.focus()
+    for _ in range(n):
+        page.keyboard.press("ArrowDown")
+        page.wait_for_timeout(100)
+    assert n >= 6
 
-    drop_down = page.locator(".widget-dropdown", has_text="pipeline tag").locator("select")
-    drop_down.select_option(index=1)
-    expect(counter).not_to_have_text(re.compile("^2,000 of"), timeout=30_000)
-    narrowed = int(counter.inner_text().split(" of ")[0].replace(",", ""))
-    assert 0 < narrowed < 2000
 
-    drop_down.select_option(index=0)
-    query = page.locator(".widget-text", has_text="id contains").locator("input")
-    expect(counter).to_have_text(re.compile("^2,000 of"), timeout=30_000)
-    query.click()
-    query.press_sequentially("mallory/")
-    query.press("Enter")
-    expect(counter).to_have_text(re.compile(r"^\d{1,2} of 2,000 cards$"), timeout=30_000)
-    options = page.locator(".widget-select select option").all_inner_texts()
-    assert options
-    assert all(text.startswith("mallory/") for text in options)
-    for number in range(len(options)):
-        page.locator(".widget-select select").select_option(index=number)
-        page.wait_for_timeout(150)
-    card = page.locator(".cardlab-card").first
-    assert card.locator("script, img, iframe, meta, a, svg").count() == 0
-    assert not page.evaluate("window.__pwned")
-    page.screenshot(path=tmp_path / "lab.png")
+def pairs(page: Any, explorer: Any) -> None:
+    """Choose a pair of tags by mouse in the list, and another by keys in the table."""
+    explorer.scroll_into_view_if_needed()
+    pair = explorer.locator(".clx-ranked button").first
+    pair.click(timeout=60_000)
+    changed(explorer, 2000)
+    one, _ = left(page, "tags")
+    assert f"{one:,} cards" in pair.inner_text()
+    pair.click()
+    waited(explorer, 2000)
+    explorer.get_by_label("Measure").select_option("n_cards")
+    explorer.locator(".clx-grid td[tabindex='0']").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    changed(explorer, 2000)
+    assert explorer.locator("td[aria-selected=true]").count() == 1
+    left(page, "tags")
+
+
+def brush(page: Any, explorer: Any) -> None:
+    """Draw over the bars of lengths, then choose an end by keys."""
+    explorer.scroll_into_view_if_needed()
+    canvas = explorer.locator(".clx-large canvas")
+    canvas.wait_for(timeout=60_000)
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 20, steps=4)
+    page.mouse.up()
+    changed(explorer, 2000)
+    page.wait_for_timeout(500)
+    one, _ = left(page, "lengths")
+    explorer.get_by_label("words: from").focus()
+    page.keyboard.press("ArrowUp")
+    changed(explorer, one)
+    two, _ = left(page, "lengths")
+    assert one < two < 2000

@@ -1,0 +1,233 @@
+"""The cards behind explorers: which are left, how many of each value, and one by its row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from .. import schema
+from ..schema import FRONT_MATTER, collect, printable, require, shorten
+from . import conditions
+from .facets import Bits, Facet, count, facet_of, pack, unpack
+
+#: Characters of a body that are shown, and tags of a card.
+MAX_SHOWN, MAX_TAGS = 60_000, 100
+#: What a list of cards says beside the id, where it need not be read out of each card.
+_BESIDE = ("downloads", "created_at")
+#: Columns a reader filters by, where the cards have them.
+USUAL = (
+    *("license_class", "language_codes", "pipeline_tag", "library_name", "author", "tags"),
+    *("created_at", "downloads"),
+)
+_FACTS = (
+    *("pipeline_tag", "library_name", "license", "languages", "downloads", "likes"),
+    *("created_at", "last_modified", "base_model", "datasets"),
+)
+_KEPT_MASKS = 64
+
+
+class Engine:
+    """Cards that are filtered by conditions; what was read of a column is kept as bits."""
+
+    def __init__(self, cards: Any) -> None:
+        given = schema.as_frame(cards)
+        own = isinstance(given, (pl.DataFrame, pl.LazyFrame)) and given is cards
+        if not own:
+            from ..cards import scan_cards
+
+            given = scan_cards(cards)
+        #: How code begins, and what it hands to functions that take cards.
+        self.start, self.name = (
+            ("cards.lazy()", "cards") if own else ("cl.scan_cards(cards)", "cl.scan_cards(cards)")
+        )
+        require(given, "id")
+        self.cards: pl.LazyFrame = given.lazy()
+        self.schema = self.cards.collect_schema()
+        self._facets: dict[str, Facet] = {}
+        self._masks: dict[str, Bits] = {}
+        self._orders: dict[str, Any] = {}
+        self._places: tuple[Any, Any] = (None, None)
+        #: Facets that no column of the cards gives, by name: how they are made.
+        self.makers: dict[str, Any] = {}
+
+    def has(self, column: str) -> bool:
+        """Say whether the cards have a column, or what it follows from."""
+        needs = conditions.DERIVED.get(column, (column,))[0]
+        return column in self.schema or needs in self.schema or column in self.makers
+
+    @cached_property
+    def listed(self) -> pl.DataFrame:
+        """What the list of cards shows, one row a card."""
+        beside = [c for c in _BESIDE if c in self.schema and not self.by_python(c)]
+        return collect(self.cards.select(pl.col("id").cast(pl.String), *beside))
+
+    @property
+    def n(self) -> int:
+        """How many cards there are."""
+        return self.listed.height
+
+    def by_python(self, column: str) -> bool:
+        """Say whether a column must be read out of each card's front matter."""
+        return FRONT_MATTER in self.cards.select(column).explain()
+
+    def loaded(self, column: str) -> bool:
+        """Say whether a column was read."""
+        return column in self._facets
+
+    def facet(self, column: str) -> Facet:
+        """Read a column once."""
+        if column not in self._facets:
+            if column in self.makers:
+                self._facets[column] = self.makers[column]()
+            else:
+                wanted = [{"column": column}]
+                frame, _ = conditions.with_columns(self.cards, wanted)
+                self._facets[column] = facet_of(frame, column)
+        return self._facets[column]
+
+    def in_code(self, condition: dict[str, Any]) -> dict[str, Any]:
+        """Give a condition as code can say it, from the cards alone."""
+        return condition
+
+    # ---- which cards are left
+
+    def mask(self, condition: dict[str, Any]) -> Bits:
+        """Give the cards that fit a condition; the last that were asked for are kept."""
+        key = json.dumps(condition, sort_keys=True)
+        if key not in self._masks:
+            if len(self._masks) >= _KEPT_MASKS:
+                del self._masks[next(iter(self._masks))]
+            self._masks[key] = self._mask(condition)
+        return self._masks[key]
+
+    def _mask(self, condition: dict[str, Any]) -> Bits:
+        column = condition["column"]
+        found: Bits | None = self._facets[column].mask(condition) if self.loaded(column) else None
+        if found is not None:
+            return found
+        frame, _ = conditions.with_columns(self.cards, [condition])
+        dtype = frame.collect_schema().get(column)
+        wanted, _ = conditions.expression(condition, dtype, self.cards, self.name)
+        return pack(collect(frame.select(fits=wanted.fill_null(False)))["fits"].to_numpy())
+
+    def left(self, found: Iterable[dict[str, Any]], *, but: str | None = None) -> Bits:
+        """Give the cards that fit all conditions but those on one column."""
+        mask = self.everything.copy()
+        for condition in found:
+            if condition["column"] != but and self.knows(condition):
+                mask &= self.mask(condition)
+        return mask
+
+    def knows(self, condition: dict[str, Any]) -> bool:
+        """Say whether a condition can be asked of these cards; one of other cards may not."""
+        needs = {"search": ("text", "tags"), "section": ("text",)}.get(condition["op"])
+        if needs:
+            return any(name in self.schema for name in needs)
+        return self.has(condition["column"])
+
+    @cached_property
+    def everything(self) -> Bits:
+        """All cards."""
+        return pack(np.ones(self.n, dtype=bool))
+
+    def rows(self, mask: Bits, sort: str, start: int, stop: int) -> list[list[Any]]:
+        """Give some of the cards that are left, in order: row, id and what stands beside."""
+        places = self._in_order(mask, sort)[start:stop]
+        part = self.listed[places]
+        cells = [_shown(part[name]) for name in part.columns]
+        return [list(row) for row in zip(places.tolist(), *cells, strict=True)]
+
+    def _in_order(self, mask: Bits, sort: str) -> Any:
+        key = (mask.tobytes(), sort)
+        if self._places[0] != key:
+            left, order = unpack(mask, self.n), self._order(sort)
+            self._places = key, np.flatnonzero(left) if order is None else order[left[order]]
+        return self._places[1]
+
+    def _order(self, sort: str) -> Any:
+        column, down = conditions.SORTS[sort]
+        if not column:
+            return None
+        if sort not in self._orders:
+            wanted = pl.arg_sort_by(column, descending=down, nulls_last=True, maintain_order=True)
+            self._orders[sort] = self.listed.select(wanted).to_series().to_numpy()
+        return self._orders[sort]
+
+    @property
+    def sorts(self) -> list[str]:
+        """How these cards can be sorted."""
+        have = self.listed.columns
+        return [
+            name for name, (column, _) in conditions.SORTS.items() if not column or column in have
+        ]
+
+    # ---- one card
+
+    def card(self, row: int) -> dict[str, Any]:
+        """Give a card by its row: its facts, problems and body, as what a page may show."""
+        names = [n for n in ("id", "tags", "text", "problems", *_FACTS) if n in self.schema]
+        found = collect(self.cards.slice(row, 1).select(names)).row(0, named=True)
+        facts = [
+            [name, shorten(_fact(found[name]), 400)]
+            for name in _FACTS
+            if found.get(name) not in (None, [])
+        ]
+        problems = [
+            ": ".join(printable(str(part)) for part in one.values() if part)
+            for one in found.get("problems") or []
+        ]
+        body = found.get("text")
+        more = max(len(body or "") - MAX_SHOWN, 0)
+        return {
+            "row": row,
+            "id": printable(str(found["id"])),
+            "facts": facts,
+            "tags": [printable(str(tag)) for tag in (found.get("tags") or [])[:MAX_TAGS]],
+            "problems": problems,
+            "html": None if body is None else as_html(body[:MAX_SHOWN]),
+            "more": more,
+        }
+
+    def place(self, mask: Bits, sort: str, row: int) -> int:
+        """Give where in the list a card stands; -1 where it is not left."""
+        found = np.flatnonzero(self._in_order(mask, sort) == row)
+        return int(found[0]) if len(found) else -1
+
+
+def as_html(body: str) -> str:
+    """Render a card's Markdown with nothing in it that acts, loads or leads away."""
+    from ..report.sanitize import clean_html
+    from ..text.markdown import to_html
+
+    return clean_html(to_html(body))
+
+
+def _fact(value: Any) -> str:
+    parts = value if isinstance(value, list) else [value]
+    return ", ".join(printable(f"{v:%Y-%m-%d}" if hasattr(v, "year") else str(v)) for v in parts)
+
+
+def _shown(values: pl.Series) -> list[Any]:
+    if values.dtype.is_temporal():
+        return values.dt.strftime("%Y-%m-%d").to_list()
+    if values.dtype == pl.String:
+        return [printable(v or "(no id)")[:200] for v in values]
+    return values.to_list()
+
+
+def counted(engine: Engine, column: str, found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Give what is drawn of a column: of how many cards each value is, and of how many left."""
+    head: Mapping[str, Any] = {"column": column, "label": conditions.label_of(column)}
+    if not engine.loaded(column):
+        return {**head, "kind": "none"}
+    facet = engine.facet(column)
+    left = engine.left(found, but=column)
+    of, n = count(facet.bits).tolist(), count(facet.bits & left).tolist()
+    words = [v if v is None or facet.kind == "bins" else printable(v)[:120] for v in facet.values]
+    more = {"kind": facet.kind, "words": words, "values": facet.values, "of": of, "n": n}
+    return {**head, **more, "n_distinct": facet.n_distinct}

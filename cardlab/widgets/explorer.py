@@ -1,0 +1,177 @@
+"""What all explorers are: a state, the cards that it leaves, the code of the same, and a view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, ClassVar
+
+import anywidget
+import polars as pl
+import traitlets
+
+from ..notebook import NO_MATH
+from ..schema import CardlabError, one_of, printable, require
+from . import conditions, panels
+from .engine import USUAL, Engine
+from .facets import count
+
+#: Rows of the list that come with a view, so that the first need not be asked for.
+_ROWS = 60
+_SCRIPTS = ("panels.js", "explorer.js")
+
+
+@cache
+def script(*names: str) -> str:
+    """Give scripts of explorers as one text."""
+    folder = files("cardlab.widgets")
+    return "\n".join(folder.joinpath(name).read_text("utf-8") for name in names)
+
+
+class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
+    """What all explorers are; make one of those that follow from it."""
+
+    _esm = script(*_SCRIPTS) + "\nexport default { render: cardlabExplorer.render };\n"
+    _css = script("explorer.css")
+
+    #: What is seen, one part below the other.
+    panels: ClassVar[tuple[str, ...]] = ()
+    shown: Any = traitlets.List().tag(sync=True)
+    view = traitlets.Dict().tag(sync=True)
+    points = traitlets.Bytes().tag(sync=True)
+    state = traitlets.Dict()
+    selection_changed = traitlets.Int()
+
+    _seq = 0
+    _is_opening = False
+
+    def __init__(
+        self,
+        cards: Any,
+        *,
+        columns: Sequence[str] | None = None,
+        state: Mapping[str, Any] | None = None,
+        **given: Any,
+    ) -> None:
+        self._engine = cards if isinstance(cards, Engine) else Engine(cards)
+        self._prepare(**given)
+        for column in columns or ():
+            if not self._engine.has(column):
+                require(self._engine.cards, conditions.DERIVED.get(column, (column,))[0])
+        wanted = USUAL if columns is None else columns
+        self._columns = [column for column in wanted if self._engine.has(column)]
+        self._options = {
+            name: value
+            for part in self.panels
+            for name, value in panels.OPTIONS.get(part, {}).items()
+        }
+        start = {"conditions": [], "sort": "as they come", "open": None, **self._options}
+        super().__init__(shown=list(self.panels), state={**start, **(state or {})})
+        for name in NO_MATH:
+            self.add_class(name)
+        self.on_msg(self._receive)
+
+    def _prepare(self) -> None:
+        """Let the engine know of what only one explorer has."""
+
+    @property
+    def selection(self) -> pl.LazyFrame:
+        """The cards that are left, in the order of the list; lazy, so with any of their columns."""
+        return self._selected()[0]
+
+    @property
+    def code(self) -> str:
+        """The calls that give :attr:`selection` from the variable ``cards``, without the widget."""
+        return self._selected()[1]
+
+    def _selected(self) -> tuple[pl.LazyFrame, str]:
+        engine = self._engine
+        known = [one for one in self.state["conditions"] if engine.knows(one)]
+        state = {**self.state, "conditions": [engine.in_code(one) for one in known]}
+        return conditions.selected(engine.cards, state, name=engine.name, start=engine.start)
+
+    @traitlets.validate("state")
+    def _checked(self, proposal: Any) -> dict[str, Any]:
+        state = {**getattr(self, "_last", {}), **proposal["value"]}
+        unknown = sorted(map(str, {*state} - {"conditions", "sort", "open", *self._options}))
+        if unknown:
+            raise CardlabError(
+                f"a state of {type(self).__name__} has no {printable(unknown[0])!r}. It has: "
+                f"conditions, sort, open{''.join(', ' + name for name in self._options)}."
+            )
+        one_of(state["sort"], conditions.SORTS, name="sort")
+        have = {**self._engine.schema, **dict.fromkeys(self._engine.makers)}
+        state["conditions"] = [conditions.checked(one, have) for one in state["conditions"]]
+        for name, default in self._options.items():
+            panels.check_option(name, state[name], default)
+        self._last = state
+        return state
+
+    @traitlets.observe("state")
+    def _follow(self, change: Any) -> None:
+        before = change.old if isinstance(change.old, dict) else {}
+        differ = {key for key in change.new if before.get(key) != change.new[key]}
+        if self.view and not (self._is_opening and differ <= {"open"}):
+            self._draw()
+        if before and differ & {"conditions", "sort"}:
+            self.selection_changed += 1
+
+    def _draw(self, **more: Any) -> None:
+        """Send what is to be seen now."""
+        engine, state = self._engine, self.state
+        found = state["conditions"]
+        left = engine.left(found)
+        parts = {part: getattr(panels, part)(engine, state, self._columns) for part in self.panels}
+        known = [one for one in found if engine.knows(one)]
+        self.view = {
+            "seq": self._seq,
+            "n": engine.n,
+            "selected": int(count(left)),
+            "said": [conditions.said(one) for one in found],
+            "ignored": len(found) - len(known),
+            "state": state,
+            "sorts": engine.sorts,
+            "rows": {"start": 0, "rows": engine.rows(left, state["sort"], 0, _ROWS)},
+            "beside": engine.listed.columns[1:],
+            "error": "",
+            **parts,
+            **more,
+        }
+
+    def _receive(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        """Answer what was done on the screen."""
+        kind, seq = message.get("type"), message.get("seq")
+        if kind in ("state", "load", "hello"):
+            self._seq = int(seq or 0)
+        try:
+            if kind == "state":
+                drawn = self.view
+                self.state = message["state"]
+                if self.view is drawn:
+                    self._draw()
+            elif kind == "load":
+                self._engine.facet(message["column"])
+                self._draw()
+            elif kind == "hello":
+                self._draw()
+            elif kind == "rows":
+                left = self._engine.left(self.state["conditions"])
+                start, stop = int(message["start"]), int(message["stop"])
+                rows = self._engine.rows(left, self.state["sort"], start, min(stop, start + 500))
+                self.send({"type": "rows", "start": start, "rows": rows, "seq": seq})
+            elif kind == "card":
+                self._open(int(message["row"]))
+            elif kind == "code":
+                self.send({"type": "code", "code": self.code})
+        except CardlabError as error:
+            self._draw(error=printable(str(error)))
+
+    def _open(self, row: int) -> None:
+        """Show a card; that alone changes nothing else of the view."""
+        self._is_opening = True
+        try:
+            self.state = {"open": row}
+        finally:
+            self._is_opening = False
+        self.send({"type": "card", "card": self._engine.card(row)})
