@@ -52,6 +52,9 @@ class Engine:
         self._masks: dict[str, Bits] = {}
         self._orders: dict[str, Any] = {}
         self._places: tuple[Any, Any] = (None, None)
+        #: A map of the cards as its script reads it, and the row of the card of each point.
+        self.map: dict[str, Any] | None = None
+        self.order: Any = np.zeros(0, dtype=np.int64)
         #: Facets that no column of the cards gives, by name: how they are made.
         self.makers: dict[str, Any] = {}
 
@@ -91,8 +94,12 @@ class Engine:
         return self._facets[column]
 
     def in_code(self, condition: dict[str, Any]) -> dict[str, Any]:
-        """Give a condition as code can say it, from the cards alone."""
-        return condition
+        """Give a condition as code can say it, from the cards alone: else their ids are named."""
+        column = condition["column"]
+        if column not in self.makers or column in self.schema or condition["op"] == "section":
+            return condition
+        ids = self.listed["id"].filter(unpack(self.mask(condition), self.n))
+        return {"column": "id", "op": "ids", "value": ids.drop_nulls().to_list()}
 
     # ---- which cards are left
 

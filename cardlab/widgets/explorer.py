@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any, ClassVar
 
 import anywidget
+import numpy as np
 import polars as pl
 import traitlets
 
@@ -19,27 +20,53 @@ from .facets import count
 
 #: Rows of the list that come with a view, so that the first need not be asked for.
 _ROWS = 60
-_SCRIPTS = ("panels.js", "explorer.js")
+#: The scripts of a page's figures that explorers use, and those of explorers.
+_OF_PAGES, _SCRIPTS = ("shared.js", "map.js"), ("panels.js", "points.js", "explorer.js")
 
 
 @cache
-def script(*names: str) -> str:
-    """Give scripts of explorers as one text."""
-    folder = files("cardlab.widgets")
+def script() -> str:
+    """Give the scripts of explorers as one text."""
+    return _texts("cardlab.report", *(f"template/{name}" for name in _OF_PAGES)) + own_script()
+
+
+def own_script() -> str:
+    """Give the scripts that a page with figures lacks."""
+    return _texts("cardlab.widgets", *_SCRIPTS)
+
+
+@cache
+def style() -> str:
+    """Give the style of explorers: colours of charts and maps by JupyterLab's theme."""
+    light, dark = (scope(name) for name in ("light", "dark"))
+    return (
+        f".clx, .tip {{ {light} }}\n"
+        f"[data-jp-theme-light='false'] :is(.clx, .tip), .tip[data-dark] {{ {dark} }}\n"
+        + _texts("cardlab.report", "template/map.css")
+        + own_style()
+    )
+
+
+def own_style() -> str:
+    """Give the style that a page with figures lacks."""
+    return _texts("cardlab.widgets", "explorer.css")
+
+
+def _texts(package: str, *names: str) -> str:
+    folder = files(package)
     return "\n".join(folder.joinpath(name).read_text("utf-8") for name in names)
 
 
 class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
     """What all explorers are; make one of those that follow from it."""
 
-    _esm = script(*_SCRIPTS) + "\nexport default { render: cardlabExplorer.render };\n"
-    _css = script("explorer.css")
+    _esm = script() + "\nexport default { render: cardlabExplorer.render };\n"
+    _css = style()
 
     #: What is seen, one part below the other.
     panels: ClassVar[tuple[str, ...]] = ()
     shown: Any = traitlets.List().tag(sync=True)
     view = traitlets.Dict().tag(sync=True)
-    points = traitlets.Bytes().tag(sync=True)
     state = traitlets.Dict()
     selection_changed = traitlets.Int()
 
@@ -55,6 +82,7 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
         **given: Any,
     ) -> None:
         self._engine = cards if isinstance(cards, Engine) else Engine(cards)
+        self._ids: dict[str, list[str]] = {}
         self._prepare(**given)
         for column in columns or ():
             if not self._engine.has(column):
@@ -130,7 +158,7 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
             "selected": int(count(left)),
             "said": [conditions.said(one) for one in found],
             "ignored": len(found) - len(known),
-            "state": state,
+            "state": {**state, "conditions": [self._short(one) for one in found]},
             "sorts": engine.sorts,
             "rows": {"start": 0, "rows": engine.rows(left, state["sort"], 0, _ROWS)},
             "beside": engine.listed.columns[1:],
@@ -147,7 +175,7 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
         try:
             if kind == "state":
                 drawn = self.view
-                self.state = message["state"]
+                self.state = self._long(message["state"])
                 if self.view is drawn:
                     self._draw()
             elif kind == "load":
@@ -162,6 +190,10 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
                 self.send({"type": "rows", "start": start, "rows": rows, "seq": seq})
             elif kind == "card":
                 self._open(int(message["row"]))
+            elif kind == "map":
+                self.send({"type": "map", "map": self._engine.map})
+            elif kind == "rope":
+                self._rope(message["points"])
             elif kind == "code":
                 self.send({"type": "code", "code": self.code})
         except CardlabError as error:
@@ -175,3 +207,34 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
         finally:
             self._is_opening = False
         self.send({"type": "card", "card": self._engine.card(row)})
+
+    def _rope(self, points: list[int] | None) -> None:
+        """Keep the cards whose points were roped in; None keeps all."""
+        engine = self._engine
+        others = [one for one in self.state["conditions"] if one["op"] != "ids"]
+        if points is not None:
+            rows = engine.order[np.asarray(points, dtype=np.int64)]
+            ids = engine.listed["id"][np.sort(rows)].drop_nulls().to_list()
+            others.append({"column": "id", "op": "ids", "value": ids})
+        self.state = {"conditions": others}
+
+    def _short(self, condition: dict[str, Any]) -> dict[str, Any]:
+        """Leave many ids in the kernel: the page gets a name for them."""
+        if condition["op"] != "ids":
+            return condition
+        key = f"ids {hash(tuple(condition['value']))}"
+        self._ids[key] = condition["value"]
+        return {**condition, "value": [key]}
+
+    def _long(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Put the ids back that the page has the name of."""
+        given = state.get("conditions")
+        if not isinstance(given, list):
+            return state
+        known = [
+            {**one, "value": self._ids.get(one["value"][0], one["value"])}
+            if isinstance(one, dict) and one.get("op") == "ids" and one.get("value")
+            else one
+            for one in given
+        ]
+        return {**state, "conditions": known}

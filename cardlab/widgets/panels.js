@@ -24,6 +24,17 @@ const cardlabPanels = (() => {
     const same = nodes.length === parent.children.length && nodes.every((node, i) => node === parent.children[i]);
     if (!same) parent.replaceChildren(...nodes);
   };
+  // What was typed counts when the field is left and at Enter, of which not every page tells a field.
+  const typed = (input, act) => {
+    let last = input.value;
+    const now = () => {
+      if (input.value !== last) act(input.value);
+      last = input.value;
+    };
+    input.addEventListener("focus", () => (last = input.value));
+    input.addEventListener("change", now);
+    input.addEventListener("keydown", (event) => event.key === "Enter" && now());
+  };
   const heading = (text) => make("h3", { className: "clx-heading", textContent: text });
 
   // ---- a column: its values with bars, or its bins with a brush
@@ -44,10 +55,9 @@ const cardlabPanels = (() => {
       this.entry = make("input", { type: "text", placeholder: "another value" });
       aria(this.entry, { label: `${found.label}: another value` });
       this.entry.setAttribute("list", list.id);
-      this.entry.addEventListener("change", () => {
-        const value = this.entry.value.trim();
+      typed(this.entry, (value) => {
         this.entry.value = "";
-        if (value) this.toggle(value, true);
+        if (value.trim()) this.toggle(value.trim(), true);
       });
       this.list = list;
       this.boxes = new Map();
@@ -304,7 +314,7 @@ const cardlabPanels = (() => {
       this.active = -1;
       const search = (text, column, op) => {
         const input = make("input", { type: "search" });
-        input.addEventListener("change", () => explorer.where(column, op, input.value.trim() || null));
+        typed(input, (value) => explorer.where(column, op, value.trim() || null));
         return input;
       };
       this.query = search("search", "id", "search");
@@ -471,10 +481,7 @@ const cardlabPanels = (() => {
       this.explorer = explorer;
       this.measure = select([], (measure) => explorer.set({ measure }));
       this.support = make("input", { type: "number", min: 1, step: 1 });
-      this.support.addEventListener("change", () => {
-        const support = Math.max(Math.round(Number(this.support.value)) || 1, 1);
-        explorer.set({ support });
-      });
+      typed(this.support, (value) => explorer.set({ support: Math.max(Math.round(Number(value)) || 1, 1) }));
       this.kinds = make("details", { className: "clx-kinds" }, [make("summary", { textContent: "Kinds of tags" })]);
       this.grid = make("table", { className: "clx-grid" });
       this.grid.setAttribute("role", "grid");

@@ -11,7 +11,7 @@ from ..tags.kinds import KINDS, NOT_PAIRED, parted, tag_kind
 from ..tags.variants import folded
 from ..text.lengths import MEASURES
 from .engine import Engine, counted
-from .facets import count
+from .facets import count, pack, unpack
 
 #: Measures of how two tags go together, and what they are called.
 PAIRED = {
@@ -146,3 +146,16 @@ def lengths(engine: Engine, state: dict[str, Any], columns: list[str]) -> dict[s
             )
     sections = counted(engine, "section", state["conditions"]) if engine.has("section") else None
     return {**head, "found": found, "parts": parts, "sections": sections}
+
+
+def points(engine: Engine, state: dict[str, Any], columns: list[str]) -> dict[str, Any]:
+    """Say which points of the map are left, and how many cards of each cluster."""
+    found, order = state["conditions"], engine.order
+    left = engine.left(found)
+    return {
+        "n": len(order),
+        "clusters": counted(engine, "cluster", found) if engine.has("cluster") else None,
+        "all": bool((left == engine.everything).all()),
+        "lit": pack(unpack(left, engine.n)[order]).tobytes(),
+        "roped": any(one["op"] == "ids" for one in found),
+    }
