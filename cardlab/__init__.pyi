@@ -90,7 +90,10 @@ from .text.sections import Section as Section
 from .text.sections import plain_text as plain_text
 from .text.sections import sections as sections
 from .widgets import CardBrowser as CardBrowser
+from .widgets import ClusterExplorer as ClusterExplorer
 from .widgets import LengthExplorer as LengthExplorer
 from .widgets import TagExplorer as TagExplorer
+from .widgets import explore as explore
+from .widgets import link as link
 
 __version__: str

@@ -68,10 +68,7 @@ _BOTH = {
 
 def style() -> str:
     """Give the colours as variables of CSS, of light and dark pages; what is printed is light."""
-    light, dark, both = (
-        " ".join(f"--{name}: {color};" for name, color in colors.items())
-        for colors in (_LIGHT, _DARK, _BOTH)
-    )
+    light, dark, both = map(_variables, (_LIGHT, _DARK, _BOTH))
     return (
         f":root {{ {both} }}\n"
         f":root, figure[data-print] {{ {light} color-scheme: light; }}\n"
@@ -85,3 +82,16 @@ def style() -> str:
 def script() -> str:
     """Give the colours of a dark page by those of a light one, for the scripts of a page."""
     return f"const cardlabDark = {json.dumps(DARK)};"
+
+
+def lab_style() -> str:
+    """Give the same for what stands in JupyterLab, by its theme."""
+    light, dark, both = map(_variables, (_LIGHT, _DARK, _BOTH))
+    return (
+        f".clx, .tip {{ {both} {light} }}\n"
+        f'[data-jp-theme-light="false"] :is(.clx, .tip) {{ {dark} color-scheme: dark; }}\n'
+    )
+
+
+def _variables(colors: dict[str, str]) -> str:
+    return " ".join(f"--{name}: {color};" for name, color in colors.items())

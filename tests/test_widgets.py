@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+
 import polars as pl
 import pytest
 
 import cardlab as cl
 from cardlab.widgets.engine import MAX_SHOWN, as_html
 from cardlab.widgets.facets import facet_of, unpack
-
-EXPLORERS = ("CardBrowser", "TagExplorer", "LengthExplorer")
 
 
 @pytest.fixture(scope="module")
@@ -267,3 +268,84 @@ def test_nothing_is_read_before_it_is_asked_for(tmp_path):
     told(browser)
     assert browser._engine._facets == {}  # the first view has the list alone
     assert "text" not in browser._engine.listed.columns
+
+
+@pytest.fixture(scope="module")
+def places(cards) -> pl.DataFrame:
+    n = pl.int_range(cards.height)
+    return cards.select("id").with_columns(
+        x=(n % 19).cast(float), y=n / 19, cluster=n % 4, pipeline_tag=cards["pipeline_tag"]
+    )
+
+
+def test_cards_are_roped_in_and_chosen_by_cluster(cards, places):
+    named = pl.DataFrame({"cluster": [0, 1, 2, 3], "label": ["cats", "dogs", None, "cats"]})
+    without = places.with_columns(
+        x=pl.when(pl.col("id") != places["id"][7]).then("x"),
+        cluster=pl.when(pl.col("id") != places["id"][7]).then("cluster").otherwise(-1),
+    )
+    explorer = cl.ClusterExplorer(cards, points=without, labels=named)
+    seen(explorer, "cluster")
+    clusters = explorer.view["points"]["clusters"]
+    assert clusters["values"] == ["0: cats", "1: dogs", "2", "3: cats", None]
+    assert sum(clusters["n"]) == cards.height
+    explorer.state = {"conditions": [where("cluster", "any", ["1: dogs", "no such"])]}
+    names = {"cards": cards}
+    exec(explorer.code, names)
+    wanted = cards.filter(places["cluster"] == 1)
+    assert names["selection"].collect().equals(wanted)
+    assert explorer.selection.collect().equals(wanted)
+    # the point that has no place is none of the map, and all others are where their ids are
+    (sent,) = told(explorer, "map")
+    assert sent["map"]["n_points"] == cards.height - 1
+    ids = gzip.decompress(base64.b64decode(sent["map"]["cards"])).decode().split("\n")
+    told(explorer, "rope", points=[0, 5, 9])
+    found = explorer.selection.collect()["id"]
+    assert set(found) == {ids[i] for i in (0, 5, 9)} & set(wanted["id"])
+    # the page is told of ids by a name, and gives that back
+    told(explorer, "state", state=explorer.view["state"])
+    assert explorer.view["error"] == ""
+    assert explorer.selection.collect()["id"].equals(found)
+    told(explorer, "rope", points=None)
+    assert explorer.selection.collect().equals(wanted)
+
+
+def test_linked_explorers_leave_the_same_cards(cards, places):
+    one, other = cl.TagExplorer(cards), cl.ClusterExplorer(cards, points=places)
+    linked = cl.link(one, other)
+    chosen = where("tags", "all", ["pytorch"])
+
+    def both():
+        found = one.selection.collect()
+        assert found.equals(other.selection.collect())
+        return found.height
+
+    one.state = {"conditions": [chosen]}
+    first = both()
+    other.state = {"conditions": [chosen, where("cluster", "any", ["1"])]}
+    assert 0 < both() < first < cards.height
+    assert [condition["op"] for condition in one.state["conditions"]] == ["all", "ids"]
+    one.state = {"conditions": [where("id", "contains", "e"), *one.state["conditions"]]}
+    assert 0 < both() < first
+    other.state = {"conditions": [chosen]}  # what was lent goes with what it stood for
+    assert both() == first
+    assert one.state["conditions"] == [chosen]
+    linked.unlink()
+    one.state = {"conditions": []}
+    assert other.state["conditions"] == [chosen]
+
+
+def test_all_in_one_has_what_the_cards_have(cards, places):
+    assert cl.explore(cards.select("id", "author")).shown == ["facets", "cards"]
+    assert cl.explore(cards.drop("embeddings")).shown == ["facets", "pairs", "lengths", "cards"]
+    explorer = cl.explore(cards, points=places)
+    assert explorer.shown == ["facets", "pairs", "lengths", "points", "cards"]
+    seen(explorer, "tags", "n_words", "cluster")
+    before = explorer.view
+    explorer.state = {
+        "conditions": [where("cluster", "any", ["0"]), where("tags", "all", ["pytorch"])]
+    }
+    after = explorer.view
+    for part in ("pairs", "lengths", "points"):
+        assert after[part] != before[part]
+    assert sum(after["lengths"]["found"]["n"]) <= after["selected"] < cards.height / 4

@@ -6,12 +6,18 @@ from typing import Any
 
 import polars as pl
 
+from ..charts.map import plot_map
 from ..coverage.coverage import card_coverage
+from ..embeddings.cluster import cluster
+from ..embeddings.describe_clusters import cluster_summary
+from ..embeddings.embed import embed
+from ..embeddings.project import map_points
+from ..embeddings.vectors import same_size, vectors
 from ..schema import require
 from .explorer import Explorer
 from .facets import facet_of
 
-__all__ = ["CardBrowser", "LengthExplorer", "TagExplorer", "explore", "link"]
+__all__ = ["CardBrowser", "ClusterExplorer", "LengthExplorer", "TagExplorer", "explore", "link"]
 
 
 class CardBrowser(Explorer):
@@ -82,6 +88,56 @@ class LengthExplorer(Explorer):
         _with_sections(self._engine)
 
 
+class ClusterExplorer(Explorer):
+    """Choose cards on a map, by roping points in or by their clusters, and read them.
+
+    Parameters, attributes and errors are those of :class:`CardBrowser`, and `points`.
+
+    Parameters
+    ----------
+    points : pl.DataFrame, optional
+        From :func:`cardlab.map_points`, a row for each card in their order: ``id``, ``x``, ``y``,
+        the columns to colour by and, to choose clusters, ``cluster``. Without it the cards' own
+        ``embeddings``, else those of ``"lsa"``, are clustered and laid out, which takes a minute
+        for 100,000 cards.
+    labels : pl.DataFrame, optional
+        Names of clusters: ``cluster``, ``label`` from :func:`cardlab.cluster_summary`.
+    """
+
+    panels = ("points", "cards")
+
+    def _prepare(self, points: Any = None, labels: Any = None) -> None:
+        _with_map(self._engine, points, labels)
+
+
+def _with_map(engine: Any, points: Any, labels: Any) -> None:
+    """Lay the cards out, and let their clusters be filtered by."""
+    if points is None:
+        x = vectors(engine.cards) if "embeddings" in engine.schema else embed(engine.cards)
+        found = cluster(x)
+        points = map_points(engine.cards, x=x, labels=found)
+        labels = cluster_summary(engine.cards, labels=found)
+    same_size(points.height, engine.n, name="points", of="cards")
+    made = plot_map(points, labels=labels, max_points=max(engine.n, 1))
+    engine.map = made.to_dict()
+    placed = points.with_row_index("row").filter(pl.col("x").is_finite() & pl.col("y").is_finite())
+    engine.order = placed.sort("id", "x", "y", maintain_order=True)["row"].to_numpy()
+    if "cluster" in points.columns:
+        names = points.select("cluster").with_columns(cluster_names(points["cluster"], labels))
+        engine.makers["cluster"] = lambda: facet_of(names.lazy(), "cluster", 1_000)
+
+
+def cluster_names(clusters: pl.Series, labels: Any) -> pl.Series:
+    """Give each card the number and name of its cluster; null where it has none."""
+    named = dict(labels.select("cluster", "label").iter_rows()) if labels is not None else {}
+    words = {
+        number: f"{number}: {named[number]}" if named.get(number) else f"{number}"
+        for number in clusters.drop_nulls().unique()
+        if number >= 0
+    }
+    return clusters.replace_strict(words, default=None, return_dtype=pl.String).alias("cluster")
+
+
 def _with_sections(engine: Any) -> None:
     """Let the sections that cards fill be filtered by, once they are asked for."""
 
@@ -98,11 +154,98 @@ def _with_sections(engine: Any) -> None:
     engine.makers["section"] = read
 
 
-def explore(cards: Any, **given: Any) -> Explorer:
-    """Lay out the explorers that a corpus has columns for, linked: each filters the others."""
-    return Explorer(cards, **given)
+class _All(Explorer):
+    """All explorers in one, of which each filters the others."""
+
+    def _prepare(self, points: Any = None, labels: Any = None) -> None:
+        have, parts = self._engine.schema, ["facets"]
+        if "tags" in have:
+            parts.append("pairs")
+        if "text" in have:
+            parts.append("lengths")
+            _with_sections(self._engine)
+        if points is not None or "embeddings" in have:
+            parts.append("points")
+            _with_map(self._engine, points, labels)
+        self.panels = (*parts, "cards")
 
 
-def link(a: Explorer, b: Explorer) -> Any:
-    """Let what is chosen in one explorer filter the other, and the other way round."""
-    return None
+def explore(source: Any, **given: Any) -> Explorer:
+    """Lay out the explorers that a corpus has columns for; what is chosen in one filters all.
+
+    Parameters
+    ----------
+    source : frame or any source of cards
+        The cards, with ``id``. Tags need ``tags``, lengths ``text``, the map `points` or
+        ``embeddings``.
+    **given
+        ``columns`` and ``state`` as in :class:`CardBrowser`, ``points`` and ``labels`` as in
+        :class:`ClusterExplorer`.
+
+    Returns
+    -------
+    Explorer
+        One widget, with the attributes of :class:`CardBrowser` and the states of all.
+
+    Raises
+    ------
+    MissingColumn, CardlabError
+        As in these.
+    """
+    return _All(source, **given)
+
+
+class link:
+    """Let what is chosen in one explorer filter another, and the other way round.
+
+    Parameters
+    ----------
+    one, other : explorers
+        Of the same cards, or of others with the same ids. What only one has a column for reaches
+        the other as a list of ids. The first begins.
+
+    Attributes
+    ----------
+    unlink : callable
+        Ends it.
+    """
+
+    def __init__(self, one: Explorer, other: Explorer) -> None:
+        self._ends = (one, other)
+        #: What each got from the other in other words, and must not give back.
+        self._lent: dict[Explorer, list[Any]] = {one: [], other: []}
+        self._is_busy = False
+        for end in self._ends:
+            end.observe(self._carry, names="state")
+        self._carry({"owner": one})
+
+    def unlink(self) -> None:
+        """Let each be by itself again."""
+        for end in self._ends:
+            end.unobserve(self._carry, names="state")
+
+    def _carry(self, change: Any) -> None:
+        giver = change["owner"]
+        taker = self._ends[giver is self._ends[0]]
+        if self._is_busy:
+            return
+        lent, given = [], []
+        for one in giver.state["conditions"]:
+            if one in self._lent[giver]:
+                continue
+            if taker._engine.knows(one):
+                given.append(one)
+            elif giver._engine.knows(one):
+                lent.append(giver._engine.as_ids(one))
+        own = [
+            one
+            for one in taker.state["conditions"]
+            if not giver._engine.knows(one) and one not in self._lent[taker]
+        ]
+        self._lent[taker] = lent
+        self._is_busy = True
+        try:
+            if taker.state["conditions"] != [*own, *given, *lent]:
+                taker.state = {"conditions": [*own, *given, *lent]}
+        finally:
+            self._is_busy = False

@@ -98,6 +98,10 @@ class Engine:
         column = condition["column"]
         if column not in self.makers or column in self.schema or condition["op"] == "section":
             return condition
+        return self.as_ids(condition)
+
+    def as_ids(self, condition: dict[str, Any]) -> dict[str, Any]:
+        """Name the cards that fit a condition, where it cannot be said otherwise."""
         ids = self.listed["id"].filter(unpack(self.mask(condition), self.n))
         return {"column": "id", "op": "ids", "value": ids.drop_nulls().to_list()}
 
@@ -114,6 +118,10 @@ class Engine:
 
     def _mask(self, condition: dict[str, Any]) -> Bits:
         column = condition["column"]
+        if column in self.makers and column not in self.schema and condition["op"] != "section":
+            made = self.facet(column)
+            known = [value for value in condition["value"] if value in made.values]
+            return np.asarray(made.mask({**condition, "value": known}))
         found: Bits | None = self._facets[column].mask(condition) if self.loaded(column) else None
         if found is not None:
             return found

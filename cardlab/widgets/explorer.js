@@ -2,8 +2,8 @@
 // drawn. A card's words only ever become text nodes, its Markdown elements of a short list.
 const cardlabExplorer = (() => {
   "use strict";
-  const { make, number, Facets, Cards, Pairs, Lengths, Points } = cardlabPanels;
-  const PANELS = { facets: Facets, cards: Cards, pairs: Pairs, lengths: Lengths, points: Points };
+  const { make, number, Facets, Cards, Pairs, Lengths } = cardlabPanels;
+  const PANELS = { facets: Facets, cards: Cards, pairs: Pairs, lengths: Lengths, points: cardlabPoints };
   let made = 0;
 
   class Explorer {
@@ -24,8 +24,11 @@ const cardlabExplorer = (() => {
         this.error,
       ]);
       this.root.setAttribute("aria-label", "Explorer of cards");
-      // JupyterLab's shortcuts of single letters stay outside.
-      this.root.dataset.lmSuppressShortcuts = "true";
+      // JupyterLab's shortcuts of single letters stay outside. It looks for the mark at what has the
+      // focus before anything around it.
+      const mark = (node) => (node.dataset.lmSuppressShortcuts = "true");
+      this.root.addEventListener("focusin", (event) => mark(event.target));
+      mark(this.root);
       this.panels = new Map();
       for (const name of model.get("shown")) {
         const panel = new PANELS[name](this);

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
-from typing import Any, ClassVar
+from typing import Any
 
 import anywidget
 import numpy as np
 import polars as pl
 import traitlets
 
+from ..colors import lab_style
 from ..notebook import NO_MATH
 from ..schema import CardlabError, one_of, printable, require
 from . import conditions, panels
@@ -37,14 +39,8 @@ def own_script() -> str:
 
 @cache
 def style() -> str:
-    """Give the style of explorers: colours of charts and maps by JupyterLab's theme."""
-    light, dark = (scope(name) for name in ("light", "dark"))
-    return (
-        f".clx, .tip {{ {light} }}\n"
-        f"[data-jp-theme-light='false'] :is(.clx, .tip), .tip[data-dark] {{ {dark} }}\n"
-        + _texts("cardlab.report", "template/map.css")
-        + own_style()
-    )
+    """Give the style of explorers and of what they take from pages."""
+    return lab_style() + _texts("cardlab.report", "template/map.css") + own_style()
 
 
 def own_style() -> str:
@@ -64,7 +60,7 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
     _css = style()
 
     #: What is seen, one part below the other.
-    panels: ClassVar[tuple[str, ...]] = ()
+    panels: tuple[str, ...] = ()
     shown: Any = traitlets.List().tag(sync=True)
     view = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict()
@@ -222,7 +218,7 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
         """Leave many ids in the kernel: the page gets a name for them."""
         if condition["op"] != "ids":
             return condition
-        key = f"ids {hash(tuple(condition['value']))}"
+        key = "ids " + sha256("\n".join(condition["value"]).encode()).hexdigest()[:16]
         self._ids[key] = condition["value"]
         return {**condition, "value": [key]}
 

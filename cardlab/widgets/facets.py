@@ -85,7 +85,7 @@ def count(bits: Bits) -> Any:
     return np.bitwise_count(bits.view(np.uint64)).sum(axis=-1, dtype=np.int64)
 
 
-def facet_of(cards: pl.LazyFrame, column: str) -> Facet:
+def facet_of(cards: pl.LazyFrame, column: str, top: int | None = None) -> Facet:
     """Read a column of strings, of lists of them, of numbers or of dates."""
     dtype = cards.collect_schema()[column]
     if dtype.is_numeric() or dtype.is_temporal():
@@ -93,17 +93,18 @@ def facet_of(cards: pl.LazyFrame, column: str) -> Facet:
     check_countable(dtype, column)
     (coded,), _ = encode(cards, [column])
     names, counts = coded.names.to_list(), coded.counts()
-    top = np.lexsort((np.arange(len(counts)), -counts))[: _TOP_TAGS if column == "tags" else _TOP]
+    most = top or (_TOP_TAGS if column == "tags" else _TOP)
+    first = np.lexsort((np.arange(len(counts)), -counts))[:most]
     place = np.full(len(names) + 1, -1, dtype=np.int32)
-    place[top] = np.arange(len(top))
+    place[first] = np.arange(len(first))
     kept = place[coded.code]
     card = coded.of_each(np.arange(coded.n_cards, dtype=np.int32))[kept >= 0]
     kept = kept[kept >= 0]
     order = np.argsort(kept, kind="stable")
-    parts = np.split(card[order], np.cumsum(np.bincount(kept, minlength=len(top)))[:-1])
-    bits = [_of_rows(part, coded.n_cards) for part in parts if len(top)]
+    parts = np.split(card[order], np.cumsum(np.bincount(kept, minlength=len(first)))[:-1])
+    bits = [_of_rows(part, coded.n_cards) for part in parts if len(first)]
     bits.append(pack(coded.lengths == 0))
-    return Facet(column, "values", [*(names[i] for i in top), None], np.stack(bits), len(names))
+    return Facet(column, "values", [*(names[i] for i in first), None], np.stack(bits), len(names))
 
 
 def _of_rows(rows: Any, n: int) -> Bits:

@@ -681,13 +681,5 @@ const cardlabPanels = (() => {
     }
   }
 
-  class Points {
-    constructor() {
-      this.node = make("div");
-    }
-
-    draw() {}
-  }
-
-  return { make, aria, number, choice, select, heading, Facets, Cards, Pairs, Lengths, Points, Values };
+  return { make, aria, number, choice, select, heading, Facets, Cards, Pairs, Lengths, Values };
 })();
