@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import os
 import re
@@ -247,6 +248,9 @@ def _unpacked(value: Any, most: int) -> bytes:
 
 TABLE = "application/vnd.cardlab.table.v1+json"
 FACTS = "application/vnd.cardlab.facts.v1+json"
+EXPLORER = "application/vnd.cardlab.explorer.v1+json"
+#: Bytes of one part of an explorer, unpacked.
+_MAX_PART = 80_000_000
 #: Beside the line that says why there is no figure: what the corpus lacks, which a page says once.
 LACKING = "application/vnd.cardlab.lacking.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -284,6 +288,9 @@ class Outputs:
     n_charts: int = 0
     n_tables: int = 0
     n_maps: int = 0
+    n_explorers: int = 0
+    #: Parts of explorers that stand in the page: several of them share what is alike.
+    held: set[str] = field(default_factory=set)
     version: tuple[int, int] = (0, 0)
     facts: list[dict[str, str]] | None = None
     #: What the index reads of a page: its findings, what is to be done (sentence, table), what it
@@ -340,6 +347,7 @@ class Outputs:
     def _bundle(self, data: Mapping[str, Any]) -> str:
         note = WIDGET_NOTE if WIDGET in data else ""
         ways: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
+            (EXPLORER, self._explorer),
             (MAP, self._map),
             (VEGALITE, self._chart),
             (TABLE, self._table),
@@ -442,6 +450,23 @@ class Outputs:
         self.n_maps += 1
         return figure(found, description, self.n_maps)
 
+    def _explorer(self, data: Mapping[str, Any]) -> str:
+        try:
+            about, parts = checked_explorer(data[EXPLORER])
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            return _refused("An explorer", str(error))
+        self.n_explorers += 1
+        new = {key: part for key, part in parts.items() if key not in self.held}
+        self.held |= new.keys()
+        note = escape(about["note"])
+        script = '<script type="application/octet-stream" data-part="{}">{}</script>'
+        return (
+            f'<figure class="explorer" id="explorer-{self.n_explorers}" aria-label="{note}">'
+            f"<noscript><p>This explorer is drawn by a script.</p></noscript><figcaption>{note}"
+            f'</figcaption><script type="application/json" class="data">{json_block(about)}'
+            f"</script>{''.join(script.format(key, part) for key, part in new.items())}</figure>"
+        )
+
     def _facts(self, data: Mapping[str, Any]) -> str:
         facts = checked_facts(data[FACTS], self.cuts)
         if self.facts is None:
@@ -515,6 +540,23 @@ def hidden_paths(source: Any, *, label: str, scratch: Path) -> dict[str, str]:
     if len(home) > 1:
         paths[home + os.sep] = "~" + os.sep
     return dict(sorted(paths.items(), key=lambda item: -len(item[0])))
+
+
+def checked_explorer(found: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what a page holds of an explorer, its parts by what they are, or raise ValueError.
+
+    Every text is made visible; that none becomes markup is the script's work.
+    """
+    if not isinstance(found, Mapping) or not isinstance(found.get("parts"), Mapping):
+        raise ValueError("it is no explorer")
+    about = visible_values({key: value for key, value in found.items() if key != "parts"})
+    names, parts = {}, {}
+    for name, part in found["parts"].items():
+        content = visible_values(json.loads(_unpacked(part, _MAX_PART)))
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        key = hashlib.sha256(text.encode()).hexdigest()[:20]
+        names[visible(str(name))], parts[key] = key, packed(text)
+    return {"note": "", **about, "parts": names}, parts
 
 
 def checked_table(table: Any, cuts: Cuts | None = None) -> dict[str, Any]:

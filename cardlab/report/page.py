@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from html.parser import HTMLParser
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def render_page(
     )
 
 
-_STYLES = ("report.css", "tables.css", "map.css", "findings.css")
+_STYLES = ("report.css", "tables.css", "map.css", "findings.css", "../../widgets/explorer.css")
 #: The scripts of a page, and by what in it they are needed.
 _PARTS = {
     "tables.js": '<section class="table"',
@@ -97,7 +98,16 @@ _PARTS = {
 def page_script(html: str) -> str:
     """Return the script of a page that holds this."""
     used = ["shared.js", "page.js", *(part for part, mark in _PARTS.items() if mark in html)]
-    return "\n".join([colors.script(), *map(asset, used)])
+    twins = '<figure class="explorer"' in html
+    if twins and "map.js" not in used:
+        used.append("map.js")
+    own = [explorers().twin_script()] if twins else []
+    return "\n".join([colors.script(), *map(asset, used), *own])
+
+
+def explorers() -> Any:
+    """Give the module of the explorers' scripts, which needs more than a page without them."""
+    return import_module("cardlab.widgets.explorer")
 
 
 @lru_cache(maxsize=1)

@@ -55,6 +55,8 @@ class Engine:
         #: A map of the cards as its script reads it, and the row of the card of each point.
         self.map: dict[str, Any] | None = None
         self.order: Any = np.zeros(0, dtype=np.int64)
+        #: What the map was made of: points, and names of clusters.
+        self.points: tuple[Any, Any] | None = None
         #: Facets that no column of the cards gives, by name: how they are made.
         self.makers: dict[str, Any] = {}
 
@@ -154,7 +156,7 @@ class Engine:
         """Give some of the cards that are left, in order: row, id and what stands beside."""
         places = self._in_order(mask, sort)[start:stop]
         part = self.listed[places]
-        cells = [_shown(part[name]) for name in part.columns]
+        cells = [shown(part[name]) for name in part.columns]
         return [list(row) for row in zip(places.tolist(), *cells, strict=True)]
 
     def _in_order(self, mask: Bits, sort: str) -> Any:
@@ -227,7 +229,8 @@ def _fact(value: Any) -> str:
     return ", ".join(printable(f"{v:%Y-%m-%d}" if hasattr(v, "year") else str(v)) for v in parts)
 
 
-def _shown(values: pl.Series) -> list[Any]:
+def shown(values: pl.Series) -> list[Any]:
+    """Give the cells of a column of the list of cards."""
     if values.dtype.is_temporal():
         return values.dt.strftime("%Y-%m-%d").to_list()
     if values.dtype == pl.String:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
@@ -13,17 +14,20 @@ import numpy as np
 import polars as pl
 import traitlets
 
+from ..charts.base import SWITCH
 from ..colors import lab_style
 from ..notebook import NO_MATH
 from ..schema import CardlabError, one_of, printable, require
-from . import conditions, panels
+from . import conditions, panels, twin
 from .engine import USUAL, Engine
 from .facets import count
+from .made import with_map
 
 #: Rows of the list that come with a view, so that the first need not be asked for.
 _ROWS = 60
 #: The scripts of a page's figures that explorers use, and those of explorers.
 _OF_PAGES, _SCRIPTS = ("shared.js", "map.js"), ("panels.js", "points.js", "explorer.js")
+_TWIN = "twin.js"
 
 
 @cache
@@ -35,6 +39,11 @@ def script() -> str:
 def own_script() -> str:
     """Give the scripts that a page with figures lacks."""
     return _texts("cardlab.widgets", *_SCRIPTS)
+
+
+def twin_script() -> str:
+    """Give what lets explorers of a page work without a kernel."""
+    return own_script() + _texts("cardlab.widgets", _TWIN) + "\ncardlabTwin.start();\n"
 
 
 @cache
@@ -114,6 +123,21 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
         known = [one for one in self.state["conditions"] if engine.knows(one)]
         state = {**self.state, "conditions": [engine.in_code(one) for one in known]}
         return conditions.selected(engine.cards, state, name=engine.name, start=engine.start)
+
+    def sampled(self, rows: Any) -> Engine:
+        """Give some of the cards as an engine of their own, with their places on the map."""
+        few = Engine(twin.rows_of(self._engine.cards, rows))
+        if self._engine.points is not None:
+            points, labels = self._engine.points
+            with_map(few, points[rows], labels)
+        return few
+
+    def _repr_mimebundle_(self, **more: Any) -> Any:
+        found = super()._repr_mimebundle_(**more)
+        if os.environ.get(SWITCH) != "0" or found is None:  # not a report
+            return found
+        bundle, about = found if isinstance(found, tuple) else (found, {})
+        return {**bundle, twin.MIME: twin.twin(self)}, about
 
     @traitlets.validate("state")
     def _checked(self, proposal: Any) -> dict[str, Any]:
