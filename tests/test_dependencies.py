@@ -14,7 +14,6 @@ ROOT = Path(__file__).parent.parent
 NOT_IMPORTED = {
     "jupyterlab": "where people open the notebooks",
     "ipykernel": "the kernel that reports are run in",
-    "anywidget": "what ipywidgets shows an interactive chart of altair with",
 }
 #: Imported where it is there, and declared by an extra.
 EXTRAS = {"sentence-transformers": "embed", "opentsne": "map"}
