@@ -82,15 +82,15 @@ class LengthExplorer(Explorer):
 class ClusterExplorer(Explorer):
     """Choose cards on a map, by roping points in or by their clusters, and read them.
 
-    Parameters, attributes and errors are those of :class:`CardBrowser`, and `points`.
+    Parameters, attributes and errors are those of :class:`CardBrowser`, and these. The state has
+    ``layer`` beside them: which clusters stand beside the map, ``""`` for the coarsest.
 
     Parameters
     ----------
-    points : pl.DataFrame, optional
-        From :func:`cardlab.map_points`, a row for each card in their order: ``id``, ``x``, ``y``,
-        the columns to colour by and, to choose clusters, ``cluster``. Without it the cards' own
-        ``embeddings``, else those of ``"lsa"``, are clustered and laid out, which takes a minute
-        for 100,000 cards.
+    points : Atlas or pl.DataFrame, optional
+        From :func:`cardlab.atlas`, by default the one that it makes of the cards; or from
+        :func:`cardlab.map_points`, a row for each card in their order: ``id``, ``x``, ``y``, the
+        columns to colour by and, to choose clusters, ``cluster``.
     labels : pl.DataFrame, optional
         Names of clusters: ``cluster``, ``label`` from :func:`cardlab.cluster_summary`.
     """

@@ -55,6 +55,8 @@ class Engine:
         #: A map of the cards as its script reads it, and the row of the card of each point.
         self.map: dict[str, Any] | None = None
         self.order: Any = np.zeros(0, dtype=np.int64)
+        #: Columns of clusters on the map, from coarse to fine.
+        self.layers: list[str] = []
         #: What the map was made of: points, and names of clusters.
         self.points: tuple[Any, Any] | None = None
         #: Facets that no column of the cards gives, by name: how they are made.

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import polars as pl
 
 from ..charts.map import plot_map
 from ..coverage.coverage import card_coverage
-from ..embeddings.cluster import cluster
-from ..embeddings.describe_clusters import cluster_summary
-from ..embeddings.embed import embed
-from ..embeddings.project import map_points
-from ..embeddings.vectors import same_size, vectors
+from ..embeddings.atlas import Atlas, atlas
+from ..embeddings.consensus import LAYERS
+from ..embeddings.vectors import same_size
 from .engine import Engine
 from .facets import Facet, facet_of
 
@@ -20,18 +19,21 @@ from .facets import Facet, facet_of
 def with_map(engine: Engine, points: Any, labels: Any) -> None:
     """Lay the cards out, and let their clusters be filtered by."""
     if points is None:
-        x = vectors(engine.cards) if "embeddings" in engine.schema else embed(engine.cards)
-        found = cluster(x)
-        points = map_points(engine.cards, x=x, labels=found)
-        labels = cluster_summary(engine.cards, labels=found)
+        points = atlas(engine.cards)
+    if isinstance(points, Atlas):
+        points = points.map
     same_size(points.height, engine.n, name="points", of="cards")
-    made = plot_map(points, labels=labels, max_points=max(engine.n, 1))
+    layers = [name for name in LAYERS if name in points.columns]
+    made = plot_map(points, labels=labels, layers=layers, max_points=max(engine.n, 1))
     engine.map, engine.points = made.to_dict(), (points, labels)
     placed = points.with_row_index("row").filter(pl.col("x").is_finite() & pl.col("y").is_finite())
     engine.order = placed.sort("id", "x", "y", maintain_order=True)["row"].to_numpy()
-    if "cluster" in points.columns:
-        names = points.select("cluster").with_columns(cluster_names(points["cluster"], labels))
-        engine.makers["cluster"] = lambda: facet_of(names.lazy(), "cluster", 1_000)
+    if not layers and "cluster" in points.columns:
+        layers = ["cluster"]
+        points = points.with_columns(cluster_names(points["cluster"], labels))
+    for layer in layers:
+        engine.makers[layer] = partial(facet_of, points.lazy(), layer, 1_000)
+    engine.layers = layers
 
 
 def cluster_names(clusters: pl.Series, labels: Any) -> pl.Series:

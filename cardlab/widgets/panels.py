@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..labels import label
 from ..schema import CardlabError, at_least, one_of, printable
 from ..tags.kinds import KINDS, NOT_PAIRED, parted, tag_kind
 from ..tags.variants import folded
@@ -33,6 +34,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "support": 5,
     },
     "lengths": {"length": "n_words", "by": ""},
+    "points": {"layer": ""},
 }
 
 
@@ -150,11 +152,13 @@ def lengths(engine: Engine, state: dict[str, Any], columns: list[str]) -> dict[s
 
 def points(engine: Engine, state: dict[str, Any], columns: list[str]) -> dict[str, Any]:
     """Say which points of the map are left, and how many cards of each cluster."""
-    found, order = state["conditions"], engine.order
+    found, order, layers = state["conditions"], engine.order, engine.layers
+    layer = state["layer"] if state["layer"] in layers else next(iter(layers), "")
     left = engine.left(found)
     return {
         "n": len(order),
-        "clusters": counted(engine, "cluster", found) if engine.has("cluster") else None,
+        "layers": {name: label(name) for name in layers},
+        "clusters": counted(engine, layer, found) if layer else None,
         "all": bool((left == engine.everything).all()),
         "lit": pack(unpack(left, engine.n)[order]).tobytes(),
         "roped": any(one["op"] == "ids" for one in found),

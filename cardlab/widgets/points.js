@@ -2,13 +2,16 @@
 // the clusters beside it as boxes to tick, which a keyboard reaches as well.
 const cardlabPoints = (() => {
   "use strict";
-  const { make, heading, Values } = cardlabPanels;
+  const { make, choice, select, heading, Values } = cardlabPanels;
 
   return class Points {
     constructor(explorer) {
       this.explorer = explorer;
       this.plane = make("div", { className: "map", id: `${explorer.key}-map` });
-      this.beside = make("div", { className: "clx-sections" });
+      this.layer = select([], (layer) => explorer.set({ layer }));
+      this.choice = choice("Clusters of", this.layer);
+      this.table = make("div");
+      this.beside = make("div", { className: "clx-sections" }, [this.choice, this.table]);
       this.node = make("div", { className: "clx-points" }, [
         heading("Map of the cards"),
         make("div", { className: "clx-both" }, [make("div", { className: "clx-wide" }, [this.plane]), this.beside]),
@@ -16,7 +19,7 @@ const cardlabPoints = (() => {
     }
 
     wants() {
-      return this.part?.clusters?.kind === "none" ? "cluster" : null;
+      return this.part?.clusters?.kind === "none" ? this.part.clusters.column : null;
     }
 
     draw(part, view) {
@@ -25,9 +28,15 @@ const cardlabPoints = (() => {
         this.asked = true;
         this.explorer.model.send({ type: "map" });
       }
+      const layers = Object.entries(part.layers);
+      this.choice.hidden = layers.length < 2;
+      if (!this.layer.options.length) this.layer.append(...layers.map(([value, textContent]) => make("option", { value, textContent })));
+      if (part.clusters) this.layer.value = part.clusters.column;
       if (part.clusters?.kind === "values") {
-        this.clusters ??= new Values(this.explorer, part.clusters);
-        if (!this.clusters.node.parentElement) this.beside.replaceChildren(this.clusters.node);
+        if (this.clusters?.column !== part.clusters.column) {
+          this.clusters = new Values(this.explorer, part.clusters);
+          this.table.replaceChildren(this.clusters.node);
+        }
         this.clusters.draw(part.clusters);
       }
       this.light();

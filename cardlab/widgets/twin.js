@@ -240,7 +240,9 @@ const cardlabTwin = (() => {
       const { order } = this.parts.map;
       const lit = new Uint8Array(Math.ceil(order.length / 8));
       order.forEach((row, i) => (lit[i >> 3] |= left[row] << (i & 7)));
-      return { n: order.length, clusters: this.parts.cluster ? this.counted("cluster") : null, all: left.every(Boolean), lit };
+      const { layers } = this.about;
+      const layer = this.state.layer in layers ? this.state.layer : Object.keys(layers)[0];
+      return { n: order.length, layers, clusters: layer ? this.counted(layer) : null, all: left.every(Boolean), lit };
     }
   }
 

@@ -50,7 +50,7 @@ def twin(explorer: Explorer) -> dict[str, Any]:
     ]
     lengths = ["n_words", explorer.state["length"]] if "lengths" in panels else []
     wanted = dict.fromkeys([*columns, *lengths])
-    wanted |= dict.fromkeys(c for c in ("cluster", "section") if whole.loaded(c) or c == "cluster")
+    wanted |= dict.fromkeys([*engine.layers, *(["section"] if whole.loaded("section") else [])])
     facets = {name: engine.facet(name) for name in wanted if engine.has(name)}
     parts: dict[str, Any] = {"cards": _cards(engine)}
     parts |= {name: _codes(facet, engine.n) for name, facet in facets.items()}
@@ -70,6 +70,7 @@ def twin(explorer: Explorer) -> dict[str, Any]:
         "labels": {name: conditions.label_of(name) for name in [*facets, *MEASURES]},
         "sorts": engine.sorts,
         "lengths": [name for name in dict.fromkeys(lengths) if name in facets],
+        "layers": {name: conditions.label_of(name) for name in engine.layers},
         "kinds": list(KINDS),
         "measures": PAIRED,
         "tag_kinds": [tag_kind(tag or "") for tag in tags],
