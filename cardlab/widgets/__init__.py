@@ -111,7 +111,7 @@ class _All(Explorer):
         if "text" in have:
             parts.append("lengths")
             with_sections(self._engine)
-        if points is not None or "embeddings" in have:
+        if points is not None:
             parts.append("points")
             with_map(self._engine, points, labels)
         self.panels = (*parts, "cards")
@@ -123,8 +123,7 @@ def explore(source: Any, **given: Any) -> Explorer:
     Parameters
     ----------
     source : frame or any source of cards
-        The cards, with ``id``. Tags need ``tags``, lengths ``text``, the map `points` or
-        ``embeddings``.
+        The cards, with ``id``. Tags need ``tags``, lengths ``text``, the map `points`.
     **given
         ``columns`` and ``state`` as in :class:`CardBrowser`, ``points`` and ``labels`` as in
         :class:`ClusterExplorer`.
