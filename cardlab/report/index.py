@@ -126,7 +126,7 @@ def render_index(
         findings=_strongest(own),
         todo=todo,
         without=[
-            (introductions.get(name, (name, ""))[0], visible(why)[:300])
+            (introductions.get(name, (name, ""))[0], visible(why.split(". ")[0])[:300])
             for name, why in sorted((nothing or {}).items())
         ],
     )
