@@ -112,8 +112,8 @@
         format: isNumeric(column.kind) ? formatter(column.kind, this.data[i]) : String,
       }));
       this.widths = this.columns.map((column, i) => leastWidth(column, this.data[i]));
-      const widths = this.columns.map((column, i) => printed(column, this.data[i]));
-      section.classList.toggle("wide", widths.reduce((sum, width) => sum + width, 0) > SHEET);
+      this.sheet = this.columns.map((column, i) => printed(column, this.data[i]));
+      section.classList.toggle("wide", this.sheet.reduce((sum, width) => sum + width, 0) > SHEET);
       this.rows = Array.from({ length: this.nRows }, (_, i) => i);
       this.shown = this.rows;
       this.query = "";
@@ -248,6 +248,7 @@
         fillCell(cell, this.data[i][row], column);
         if (isNumeric(column.kind)) cell.classList.add("number");
         cell.style.minWidth = this.widths[i];
+        cell.style.setProperty("--sheet", `${this.sheet[i]}px`);
         cell.dataset.label = this.columns[i].label;
         return cell;
       });
