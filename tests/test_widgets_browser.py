@@ -6,9 +6,17 @@ import json
 import re
 from typing import Any
 
+import polars as pl
 import pytest
+from browser import opened_report
 from conftest import ROOT
 from lab import jupyterlab, opened_lab, run_all
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+import cardlab as cl
+from cardlab.report.outputs import Outputs
+from cardlab.report.page import render_page
+from cardlab.widgets.twin import MIME
 
 pytestmark = pytest.mark.browser
 
@@ -85,7 +93,7 @@ def browse(page: Any, explorer: Any) -> None:
     """Tick a value by mouse, another by key; type letters that are shortcuts; read by arrows."""
     from playwright.sync_api import expect
 
-    explorer.locator(".clx-facet").first.wait_for(timeout=120_000)
+    explorer.locator(".clx-facet").first.wait_for(timeout=300_000)
     explorer.scroll_into_view_if_needed()
     waited(explorer, 2000)
     task = explorer.get_by_role("group", name="task")
@@ -170,3 +178,43 @@ def brush(page: Any, explorer: Any) -> None:
     changed(explorer, one)
     two, _ = left(page, "lengths")
     assert one < two < 2000
+
+
+def test_explorers_live_on_in_a_page(tmp_path, monkeypatch):
+    """Without a kernel the same cards are left, and nothing of a hostile card acts."""
+    monkeypatch.setenv("CARDLAB_PICTURES", "0")
+    cards = cl.read_cards(cl.make_cards(200))
+    n = pl.int_range(200)
+    points = cards.select("id").with_columns(x=n % 17 * 1.0, y=n / 17, cluster=n % 4)
+    bundle, _ = cl.explore(cards, points=points)._repr_mimebundle_()
+    shown = new_output("display_data", bundle)
+    damaged = new_output("display_data", {MIME: {**bundle[MIME], "parts": {"cards": "AAAA"}}})
+    outputs = Outputs()
+    first, second = outputs.render(shown), outputs.render(shown)
+    assert len(second) < len(first) / 4  # what both hold stands in the page once
+    assert "An explorer was left out" in outputs.render(damaged)
+    cells = [
+        new_markdown_cell("# A\n\nWhich cards are these?"),
+        new_code_cell("x", outputs=[shown]),
+    ]
+    page = render_page(new_notebook(cells=cells), name="a", outputs=Outputs())
+    (tmp_path / "a.html").write_text(page, "utf-8")
+    with opened_report(tmp_path / "a.html") as seen:
+        explorer = seen.page.locator(".clx").first
+        waited(explorer, 200)
+        chosen = cards.filter(pl.col("pipeline_tag") == "text-generation")
+        explorer.get_by_role("group", name="task").get_by_label("text-generation").check()
+        waited(explorer, chosen.height)
+        words = cl.with_text_lengths(chosen)["n_words"]
+        explorer.get_by_label("words: from").select_option(label="200")
+        waited(explorer, (words >= 200).sum())
+        explorer.get_by_role("button", name="Remove all").click()
+        explorer.get_by_label("Id contains").fill("mallory/")
+        explorer.get_by_label("Id contains").press("Enter")
+        waited(explorer, cards["id"].str.contains("mallory/").sum())
+        explorer.get_by_role("listbox").focus()
+        for _ in range(cards["id"].str.contains("mallory/").sum()):
+            seen.page.keyboard.press("ArrowDown")
+        assert explorer.locator("script, iframe, a, svg, img").count() == 0
+        assert not seen.page.evaluate("window.__pwned")
+        assert (seen.requests, seen.errors, seen.dialogs) == ([], [], [])

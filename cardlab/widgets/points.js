@@ -30,6 +30,7 @@ const cardlabPoints = (() => {
       }
       const layers = Object.entries(part.layers);
       this.choice.hidden = layers.length < 2;
+      this.node.classList.toggle("clx-alone", !layers.length);
       if (!this.layer.options.length) this.layer.append(...layers.map(([value, textContent]) => make("option", { value, textContent })));
       if (part.clusters) this.layer.value = part.clusters.column;
       if (part.clusters?.kind === "values") {
