@@ -329,7 +329,7 @@ const cardlabMap = (() => {
     // what reaches over its edge.
     paintPoints(ctx) {
       const { width, height } = this.canvas;
-      const { reach, found } = stamp(this.radius * this.ratio, this.radius < 1.5 ? 1 : 0.8);
+      const { reach, found } = stamp(this.radius * this.ratio, this.radius < 1.5 || this.n > 20000 ? 1 : 0.8);
       const across = width + 2 * reach;
       if (this.picture?.width !== across || this.picture.height !== height + 2 * reach) {
         this.picture = ctx.createImageData(across, height + 2 * reach);
@@ -346,8 +346,10 @@ const cardlabMap = (() => {
       const k = this.k * this.ratio;
       const left = width / 2 - this.cx * k + reach;
       const top = height / 2 + this.cy * k + reach;
-      const steps = Int32Array.from(found, ({ dx, dy }) => dy * across + dx);
-      const alphas = Int32Array.from(found, ({ alpha }) => alpha);
+      const [full, part] = [found.filter(({ alpha }) => alpha === 256), found.filter(({ alpha }) => alpha < 256)];
+      const [solid, steps] = [full, part].map((some) => Int32Array.from(some, ({ dx, dy }) => dy * across + dx));
+      const alphas = Int32Array.from(part, ({ alpha }) => alpha);
+      const [nSolid, nSteps] = [solid.length, steps.length];
       // In the order of the points: drawn group by group, the last one would hide the others.
       const rounds = group !== -1 || marked ? [false, true] : [true];
       for (const isRound of rounds) {
@@ -360,7 +362,9 @@ const cardlabMap = (() => {
           const color = isRound ? inColour[g] : pale;
           const outer = color & 0xff00ff;
           const green = color & 0xff00;
-          for (let j = 0, at = py * across + px; j < steps.length; j++) {
+          const at = py * across + px;
+          for (let j = 0; j < nSolid; j++) pixels[at + solid[j]] = 0xff000000 | color;
+          for (let j = 0; j < nSteps; j++) {
             const a = alphas[j];
             const under = pixels[at + steps[j]];
             const mixed = ((Math.imul(outer, a) + Math.imul(under & 0xff00ff, 256 - a)) >>> 8) & 0xff00ff;
