@@ -219,7 +219,7 @@ def assert_quiet_map(made: Any) -> dict[str, Any]:
     tags = re.findall(r"<(\w+)([^>]*)>", bundle["text/html"])
     assert [tag for tag, _ in tags] == ["div", "style", "iframe", "img"]
     frame, picture = tags[2][1], tags[3][1]
-    assert set(re.findall(r' ([\w-]+)="', frame)) == {"title", "sandbox", "srcdoc"}
+    assert set(re.findall(r' ([\w-]+)="', frame)) == {"title", "sandbox", "srcdoc", "style"}
     assert "allow-same-origin" not in frame and ' src="data:image/png;base64,' in picture
     page = html.unescape(re.search(r' srcdoc="([^"]*)"', frame)[1])
     policy = re.search(r'"Content-Security-Policy" content="([^"]*)"', page)[1]

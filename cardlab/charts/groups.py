@@ -22,8 +22,8 @@ _NULL = {"cluster": "no cluster", "layer": "between", "": "not declared"}
 
 _MAX_LABEL = 60
 _DOUBT = " (unstable)"
-#: Groups of a column that a point can name, and those whose names can stand on the map.
-_MOST, _NAMED = 1_000, 60
+#: Groups of a column that a point can name, areas of one, and groups with names on the map.
+_MOST, _AREAS, _NAMED = 240, 1_000, 60
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def groups_of(
     last = [*(_NO_CLUSTER if column == CLUSTER else ()), None]
     sizes = texts.filter(~texts.is_in([name for name in last if name])).value_counts(name="n")
     sizes = sizes.drop_nulls().sort("n", "group", descending=[True, False])
-    names = sizes.head(_MOST)["group"].to_list()
+    names = sizes.head(_AREAS if areas else _MOST)["group"].to_list()
     n_colored = len(names) if areas else min(top, len(CATEGORIES), len(names))
     ordered = not areas and (dtype.is_numeric() or dtype.is_temporal())
     if ordered:
