@@ -124,6 +124,7 @@ def test_one_group_stays_in_colour(page_path):
         groups = run(page, "(m) => m.data.columns[0].groups")
         wanted = [group["color"] for group in groups]
         assert len(set(wanted)) == len(wanted) == 6
+        assert page.locator(".map .tools button", has_text="Cite").count() == 1
         assert has_colours(page, wanted) == [True] * len(groups)
         page.locator(".legend button").nth(1).click()
         assert has_colours(page, wanted) == [i == 1 for i in range(len(groups))]
