@@ -83,7 +83,7 @@ def test_explorers_in_jupyterlab(tmp_path):
         pairs(page, tags)
         brush(page, lengths)
         assert page.evaluate(CELLS) == n_cells
-        assert page.locator(".jp-OutputArea-output").locator("script, iframe, a, svg").count() == 0
+        assert page.locator(".clx").locator("script, iframe, a, svg").count() == 0
         assert not page.evaluate("window.__pwned")
         assert (seen.requests, seen.errors) == ([], [])
         page.screenshot(path=tmp_path / "lab.png")
