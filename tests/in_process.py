@@ -30,7 +30,8 @@ def execute(notebook: Any, *, scratch: Path, **_: Any) -> Any:
         os.chdir(scratch)
         for cell in notebook.cells:
             if cell.cell_type == "code":
-                with capture_output() as shown:
+                # within the trap of a cell: what is its last line is captured too
+                with shell.display_trap, capture_output() as shown:
                     shell.run_cell(cell.source).raise_error()
                 cell.outputs = [
                     new_output("display_data", data=one.data, metadata=one.metadata)
