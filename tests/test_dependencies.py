@@ -14,9 +14,10 @@ ROOT = Path(__file__).parent.parent
 NOT_IMPORTED = {
     "jupyterlab": "where people open the notebooks",
     "ipykernel": "the kernel that reports are run in",
+    "ipywidgets": "what anywidget builds on, and what draws the explorers in JupyterLab",
 }
 #: Imported where it is there, and declared by an extra.
-EXTRAS = {"sentence-transformers": "embed", "opentsne": "map"}
+EXTRAS = {"model2vec": "embed", "sentence-transformers": "embed", "opentsne": "map"}
 
 
 def imported() -> dict[str, str]:

@@ -118,7 +118,7 @@ def _static(folder: Path, max_tokens: int | None, name: str | None) -> Encoder:
     except ImportError as error:
         raise schema.CardlabError(
             f"{schema.printable(str(folder))!r} holds a model2vec model, and that package is not "
-            "here. Install it with python -m pip install model2vec."
+            "here. Install it with python -m pip install 'cardlab[embed]'."
         ) from error
     loaded = StaticModel.from_pretrained(str(folder))
     filed = name or f"{folder.name}@{_fingerprint(folder)}"
