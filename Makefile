@@ -24,8 +24,10 @@ test: $(VENV)/.dev ## lint, check types, run every test (two files at once)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 verify: $(VENV)/.dev ## run the tests that are too long for every run
-	$(BIN)/python -m pytest -m 'verify and not alone' -n 2 --dist loadfile
-	$(BIN)/python -m pytest -m 'verify and alone'
+	status=0; \
+	$(BIN)/python -m pytest -m 'verify and not alone' -n 2 --dist loadfile || status=$$?; \
+	$(BIN)/python -m pytest -m 'verify and alone' || status=$$?; \
+	exit $$status
 
 lint: $(VENV)/.dev ## check format, lint and types
 	$(BIN)/ruff format --check .

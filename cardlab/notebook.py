@@ -89,9 +89,9 @@ class Shown:
     Its HTML is kept from MathJax: dollar signs and backslashes of a card stay what they are.
     """
 
-    def __init__(self, bundle: dict[str, Any]) -> None:
-        kept = f'<div class="{" ".join(NO_MATH)}">{bundle["text/html"]}</div>'
-        self._bundle = bundle | {"text/html": kept}
+    def __init__(self, markup: str, plain: str, others: Mapping[str, Any] | None = None) -> None:
+        kept = f'<div class="{" ".join(NO_MATH)}">{markup}</div>'
+        self._bundle = {**(others or {}), "text/html": kept, "text/plain": plain}
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return self._bundle
@@ -107,7 +107,7 @@ def note(template: str, **values: Any) -> Shown:
     """
     safe = {k: printable(v) if isinstance(v, str) else v for k, v in values.items()}
     text = template.format(**safe)
-    return Shown({"text/html": f'<p class="cl-note">{html.escape(text)}</p>', "text/plain": text})
+    return Shown(f'<p class="cl-note">{html.escape(text)}</p>', text)
 
 
 def key_figures(figures: Mapping[str, Any]) -> Shown:
@@ -119,7 +119,7 @@ def key_figures(figures: Mapping[str, Any]) -> Shown:
         for fact in facts
     )
     plain = "\n".join(f"{f['label']}: {f['value']} {f['note']}".rstrip() for f in facts)
-    return Shown({_FACTS: {"facts": facts}, "text/html": cells, "text/plain": plain})
+    return Shown(cells, plain, {_FACTS: {"facts": facts}})
 
 
 def show_findings(found: pl.DataFrame, *topics: str) -> Shown:
@@ -145,8 +145,7 @@ def show_findings(found: pl.DataFrame, *topics: str) -> Shown:
         f"<details><summary>Looked for, not found or not said</summary><ul>{folded}</ul></details>"
     )
     written = f"<ul>{shown}</ul>{more if others else ''}"
-    found_here = {"said": said, "others": others}
-    return Shown({_FINDINGS: found_here, "text/html": written, "text/plain": "\n".join(lines)})
+    return Shown(written, "\n".join(lines), {_FINDINGS: {"said": said, "others": others}})
 
 
 def titled(chart: C, found: pl.DataFrame, *topics: str, figure: str = "") -> C:
@@ -216,7 +215,7 @@ def show_table(
     written = _in_lab(table, _html_table(table))
     if folded:
         written = f"<details><summary>{html.escape(said)}</summary>{written}</details>"
-    return Shown({_TABLE: table, "text/html": written, "text/plain": printable(plain)})
+    return Shown(written, printable(plain), {_TABLE: table})
 
 
 @contextmanager

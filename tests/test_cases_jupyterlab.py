@@ -140,14 +140,13 @@ def test_S02_nor_does_a_page_of_nbconvert_typeset_them():
 
 
 def test_S02_only_one_place_makes_html():
-    """What a notebook may show is made by `notebook` and maps, and by no other module."""
+    """What a notebook may show is made by `notebook`, and by no other module."""
     made = [
         path.relative_to(path.parents[1]).as_posix()
         for path in sorted(cl_files())
         if re.search(r"text/(html|markdown|latex)\"\s*:|_repr_(html|markdown|latex)_", read(path))
     ]
-    # that of a map is a frame without an origin: see assert_quiet_map
-    assert made == ["charts/map.py", "cardlab/notebook.py"]
+    assert made == ["cardlab/notebook.py"]
     widgets = [path.name for path in cl_files() if re.search(r"\bHTML(Math)?\(", read(path))]
     assert widgets == []  # those of `widgets` are scripts, which make text nodes
     for path in files("cardlab.widgets").iterdir():
@@ -217,8 +216,8 @@ def assert_quiet_map(made: Any) -> dict[str, Any]:
     bundle = DisplayFormatter().format(made)[0]
     assert set(bundle) == {"text/html", "image/png", "text/plain"}
     tags = re.findall(r"<(\w+)([^>]*)>", bundle["text/html"])
-    assert [tag for tag, _ in tags] == ["div", "style", "iframe", "img"]
-    frame, picture = tags[2][1], tags[3][1]
+    assert [tag for tag, _ in tags] == ["div", "div", "style", "iframe", "img"]
+    frame, picture = tags[3][1], tags[4][1]
     assert set(re.findall(r' ([\w-]+)="', frame)) == {"title", "sandbox", "srcdoc", "style"}
     assert "allow-same-origin" not in frame and ' src="data:image/png;base64,' in picture
     page = html.unescape(re.search(r' srcdoc="([^"]*)"', frame)[1])

@@ -274,8 +274,9 @@ def test_jupyterlab_gets_a_frame_that_can_load_nothing_and_a_picture(large, monk
     assert set(bundle) == {"text/html", "image/png", "text/plain"}
     assert base64.b64decode(bundle["image/png"])[:4] == b"\x89PNG"
     shown = _Elements(bundle["text/html"])
-    assert [tag for tag, _ in shown.found] == ["div", "style", "iframe", "img"]
-    frame, picture = shown.found[2][1], shown.found[3][1]
+    assert [tag for tag, _ in shown.found] == ["div", "div", "style", "iframe", "img"]
+    assert "mathjax_ignore" in shown.found[0][1]["class"]
+    frame, picture = shown.found[3][1], shown.found[4][1]
     assert picture["src"] == f"data:image/png;base64,{bundle['image/png']}"
     assert frame["sandbox"].split() == [
         *("allow-scripts", "allow-downloads", "allow-popups", "allow-popups-to-escape-sandbox")

@@ -74,11 +74,17 @@ CALLS: dict[str, tuple[tuple[str, ...], Callable[[pl.DataFrame], Any]]] = {
         ("seed", "hub"),
         lambda c: cl.with_text_lengths(c).drop("text", "metadata", "problems", strict=False),
     ),
-    "length_summary": (("seed",), lambda c: cl.length_summary(c, by="pipeline_tag")),
-    "section_coverage": (("seed",), lambda c: cl.section_coverage(c, standard="huggingface")),
-    "card_coverage": (("seed",), lambda c: cl.card_coverage(c, standard="mitchell2019")),
-    "documentation_gaps": (("seed",), cl.documentation_gaps),
-    "unmapped_headings": (("seed",), cl.unmapped_headings),
+    "length_summary": (
+        ("seed",),
+        lambda _: cl.length_summary(sections().cards, by="pipeline_tag"),
+    ),
+    "section_coverage": (
+        ("seed",),
+        lambda _: cl.section_coverage(sections(), standard="huggingface"),
+    ),
+    "card_coverage": (("seed",), lambda _: cl.card_coverage(sections(), standard="mitchell2019")),
+    "documentation_gaps": (("seed",), lambda _: cl.documentation_gaps(sections())),
+    "unmapped_headings": (("seed",), lambda _: cl.unmapped_headings(sections())),
     "template_families": (("seed", "data sets"), cl.template_families),
     "compare": (("seed",), lambda c: cl.compare(c.head(1200), c.tail(1300), n_permutations=20)),
     "compare_values": (
@@ -127,6 +133,12 @@ def _crc(column: pl.Series) -> int:
 @cache
 def corpus(name: str) -> pl.DataFrame:
     return cl.read_cards(real_file(CORPORA[name]))
+
+
+@cache
+def sections() -> Any:
+    """The sections and lengths of the seed's cards, parsed once for all that asks for them."""
+    return cl.read_sections(corpus("seed"))
 
 
 def results(call: str, name: str) -> Any:

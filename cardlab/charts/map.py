@@ -164,11 +164,14 @@ class PointMap:
         return base64.b64encode(smaller(vl_convert.svg_to_png(svg, scale=1.5))).decode()
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        data, words = self.to_dict(), {"text/plain": self.description}
+        data = self.to_dict()
         if os.environ.get(SWITCH) == "0":  # a report, which draws the data itself
-            return {MIME: data, **words}
+            return {MIME: data, "text/plain": self.description}
+        from ..notebook import Shown  # which reads the charts' theme
+
         picture = self.picture()
-        return {"text/html": framed(data, picture), "image/png": picture, **words}
+        shown = Shown(framed(data, picture), self.description, {"image/png": picture})
+        return shown._repr_mimebundle_()
 
     def __repr__(self) -> str:
         return f"PointMap: {self.description}"

@@ -400,9 +400,9 @@ class Outputs:
 
     def _table(self, data: Mapping[str, Any]) -> str:
         try:
-            table = checked_table(data[TABLE], self.cuts)
+            table = checked_table(data[TABLE], self.cuts) | {"links": self.links}
             n_rows = len(table["data"][0])
-            content = self._fitting(table | {"links": self.links})
+            content = self._fitting(table)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             return _refused("A table", str(error))
         self.n_tables += 1
