@@ -253,7 +253,7 @@ const cardlabMap = (() => {
       if (!width || width === this.width) return;
       const before = this.width;
       this.width = width;
-      this.height = Math.round(Math.min(Math.max(width * 0.72, Math.min(width, 420)), 620));
+      this.height = Math.round(Math.min(Math.max(width * (this.canvas.closest(".clx") ? 0.4 : 0.72), Math.min(width, 420)), 620));
       this.ratio = Math.min(window.devicePixelRatio || 1, this.n > 20000 ? 2 : 3);
       this.canvas.style.height = this.height + "px";
       this.canvas.width = Math.round(this.width * this.ratio);
