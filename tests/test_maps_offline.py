@@ -54,6 +54,15 @@ def run(page: Any, function: str, args: Any = None) -> Any:
     return page.evaluate(_RUN.format(function), args)
 
 
+def until(page: Any, function: str) -> None:
+    """Wait until something is so of the map, whose promise `wait_for_function` takes for a yes."""
+    for _ in range(200):
+        if run(page, function):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"not within ten seconds: {function}")
+
+
 def on_canvas(page: Any, index: int) -> tuple[float, float]:
     """Where on the screen a point is."""
     box = page.locator(".plane canvas").bounding_box()
@@ -161,15 +170,15 @@ def test_a_search_marks_cards_and_a_click_leads_to_the_hub(page_path, frame):
         page = seen.page
         wanted = frame.filter(pl.col("id").str.starts_with("org-13/"))["id"].to_list()
         page.fill(".map .query", "ORG-13/")
-        page.wait_for_function("async () => (await window.cardlabMaps[0]).marks?.length > 0")
+        until(page, "(m) => m.marks?.length > 0")
         assert run(page, "(m) => m.marks.map((i) => m.ids[i])") == sorted(wanted)
         assert f"{len(wanted)} of them marked" in page.inner_text(".map .status")
         page.locator(".map .query").press("Enter")
         page.fill(".map .query", "translation")  # the name of a cluster
         n = frame.filter(pl.col("cluster") == 5).height
-        page.wait_for_function(f"async () => (await window.cardlabMaps[0]).marks?.length === {n}")
+        until(page, f"(m) => m.marks?.length === {n}")
         page.fill(".map .query", "")
-        page.wait_for_function("async () => (await window.cardlabMaps[0]).marks === null")
+        until(page, "(m) => m.marks === null")
         ids = run(page, "async (m) => await m.cards()")
         for name, is_link in ((wanted[0], True), ("__proto__", False)):
             run(page, "async (m, i) => { m.fit(); await m.open(i); }", ids.index(name))
@@ -297,9 +306,7 @@ def test_moving_enlarging_and_saving(page_path, frame, tmp_path):
         assert moved[0] < start[0] and moved[1] > start[1] and moved[2] == start[2]
         page.locator(".plane canvas").focus()
         page.mouse.wheel(0, -100)
-        page.wait_for_function(
-            "async () => { const m = await window.cardlabMaps[0]; return m.k > m.kAll; }"
-        )
+        until(page, "(m) => m.k > m.kAll")
         page.get_by_role("button", name="Show all of the map").click()
         assert run(page, "(m) => [m.cx, m.cy, m.k]") == start
         with page.expect_download() as info:

@@ -4,7 +4,7 @@ const cardlabFit = (() => {
   "use strict";
   const NARROW = 480;
   const LETTER = 6.4; // pixels of a letter of a legend, rather too wide
-  const DATA = new Set(["data", "datasets", "domain", "sort"]); // a tag may be called #ffffff
+  const DATA = new Set(["data", "datasets", "domain", "sort"]); // a tag may be called as a colour is
   const COLOURED = new Set(["color", "fill", "stroke", "shape", "strokeDash", "opacity", "size", "strokeWidth"]);
   const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
   const isText = (value) => typeof value === "string" || (Array.isArray(value) && value.every((v) => typeof v === "string"));
