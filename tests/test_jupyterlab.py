@@ -405,7 +405,7 @@ def browse(seen: Opened, texts: list[str]) -> None:
         first = page.locator(".clx-row bdi").first
         expect(first).to_contain_text(text, timeout=30_000)
         name = first.inner_text()
-        expect(page.locator(".cardlab-card h3")).to_have_text(name, timeout=30_000)
+        expect(page.locator(".cardlab-card h3").first).to_have_text(name, timeout=30_000)
         assert_as_written(seen, ".cardlab-card", [name, text])
 
 
