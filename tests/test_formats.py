@@ -42,7 +42,10 @@ def made(name: str, other: str) -> str:
         nbformat.from_dict({"output_type": "display_data", "metadata": {}, "data": bundle})
         for bundle in bundles
     ]
+    printed = "```\n<img src=x>\n````"
+    outputs.append(nbformat.v4.new_output("stream", text=printed))
     text = f"# Page {name}\n\nWhy *so*?\n\n## Part\n\nSee [the other]({other}.ipynb#s-part)."
+    text += " Or [elsewhere](https://example.org/index.html)."
     notebook = new_notebook(
         cells=[new_markdown_cell(text), new_code_cell("cards", outputs=outputs)]
     )
@@ -91,6 +94,8 @@ def test_markdown_shows_a_hostile_text_as_it_is(pages: list[Path], tmp_path: Pat
     assert "[the other](02-b.md#s-part)" in text
     assert r"| a\|b \<img src=x\> &#64;someone | – |" in text
     assert "50.0 %" in text
+    assert "[elsewhere](https://example.org/index.html)" in text
+    assert "`````\n```\n<img src=x>\n````\n`````" in text  # stays in its block
     assert "![Bars of two tags.](files/01-a-chart-1.png)" in text
     table = (tmp_path / "files" / "01-a-table-1.csv").read_text("utf-8")
     rows = list(csv.reader(table.splitlines()))

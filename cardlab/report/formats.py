@@ -15,17 +15,18 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from markdownify import MarkdownConverter
+
 from ..schema import ReportError, one_of
+from .index import CARD
 from .outputs import vega_script
 from .page import check_page, packed_script, page_script, rendered
 from .sanitize import json_block
 
 FORMATS = ("html", "single", "md", "pdf")
-_CARD = re.compile(r'<script type="application/json" id="cardlab-report">(.*?)</script>', re.DOTALL)
 _MAIN = re.compile(r'<main id="main"[^>]*>(.*)</main>', re.DOTALL)
 _CONTENTS = re.compile(r'<li class="level-(\d)"><a href="#([^"]*)" dir="auto">(.*?)</a>')
 #: What is data of a page stays as it is; of the tags of the rest, what names another place.
@@ -34,10 +35,6 @@ _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _NAMES = re.compile(r' (id|for|aria-labelledby|aria-describedby|href)="([^"]*)"')
 _LEVEL = re.compile(r"^(</?h)([2-5])\b")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-#: Of a page's elements: what Markdown has marks for, what ends a line, what it leaves out.
-_INLINE = {"strong": "**", "b": "**", "em": "*", "i": "*"}
-_ENDING = {"p", "div", "section", "summary", "figcaption", "article", "details"}
-_HIDDEN = {"svg", "button", "noscript", "form", "img"}
 #: Rows of a table that Markdown shows; its CSV has all that the page had.
 _ROWS = 10
 
@@ -130,7 +127,7 @@ def joined(pages: list[Path]) -> str:
 
 def _card(html: str) -> dict[str, Any]:
     """Return what a page says of itself, without what only an index reads."""
-    found = _CARD.search(html)
+    found = CARD.search(html)
     card = json.loads(found[1]) if found else {}
     return {key: card.get(key, "") for key in ("title", "corpus", "day", "versions")}
 
@@ -204,13 +201,12 @@ def as_markdown(pages: list[Path], folder: Path) -> list[Path]:
         main = _MAIN.search(html)
         stem = "README" if page.stem == "index" else page.stem
         writer = _Writer(stem, folder / "files")
-        writer.feed(main[1] if main else "")
-        writer.close()
+        text = writer.convert(main[1]) if main else ""
         card = _card(html)
         about = " · ".join(filter(None, (card["corpus"], card["day"], card["versions"])))
         head = f"# {escaped(str(card['title']))}\n\n{escaped(about)}\n\n"
         path = folder / f"{stem}.md"
-        path.write_text(head + writer.text(), encoding="utf-8", newline="\n")
+        path.write_text(f"{head}{text}\n", encoding="utf-8", newline="\n")
         written += [path, *writer.files]
     return written
 
@@ -228,164 +224,87 @@ def _guarded(value: Any) -> Any:
     return f"'{value}" if risky else value
 
 
-class _Writer(HTMLParser):
+class _Writer(MarkdownConverter):
     """Writes the main part of one of our own pages as Markdown."""
 
     def __init__(self, stem: str, folder: Path) -> None:
-        super().__init__(convert_charrefs=True)
+        super().__init__(heading_style="atx", bullets="-")
         self.stem, self.folder = stem, folder
         self.files: list[Path] = []
-        self._out: list[str] = []
-        self._line, self._start = "", ""
-        self._lists: list[str] = []
-        self._hidden = self._quoted = 0
-        self._pre = False
-        self._script: str | None = None
-        self._kind = ""
-        self._place = self._caption = ""
-        self._row: list[str] | None = None
-        self._links: list[str] = []
 
-    def text(self) -> str:
-        """Return what was written."""
-        self._flush()
-        return re.sub(r"\n{3,}", "\n\n", "\n".join(self._out)).strip() + "\n"
+    def escape(self, text: str, parent_tags: set[str]) -> str:
+        """Let text be seen as it is."""
+        return escaped(text)
 
-    def _flush(self) -> None:
-        line = self._line if self._pre else " ".join(self._line.split())
-        if line.strip():
-            tight = self._start.strip() in {"-", "1."}
-            self._out += [f"{'> ' * self._quoted}{self._start}{line}", *([] if tight else [""])]
-            self._start = "  " * len(self._lists)
-        self._line = ""
+    def convert_a(self, el: Any, text: str, parent_tags: set[str]) -> str:
+        """Link the other pages; the parts of this one have no names in Markdown."""
+        link = str(el.get("href", ""))
+        if re.fullmatch(r"[\w-]+\.html(#.*)?", link):
+            el["href"] = re.sub(r"^index(?=\.md)", "README", link.replace(".html", ".md", 1))
+        return text if link.startswith("#") else str(super().convert_a(el, text, parent_tags))  # type: ignore[misc]
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = {name: value or "" for name, value in attrs}
-        if tag == "script":
-            self._script, self._kind = "", found.get("class", "")
-        elif tag in _HIDDEN or found.get("class") == "code":
-            self._hidden += tag != "img"
-        elif self._hidden:
-            self._hidden += tag == "div"
-        elif tag in {"figure", "section"}:
-            self._flush()
-            self._place = found.get("id", "") or self._place
-            self._caption = found.get("aria-label", "")
-        elif len(tag) == 2 and tag[0] == "h" and tag[1].isdigit():
-            self._flush()
-            self._start = "#" * int(tag[1]) + " "
-        elif tag in {"ul", "ol"}:
-            self._flush()
-            self._lists.append("-" if tag == "ul" else "1.")
-        elif tag in {"li", "dt"}:
-            self._flush()
-            marks = self._lists or ["-"]
-            self._start = "  " * (len(marks) - 1) + marks[-1] + " "
-        elif tag == "blockquote":
-            self._flush()
-            self._quoted += 1
-        elif tag == "pre":
-            self._flush()
-            self._pre, self._line = True, "```\n"
-        elif tag == "a":
-            self._links.append(
-                found.get("href", "").replace(".html", ".md").replace("index", "README")
-            )
-            self._line += "["
-        elif tag == "tr":
-            self._flush()
-            self._row = []
-        elif tag == "br":
-            self._line += " "
-        elif tag in _INLINE:
-            self._line += _INLINE[tag]
-        elif tag == "dd" and not self._line.endswith(": "):
-            self._line += " – "
-        elif tag in _ENDING:
-            self._flush()
+    def convert_div(self, el: Any, text: str, parent_tags: set[str]) -> str:
+        """Leave code out, which a page hides as well."""
+        is_code = "code" in el.get("class", [])
+        return "" if is_code else str(super().convert_div(el, text, parent_tags))  # type: ignore[misc]
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "script" and self._script is not None:
-            content, self._script = self._script, None
-            self._data(content)
-        elif tag in _HIDDEN or (self._hidden and tag == "div"):
-            self._hidden -= bool(self._hidden)
-        elif self._hidden:
-            return
-        elif tag == "a" and self._links:
-            link = self._links.pop()
-            self._line += f"]({link})" if link and not link.startswith("#") else "]"
-        elif tag == "pre":
-            self._line += "\n```"
-            self._flush()
-            self._pre = False
-        elif tag in {"td", "th"} and self._row is not None:
-            self._row.append(" ".join(self._line.split()))
-            self._line = ""
-        elif tag == "tr" and self._row is not None:
-            self._out.append(f"| {' | '.join(self._row)} |")
-            if self._out[-2:-1] in ([""], []):
-                self._out.append("|" + " --- |" * len(self._row))
-            self._row = None
-        elif tag == "dt":
-            self._line = f"**{self._line.strip()}**: "
-        elif tag in _INLINE:
-            self._line += _INLINE[tag]
-        elif tag in {"ul", "ol", "dl"}:
-            self._flush()
-            self._lists = self._lists[:-1]
-            self._out.append("")
-            self._start = ""
-        elif tag == "blockquote":
-            self._flush()
-            self._quoted -= 1
-        elif tag in _ENDING or tag in {"li", "table"} or tag[:1] == "h":
-            self._flush()
-            self._start = "" if not self._lists else self._start
+    def convert_pre(self, el: Any, text: str, parent_tags: set[str]) -> str:
+        """Fence a block by more backticks than it has in a row."""
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+        return f"\n\n{fence}\n{text.strip()}\n{fence}\n\n"
 
-    def handle_data(self, data: str) -> None:
-        if self._script is not None:
-            self._script += data
-        elif not self._hidden:
-            self._line += data if self._pre else escaped(data)
+    def convert_dt(self, el: Any, text: str, parent_tags: set[str]) -> str:
+        """Make a list of terms, which not every Markdown has."""
+        return f"\n- **{text.strip()}**: "
 
-    def _data(self, content: str) -> None:
+    def convert_dd(self, el: Any, text: str, parent_tags: set[str]) -> str:
+        """End the line of a term."""
+        return f"{' '.join(text.split())}\n"
+
+    def _left_out(self, el: Any, text: str, parent_tags: set[str]) -> str:
+        return ""
+
+    convert_svg = convert_button = convert_noscript = convert_form = convert_img = _left_out
+
+    def convert_script(self, el: Any, text: str, parent_tags: set[str]) -> str:
         """Write what a block of data shows: a chart's picture, a table's first rows."""
-        self._flush()
-        if self._kind == "spec":
-            self._chart(json.loads(content))
-        elif self._kind == "packed":
-            self._table(json.loads(gzip.decompress(base64.b64decode(content))))
+        figure, kind = el.parent, el.get("class", [])
+        if "spec" in kind:
+            return self._chart(figure, json.loads(el.string))
+        if "packed" in kind:
+            return self._table(figure, json.loads(gzip.decompress(base64.b64decode(el.string))))
+        return ""
 
-    def _save(self, ending: str, content: bytes) -> str:
-        path = self.folder / f"{self.stem}-{self._place}.{ending}"
+    def _save(self, figure: Any, ending: str, content: bytes) -> str:
+        path = self.folder / f"{self.stem}-{figure['id']}.{ending}"
         path.write_bytes(content)
         self.files.append(path)
         return f"files/{path.name}"
 
-    def _chart(self, spec: Mapping[str, Any]) -> None:
+    def _chart(self, figure: Any, spec: Mapping[str, Any]) -> str:
         import vl_convert
 
         with suppress(ValueError):  # what Vega refuses, the words beneath say
             png = vl_convert.vegalite_to_png(dict(spec), scale=1.5, allowed_base_urls=[])
-            place = self._save("png", png)
-            self._out += [f"![{escaped(self._caption)}]({place})", ""]
+            place = self._save(figure, "png", png)
+            return f"\n\n![{escaped(figure['aria-label'])}]({place})\n\n"
+        return ""
 
-    def _table(self, table: Mapping[str, Any]) -> None:
+    def _table(self, figure: Any, table: Mapping[str, Any]) -> str:
         file = io.StringIO()
         rows = list(zip(*table["data"], strict=True))
         names = [column["name"] for column in table["columns"]]
         csv.writer(file).writerows([names, *([_guarded(v) for v in row] for row in rows)])
-        place = self._save("csv", file.getvalue().encode())
+        place = self._save(figure, "csv", file.getvalue().encode())
         heads = [escaped(column["label"]) for column in table["columns"]]
         kinds = [column["kind"] for column in table["columns"]]
         lines = [heads, ["---"] * len(heads)]
         for row in rows[:_ROWS]:
             cells = (_said(value, kind) for value, kind in zip(row, kinds, strict=True))
             lines.append([escaped(" ".join(cell.split()))[:400] for cell in cells])
-        self._out += [f"| {' | '.join(line)} |" for line in lines]
+        written = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         shown = f"{min(_ROWS, len(rows)):,} of {table['n_total']:,} rows"
-        self._out += ["", f"{shown}; [CSV of {len(rows):,}]({place})", ""]
+        return f"\n\n{written}\n\n{shown}; [CSV of {len(rows):,}]({place})\n\n"
 
 
 def _said(value: Any, kind: str) -> str:

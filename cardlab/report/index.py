@@ -23,7 +23,7 @@ from .sanitize import json_block, visible
 #: Findings of the index, and pixels of a page's small picture.
 MOST, _WIDE = 9, 320
 # The block stands in the head, before anything long.
-_CARD = re.compile(r'<script type="application/json" id="cardlab-report">(.*?)</script>', re.DOTALL)
+CARD = re.compile(r'<script type="application/json" id="cardlab-report">(.*?)</script>', re.DOTALL)
 _PNG = re.compile(r"[A-Za-z0-9+/=]*")
 
 
@@ -49,7 +49,7 @@ def read_card(path: Path) -> dict[str, Any] | None:
     """Return what a report says of itself; None for a page that is none of ours."""
     try:
         html = path.read_text("utf-8", errors="replace")
-        found = _CARD.search(html)
+        found = CARD.search(html)
         card = json.loads(found[1]) if found else None
     except (OSError, ValueError):
         return None
