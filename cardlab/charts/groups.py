@@ -21,7 +21,6 @@ _NO_CLUSTER: dict[str | None, str] = {"-2": "noise (HDBSCAN)", "-1": "no usable 
 _NULL = {"cluster": "no cluster", "layer": "between", "": "not declared"}
 
 _MAX_LABEL = 60
-_DOUBT = " (unstable)"
 #: Groups of a column that a point can name, areas of one, and groups with names on the map.
 _MOST, _AREAS, _NAMED = 240, 1_000, 60
 
@@ -83,7 +82,7 @@ def groups_of(
     codes = texts.replace_strict(list(of), list(of.values()), default=n, return_dtype=pl.Int64)
     counts = np.bincount(codes.to_numpy(), minlength=n + 1 + len(last))
     null = _NULL["layer" if layer is not None else column if column == CLUSTER else ""]
-    said = [*(_cluster_names(names, points, labels) if column == CLUSTER else names), "other"]
+    said = [*(_cluster_names(names, labels) if column == CLUSTER else names), "other"]
     said += [_NO_CLUSTER.get(name, null) for name in last]
     if areas:
         colors = _apart(points.select("x", "y").to_numpy(), codes.to_numpy(), n)
@@ -124,25 +123,12 @@ def _label(text: str) -> str:
     return shorten(printable(text).strip(), _MAX_LABEL) or "(empty)"
 
 
-def _cluster_names(
-    names: list[str], points: pl.DataFrame, labels: pl.DataFrame | None
-) -> list[str]:
-    """Put the words of each cluster behind its number, and mark those that do not come back."""
+def _cluster_names(names: list[str], labels: pl.DataFrame | None) -> list[str]:
+    """Put the words of each cluster behind its number."""
     words: dict[str, str] = {}
-    stable: dict[str, bool | None] = {}
     if labels is not None and "label" in labels.columns:
         words = {str(k): v for k, v in labels.select(CLUSTER, "label").iter_rows() if v}
-    for frame in (points, labels):
-        if frame is not None and "is_stable" in frame.columns and CLUSTER in frame.columns:
-            judged = frame.drop_nulls(CLUSTER).group_by(CLUSTER).agg(pl.col("is_stable").all())
-            stable |= {str(k): v for k, v in judged.iter_rows()}
-    # A summary's labels may bear the mark already; it must neither come twice nor be cut off.
-    doubted = {name for name, good in stable.items() if good is False}
-    doubted |= {name for name, text in words.items() if text.endswith(_DOUBT)}
-    return [
-        _label(f"{name} {words.get(name, '').removesuffix(_DOUBT)}") + _DOUBT * (name in doubted)
-        for name in names
-    ]
+    return [_label(f"{name} {words.get(name, '')}") for name in names]
 
 
 def _apart(xy: npt.NDArray[np.floating], codes: npt.NDArray[np.int64], n: int) -> list[str]:
@@ -184,6 +170,6 @@ def peaks(groups: Groups, xy: npt.NDArray[np.floating]) -> list[tuple[int, str, 
         at = xy[members[dense >= dense.max() * (1 - 1e-9)]]
         nearest = ((xy[members] - at.mean(axis=0)) ** 2).sum(axis=1).argmin()
         text = groups.labels[group]
-        short = shorten(text.removesuffix(_DOUBT), _MAX_LETTERS) + _DOUBT * text.endswith(_DOUBT)
+        short = shorten(text, _MAX_LETTERS)
         found.append((group, short, int(members[nearest])))
     return found

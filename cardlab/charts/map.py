@@ -197,9 +197,8 @@ def plot_map(
     points : pl.DataFrame, or array of shape (n, 2)
         From :func:`cardlab.map_points`; or any frame with ``x``, ``y``, ``id`` and the columns to
         colour by: text, numbers, dates (by year), lists (more than one item is "several"). Points
-        without coordinates are left out and counted. With ``is_stable`` (bool), here or in
-        `labels`, clusters that do not come back are marked "(unstable)". What
-        :func:`cardlab.project` gives is drawn without names and colours.
+        without coordinates are left out and counted. What :func:`cardlab.project` gives is drawn
+        without names and colours.
     color : str or sequence of str, optional
         The columns that give colours: a reader of the map chooses one, and sees the first to begin
         with. By default the layers, ``cluster``, task, library, licence class, year and author, as
