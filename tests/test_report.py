@@ -142,7 +142,7 @@ def test_the_policy_names_exactly_the_scripts(simple: Path, tmp_path: Path) -> N
 def test_a_page_without_charts_carries_no_vega(tmp_path: Path) -> None:
     path = write_notebook(tmp_path / "plain.ipynb", cells("# Words\n\nOnly a few words here."))
     output = export_report(path, tmp_path / "plain.html")
-    assert output.stat().st_size < 45_000
+    assert output.stat().st_size < 40_000
 
 
 def test_two_runs_are_byte_identical(simple: Path, tmp_path: Path) -> None:

@@ -84,7 +84,8 @@ def render_page(
     )
 
 
-_STYLES = ("report.css", "tables.css", "map.css", "findings.css", "../../widgets/explorer.css")
+_STYLES = ("report.css", "tables.css", "map.css", "findings.css")
+_EXPLORER = '<figure class="explorer"'
 #: The scripts of a page, and by what in it they are needed.
 _PARTS = {
     "tables.js": '<section class="table"',
@@ -98,7 +99,7 @@ _PARTS = {
 def page_script(html: str) -> str:
     """Return the script of a page that holds this."""
     used = ["shared.js", "page.js", *(part for part, mark in _PARTS.items() if mark in html)]
-    twins = '<figure class="explorer"' in html
+    twins = _EXPLORER in html
     if twins and "map.js" not in used:
         used.append("map.js")
     own = [explorers().twin_script()] if twins else []
@@ -244,12 +245,14 @@ def _anchor(text: str, taken: set[str]) -> str:
 
 def rendered(template: str, scripts: list[str], **values: Any) -> str:
     """Fill a template; the scripts of a page (its own, then Vega) are named by its policy."""
+    twins = any(_EXPLORER in html for *_, html in values.get("blocks", ()))
+    styles = [*_STYLES, *(["../../widgets/explorer.css"] if twins else [])]
     html = (
         template_environment()
         .get_template(template)
         .render(
             **values,
-            style=colors.style() + "".join(map(asset, _STYLES)),
+            style=colors.style() + "".join(map(asset, styles)),
             script=scripts[0],
             policy=content_policy(scripts),
         )
