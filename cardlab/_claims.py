@@ -158,7 +158,7 @@ FACTS = [Fact(**row) for row in WORDS["facts"]]
 FACTS += [
     Fact(
         *("documentation", f"section {section.name}", "cards with a text"),
-        f"fill in “{section.name}”",
+        f"fill in the model card section “{section.name}”",
         f'cl.plot_coverage(cl.section_coverage(cards, standard="{STANDARD}"))',
     )
     for section in sections_of(STANDARD)
