@@ -403,6 +403,8 @@ def _at_equal(samples: Sequence[_Sample], n_boot: int) -> list[dict[str, Any]]:
         if sample.of_authors:
             # the number of them that covers so much is uncertain too
             half = np.hypot(half, _half_width(sample, _logs(sample.counts))[0])
-        ends = np.exp(of + np.array([0, -half, half])).tolist()
-        found[-1] = dict(zip(_EQUAL, (level, ends[0], max(ends[1], 1.0), ends[2]), strict=True))
+        ends = np.exp(of + np.array([0, -half, half]))
+        # no fewer than one value, and no more than there are
+        ends = ends.clip(1, np.count_nonzero(sample.counts)).tolist()
+        found[-1] = dict(zip(_EQUAL, (level, *ends), strict=True))
     return found
