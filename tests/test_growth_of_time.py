@@ -186,7 +186,7 @@ def whole(work: Callable[[str], None], shape: Shape) -> str | None:
     points = [(len(t), s - floor) for t, s in zip(texts, taken, strict=True) if s - floor > 0.03]
     if len(points) < 3:
         return None if taken[-1] < 0.2 else f"{taken[-1]:.3f} s"  # 0.2 MB in no time
-    slope = linregress(np.log(points)).slope
+    slope = linregress(*np.log(points).T).slope
     # five analyses together
     fits = slope < 1.3 and taken[-1] < 20e-6 * len(texts[-1]) + 0.2
     return None if fits else f"exponent {slope:.2f}: {points}"
