@@ -8,7 +8,7 @@ BENCH  ?=
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help reports lab test verify lint format bench clean
+.PHONY: help reports lab docs test verify lint format bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,10 @@ reports: $(VENV)/.run ## execute the notebooks and write reports/*.html (SOURCE=
 
 lab: $(VENV)/.run ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
+
+docs: $(VENV)/.dev ## build the book: docs/_build/html/index.html
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/cardlab report --notebook 03 --notebook 06 --out docs/_build/html/reports
 
 test: $(VENV)/.dev ## lint, check types, run every test (two files at once)
 	$(MAKE) --no-print-directory lint
@@ -42,7 +46,7 @@ bench: $(VENV)/.dev ## time the package side by side with the alternatives (BENC
 	$(BIN)/python -m benchmarks $(BENCH)
 
 clean: ## remove the virtual environment and the reports
-	rm -rf $(VENV) $(OUT)/*.html
+	rm -rf $(VENV) $(OUT)/*.html docs/_build docs/reference/generated
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -10,7 +10,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # The stub next to this file is the one list of public names: editors and type checkers read from
 # it where a name is defined, and so does `__getattr__`.

@@ -339,7 +339,7 @@ def language_problems(cards: Any) -> pl.DataFrame:
         one), ``n_cards`` (cards that declare the value), ``card_share`` (0-1, of all cards, with
         or without a language), ``reason`` (str), ``perhaps`` (str, the code that may have been
         meant; null where nothing suggests one). Most cards first, then by value. Reasons, joined
-        by ``; `` where several apply to a valid code:
+        by semicolons where several apply to a valid code:
 
         - ``blanks around it``, ``marks around it``, ``_ for -``, ``upper case`` (in the language's
           own part);

@@ -1,16 +1,25 @@
-"""The examples of the README run, and it names what there is."""
+"""The book and the README run, and name what there is; each public name is documented."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
+from urllib.parse import unquote
 
 import pytest
+from browser import browser_context
 from conftest import ROOT
 
 import cardlab as cl
 
 README = (ROOT / "README.md").read_text("utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+NAMES = [name for name in cl.__all__ if not name.startswith("__")]
+#: What gives no frame of its own: how the docstrings of such names differ.
+PLAIN = {name for name in NAMES if name[0].isupper()} | {"explore", "link"}
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
@@ -41,12 +50,88 @@ def test_folders_in_the_readme_exist():
         assert f"{name}/" in README
 
 
+def test_ten_minutes_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs/guide/ten-minutes.md").read_text("utf-8")
+    blocks = re.findall(r"```\{ran\}\n(.*?)```", page, flags=re.DOTALL)
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(block, names)
+    assert len(blocks) >= 8
+    assert names["cards"].height > 200 and names["gaps"].height == 3
+    assert capsys.readouterr().out.count(" authors are taken as drawn).") >= 3
+
+
+def test_every_name_has_its_place_in_the_reference():
+    pages = [path.read_text("utf-8") for path in (ROOT / "docs/reference").glob("*.md")]
+    listed = re.findall(r"^   (\w+)$", "\n".join(pages), flags=re.MULTILINE)
+    assert sorted(listed) == sorted(NAMES)
+
+
 def test_nothing_names_this_machine():
     for path in ROOT.rglob("*"):
         inside = path.relative_to(ROOT).parts
         if not path.is_file() or inside[0].startswith(".") or path.suffix in (".png", ".html"):
             continue
-        if any(part in ("__pycache__", "dist", "build") for part in inside):
+        if any(part in ("__pycache__", "dist", "build", "_build", "generated") for part in inside):
             continue
         text = path.read_text("utf-8")
         assert not re.search(r"/(?:home|root|Users)/[a-z]", text), path
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    """The book as `make docs` builds it, but for its two reports."""
+    source, made = tmp_path_factory.mktemp("book") / "docs", tmp_path_factory.mktemp("made")
+    shutil.copytree(ROOT / "docs", source, ignore=shutil.ignore_patterns("_build", "generated"))
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
+    done = subprocess.run(
+        [*command, str(source), str(made)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return made
+
+
+@pytest.mark.verify
+def test_the_links_of_the_book_lead_somewhere(book):
+    pages = {path: path.read_text("utf-8") for path in book.rglob("*.html")}
+    assert len(pages) > 120
+    ids = {path: set(re.findall(r'\bid="([^"]+)"', text)) for path, text in pages.items()}
+    broken = []
+    for path, text in pages.items():
+        for link in re.findall(r'<(?:a|img|link|script)\b[^>]*?\b(?:href|src)="([^"]+)"', text):
+            if re.match(r"https?:|data:|mailto:", link):
+                assert not re.search(rf'<(?:img|link|script)\b[^>]*"{re.escape(link)}', text), link
+                continue
+            place, _, mark = unquote(link).partition("#")
+            at = (path.parent / place.partition("?")[0]).resolve() if place else path
+            if "reports" in at.relative_to(book.resolve()).parts[:1]:
+                continue  # which `make docs` writes next
+            if not at.is_file() or (mark and at.suffix == ".html" and mark not in ids[at]):
+                broken.append(f"{path.relative_to(book)}: {link}")
+    assert not broken
+
+
+@pytest.mark.verify
+@pytest.mark.browser
+def test_the_book_asks_for_nothing_and_is_accessible(book, tmp_path):
+    subprocess.run(["npm", "pack", "axe-core@4.14.1", "--silent"], cwd=tmp_path, check=True)
+    subprocess.run(
+        ["tar", "xzf", *(p.name for p in tmp_path.glob("*.tgz"))], cwd=tmp_path, check=True
+    )
+    axe = (tmp_path / "package/axe.min.js").read_text("utf-8")
+    wanted = sorted(p for p in book.rglob("*.html") if "generated" not in p.parts)
+    wanted += sorted(book.glob("reference/generated/*.html"))[::12]
+    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390)):
+        with browser_context(color_scheme=scheme, viewport={"width": width, "height": 900}) as c:
+            page, asked = c.new_page(), []
+            page.on("request", lambda request, asked=asked: asked.append(request.url))
+            for path in wanted:
+                page.goto(path.as_uri())
+                page.add_script_tag(content=axe)
+                run = "async () => (await axe.run()).violations.map((v) => [v.id, v.nodes[0].html])"
+                assert page.evaluate(run) == [], (path.name, scheme, width)
+            assert not [url for url in asked if not url.startswith(("file:", "data:"))]
