@@ -11,7 +11,7 @@ import polars as pl
 from .frames import lists_in, narrow
 from .languages import with_languages
 from .licenses.counts import with_licenses
-from .schema import STRINGS, at_least, collect, column_names, one_of, require
+from .schema import RELATIONS, STRINGS, at_least, collect, column_names, one_of, require
 from .shares.authors import (
     AUTHOR_COLUMNS,
     Population,
@@ -24,10 +24,10 @@ from .shares.authors import (
 # ---- The graph of ``base_model``: who names whom, where the lines lead, what is a cycle.
 
 Relation = Literal["finetune", "adapter", "merge", "quantized"]
-#: What a card may say about how it was made from its parents, as the Hub tags it.
-RELATIONS: tuple[Relation, ...] = ("finetune", "adapter", "merge", "quantized")
 
-_TAG = rf"(?s)^base_model:({'|'.join(RELATIONS)}):(.*)"
+_HOW = rf"({'|'.join(RELATIONS)}):(.*)"
+#: The columns that may say how a card was made from a parent, and how they do.
+_SAY_HOW = {"tags": rf"(?s)^base_model:{_HOW}", "base_model_relation": rf"(?s)^{_HOW}"}
 
 
 class Graph(NamedTuple):
@@ -77,15 +77,24 @@ def _ids_and(cards: Any, *names: str) -> pl.LazyFrame:
 
 
 def _relations(cards: Any) -> pl.DataFrame:
-    """Read ``id, parent, relation`` from the tags; of several relations the first."""
-    tag = pl.element()
-    frame = _ids_and(cards, "tags")
-    tags = lists_in(frame, "tags").list.eval(tag.filter(tag.str.contains(_TAG)))
-    said = collect(frame.with_columns(tags).filter(pl.col("tags").list.len() > 0)).explode("tags")
-    parts = pl.col("tags").str.extract_groups(_TAG).struct
-    return said.select(
-        "id", parts.field("1").alias("relation"), parts.field("2").alias("parent")
-    ).unique(["id", "parent"], keep="first", maintain_order=True)
+    """Read ``id, parent, relation`` from the tags, then columns; of several relations the first."""
+    have = [name for name in _SAY_HOW if name in column_names(cards)]
+    item = pl.element()
+    frame = _ids_and(cards, *have)
+    said = []
+    for name, pattern in ((name, _SAY_HOW[name]) for name in have):
+        lists = lists_in(frame, name).list.eval(item.filter(item.str.contains(pattern)))
+        rows = frame.select("id", lists.alias("said")).filter(pl.col("said").list.len() > 0)
+        parts = pl.col("said").str.extract_groups(pattern).struct
+        told = (parts.field("1").alias("relation"), parts.field("2").alias("parent"))
+        said.append(collect(rows).explode("said").select("id", *told))
+    return pl.concat(said).unique(["id", "parent"], keep="first", maintain_order=True)
+
+
+def _require_relations(cards: Any) -> None:
+    """Raise unless a column may say how models were made from others."""
+    if "base_model_relation" not in column_names(cards):
+        require(cards, "tags")
 
 
 def _placed(graph: Graph) -> pl.DataFrame:
@@ -184,7 +193,8 @@ def lineage_changes(
     Parameters
     ----------
     cards : frame
-        With ``id``, ``base_model``, `column`, and ``tags`` where `by` or `relations` is given.
+        With ``id``, ``base_model``, `column`, and ``tags`` or ``base_model_relation`` where `by` or
+        `relations` is given.
     column : str
         Strings, such as ``license_class`` (:func:`with_licenses`) or ``pipeline_tag``, or lists,
         such as ``license_spdx`` or ``language_codes`` (:func:`with_languages`), compared as sets.
@@ -243,7 +253,9 @@ def lineage_changes(
     source, make = _MADE.get(column, (column, None))
     if column in have or source not in have:
         source, make = column, None
-    require(cards, source, *(["tags"] if tagged else []))
+    require(cards, source)
+    if tagged:
+        _require_relations(cards)
     names = [column] if make is None else [name for name in have if name in _FROM]
     graph = read_graph(cards)
     edges = _with_relations(graph, cards) if tagged else graph.edges
@@ -370,7 +382,8 @@ def lineage(cards: Any) -> pl.DataFrame:
     Parameters
     ----------
     cards : frame
-        With ``id``, ``base_model`` (list of str, or str), and ``tags`` where there are any;
+        With ``id``, ``base_model`` (list of str, or str), and ``tags`` or ``base_model_relation``
+        (list of str: ``finetune:ORG/NAME``, from columns of the source) where there are any;
         polars, or any that narwhals knows.
 
     Returns
@@ -390,8 +403,8 @@ def lineage(cards: Any) -> pl.DataFrame:
         - ``n_children`` (int): models that name this one, in any place;
         - ``n_descendants`` (int): models whose line passes through this one. A merge counts for
           the line of its first known parent only;
-        - ``relation`` (str): the first of :data:`RELATIONS` in the ``base_model:...:`` tags; null
-          where no tag says one.
+        - ``relation`` (str): the first of :data:`RELATIONS` in the ``base_model:...:`` tags, then
+          in ``base_model_relation``; null where neither says one.
 
     Raises
     ------
@@ -408,7 +421,7 @@ def lineage(cards: Any) -> pl.DataFrame:
     """
     models = _placed(read_graph(cards))
     relation = pl.lit(None, pl.String).alias("relation")
-    if "tags" in column_names(cards):
+    if {*_SAY_HOW} & {*column_names(cards)}:
         first = _relations(cards).unique("id", keep="first", maintain_order=True)
         models = models.join(first.select("id", "relation"), on="id", how="left")
         relation = pl.col("relation")
@@ -437,8 +450,8 @@ def lineage_summary(
     Parameters
     ----------
     cards : frame
-        With ``id`` and ``base_model`` as in :func:`lineage`; ``tags`` are only read
-        ``by="relation"``.
+        With ``id`` and ``base_model`` as in :func:`lineage`; ``tags`` and ``base_model_relation``
+        are only read ``by="relation"``.
     by : {"relation", "family"}, optional
         Count the edges by how the child was made from its parent, or the models of each family: a
         root and all models whose first known parents lead to it.
@@ -486,7 +499,9 @@ def lineage_summary(
         one_of(by, ("relation", "family"), name="by")
     if top is not None:
         at_least(top, 1, name="top")
-    require(cards, "id", "base_model", *(["tags"] if by == "relation" else []))
+    require(cards, "id", "base_model")
+    if by == "relation":
+        _require_relations(cards)
     graph = read_graph(cards)
     if by == "relation":
         edges = _with_relations(graph, cards)

@@ -41,49 +41,55 @@ COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "metadata": pl.String,
     "text": pl.String,
     "downloads": pl.Int64,
+    "downloads_all_time": pl.Int64,
     "likes": pl.Int64,
+    "kind": pl.String,
+    "base_model_relation": STRINGS,
+    "parameters": pl.Int64,
+    "file_size": pl.Int64,
+    "formats": STRINGS,
+    "gated": pl.String,
+    "model_index": pl.String,
     "embeddings": pl.List(pl.Float32),
 }
 
+def words_of(name: str) -> dict[str, Any]:
+    """Read one of the files of words in ``data/``."""
+    return tomllib.loads(files("cardlab").joinpath(f"data/{name}.toml").read_text("utf-8"))
+
+
+#: What known sources call things: ``data/schemas.toml``.
+SCHEMAS: dict[str, Any] = words_of("schemas")
 #: Names that known sources use for a canonical column, best first.
-ALIASES: dict[str, tuple[str, ...]] = {
-    "id": ("modelId", "repo_id", "model_id", "datasetId", "repoId"),
-    "sha": ("revision", "commit"),
-    "created_at": ("createdAt", "creation_time"),
-    "last_modified": ("lastModified", "updated_at"),
-    "library_name": ("library", "libraryName"),
-    "pipeline_tag": ("pipelineTag", "task", "task_category"),
-    "languages": ("language",),
-    "license": ("licenses", "licence"),
-    "metadata": ("cardData", "card_data", "meta", "front_matter"),
-    "text": ("content",),
-    "card": ("readme", "modelcard", "model_card"),
-    "downloads": ("downloads_30d",),
-    "embeddings": ("embedding",),
-}
+ALIASES: dict[str, list[str]] = SCHEMAS["aliases"]
+#: Names that may mean something else beside what they stand for, and are then kept.
+GUESSES: dict[str, list[str]] = SCHEMAS["guesses"]
+
+#: What a card may say about how it was made from its parents, as the Hub tags it.
+RELATIONS = ("finetune", "adapter", "merge", "quantized")
 
 #: How the plan of a lazy frame calls what Python has to read out of each card's front matter.
 FRONT_MATTER = "__cardlab_front_matter_"
-
-#: Aliases of columns that may mean something else beside the column itself, and are then kept.
-STAND_INS = ("downloads_30d", "content")
-
 
 def folded(name: str) -> str:
     """Fold the ways to write one name: case, and what stands between its words."""
     return name[:1].lower() + re.sub(r"[ _-]", "", name[1:]).lower()
 
 
-#: Every column name that cardlab takes to mean something.
-KNOWN = {*COLUMNS, *ALIASES, *(alias for names in ALIASES.values() for alias in names)}
-
-_CANONICAL = {folded(alias): name for name, also in ALIASES.items() for alias in also}
-_CANONICAL |= {folded(name): name for name in (*COLUMNS, *ALIASES)}
+#: Every column name that cardlab takes to mean something, and what it means.
+_CANONICAL = {
+    alias: name
+    for names in (GUESSES, ALIASES)
+    for name, aliases in names.items()
+    for alias in (*aliases, name)
+} | {name: name for name in COLUMNS}
+KNOWN = {*_CANONICAL}
+_FOLDED = {folded(alias): name for alias, name in _CANONICAL.items()}
 
 
 def canonical_name(name: str) -> str | None:
     """Give the canonical column (or ``card``) that a column's name means, in any spelling."""
-    return _CANONICAL.get(folded(name))
+    return _FOLDED.get(folded(name))
 
 
 #: Type of the ``problems`` column that ``cards.py`` adds.
@@ -256,11 +262,6 @@ def printable(text: str) -> str:
 def shorten(text: str, width: int) -> str:
     """Cut a text to at most `width` characters, with an ellipsis where it was cut."""
     return text if len(text) <= width else text[: width - 1].rstrip() + "…"
-
-
-def words_of(name: str) -> dict[str, Any]:
-    """Read one of the files of words in ``data/``."""
-    return tomllib.loads(files("cardlab").joinpath(f"data/{name}.toml").read_text("utf-8"))
 
 
 def problem(column: str, kind: str, detail: str) -> dict[str, str]:

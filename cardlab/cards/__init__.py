@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from .. import schema
 from .canonical import to_canonical
+from .schemas import fitted, renamed
 from .sources import grouped, is_record, listed, open_source, together
 
 __all__ = ["read_cards", "scan_cards"]
@@ -22,8 +23,10 @@ _LOST = (
     "front_matter_in_text",
     "lfs_pointer",
     "no_id",
+    "not_a_model_id",
     "not_a_mapping",
     "not_utf8",
+    "truncated",
     "unread_value",
     "unreadable",
     "unterminated",
@@ -31,7 +34,9 @@ _LOST = (
 )
 
 
-def scan_cards(source: Any, *, on_error: str = "null") -> pl.LazyFrame:
+def scan_cards(
+    source: Any, *, on_error: str = "null", columns: Mapping[str, str] | None = None
+) -> pl.LazyFrame:
     """Open a source of cards lazily, with the canonical columns.
 
     Nothing but names and types is read until the frame is collected, and then only the columns
@@ -45,6 +50,8 @@ def scan_cards(source: Any, *, on_error: str = "null") -> pl.LazyFrame:
           folder of shards, whose folders may be named ``column=value``;
         - an ``hf://``, ``s3://``, ``gs://`` or ``https://`` URL of such files, or of a data set
           (``hf://datasets/ORG/NAME``: its parquet files);
+        - a table of a SQLite or DuckDB database: ``hub.sqlite::models`` (or the file alone, where
+          one table has ids);
         - a folder of cards: ``ORG/NAME/README.md``, one model's folder with its ``README.md``,
           or the Hub cache (``models--ORG--NAME/snapshots/REVISION/README.md``; its data sets and
           Spaces are left out with a warning);
@@ -55,6 +62,10 @@ def scan_cards(source: Any, *, on_error: str = "null") -> pl.LazyFrame:
         What to do with a card that cannot be read in full. ``"null"`` keeps it with what could be
         read (see :func:`cardlab.problems`), ``"skip"`` drops it, ``"raise"`` stops at the first
         with its id and line; the last two read all cards' front matter when used.
+    columns : mapping, optional
+        ``{"theirs": "ours"}``: what columns of the source are to be taken as, where their names do
+        not say it or say something else. What was guessed stands among
+        :func:`cardlab.problems`, as ``guessed_column``; any other name of yours overrules it.
 
     Returns
     -------
@@ -68,7 +79,8 @@ def scan_cards(source: Any, *, on_error: str = "null") -> pl.LazyFrame:
     ------
     SourceError
         The source is missing, empty, damaged, unreadable, a Git LFS pointer, or holds no cards (no
-        ``id`` and no alias of it); or, with ``on_error="raise"``, a card cannot be read in full.
+        ``id`` and no alias of it) or none of the `columns`; or, with ``on_error="raise"``, a card
+        cannot be read in full.
 
     Notes
     -----
@@ -78,20 +90,23 @@ def scan_cards(source: Any, *, on_error: str = "null") -> pl.LazyFrame:
     get them as the Hub derives them.
     """
     schema.one_of(on_error, ("null", "skip", "raise"), name="on_error")
-    source = listed(source)
+    source, names = listed(source), dict(columns or {})
     if isinstance(source, list) and source and not any(map(is_record, source)):
         parts = [
-            _scan(part, on_error)
+            _scan(part, on_error, names)
             if isinstance(part, tuple)
-            else scan_cards(part, on_error=on_error)
+            else scan_cards(part, on_error=on_error, columns=names)
             for part in grouped(source)
         ]
         return together(parts)
-    return _scan(source, on_error)
+    return _scan(source, on_error, names)
 
 
 def read_cards(
-    source: Any, *, on_error: str = "null", columns: Sequence[str] | None = None
+    source: Any,
+    *,
+    on_error: str = "null",
+    columns: Sequence[str] | Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
     """Read a source of cards into memory; see :func:`scan_cards`.
 
@@ -99,8 +114,9 @@ def read_cards(
     ----------
     source, on_error
         As in :func:`scan_cards`.
-    columns : sequence of str, optional
-        Read only these (those of them that the corpus has). By default all columns.
+    columns : sequence of str, or mapping, optional
+        Read only these (those of them that the corpus has); by default all columns. A mapping
+        renames, as in :func:`scan_cards`, and all are read.
 
     Returns
     -------
@@ -112,15 +128,27 @@ def read_cards(
     SourceError
         As in :func:`scan_cards`, and when a file turns out to be damaged while it is read.
     """
+    if isinstance(columns, Mapping):
+        return schema.collect(scan_cards(source, on_error=on_error, columns=columns))
     cards = scan_cards(source, on_error=on_error)
     if columns is not None:
         cards = cards.select([name for name in schema.column_names(cards) if name in set(columns)])
     return schema.collect(cards)
 
 
-def _scan(source: Any, on_error: str) -> pl.LazyFrame:
+def _scan(source: Any, on_error: str, columns: Mapping[str, str]) -> pl.LazyFrame:
     raw, label = open_source(source)
-    cards = together([to_canonical(frame, label) for frame in raw])
+    have = {name for frame in raw for name in frame.collect_schema()}
+    if missing := sorted(columns.keys() - have):
+        raise schema.SourceError(
+            f"{label}: there are no columns {', '.join(map(repr, missing))} to rename. It has: "
+            f"{schema.shorten(', '.join(map(schema.printable, sorted(have))), 400)}."
+        )
+    parts = []
+    for frame in raw:
+        whole, guesses = fitted(renamed(frame, columns))
+        parts.append(to_canonical(whole, label, said=columns.values(), guesses=guesses))
+    cards = together(parts)
     if on_error == "null":
         return cards
     lost = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,10 +20,12 @@ from ..schema import (
     ALIASES,
     COLUMNS,
     FRONT_MATTER,
+    GUESSES,
     INSTANT,
     PROBLEM,
     PROBLEMS,
-    STAND_INS,
+    RELATIONS,
+    SCHEMAS,
     STRINGS,
     SourceError,
     canonical_name,
@@ -51,8 +53,17 @@ _LOOK_AT = 10_000
 
 #: Front matter is parsed for the nulls of one column only where it has such a key.
 _KEY = {"library_name": "librar", "pipeline_tag": "pipeline"}
-#: A list or mapping that is written as text.
+#: What a source may write for what the Hub says of a gate, and for what there are cards of.
+_WORDS = {
+    "gated": {"false": "no", "true": "yes", "0": "no", "1": "yes"},
+    "kind": {"models": "model", "datasets": "dataset", "spaces": "space"},
+}
+#: A list or mapping that is written as text; a list of strings without any escape; its strings.
 _WRITTEN = r"^\s*[\[{]"
+_QUOTED = r"""'[^'\\]*'|"[^"\\]*\""""
+_SIMPLE = rf"^\s*\[\s*(?:(?:{_QUOTED})(?:\s*,\s*(?:{_QUOTED}))*)?\s*\]\s*$"
+#: Front matter that is no JSON: keys of YAML, or a mapping as Python prints it.
+_NO_JSON = r"^\s*(?:\{\s*'|[A-Za-z_][\w-]*:(?:\s|$))"
 _RULE_FIRST = r"\A[\s\x{FEFF}]*---[ \t]*\r*\n"
 
 _NUMBER = re.compile(r"\d+(?:\.\d*)?(?:e\+?\d+)?", re.IGNORECASE)
@@ -67,6 +78,12 @@ _FORMS = tuple(f"%Y-%m-%dT%H:%M:%S%.f{zone}" for zone in ("Z", "%z", "Z", "", " 
 _WRITTEN_TOGETHER = {8: "%Y%m%d", 14: "%Y%m%d%H%M%S"}
 
 
+_ROW = "__cardlab_row"
+_PARENTS: dict[str, str] = SCHEMAS["parents"]
+#: What is no id of a model: an address, a path, or what lies inside of a repository.
+_NO_ID = r"://|^[./~]|^[A-Za-z]:[\\/]|\\|^(?:www\.)?(?:huggingface\.co|hf\.co)/|/.*/"
+_ON_HUB = r"^(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)"
+
 _FIELDS = {*fronts.FRONT.to_schema()} - {"problems"}
 
 
@@ -78,20 +95,32 @@ class Finding(NamedTuple):
     detail: pl.Expr
 
 
-def to_canonical(raw: pl.LazyFrame, label: str) -> pl.LazyFrame:
+def to_canonical(
+    raw: pl.LazyFrame,
+    label: str,
+    *,
+    said: Collection[str] = (),
+    guesses: Collection[tuple[str, str]] = (),
+) -> pl.LazyFrame:
     """Rename, type and derive the canonical columns of a raw frame.
 
     ``__problems`` in it may carry what the reader found wrong. A SourceError names the source by
-    its `label` where there is no ``id`` and no alias of it.
+    its `label` where there is no ``id`` and no alias of it. Columns that the user `said` to mean
+    something are taken alone; `guesses` are said with the first card, as what is guessed here.
     """
     raw = _set_aside(raw)
+    names = _names(raw.collect_schema(), label, said)
+    guesses = [*guesses, *_guessed(names)]
+    if guesses and "problems" not in raw.collect_schema():
+        raw = raw.with_row_index(_ROW)
     have = raw.collect_schema()
-    names = _names(have, label)
-    found: list[Finding] = []
+    first = pl.col(_ROW) == 0
+    found = [_finding(first, n, "guessed_column", pl.lit(d)) for n, d in guesses if _ROW in have]
     typed = {name: _one_column(name, columns, have, found) for name, columns in names.items()}
-    used = {column for columns in names.values() for column in columns}
+    typed |= _parents(typed, have, found)
+    used = {*_PARENTS, *(column for columns in names.values() for column in columns)}
     given = [name for name in ("__problems", "problems") if name in have]
-    others = [name for name in have if name not in used and name not in given]
+    others = [name for name in have if name not in used and name not in (*given, _ROW)]
     # every expression sees the raw columns here, and what nobody asks for is never computed
     frame = raw.select(
         *(expression.alias(name) for name, expression in typed.items()),
@@ -141,7 +170,7 @@ def _given_problems(name: str, dtype: pl.DataType) -> Any:
     return pl.col(name).list.eval(pl.struct(*in_order).cast(PROBLEM))
 
 
-def _names(have: pl.Schema, label: str) -> dict[str, list[str]]:
+def _names(have: pl.Schema, label: str, said: Collection[str]) -> dict[str, list[str]]:
     """Give the columns of the source that mean each canonical column, the surest first."""
     names: dict[str, list[str]] = {}
     for name in have:
@@ -149,23 +178,71 @@ def _names(have: pl.Schema, label: str) -> dict[str, list[str]]:
         if canonical is not None:
             names.setdefault(canonical, []).append(name)
     for canonical, columns in names.items():
-        spellings = (canonical, *ALIASES.get(canonical, ()))
+        guesses = [folded(name) for name in GUESSES.get(canonical, ())]
+        spellings = (canonical, *ALIASES.get(canonical, ()), *GUESSES.get(canonical, ()))
         columns.sort(key=lambda name: spellings.index(name) if name in spellings else 99)
         if canonical in ("id", "embeddings"):  # `ID` beside `id` may count rows
             del columns[1 + sum(name in spellings for name in columns[1:]) :]
-        if canonical == "embeddings":
+        if canonical == "embeddings" or canonical in said:
             del columns[1:]
-        stand_ins = [name for name in columns if folded(name) in map(folded, STAND_INS)]
-        if len(stand_ins) < len(columns):
-            names[canonical] = [name for name in columns if name not in stand_ins]
+        sure = [name for name in columns if folded(name) not in guesses]
+        names[canonical] = sure or columns[:1]
     if "id" not in names:
         raise SourceError(
             f"{label}: these are not cards: no column `id` and no alias of it "
             f"({', '.join(ALIASES['id'])}). Found: "
             f"{shorten(', '.join(printable(name) for name in have), 300) or 'no columns at all'}. "
-            "Rename the column that holds `org/name` to `id`."
+            "Say which column holds `org/name`: scan_cards(source, columns={'theirs': 'id'})."
         )
     return names
+
+
+def _guessed(names: dict[str, list[str]]) -> list[tuple[str, str]]:
+    """Say which columns were taken to mean something by a name that may mean something else."""
+    return [
+        (
+            canonical,
+            f"`{printable(column)}` is read as `{canonical}`; if it is none, rename it: "
+            f"scan_cards(source, columns={{{printable(column)!r}: 'another name'}})",
+        )
+        for canonical, (column, *_) in names.items()
+        if folded(column) in map(folded, GUESSES.get(canonical, ()))
+    ]
+
+
+def _parents(
+    typed: dict[str, pl.Expr], have: pl.Schema, found: list[Finding]
+) -> dict[str, pl.Expr]:
+    """Unite what all columns of parents say: the parents, each once, and how they were used."""
+    lists, relations = [typed[n] for n in ("base_model",) if n in typed], []
+    for name, relation in ((n, r) for n, r in _PARENTS.items() if n in have):
+        column, dtype = pl.col(name), have[name]
+        kind = pl.lit(relation or None, pl.String)
+        if isinstance(dtype, pl.Struct) and {"models", "relation"} <= {*dtype.to_schema()}:
+            kind = column.struct.field("relation")
+            column = column.struct.field("models").list.eval(pl.element().struct.field("id"))
+            dtype = STRINGS
+        elif not relation and dtype == pl.String:
+            kind = column.str.extract(r"[\"']relation[\"']\s*:\s*[\"'](\w+)")
+        parents = _typed("base_model", column, dtype, found)
+        lists.append(parents)
+        ids = _as_ids(parents)
+        some = pl.when(ids.list.len() > 0, kind.is_in(RELATIONS)).then(kind + ":")
+        relations.append((some + ids.list.join("\n" + some)).str.split("\n"))
+    if not relations:
+        return {}
+    united = {"base_model": lists}
+    if "base_model_relation" not in typed:
+        united["base_model_relation"] = relations
+    none = pl.lit([], STRINGS)
+    return {
+        name: pl.when(pl.any_horizontal(value.is_not_null() for value in lists)).then(
+            pl.concat_list(value.fill_null(none) for value in values).list.unique(
+                maintain_order=True
+            )
+        )
+        for name, values in united.items()
+    }
 
 
 def _one_column(name: str, columns: list[str], have: pl.Schema, found: list[Finding]) -> pl.Expr:
@@ -223,9 +300,10 @@ def _typed(name: str, column: pl.Expr, dtype: pl.DataType, found: list[Finding])
         dtype = STRINGS if name in _LISTS else pl.String()
     text = column if dtype.is_nested() else column.cast(pl.String)
     if name in _LISTS:
-        return _as_list(name, column, dtype, found)
-    if isinstance(dtype, pl.Struct):
-        return pl.when(column.is_not_null()).then(column.struct.json_encode())
+        return as_list(name, column, dtype, found)
+    if dtype.is_nested():  # polars writes JSON of structs only: {"x":...}
+        written = pl.struct(column.alias("x")).struct.json_encode().str.slice(5).str.head(-1)
+        return pl.when(column.is_not_null()).then(written)
     if kind == INSTANT:
         return _as_instant(name, column, dtype, found)
     if kind == pl.Int64:
@@ -238,9 +316,13 @@ def _typed(name: str, column: pl.Expr, dtype: pl.DataType, found: list[Finding])
         fetch = pl.lit("a Git LFS pointer, not the card: fetch it with `git lfs pull`")
         found.append(_finding(pointer, "text", "lfs_pointer", fetch))
         return pl.when(~pointer).then(text)
-    if name == "metadata":
-        return _something(text)
+    if name in ("metadata", "model_index"):
+        text = _something(text)
+        odd = pl.when(text.str.contains(_NO_JSON)).then(text)
+        return pl.coalesce(_each(odd, fronts.metadata_of, pl.String), text)
     text = text.str.strip_chars()
+    if name in _WORDS:
+        text = text.str.to_lowercase().str.replace_many(_WORDS[name])
     # looks at it once
     return _written(name, text, text, fronts.TEXT, found).replace("", None)
 
@@ -250,6 +332,8 @@ def _is_odd(name: str, dtype: pl.DataType) -> bool:
     if isinstance(dtype, (pl.List, pl.Array)):
         inner = dtype.inner
         return name not in _LISTS or not (inner in _PLAIN or inner.is_integer())  # type: ignore[union-attr]
+    if name == "model_index" and dtype.is_nested():
+        return False
     if isinstance(dtype, pl.Struct) and name == "metadata":
         return bool(re.search("Binary|Object|Duration|Float|Decimal", str(dtype)))
     if dtype.is_float():  # NaN is nothing, and 3.0 no name
@@ -281,14 +365,18 @@ def _as_count(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return pl.coalesce(pl.when(exact >= 0).then(exact), count)
 
 
-def _as_list(name: str, column: pl.Expr, dtype: pl.DataType, found: list[Finding]) -> pl.Expr:
+def as_list(name: str, column: pl.Expr, dtype: pl.DataType, found: list[Finding]) -> pl.Expr:
     """Give lists of strings without nulls and blanks."""
     if isinstance(dtype, (pl.List, pl.Array)):
         lists = (column.arr.to_list() if isinstance(dtype, pl.Array) else column).cast(STRINGS)
     else:
         text = column.cast(pl.String)
         plain = text.str.split(";") if name == "tags" else pl.concat_list(text)
-        lists = _written(name, text, plain, fronts.LIST, found)
+        simple = text.str.contains(_SIMPLE)
+        quoted = text.str.extract_all(_QUOTED).list.eval(pl.element().str.slice(1).str.head(-1))
+        others = pl.when(~simple).then(text)
+        lists = pl.when(simple).then(quoted)
+        lists = lists.otherwise(_written(name, others, plain, fronts.LIST, found))
     item = pl.element()
     return lists.list.eval(item.str.strip_chars()).list.filter(item != "")
 
@@ -401,6 +489,12 @@ class _Derived:
         ways = self._ways(name)
         if not ways:
             return None
+        if name == "base_model":
+            return self._ids(self._first(name, ways))
+        return self._first(name, ways)
+
+    def _first(self, name: str, ways: list[_Way]) -> pl.Expr:
+        """Give what the first way says, and of later nulls only that others would say more."""
         settled = [n for n, way in enumerate(ways, start=1) if way.column in self._settled]
         n_used = settled[0] if settled else len(ways)
         if self._later and ways[n_used:]:
@@ -410,6 +504,14 @@ class _Derived:
             says = "null here, where the card's tags or front matter say " + text.str.slice(0, 200)
             self.findings.append(_finding(null & (text != ""), name, "unread_value", says))
         return _first_of(ways[:n_used])
+
+    def _ids(self, parents: pl.Expr) -> pl.Expr:
+        """Give parents by their ids; what is an address or a path is said to be none."""
+        item = pl.element()
+        odd = parents.list.eval(item.filter(item.str.contains(_NO_ID)))
+        says = "no id of a model, but an address or a path: " + odd.list.join(", ")
+        self.findings.append(_finding(odd.list.len() > 0, "base_model", "not_a_model_id", says))
+        return pl.when(odd.list.len() > 0).then(_as_ids(parents)).otherwise(parents)
 
     def problems(self) -> list[pl.Expr]:
         """Give lists of what is wrong with front matter, and of front matter in texts."""
@@ -445,6 +547,10 @@ class _Derived:
         if name in _PREFIX and "tags" in self.have:
             prefixed = partial(fronts.after_prefix, prefix=_PREFIX[name])
             add("tags", pl.col("tags"), partial(_mapped, function=prefixed, dtype=STRINGS))
+        if name == "languages" and {"kind", "tags"} <= self.have:  # data sets have prefixed tags
+            prefixed = partial(fronts.after_prefix, prefix="language:")
+            tags = pl.when(pl.col("kind") == "dataset").then(pl.col("tags"))
+            add("", tags, partial(_mapped, function=prefixed, dtype=STRINGS))
         for source, (texts, read) in self._sources.items():
             if name == "text" and source == "card":
                 add(source, texts, partial(_each, function=fronts.body_of_card, dtype=pl.String))
@@ -513,6 +619,13 @@ def _settled(frame: pl.LazyFrame, names: list[str], plan: str) -> tuple[set[str]
     later = n_rows > _LOOK_AT
     allowed = n_rows - 1 if later else 0
     return {name for name, n_null in counts.items() if n_null <= allowed}, later
+
+
+def _as_ids(parents: pl.Expr) -> pl.Expr:
+    """Give ids for addresses on the Hub, and nothing for what is no id."""
+    item = pl.element()
+    ids = pl.when(item.str.contains(_NO_ID)).then(item.str.extract(_ON_HUB)).otherwise(item)
+    return parents.list.eval(ids.drop_nulls().unique(maintain_order=True))
 
 
 def _mapped(source: pl.Expr, function: fronts.Reader, dtype: Any) -> pl.Expr:

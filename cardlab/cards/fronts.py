@@ -213,14 +213,52 @@ def body_of_text(both: dict[str, str | None]) -> str | None:
     return card.body
 
 
-def read_written(text: str, *, name: str) -> dict[str, Any]:
-    """Read a list that is held as text: JSON, or Python's own way to print it."""
+def _read_text(text: str) -> Any:
+    """Read a list or mapping that is held as text: JSON, or Python's own way to print it."""
     try:
-        value = json.loads(text.strip())
+        return json.loads(text.strip())
     except (ValueError, RecursionError):
         # YAML reads 'single quotes' too
-        value = (frontmatter.read_block(f"tags: {text.strip()}")[0] or {}).get("tags", text.strip())
+        return (frontmatter.read_block(f"tags: {text.strip()}")[0] or {}).get("tags", text.strip())
+
+
+def read_written(text: str, *, name: str) -> dict[str, Any]:
+    """Read the values of a column that are held as text."""
+    value = _read_text(text)
+    if name == "base_model" and isinstance(value, dict) and isinstance(value.get("models"), list):
+        value = [model.get("id") if isinstance(model, dict) else model for model in value["models"]]
     return _read_odd(value, name)
+
+
+def record(text: str) -> dict[str, Any]:
+    """Read a whole record of the Hub's API; empty where the text is none."""
+    value = _read_text(text)
+    return value if isinstance(value, dict) else {}
+
+
+def read_records(texts: pl.Series, *, dtype: pl.Struct) -> pl.Series:
+    """Give some fields of whole records, as text; null where there is no text."""
+
+    def fields(text: str) -> dict[str, str | None]:
+        found = record(text)
+        return {name: _field(found.get(name)) for name in dtype.to_schema()}
+
+    return each(fields, dtype)(texts)
+
+
+def _field(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return None if value == "None" else value
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def metadata_of(text: str) -> str:
+    """Give front matter that is written as YAML, or as Python prints it, as JSON."""
+    if text.lstrip().startswith("{"):
+        metadata = record(text)
+    else:
+        metadata = frontmatter.read_block(text)[0] or {}
+    return frontmatter.to_json(metadata) if metadata else text
 
 
 def read_odd(values: pl.Series, *, name: str, dtype: pl.Struct) -> pl.Series:

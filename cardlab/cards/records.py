@@ -23,6 +23,7 @@ from polars.io.plugins import register_io_source
 from ..schema import (
     ALIASES,
     COLUMNS,
+    GUESSES,
     KNOWN,
     PROBLEM,
     PROBLEMS,
@@ -33,9 +34,9 @@ from ..schema import (
 )
 
 _BATCH = 10_000
-IDS = ("id", *ALIASES["id"])
+IDS = ("id", *ALIASES["id"], *GUESSES["id"])
 _LISTS = {name for name, dtype in COLUMNS.items() if dtype == STRINGS}
-_CANONICAL = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
+_CANONICAL = {a: n for names in (GUESSES, ALIASES) for n, also in names.items() for a in also}
 _VECTOR = pl.List(pl.Float32)
 _PROBLEM = set(PROBLEM.to_schema())
 _MANY = (list, tuple, set, frozenset)
@@ -165,10 +166,19 @@ def records_of(value: Any) -> list[Any]:
         return [item if named else {"id": key, **item} for key, item in value.items()]
     for items in value.values():
         if isinstance(items, list) and items and all(isinstance(item, dict) for item in items):
-            rows = [item["row"] if isinstance(item.get("row"), dict) else item for item in items]
+            rows = [_row_of(item) for item in items]
             if {*IDS} & {*rows[0]}:
                 return rows
     return [value]
+
+
+def _row_of(item: dict[Any, Any]) -> dict[Any, Any]:
+    """Give a record, or the row that stands in it among what the Hub's viewer cut off."""
+    if not isinstance(item.get("row"), dict):
+        return item
+    cut = [str(name) for name in item.get("truncated_cells") or ()]
+    found = [problem(name, "truncated", "the source gives only the beginning") for name in cut]
+    return {**item["row"], **({_FOUND: found} if found else {})}
 
 
 def _transposed(value: dict[str, Any], name: str) -> list[Any]:

@@ -1,0 +1,194 @@
+"""What known schemas keep inside other columns -> columns by themselves: ``data/schemas.toml``.
+
+Nothing here knows a schema by its name: a rule holds where its columns are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import polars as pl
+
+from ..schema import SCHEMAS, STRINGS, canonical_name, collect, folded
+from . import fronts
+from .canonical import as_list
+
+#: Rows that are looked at before a rule is said to hold.
+_LOOK_AT = 100
+_KINDS = tuple(SCHEMAS["kinds"])
+_PREFIXED = rf"^({'|'.join(_KINDS)})s/(.+)"
+_NUMBER = r"^\d+$"
+#: How the text of a whole record of the Hub's API begins: with its id, which is no front matter.
+_RECORD = re.compile(r"\s*\{.{0,500}?[\"'](?:modelId|id)[\"']\s*:\s*[\"']", re.DOTALL)
+_HUB = r"^https?://(?:www\.)?(?:huggingface\.co|hf\.co)/"
+_ENDINGS = rf"\.(?:{'|'.join(SCHEMAS['formats'])})\b"
+
+
+def renamed(raw: pl.LazyFrame, columns: Mapping[str, str]) -> pl.LazyFrame:
+    """Rename columns as the user says; what had such a name is set aside as ``source_...``."""
+    have = raw.collect_schema().names()
+    new = {theirs: ours for theirs, ours in columns.items() if theirs in have}
+    return raw.rename({**_aside([name for name in new.values() if name not in new], have), **new})
+
+
+def fitted(raw: pl.LazyFrame) -> tuple[pl.LazyFrame, list[tuple[str, str]]]:
+    """Add what the columns of a raw frame hold inside; gives it, and what was guessed for it.
+
+    A guess is a canonical column and the sentence that says what it was read from.
+    """
+    raw = _dated(_unwrapped(raw))
+    raw, guesses = _identified(raw)
+    raw = _with_parents(raw)
+    have = raw.collect_schema()
+    known = {canonical_name(name) for name in have}
+    made = {"parameters": _parameters(have), "formats": _formats(have)}
+    return raw.with_columns(
+        value.alias(name) for name, value in made.items() if value is not None and name not in known
+    ), guesses
+
+
+def _aside(names: list[str], have: list[str]) -> dict[str, str]:
+    return {name: f"source_{name}" for name in names if name in have}
+
+
+def _by_name(have: Any) -> dict[str, str]:
+    return {folded(name): name for name in have}
+
+
+def _look(raw: pl.LazyFrame, names: list[str]) -> pl.DataFrame:
+    return collect(raw.select(pl.col(names).cast(pl.String, strict=False)).head(_LOOK_AT))
+
+
+def _unwrapped(raw: pl.LazyFrame) -> pl.LazyFrame:
+    """Give the fields of whole records that a column holds as text, where no column has them."""
+    rules = SCHEMAS["records"]
+    have = raw.collect_schema()
+    for name in (name for name in rules["columns"] if have.get(name) == pl.String):
+        texts = collect(raw.select(pl.col(name).drop_nulls().head(_LOOK_AT)))[name]
+        if not len(texts) or not _RECORD.match(texts[0]):
+            continue
+        keys = {key for text in texts for key in fronts.record(text)}
+        here = {canonical_name(other) or other for other in have if other != name}
+        fields: dict[str, str] = {}
+        for key in (key for key in rules["fields"] if key in keys):
+            if (canonical_name(key) or key) not in here:
+                fields.setdefault(canonical_name(key) or key, key)
+        dtype = pl.Struct(dict.fromkeys(fields.values(), pl.String))
+        read = partial(fronts.read_records, dtype=dtype)
+        whole = pl.col(name).map_batches(read, return_dtype=dtype, is_elementwise=True)
+        raw = raw.with_columns(whole.alias("__record")).with_columns(
+            pl.col("__record").struct.field(key).alias(key) for key in fields.values()
+        )
+        raw = raw.drop("__record").rename(_aside([name], list(have)))
+        have = raw.collect_schema()
+    return raw
+
+
+def _dated(raw: pl.LazyFrame) -> pl.LazyFrame:
+    """Write dates as ISO 8601 where a schema has a form of its own."""
+    have = raw.collect_schema()
+    forms = {n: form for n, form in SCHEMAS["dates"].items() if have.get(n) == pl.String}
+    return raw.with_columns(
+        pl.coalesce(pl.col(n).str.to_datetime(form, strict=False).dt.to_string("iso"), n).alias(n)
+        for n, form in forms.items()
+    )
+
+
+def _identified(raw: pl.LazyFrame) -> tuple[pl.LazyFrame, list[tuple[str, str]]]:
+    """Find the ids where ``id`` counts rows, or none is there; and what the cards are cards of."""
+    have = raw.collect_schema().names()
+    ids = [name for name in have if canonical_name(name) == "id"]
+    types = [name for name in have if folded(name) in ("kind", "type")]
+    looked = _look(raw, [*ids, *types])
+    held = {name: looked[name].drop_nulls() for name in looked.columns}
+    guesses = []
+    counting = [n for n in ids if len(held[n]) and held[n].str.contains(_NUMBER).all()]
+    if len(counting) == len(ids):
+        pairs = [pair for pair in SCHEMAS["joined"]["id"] if {*pair} <= {*have}]
+        if pairs:
+            raw = raw.rename(_aside(counting, have)).with_columns(
+                pl.concat_str(*pairs[0], separator="/").alias("id")
+            )
+            said = " and ".join(f"`{part}`" for part in pairs[0])
+            return raw, [("id", f"{said}, joined by a slash, are read as `id`")]
+    elif counting:
+        raw = raw.rename(_aside(counting, have))
+        guesses = [("id", f"`{counting[0]}` counts rows and is kept as `source_{counting[0]}`")]
+        ids = [name for name in ids if name not in counting]
+    return _with_kind(raw, ids[:1], held), guesses
+
+
+def _with_kind(raw: pl.LazyFrame, ids: list[str], held: dict[str, pl.Series]) -> pl.LazyFrame:
+    """Say what the cards are cards of, where ids or columns do; ids lose what says it."""
+    have = _by_name(raw.collect_schema())
+    for name in ids:
+        if len(held[name]) and held[name].str.contains(_PREFIXED).all():
+            parts = pl.col(name).str.extract_groups(_PREFIXED).struct
+            raw = raw.with_columns(parts.field("2").alias(name), parts.field("1").alias("__kind"))
+            aside = _aside(["kind"], list(have.values()))
+            return raw.rename({**aside, "__kind": "kind"})
+    if "kind" not in have and "type" in have:
+        words = held[have["type"]].str.to_lowercase().str.strip_suffix("s")
+        if len(words) and words.is_in(_KINDS).all():
+            return raw.with_columns(pl.col(have["type"]).alias("kind"))
+    for kind, names in SCHEMAS["kinds"].items():
+        if "kind" not in have and any(folded(name) in have for name in names):
+            return raw.with_columns(pl.lit(kind).alias("kind"))
+    return raw
+
+
+def _with_parents(raw: pl.LazyFrame) -> pl.LazyFrame:
+    """Turn the children that a tree lists around: columns of parents, of each relation."""
+    have = raw.collect_schema()
+    ids = [name for name in have if canonical_name(name) == "id"]
+    listed = {n: relation for n, relation in SCHEMAS["children"].items() if n in have}
+    if "depth" not in have or "children" not in have or not ids:
+        return raw
+    key = pl.col(ids[0]).cast(pl.String).alias("__id")
+    for name, relation in listed.items():
+        child = as_list("base_model", pl.col(name), have[name], [])
+        child = child.list.eval(pl.element().str.replace(_HUB, "")).list.unique()
+        parents = (
+            raw.select(key.alias("__parent"), child.alias("__id"))
+            .explode("__id", empty_as_null=False, keep_nulls=False)
+            .group_by("__id", maintain_order=True)
+            .agg(pl.col("__parent").unique(maintain_order=True).alias(f"{relation}_parent"))
+        )
+        if f"{relation}_parent" not in have:
+            raw = raw.with_columns(key).join(parents, "__id", "left", maintain_order="left")
+            raw = raw.drop("__id")
+    return raw
+
+
+def _parameters(have: pl.Schema) -> pl.Expr | None:
+    """Give the number of parameters that a column counts among other things."""
+    found = []
+    for name, field in SCHEMAS["inside"]["parameters"]:
+        dtype = have.get(name)
+        if isinstance(dtype, pl.Struct) and field in dtype.to_schema():
+            found.append(pl.col(name).struct.field(field).cast(pl.Int64, strict=False))
+        elif dtype == pl.String:
+            number = pl.col(name).str.extract(rf"[\"']{field}[\"']\s*:\s*(\d+)")
+            found.append(number.cast(pl.Int64, strict=False))
+    return pl.coalesce(found) if found else None
+
+
+def _formats(have: pl.Schema) -> pl.Expr | None:
+    """Give the formats of weights by the names of a repository's files; null without any list."""
+    dtype, names = have.get("siblings"), pl.col("siblings")
+    if isinstance(dtype, pl.List):
+        if isinstance(dtype.inner, pl.Struct):
+            if "rfilename" not in dtype.inner.to_schema():
+                return None
+            names = names.list.eval(pl.element().struct.field("rfilename"))
+        elif dtype.inner != pl.String:
+            return None
+        names = names.list.join("\n")
+    elif dtype != pl.String:
+        return None
+    ends = names.str.to_lowercase().str.extract_all(_ENDINGS)
+    format_of = pl.element().str.slice(1).replace_strict(SCHEMAS["formats"], default=None)
+    return ends.list.eval(format_of.unique().sort().drop_nulls()).cast(STRINGS)
