@@ -53,6 +53,7 @@ COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "embeddings": pl.List(pl.Float32),
 }
 
+
 def words_of(name: str) -> dict[str, Any]:
     """Read one of the files of words in ``data/``."""
     return tomllib.loads(files("cardlab").joinpath(f"data/{name}.toml").read_text("utf-8"))
@@ -70,6 +71,7 @@ RELATIONS = ("finetune", "adapter", "merge", "quantized")
 
 #: How the plan of a lazy frame calls what Python has to read out of each card's front matter.
 FRONT_MATTER = "__cardlab_front_matter_"
+
 
 def folded(name: str) -> str:
     """Fold the ways to write one name: case, and what stands between its words."""

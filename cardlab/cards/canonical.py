@@ -82,6 +82,8 @@ _ROW = "__cardlab_row"
 _PARENTS: dict[str, str] = SCHEMAS["parents"]
 #: What is no id of a model: an address, a path, or what lies inside of a repository.
 _NO_ID = r"://|^[./~]|^[A-Za-z]:[\\/]|\\|^(?:www\.)?(?:huggingface\.co|hf\.co)/|/.*/"
+#: Several ids in one text, as merges are written.
+_JOINED = r"^[^\s,/]+/[^\s,/]+(?:, [^\s,/]+/[^\s,/]+)+$"
 _ON_HUB = r"^(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)"
 
 _FIELDS = {*fronts.FRONT.to_schema()} - {"problems"}
@@ -508,6 +510,10 @@ class _Derived:
     def _ids(self, parents: pl.Expr) -> pl.Expr:
         """Give parents by their ids; what is an address or a path is said to be none."""
         item = pl.element()
+        parted = item.str.contains(_JOINED)
+        items = pl.when(parted).then(item.str.split(", ")).otherwise(pl.concat_list(item))
+        joined = parents.list.eval(parted).list.any()
+        parents = pl.when(joined).then(parents.list.eval(items.explode())).otherwise(parents)
         odd = parents.list.eval(item.filter(item.str.contains(_NO_ID)))
         says = "no id of a model, but an address or a path: " + odd.list.join(", ")
         self.findings.append(_finding(odd.list.len() > 0, "base_model", "not_a_model_id", says))

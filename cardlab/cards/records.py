@@ -122,8 +122,11 @@ def scan_json_lines(files: list[Any]) -> pl.LazyFrame:
         with suppress(ValueError):
             return scan_json(files)  # a document under this name
 
-    def make() -> Iterator[dict[str, Any]]:
-        return (row for file in files for row in _lines(file))
+    return scan_rows(lambda: (row for file in files for row in _lines(file)))
+
+
+def scan_rows(make: Callable[[], Iterator[dict[str, Any]]]) -> pl.LazyFrame:
+    """Scan rows that can be made anew lazily, in batches, only the columns asked for."""
 
     def batches(names: list[str]) -> Iterator[pl.DataFrame]:
         rows = make()

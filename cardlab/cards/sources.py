@@ -27,6 +27,7 @@ from .records import (
     scan_json,
     scan_json_lines,
 )
+from .tables import database, scan_table
 
 #: Endings that are read, best first where a folder holds several kinds.
 READERS = {
@@ -42,7 +43,8 @@ READERS = {
 }
 ACCEPTED = (
     "Accepted: .parquet, .arrow, .feather, .ipc, .jsonl, .ndjson, .json, .csv or .tsv files (the "
-    "last five also with .gz, .zst, .bz2 or .lz4), globs and folders of these, a folder of cards "
+    "last five also with .gz, .zst, .bz2 or .lz4), globs and folders of these, a table of a SQLite "
+    "or DuckDB database (hub.sqlite::models), a folder of cards "
     "(ORG/NAME/README.md), hf://, s3://, gs:// and https:// URLs, and in memory frames, records "
     "(dictionaries, huggingface_hub.ModelInfo), a dictionary of columns, lists and iterators of "
     "these."
@@ -84,6 +86,8 @@ def _open_path(name: str, label: str) -> list[pl.LazyFrame]:
     path = Path(name).expanduser()
     if path.is_dir():
         return _open_folder(path, label)
+    if (found := database(name)) is not None:
+        return [scan_table(*found)]
     if path.exists():
         return _open_files([path], label)
     files = matches(path)
@@ -410,6 +414,8 @@ def corpus_hash(source: Any) -> str | None:
 
 def _files(source: str | os.PathLike[str]) -> list[Path]:
     path = Path(source).expanduser()
+    if (found := database(os.fspath(source))) is not None:
+        path = found[1]
     if path.is_file():
         return [path.resolve()]
     if path.is_dir():

@@ -45,8 +45,12 @@ def problems(cards: Any, *, columns: str | Sequence[str] | None = None) -> pl.Da
         - reading: ``unterminated``, ``not_a_mapping``, ``yaml_error``, ``null_metadata`` (the
           source has none), ``key_alias``, ``bad_json``, ``bad_row`` (too few or too many fields),
           ``not_utf8``, ``unreadable``, ``lfs_pointer`` (the file itself was not fetched),
-          ``front_matter_in_text``, ``passed_over`` (README files below a card, taken as its parts);
-        - values: ``bad_date``, ``bad_value``, ``no_id``;
+          ``front_matter_in_text``, ``passed_over`` (README files below a card, taken as its parts),
+          ``truncated`` (the source gives only the beginning);
+        - columns: ``guessed_column``: a name that may mean something else, and what overrules it
+          (once for the corpus, without an id);
+        - values: ``bad_date``, ``bad_value``, ``no_id``, ``not_a_model_id`` (a parent given as an
+          address or a path; on the Hub it is read as the id it leads to);
         - ``implausible_date``: a date before 2016 or later than tomorrow, which no figure counts;
         - ``duplicate_id``: an id on several cards (each of them is listed);
         - ``not_a_license``, ``not_a_language``: values that do not have the shape of an id;
@@ -70,7 +74,9 @@ def problems(cards: Any, *, columns: str | Sequence[str] | None = None) -> pl.Da
     if frame.collect_schema().get("problems") == PROBLEMS:
         listed = pl.col("problems")
         rows = frame.select("id", "problems").filter(listed.list.len() > 0).explode("problems")
-        found.append(collect(rows.select("id", listed.struct.unnest())))
+        said = collect(rows.select("id", listed.struct.unnest()))
+        of_all = pl.col("problem") == "guessed_column"  # of the corpus, not of the card that has it
+        found += [said.filter(~of_all), said.filter(of_all).with_columns(id=None).unique()]
     checks = [(column, check) for column, check in _CHECKS.items() if column in have]
     if {"metadata", "tags"} <= set(have):
         checks.append(("license", _disagreeing))

@@ -319,7 +319,7 @@ def _absolute(source: str | os.PathLike[str]) -> str:
     if _URL.match(text):
         return text
     path = os.path.abspath(os.path.expanduser(text))
-    if os.path.exists(path):
+    if os.path.exists(path.partition("::")[0]):  # of a table the database
         return path
     if glob.has_magic(path):
         from ..cards.sources import matches
