@@ -77,6 +77,8 @@ _MOST_OTHERS = 30
 _LINE = 84
 #: Rows that JupyterLab shows of a table; the report's own table shows and searches all it has.
 _ROWS_IN_LAB = 20
+#: What cards are of, in words.
+_KINDS = {"model": "models", "dataset": "data sets", "space": "Spaces"}
 _PACKAGES = ("cardlab", "polars", "altair", "scikit-learn", "numpy")
 
 #: What MathJax leaves alone: 3 and 4 (JupyterLab) go by the first, 2 (nbconvert) by the second.
@@ -324,11 +326,14 @@ def provenance(cards: Any, *, source: Any = None, **parameters: Any) -> Shown:
 
 
 def _authors_and_dates(cards: Any) -> dict[str, str]:
-    """Count the authors, and give the first and last true date, where the columns are there."""
+    """Say what the cards are of, count authors, give first and last true date, where they know."""
     have = column_names(cards)
-    held = [name for name in ("author", "created_at") if name in have]
+    held = [name for name in ("author", "created_at", "kind") if name in have]
     frame = collect(as_polars(cards).lazy().select(held)) if held else pl.DataFrame()
     rows = {}
+    if "kind" in held:
+        kinds = frame["kind"].unique().sort().to_list()
+        rows["cards of"] = ", ".join(_KINDS.get(kind, "unknown") for kind in kinds)
     if "author" in held:
         rows["authors"] = f"{frame['author'].drop_nulls().n_unique():,}"
     if "created_at" in held:

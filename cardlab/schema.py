@@ -141,6 +141,9 @@ _HOW_TO_GET = {
     "n_words": "with_text_lengths(cards), on cards that have a `text`",
     "created_at": "read a listing of the Hub that gives `createdAt`",
     "downloads": "read a listing of the Hub that gives `downloads`",
+    "parameters": "read a listing of the Hub that gives `safetensors`, or has `parameters`",
+    "formats": "read a listing of the Hub that gives `siblings`, or has `formats`",
+    "gated": "read a listing of the Hub that gives `gated`",
 }
 
 

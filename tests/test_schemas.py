@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from in_process import export
 
 import cardlab as cl
 from cardlab.schema import SCHEMAS, canonical_name
@@ -546,6 +547,19 @@ def test_what_cards_are_cards_of(tmp_path):
     assert "kind" not in cl.scan_cards(librarian(tmp_path)).collect_schema()
     spaces = cl.read_cards([{"id": "spaces/o/a", "sdk": "gradio"}, {"id": "spaces/b", "sdk": None}])
     assert spaces.select("id", "kind").rows() == [("o/a", "space"), ("b", "space")]
+
+
+def test_reports_show_files_and_gates_and_link_to_data_sets(tmp_path):
+    files = {"formats": ["gguf"], "gated": "auto", "parameters": 7}
+    sets = pl.read_parquet(librarian_sets(tmp_path)).with_columns(
+        pl.lit(value).alias(name) for name, value in files.items()
+    )
+    export(pl.concat([sets, sets[:1]]), tmp_path, notebooks=["01"])
+    page = (tmp_path / "01-corpus-overview.html").read_text("utf-8")
+    for title in ("Median number of parameters by year", "Formats of the weights", "Gates before"):
+        assert title in page
+    assert '"hub":"datasets/"' in page.replace('": ', '":')
+    assert "data sets; they are meant where this page says models" in page
 
 
 def test_a_guess_is_said_once_with_what_overrules_it(tmp_path):

@@ -535,7 +535,7 @@ const cardlabMap = (() => {
       if (i < 0) return;
       const id = (await this.cards())[i];
       const isHub = HUB_ID.test(id) && !/--|\.\./.test(id);
-      const name = isHub ? make("a", { href: HUB + id, target: "_blank", rel: "noopener noreferrer", textContent: id }) : make("bdi", { textContent: id });
+      const name = isHub ? make("a", { href: HUB + (cardlab.about(this.root).hub ?? "") + id, target: "_blank", rel: "noopener noreferrer", textContent: id }) : make("bdi", { textContent: id });
       const facts = this.about(i).slice(1).flatMap(([key, value]) => [make("dt", { textContent: key }), make("dd", { textContent: value, dir: "auto" })]);
       const close = this.button("×", "Close", () => void this.open(-1));
       this.card.replaceChildren(close, make("p", {}, [name]), make("dl", {}, facts));

@@ -44,8 +44,8 @@
   // The columns that hold ids of cards, and what an id of the Hub looks like.
   const IDS = /^(id|id_[ab]|example_ids?|base_model|root|card|nearly the same)$/;
   const ID = /^[a-z0-9][\w.-]{0,95}(\/[\w-][\w.-]{0,95})?$/i;
-  const linked = (id, words) =>
-    make("a", { href: `https://huggingface.co/${id}`, target: "_blank", rel: "noopener noreferrer" }, [words]);
+  const linked = (address, words) =>
+    make("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, [words]);
 
   const fillCell = (cell, value, column) => {
     if (value === null || value === undefined) {
@@ -65,7 +65,7 @@
       const cut = text.length > MOST_LETTERS;
       if (i) cell.append(", ");
       const words = make("bdi", { textContent: cut ? text.slice(0, MOST_LETTERS) + "…" : text });
-      cell.append(column.links && ID.test(text) ? linked(text, words) : words);
+      cell.append(column.links && ID.test(text) ? linked(column.links + text, words) : words);
       if (cut) cell.title = text.slice(0, 5000);
     });
     const more = items.length - MOST_ITEMS;
@@ -106,9 +106,10 @@
       this.data = content.data;
       this.nRows = this.data[0].length;
       this.nTotal = content.n_total;
+      const hub = `https://huggingface.co/${cardlab.about(section).hub ?? ""}`;
       this.columns = content.columns.map((column, i) => ({
         ...column,
-        links: content.links && IDS.test(column.name),
+        links: content.links && IDS.test(column.name) && hub,
         format: isNumeric(column.kind) ? formatter(column.kind, this.data[i]) : String,
       }));
       this.widths = this.columns.map((column, i) => leastWidth(column, this.data[i]));
