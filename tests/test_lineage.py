@@ -317,8 +317,8 @@ def test_known_families_of_real_cards(data):
     radar = lineage_summary(
         cl.scan_cards(str(data / "models_radar_2026.parquet")), top=1, by="family"
     )
-    # 574 by the column, and three whose tags alone name the model
-    assert radar.select("root", "n_cards", "max_depth").rows() == [("Qwen/Qwen3.8-27B", 577, 3)]
+    # by the column, where a merge names several (`a/b, c/d`), and three whose tags alone name one
+    assert radar.select("root", "n_cards", "max_depth").rows() == [("Qwen/Qwen3.8-27B", 605, 3)]
     seed = lineage_summary(cl.scan_cards(str(data / "model_cards.seed.parquet")))
     assert seed.select("n_edges", "n_dangling", "n_merges", "n_roots").rows() == [
         (339, 204, 11, 2447)

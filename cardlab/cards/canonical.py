@@ -613,9 +613,9 @@ def _front_matter_in_texts(
 def _settled(frame: pl.LazyFrame, names: list[str], plan: str) -> tuple[set[str], bool]:
     """Say by the first rows which columns are taken as they are, and whether more rows follow.
 
-    What is in memory or read line by line anyway may be null: to see that it is not costs nothing.
+    What is in memory or read by Python anyway may be null: to see that it is not costs nothing.
     """
-    if not names or plan.startswith(("DF ", "PYTHON SCAN", "Csv SCAN", "CSV SCAN")):
+    if not names or plan.startswith(("DF ", "PYTHON SCAN")):
         return set(), False
     rows = frame.head(_LOOK_AT + 1).select(
         pl.len().alias("__cardlab_len"), pl.col(names).null_count()

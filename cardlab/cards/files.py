@@ -25,6 +25,10 @@ import pyarrow.parquet as pq
 from ..schema import KNOWN, PROBLEMS, problem
 from .records import IDS, NOT_UTF8, encoding_of, is_packed, lazily, open_bytes, whole
 
+#: Bytes of CSV that are not read to the end for the types of columns that no rule knows.
+_LARGE = 2**28
+#: Bytes that are looked at together.
+_CHUNK = 2**26
 #: The line that Excel takes and writes before the header, to name the separator.
 _EXCEL = re.compile(rb"(?:\xef\xbb\xbf)?\"?sep=(.)\"?\r?\n")
 
@@ -214,10 +218,14 @@ def open_csv(file: Any) -> CsvFile:
 def scan_csv(files: list[CsvFile]) -> pl.LazyFrame:
     """Scan CSV files lazily that have the same columns, separator and kind of source."""
     first = files[0]
-    # known columns stay text, to be typed by the same rules as everywhere; others by their values
+    # known columns stay text, to be typed by the same rules as everywhere; others by their values,
+    # which all have to be read for it: in a large file they stay text too
+    sizes = [file.source.stat().st_size for file in files if isinstance(file.source, Path)]
     text = {name: pl.String for name in first.names if name in {*KNOWN, "__problems"}}
-    whole = {"schema_overrides": text, "infer_schema_length": None}
-    frame = _scanned([file.source for file in files], first.separator, **whole)
+    typed: dict[str, Any] = {"schema_overrides": text, "infer_schema_length": None}
+    if sum(sizes) > _LARGE:
+        typed = {"infer_schema": False}
+    frame = _scanned([file.source for file in files], first.separator, **typed)
     if not first.mended:
         return frame
     return frame.with_columns(pl.col("__problems").str.json_decode(PROBLEMS))
@@ -255,9 +263,16 @@ def _is_regular(content: Any, separator: str, width: int) -> bool:
     """Tell whether all rows have as many fields, and quotes stand around whole fields only."""
     by = re.escape(separator.encode())
     field = rb'(?:"(?:[^"]++|"")*+"|[^"%b\r\n]*+)' % by
-    row = rb"%b(?:%b%b){%d}(?:\r?\n|\Z)" % (field, by, field, max(width - 1, 0))
+    row = rb"%b(?:%b%b){%d}" % (field, by, field, max(width - 1, 0))
     # possessive (`*+`): what has matched is never tried again, so time and memory are linear
-    return re.fullmatch(rb"(?:\xef\xbb\xbf)?(?:%b)*+" % row, content) is not None
+    rows, last = re.compile(rb"(?:%b\r?\n)*+" % row), re.compile(rb"(?:%b)?\Z" % row)
+    at, size = 3 if content[:3] == b"\xef\xbb\xbf" else 0, _CHUNK
+    while found := rows.match(content, at, at + size):
+        if found.end() == at and at + size >= len(content):
+            break
+        size = _CHUNK if found.end() > at else 2 * size  # a row may be longer
+        at = found.end()
+    return last.match(content, at) is not None
 
 
 def _mended(content: bytes, separator: str) -> bytes:
