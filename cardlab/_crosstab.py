@@ -60,6 +60,12 @@ def crosstab(
     ------
     MissingColumn, NoFigure
         A column is missing, or no card has a value in both.
+
+    Examples
+    --------
+    >>> table = cl.crosstab(cl.make_cards(200), rows="pipeline_tag", columns="library_name")
+    >>> table["row", "column", "n_cards", "expected"].row(0)
+    ('text-generation', 'transformers', 19, 9.617...)
     """
     at_least(top, 1, name="top")
     require(cards, rows, columns)

@@ -270,7 +270,10 @@ def findings(
 
     Examples
     --------
-    ``cl.findings("cards.parquet").filter("held")["finding"]``
+    >>> found = cl.findings(cl.make_cards(200).drop("text"))
+    >>> found.filter("held")["finding"][0]
+    'Three quarters of the cards that declare a licence have a permissive one: 105 of 140
+    (75.0 %; 67 to 82 % where authors are taken as drawn).'
     """
     one_of(population, get_args(Population), name="population")
     author = author_column(cards, cluster, "sample")
@@ -419,6 +422,12 @@ def negative_control(
     M. Lipsitch and others, "Negative controls: a tool for detecting confounding and bias in
     observational studies", Epidemiology 21 (2010), 383-388. All properties of one chance are tags
     of the same cards at once, beside the true ones.
+
+    Examples
+    --------
+    >>> control = cl.negative_control(cl.make_cards(500), author_shares=[0.5], n_draws=5)
+    >>> control["n_tests", "n_false", "false_share"].row(0)
+    (366, 32, 0.087...)
     """
     one_of(of, get_args(Control), name="of")
     at_least(n_draws, 1, name="n_draws")

@@ -243,6 +243,12 @@ def lineage_changes(
     speaks for the model. An empty list, and the class ``undeclared``, is nothing declared. Edges
     of one family are not independent either: the intervals are too narrow where few parents have
     most of the children.
+
+    Examples
+    --------
+    >>> cards = {"id": ["a", "b"], "base_model": [[], ["a"]], "license": [["mit"], ["gpl-3.0"]]}
+    >>> cl.lineage_changes(cards)["parent_value", "child_value", "change", "n_edges"].row(0)
+    ('permissive', 'strong copyleft', 'differs', 1)
     """
     if by is not None:
         one_of(by, ("relation",), name="by")
@@ -418,6 +424,12 @@ def lineage(cards: Any) -> pl.DataFrame:
     Ids are compared exactly, case included. Blank names are no parents. Cards of one id are one
     model: its parents are those of all its cards in the order of the cards, and their rows are
     equal. Cards without an id have no row; :func:`lineage_summary` counts them.
+
+    Examples
+    --------
+    >>> cards = {"id": ["a", "b", "c"], "base_model": [[], ["a"], ["b"]]}
+    >>> cl.lineage(cards)["id", "root", "depth", "n_descendants"].rows()
+    [('a', 'a', 0, 2), ('b', 'a', 1, 1), ('c', 'a', 2, 0)]
     """
     models = _placed(read_graph(cards))
     relation = pl.lit(None, pl.String).alias("relation")
@@ -494,6 +506,12 @@ def lineage_summary(
     CardlabError
         `by` or `top` is not allowed, or ``base_model`` or ``tags`` holds neither strings nor lists
         of strings.
+
+    Examples
+    --------
+    >>> cards = {"id": ["a", "b", "c"], "base_model": [[], ["a"], ["gone"]]}
+    >>> cl.lineage_summary(cards)["n_models", "n_edges", "n_dangling", "max_depth"].row(0)
+    (3, 2, 1, 1)
     """
     if by is not None:
         one_of(by, ("relation", "family"), name="by")

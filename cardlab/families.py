@@ -473,6 +473,12 @@ def template_families(
     beneath its heading. Where less than 20 bytes are left, the text stands for itself. Of texts
     that share four headings in a row, 0.7 of the threshold is enough. Cards whose headings alone
     are equal are no family: the same headings may be filled by different texts.
+
+    Examples
+    --------
+    >>> families = cl.template_families(cl.make_cards(200))
+    >>> families["kind", "n_cards", "n_texts", "example_id"].row(0)
+    ('exact', 9, 1, 'ai-leglimo/llama-diplesafla')
     """
     texts, frame, keys = _find(cards, by, threshold)
     if texts.is_empty():
@@ -530,6 +536,12 @@ def with_families(cards: Frame, *, by: By = "text", threshold: float | None = No
 
     The texts are read at once, also those of a lazy frame: no card's family is known before all
     are. A lazy frame reads them once more where ``family`` is asked for.
+
+    Examples
+    --------
+    >>> cards = cl.with_families(cl.make_cards(200))
+    >>> cl.tag_counts(cards, families="family")["tag", "n_cards", "n_families"].row(0)
+    ('region:us', 199, 175)
     """
     texts = _find(cards, by, threshold)[0]
     compared = structure() if by == "structure" else pl.col("text")

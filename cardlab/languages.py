@@ -96,6 +96,12 @@ def with_languages(cards: Frame) -> Frame:
     Codes that probably mean something else (:data:`SUSPICIOUS`: ``kr``, ``unk`` ...) stay as they
     are written; :func:`cardlab.language_problems` lists them. Macrolanguages are kept as declared
     (``nb`` is not ``no``). Valid codes are those that the package `langcodes` knows.
+
+    Examples
+    --------
+    >>> cards = cl.read_cards({"id": ["a"], "languages": [["English", "pt-BR", "iw"]]})
+    >>> cl.with_languages(cards)["language_codes"].to_list()
+    [['en', 'pt', 'he']]
     """
     require(cards, "languages")
     frame = as_polars(cards)
@@ -159,6 +165,11 @@ def language_counts(
         The cards have no ``languages``, or no column `by`.
     CardlabError
         `by` is the name of a result column, or both `raw` and `macrolanguages` are asked for.
+
+    Examples
+    --------
+    >>> cl.language_counts(cl.make_cards(200))["language", "name", "n_cards", "n_declared"].row(0)
+    ('en', 'English', 61, 88)
     """
     if raw and macrolanguages:
         raise CardlabError(
@@ -368,6 +379,12 @@ def language_problems(cards: Any) -> pl.DataFrame:
     -----
     ``perhaps`` is a guess from short lists and changes nothing: ``kr`` is Kanuri by ISO 639, and
     counts neither as that nor as Korean. Valid codes that are only rare are not suspected.
+
+    Examples
+    --------
+    >>> wrong = cl.language_problems({"id": ["a"], "languages": [["jp"]]})
+    >>> wrong["value", "reason", "perhaps"].row(0)
+    ('jp', "a country's code", 'ja')
     """
     counts = with_share(count_values(cards, "languages"))
     known = [

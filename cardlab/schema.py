@@ -109,19 +109,55 @@ Frame = TypeVar("Frame", bound="pl.DataFrame | pl.LazyFrame")
 
 
 class CardlabError(ValueError):
-    """Base of every error that cardlab raises on purpose."""
+    """Base of every error that cardlab raises on purpose.
+
+    Examples
+    --------
+    >>> try:
+    ...     cl.tag_counts(cl.make_cards(200), kinds=["tasks"])
+    ... except cl.CardlabError as error:
+    ...     print(str(error).partition(" of ")[0])
+    kinds must be one
+    """
 
 
 class SourceError(CardlabError):
-    """A source could not be read as cards."""
+    """A source could not be read as cards.
+
+    Examples
+    --------
+    >>> try:
+    ...     cl.scan_cards("nowhere.parquet")
+    ... except cl.SourceError as error:
+    ...     print(str(error).partition(":")[0])
+    nowhere.parquet
+    """
 
 
 class NoFigure(CardlabError):
-    """There is nothing to show for this corpus; the message says why."""
+    """There is nothing to show for this corpus; the message says why.
+
+    Examples
+    --------
+    >>> try:
+    ...     cl.plot_counts(cl.tag_counts({"id": ["a"], "tags": [[]]}))
+    ... except cl.NoFigure as error:
+    ...     print(error)
+    there are no rows to draw.
+    """
 
 
 class MissingColumn(NoFigure):
-    """An analysis needs columns that the corpus lacks; ``columns`` names them."""
+    """An analysis needs columns that the corpus lacks; ``columns`` names them.
+
+    Examples
+    --------
+    >>> try:
+    ...     cl.growth({"id": ["a"]})
+    ... except cl.MissingColumn as error:
+    ...     print(error.columns)
+    ('created_at',)
+    """
 
     def __init__(self, message: str, *columns: str) -> None:
         super().__init__(message)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
+import functools
+import inspect
 import os
 import re
 import shutil
@@ -9,6 +12,7 @@ import subprocess
 import sys
 from urllib.parse import unquote
 
+import polars as pl
 import pytest
 from browser import browser_context
 from conftest import ROOT
@@ -18,8 +22,9 @@ import cardlab as cl
 README = (ROOT / "README.md").read_text("utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 NAMES = [name for name in cl.__all__ if not name.startswith("__")]
-#: What gives no frame of its own: how the docstrings of such names differ.
-PLAIN = {name for name in NAMES if name[0].isupper()} | {"explore", "link"}
+#: Charts, whose return value is a picture; the examples' invented cards, made once.
+DRAWN = {name for name in NAMES if name.startswith("plot_")}
+CARDS = functools.cache(cl.make_cards)
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
@@ -66,6 +71,35 @@ def test_every_name_has_its_place_in_the_reference():
     pages = [path.read_text("utf-8") for path in (ROOT / "docs/reference").glob("*.md")]
     listed = re.findall(r"^   (\w+)$", "\n".join(pages), flags=re.MULTILINE)
     assert sorted(listed) == sorted(NAMES)
+
+
+@pytest.fixture(scope="module")
+def said():
+    """What the examples need: the docstring of each public name."""
+    return {name: inspect.getdoc(getattr(cl, name)) or "" for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_name_is_documented_and_its_example_runs(name, said, monkeypatch):
+    text = said[name]
+    parts = re.findall(r"^([A-Z][A-Za-z ]+)\n-{3,}$", text, flags=re.MULTILINE)
+    assert parts[-1] == "Examples"
+    known = {"Parameters", "Returns", "Attributes", "Raises", "Notes", "Examples"}
+    assert set(parts) <= known
+    if inspect.isfunction(getattr(cl, name)):
+        assert parts[0] == "Parameters"
+        assert name in DRAWN or "Returns" in parts
+        for parameter in inspect.signature(getattr(cl, name)).parameters:
+            assert re.search(rf"^[\w, *]*\b{parameter}\b[\w, ]*( :|$)", text, re.MULTILINE), (
+                parameter
+            )
+    monkeypatch.setattr(cl, "make_cards", CARDS)
+    parser, told = doctest.DocTestParser(), []
+    test = parser.get_doctest(text, {"cl": cl, "pl": pl}, name, None, 0)
+    assert 1 <= len(test.examples) <= 3
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    doctest.DocTestRunner(optionflags=flags).run(test, out=told.append)
+    assert not told, "".join(told)
 
 
 def test_nothing_names_this_machine():

@@ -88,6 +88,12 @@ def scan_cards(
     else from the prefixed tags, else from the front matter; ``languages``, ``library_name`` and
     ``pipeline_tag`` from a column, else from the front matter. Cards without tags of their own
     get them as the Hub derives them.
+
+    Examples
+    --------
+    >>> cards = cl.scan_cards([{"modelId": "ann/speech", "tags": ["license:mit"]}])
+    >>> cards.select("id", "author", "license").collect().row(0)
+    ('ann/speech', 'ann', ['mit'])
     """
     schema.one_of(on_error, ("null", "skip", "raise"), name="on_error")
     source, names = listed(source), dict(columns or {})
@@ -127,6 +133,12 @@ def read_cards(
     ------
     SourceError
         As in :func:`scan_cards`, and when a file turns out to be damaged while it is read.
+
+    Examples
+    --------
+    >>> cards = cl.read_cards({"id": ["ann/a", "bob/b"], "tags": [["license:mit"], []]})
+    >>> cards["license"].to_list()
+    [['mit'], []]
     """
     if isinstance(columns, Mapping):
         return schema.collect(scan_cards(source, on_error=on_error, columns=columns))

@@ -74,6 +74,12 @@ def plot_comparison(
         There is nothing to draw: no rows, or a corpus that declares no value.
     CardlabError
         `names` are not two different strings, or the frame is of another call.
+
+    Examples
+    --------
+    >>> a, b = cl.make_cards(200), cl.make_cards(200, random_state=1)
+    >>> values = cl.compare_values(a, b, column="license_class", names=("ours", "the Hub"))
+    >>> chart = cl.plot_comparison(values)
     """
     at_least(top, 1, name="top")
     of_values = "contribution_share" in getattr(compared, "columns", ())

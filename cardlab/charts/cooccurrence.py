@@ -62,6 +62,10 @@ def plot_cooccurrence(
     ------
     NoFigure
         There are no pairs.
+
+    Examples
+    --------
+    >>> chart = cl.plot_cooccurrence(cl.cooccurrence(cl.make_cards(200), kinds=["free"]))
     """
     none, columns = "no two tags are together on enough cards.", ("n_cards", *list(_MEASURES)[:3])
     need(pairs, "tag_a", "tag_b", *columns, "q_value", made_by="cooccurrence", none=none)
@@ -253,6 +257,12 @@ def plot_crosstab(
     ------
     NoFigure
         The table has no rows.
+
+    Examples
+    --------
+    >>> cards = cl.with_licenses(cl.make_cards(200))
+    >>> table = cl.crosstab(cards, rows="pipeline_tag", columns="license_class")
+    >>> chart = cl.plot_crosstab(table, rows="task", columns="licence class")
     """
     need(table, "row", "column", "n_cards", "residual", "n_total", made_by="crosstab")
     if table.select("row", "column").is_duplicated().any():

@@ -63,6 +63,10 @@ def plot_counts(
         The frame has no rows.
     CardlabError
         It has several groups, which are not shares of one number of cards.
+
+    Examples
+    --------
+    >>> chart = cl.plot_counts(cl.license_counts(cl.make_cards(200), classes=True))
     """
     made_by = "tag_counts, license_counts or language_counts"
     need(counts, "n_cards", "card_share", *([label] if label else []), made_by=made_by)

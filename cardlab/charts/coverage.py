@@ -64,6 +64,10 @@ def plot_coverage(coverage: pl.DataFrame, *, title: str | None = None) -> alt.La
         The frame has no rows, or counts no cards.
     CardlabError
         The frame is none of :func:`cardlab.section_coverage`, or has several groups.
+
+    Examples
+    --------
+    >>> chart = cl.plot_coverage(cl.section_coverage(cl.make_cards(200), standard="mitchell2019"))
     """
     counts = [f"n_{state}" for state, _, _ in _STATES]
     made_by = "section_coverage"

@@ -67,6 +67,11 @@ def plot_diversity(
     ------
     NoFigure
         The frame has no rows.
+
+    Examples
+    --------
+    >>> table = cl.diversity(cl.make_cards(200), column="license", by="library_name", n_boot=50)
+    >>> chart = cl.plot_diversity(table)
     """
     equal = "hill_1_equal" in getattr(table, "columns", ()) and table["hill_1_equal"].count() > 0
     drawn = _OF_GROUPS if equal else _PANELS
@@ -207,6 +212,10 @@ def plot_concentration(
     ------
     NoFigure
         The frame has no rows.
+
+    Examples
+    --------
+    >>> chart = cl.plot_concentration(cl.concentration(cl.make_cards(200), curve=True))
     """
     own = ["group_share", "held_share", "n_groups", "gini", "n_all_groups", "n_cards"]
     own += [f"top_{n}_share" for n in _TOP] + ([] if group is None else [group])

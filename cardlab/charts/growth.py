@@ -37,6 +37,10 @@ def plot_growth(
     ------
     NoFigure
         The frame has no rows.
+
+    Examples
+    --------
+    >>> chart = cl.plot_growth(cl.growth(cl.make_cards(200)))
     """
     need(grown, "period", "n_new", "n_total", "at_floor", *_LEFT_OUT, made_by="growth")
     if "group" in grown.columns:
@@ -145,6 +149,10 @@ def plot_doubling(
     ------
     NoFigure
         The frame has no rows.
+
+    Examples
+    --------
+    >>> chart = cl.plot_doubling(cl.doubling_time(cl.make_cards(500, text=False), curve=True))
     """
     study = "cut_off" in getattr(fit, "columns", ())
     at, of = ("cut_off", "n_total") if study else ("period", "n_new")

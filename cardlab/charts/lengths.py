@@ -71,6 +71,10 @@ def plot_lengths(
         The frame has no rows.
     CardlabError
         The frame is of none of these, or `order` is no list of groups.
+
+    Examples
+    --------
+    >>> chart = cl.plot_lengths(cl.length_summary(cl.make_cards(200), by="pipeline_tag"))
     """
     if isinstance(order, str) or not isinstance(order, (Sequence, type(None))):
         raise CardlabError(f"order must be a list of groups, not {order!r}: order=['a', 'b'].")

@@ -64,6 +64,10 @@ def plot_lineage(
     ------
     NoFigure
         No edge can be compared.
+
+    Examples
+    --------
+    >>> chart = cl.plot_lineage(cl.lineage_changes(cl.make_cards(500, text=False)))
     """
     nothing = (
         "none of the {:,} edges between models and their base models has both ends in this corpus "

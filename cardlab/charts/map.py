@@ -236,6 +236,13 @@ def plot_map(
         No point has coordinates.
     CardlabError
         A column is missing, or cannot give colours.
+
+    Examples
+    --------
+    >>> cards = cl.make_cards(200)
+    >>> points = cl.map_points(cards, x=cl.vectors(cards), method="pca")
+    >>> cl.plot_map(points, color="pipeline_tag").n_cards
+    200
     """
     points, method = _placed(points, method)
     columns = [color] if isinstance(color, str) else list(dict.fromkeys(color or ()))

@@ -57,6 +57,11 @@ def plot_network(
     ------
     NoFigure
         There is no community.
+
+    Examples
+    --------
+    >>> pairs = cl.cooccurrence(cl.make_cards(500), kinds=["free"])
+    >>> chart = cl.plot_network(pairs, cl.tag_communities(pairs))
     """
     at_least(top, 2, name="top")
     none = (

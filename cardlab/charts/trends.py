@@ -68,6 +68,10 @@ def plot_trends(
     ------
     NoFigure
         The frame has no rows.
+
+    Examples
+    --------
+    >>> chart = cl.plot_trends(cl.tag_trends(cl.make_cards(500), kinds=["task"], every="1y"))
     """
     at_least(top, 1, name="top")
     figures = ("period", *_LEFT_OUT, *_FIGURES)

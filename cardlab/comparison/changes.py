@@ -51,6 +51,12 @@ def compare_ids(a: Any, b: Any, *, columns: Sequence[str] | None = None) -> pl.D
     in another order has not. An id that a corpus has several times is compared with all its
     cards, whatever their order. Cards without an id are left out. Of every value only a hash of 64
     bits is kept.
+
+    Examples
+    --------
+    >>> old = {"id": ["a", "b"], "likes": [1, 2]}
+    >>> cl.compare_ids({"id": ["b", "c"], "likes": [3, 4]}, old)["id", "change", "columns"].rows()
+    [('c', 'added', None), ('b', 'changed', ['likes']), ('a', 'removed', None)]
     """
     require_of(a, "a", "id")
     require_of(b, "b", "id")

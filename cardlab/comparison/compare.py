@@ -304,6 +304,13 @@ def compare(
     states of one do, the level of chance is rather too high. A few authors are hardly ever beyond
     chance; a corpus of a single author, which says nothing of others, is held against the other
     card by card.
+
+    Examples
+    --------
+    >>> a, b = cl.make_cards(200), cl.make_cards(200, random_state=1)
+    >>> apart = cl.compare(a, b, columns=["license_class"], n_permutations=50)
+    >>> apart["distance", "distance_beyond_chance", "p_value"].row(0)
+    (0.133..., 0.064..., 0.215...)
     """
     at_least(n_permutations, 1, name="n_permutations")
     at_least(random_state, 0, name="random_state")
@@ -483,6 +490,13 @@ def compare_values(
     are in both corpora (G. Y. Zou, American Journal of Epidemiology 162 (2007), 714). ``q_value``
     is by Benjamini and Hochberg (1995), over scores of authors: ``sum(s) / sqrt(sum(s**2))``,
     where s is what an author's cards add to the difference beyond the share in both together.
+
+    Examples
+    --------
+    >>> a, b = cl.make_cards(200), cl.make_cards(200, random_state=1)
+    >>> values = cl.compare_values(a, b, column="license_class")
+    >>> values["value", "share_a", "share_b", "is_apart"].row(0)
+    ('permissive', 0.525, 0.47, False)
     """
     called = two_names(names)
     pairs, n_shared = read_pairs(a, b, [column], cluster=cluster, leave_out_shared=leave_out_shared)

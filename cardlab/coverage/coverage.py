@@ -113,6 +113,12 @@ def section_coverage(
 
     Of a text that many cards share, the card it was first written for
     is not told from the others. The sources of the standards are in the data file.
+
+    Examples
+    --------
+    >>> covered = cl.section_coverage(cl.make_cards(200), standard="mitchell2019")
+    >>> covered["section", "n_filled", "n_placeholder", "n_absent", "n_cards"].row(0)
+    ('Model Details', 197, 0, 2, 200)
     """
     several = isinstance(standard, (list, tuple))
     asked: list[Any] = list(standard) if several else [standard]
@@ -210,7 +216,7 @@ def _groups(
 def card_coverage(
     cards: Any, *, standard: Standard = "huggingface", min_shared: int = MIN_SHARED
 ) -> pl.DataFrame:
-    """Give the state of each section of a standard, card by card.
+    r"""Give the state of each section of a standard, card by card.
 
     Parameters
     ----------
@@ -238,6 +244,13 @@ def card_coverage(
     -----
     A row for each card:
     ``card_coverage(cards).pivot("section", index="id", values="state")``, where ids are unique.
+
+    Examples
+    --------
+    >>> cards = {"id": ["a"], "text": ["# Uses\n\nTo turn speech into words."]}
+    >>> states = cl.card_coverage(cards, standard="mitchell2019")
+    >>> states.filter(state="filled")["section", "heading"].rows()
+    [('Intended Use', 'Uses')]
     """
     check_standard(standard)
     at_least(min_shared, 2, name="min_shared")
@@ -312,7 +325,7 @@ def heading_meanings(cards: Any, *, standard: Standard = "huggingface") -> pl.Da
 def unmapped_headings(
     cards: Any, *, standard: Standard = "huggingface", top: int | None = None
 ) -> pl.DataFrame:
-    """List the headings that answer no section of a standard, with the reason where it is known.
+    r"""List the headings that answer no section of a standard, with the reason where it is known.
 
     Parameters
     ----------
@@ -336,6 +349,12 @@ def unmapped_headings(
         There is no such standard.
     NoFigure
         No card has a heading.
+
+    Examples
+    --------
+    >>> cards = {"id": ["a"], "text": ["# Uses\n\nSpeech.\n\n# My dog\n\nIs a good one."]}
+    >>> cl.unmapped_headings(cards)["heading", "n_cards"].rows()
+    [('My dog', 1)]
     """
     if top is not None:
         at_least(top, 1, name="top")

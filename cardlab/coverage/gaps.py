@@ -69,6 +69,12 @@ def documentation_gaps(
     As CSV, which knows no lists: ``gaps.with_columns(pl.col("missing", "unfinished")
     .list.join("; ")).write_csv("gaps.csv")``. The Hub gives every model older than
     2 March 2022 that very date, so these are all of one age.
+
+    Examples
+    --------
+    >>> gaps = cl.documentation_gaps(cl.make_cards(200), standard="mitchell2019", top=1)
+    >>> gaps["id", "downloads", "n_missing", "score"].row(0)
+    ('ai-thihople/bert-ner-vodavira-finetuned', 1030, 6, 686.666...)
     """
     check_standard(standard)
     at_least(min_shared, 2, name="min_shared")

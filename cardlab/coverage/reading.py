@@ -137,6 +137,12 @@ def read_sections(
         The cards lack ``id``, ``text`` or a column to keep.
     NoFigure
         No card has a text.
+
+    Examples
+    --------
+    >>> read = cl.read_sections(cl.make_cards(200))
+    >>> cl.section_coverage(read).height, cl.length_summary(read.cards)["p50"].item()
+    (36, 208.5)
     """
     keep = None if keep is None else list(keep)
     have = require(cards, "id", "text", *(keep or ()))

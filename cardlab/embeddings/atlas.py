@@ -62,6 +62,11 @@ class Atlas:
         The vectors that were grouped, a row for each card.
     origin : str
         Where they came from, in words.
+
+    Examples
+    --------
+    >>> cl.atlas(cl.make_cards(200)).layers["layer", "n_clusters", "card_share"].row(0)
+    ('coarse', 9, 0.89)
     """
 
     labels: pl.DataFrame
@@ -154,6 +159,12 @@ def atlas(
     ``comes_back``. On one corpus of 2,577 cards runs of other draws agreed at 0.95-0.98 (adjusted
     Rand) in the layer of 70 %, 0.91-0.97 in that of 50 %, 0.89-0.93 in that of 30 %, and 0.67-0.80
     in the coarse one, which is for reading.
+
+    Examples
+    --------
+    >>> regions = cl.atlas(cl.make_cards(200))
+    >>> regions.names["layer", "cluster", "name"].row(0)
+    ('coarse', 0, 'text-generation: reply, prompt, story')
     """
     seed = whole_number(random_state, 0, name="random_state")
     have = schema.require(cards, "id")

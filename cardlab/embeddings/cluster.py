@@ -67,6 +67,12 @@ def cluster(
     Arthur and Vassilvitskii (2007), k-means++; Ward (1963), Hierarchical grouping to optimize an
     objective function; Campello, Moulavi and Sander (2013), Density-based clustering based on
     hierarchical density estimates.
+
+    Examples
+    --------
+    >>> labels = cl.cluster(cl.vectors(cl.make_cards(200)), n_clusters=12)
+    >>> labels[:5].tolist()
+    [6, 1, 4, 0, 2]
     """
     schema.one_of(method, ("kmeans", "hdbscan"), name="method")
     seed = whole_number(random_state, 0, name="random_state")

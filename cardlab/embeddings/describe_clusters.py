@@ -63,6 +63,13 @@ def cluster_keywords(
     Notes
     -----
     Grootendorst (2022), BERTopic: neural topic modeling with a class-based TF-IDF procedure.
+
+    Examples
+    --------
+    >>> cards = cl.make_cards(200)
+    >>> labels = cl.cluster(cl.vectors(cards), n_clusters=12)
+    >>> cl.cluster_keywords(cards, labels=labels, top=1).row(0)
+    (0, 'story', 0.054...)
     """
     from scipy.sparse import csr_matrix
 
@@ -155,6 +162,13 @@ def cluster_summary(
         No card is in a cluster.
     CardlabError
         `labels` or `x` has more or fewer rows than there are cards.
+
+    Examples
+    --------
+    >>> cards = cl.make_cards(200)
+    >>> labels = cl.cluster(cl.vectors(cards), n_clusters=12)
+    >>> cl.cluster_summary(cards, labels=labels)["cluster", "n_cards", "label"].row(0)
+    (0, 55, 'story, reply, chatbot')
     """
     whole_number(top, 1, name="top")
     have = schema.require(cards, "id")
@@ -342,6 +356,13 @@ def cluster_agreement(
     -----
     Vinh, Epps and Bailey (2010), Information theoretic measures for clusterings comparison, with
     the arithmetic mean of the entropies; Hubert and Arabie (1985), Comparing partitions.
+
+    Examples
+    --------
+    >>> cards = cl.make_cards(200)
+    >>> labels = cl.cluster(cl.vectors(cards), n_clusters=12)
+    >>> cl.cluster_agreement(cards, labels=labels)["column", "n_cards", "n_values", "ari"].row(0)
+    ('pipeline_tag', 136, 12, 1.0)
     """
     names = [columns] if isinstance(columns, str) else list(columns)
     seed = whole_number(random_state, 0, name="random_state")
@@ -423,6 +444,13 @@ def between_clusters(
     -----
     The simplified silhouette of Hruschka, Campello and Castro (2006), Evolving clusters in
     gene-expression data.
+
+    Examples
+    --------
+    >>> x, cards = cl.vectors(cl.make_cards(200)), cl.make_cards(200, text=False)
+    >>> between = cl.between_clusters(x, labels=cl.cluster(x, n_clusters=12), ids=cards, top=1)
+    >>> between.row(0)
+    ('lab-veplino/stable-diffusion-xl-themihegla', 1, 10, 0.331...)
     """
     from scipy.spatial.distance import cdist
 

@@ -363,6 +363,11 @@ def embed(
     Deerwester et al. (1990), Indexing by latent semantic analysis, JASIS 41(6); the SVD after
     Halko, Martinsson and Tropp (2011), SIAM Review 53(2). Reimers and Gurevych (2019),
     Sentence-BERT.
+
+    Examples
+    --------
+    >>> cl.embed(cl.make_cards(200), n_components=16).shape
+    (200, 16)
     """
     whole_number(n_components, 1, name="n_components")
     whole_number(random_state, 0, name="random_state")

@@ -66,6 +66,13 @@ def neighbors(x: npt.ArrayLike, *, ids: Any, query: Any, top: int = 10) -> pl.Da
     All cosines are computed as float32 products in blocks of 64 MB, and every card that they
     cannot exclude is judged in float64: the result is that of brute force in float64. 1,000
     queries among a million vectors of 768 take some 10 to 30 seconds on two cores.
+
+    Examples
+    --------
+    >>> cards = cl.make_cards(200)
+    >>> cl.neighbors(cl.vectors(cards), ids=cards, query=cards["id"][1], top=1).row(0)
+    ('team-flinono/stable-diffusion-bresokraho-gguf', 1,
+    'ai-thihople/stable-diffusion-xl-krototovi-finetuned', 0.923...)
     """
     whole_number(top, 1, name="top")
     cards = Directions.of(x)
@@ -284,6 +291,12 @@ def near_duplicates(
 
     A likeness of 0.8 is what Lee and others (2022, Deduplicating Training Data Makes Language
     Models Better) take for near copies; different pairs of texts take some 0.1 ms each.
+
+    Examples
+    --------
+    >>> cards = cl.make_cards(200)
+    >>> cl.near_duplicates(cl.vectors(cards), ids=cards).row(0)
+    ('ai-sabreve/wav2vec2-glaflotowe-v2', 'team-mibrithe/whisper-bripligleli', 0.999...)
     """
     for name, value in (("threshold", threshold), ("likeness", likeness)):
         if not isinstance(value, (int, float)) or not 0 < value <= 1:
@@ -426,6 +439,12 @@ def shared_vectors(
         No card has a usable vector.
     CardlabError
         `x` has more or fewer rows than there are cards.
+
+    Examples
+    --------
+    >>> cards = {"id": ["a", "b"], "text": ["One.", "Two."], "embeddings": [[1.0, 0.0], [1.0, 0.0]]}
+    >>> cl.shared_vectors(cards)["n_cards", "n_texts", "same_text", "ids"].row(0)
+    (2, 2, False, ['a', 'b'])
     """
     if same_text is not None:
         schema.one_of(same_text, (True, False), name="same_text")

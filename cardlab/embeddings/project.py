@@ -115,10 +115,10 @@ def map_points(
 
     Examples
     --------
-    >>> import cardlab as cl
     >>> cards = cl.make_cards(200)
-    >>> x = cl.embed(cards)
-    >>> chart = cl.plot_map(cl.map_points(cards, x=x, labels=cl.cluster(x, n_clusters=4)))
+    >>> points = cl.map_points(cards, x=cl.vectors(cards), columns=["topic"], method="pca")
+    >>> points.columns
+    ['id', 'x', 'y', 'topic', 'method', 'trustworthiness']
     """
     have = schema.require(cards, "id", *(columns or ()))
     chosen = [name for name in (_FACTS if columns is None else columns) if name in have]
@@ -213,6 +213,11 @@ def project(
     art of using t-SNE for single-cell transcriptomics, for the start from principal components;
     Poličar, Stražar and Zupan (2024), openTSNE: a modular Python library for t-SNE dimensionality
     reduction and embedding, also for placing points on a fitted map.
+
+    Examples
+    --------
+    >>> cl.project(cl.vectors(cl.make_cards(200)), method="pca").shape
+    (200, 2)
     """
     schema.one_of(method, get_args(Method), name="method")
     seed = whole_number(random_state, 0, name="random_state")
@@ -365,6 +370,12 @@ def trustworthiness(
     Notes
     -----
     Venna and Kaski (2001), Neighborhood preservation in nonlinear projection methods.
+
+    Examples
+    --------
+    >>> x = cl.vectors(cl.make_cards(200))
+    >>> round(cl.trustworthiness(x, cl.project(x, method="pca")), 2)
+    0.79
     """
     from scipy.spatial import cKDTree
 

@@ -169,6 +169,11 @@ def search(
     cards by words, the n-th of weight 1 / sqrt(n) (Rocchio 1971); a card's score is then 1 / (10 +
     its rank by words) + 0.15 / (10 + its rank by vectors), among 200 each (reciprocal rank
     fusion, Cormack and others 2009). Queries of a few words make poor vectors of their own.
+
+    Examples
+    --------
+    >>> cl.search(cl.make_cards(200), "speech recognition", top=1)["id", "score"].row(0)
+    ('demebro/wav2vec2-bremidere-small', 9.767...)
     """
     whole_number(top, 1, name="top")
     words = query_words(_checked(query))

@@ -72,6 +72,11 @@ def vectors(
     mapped), unless it must be normalised or, in a frame or an Arrow file, a row is not usable.
     Everything else, Parquet files and lazy frames among it, is read as a column and copied into
     the matrix, and both are held at once. The matrix may be read-only.
+
+    Examples
+    --------
+    >>> cl.vectors(cl.make_cards(200, embedding_dim=16)).shape
+    (200, 16)
     """
     column = column_of(cards, file)
     x = fill(column)

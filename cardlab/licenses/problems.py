@@ -140,6 +140,12 @@ def license_conflicts(cards: Any) -> pl.DataFrame:
     adapter only. Of several licences on one card the most restrictive counts; a card or parent of
     which that is undeclared, unknown or custom is not compared. Ids are compared exactly, case
     included. Several cards of one id are each compared, equal rows once.
+
+    Examples
+    --------
+    >>> cards = {"id": ["ann/a"], "license": [["mit"]], "tags": [["license:apache-2.0"]]}
+    >>> cl.license_conflicts(cards)["kind", "declared", "tagged"].row(0)
+    ('tags_disagree', ['MIT'], ['Apache-2.0'])
     """
     have = set(require(cards, "id"))
     read = ("id", "tags", "metadata", "license", "base_model", "license_name", "license_link")

@@ -127,6 +127,12 @@ def diversity(
     "Nonparametric estimation of Shannon's index of diversity", Environmental and Ecological
     Statistics 10 (2003), 429-443; equal coverage after A. Chao and L. Jost, Ecology 93 (2012),
     2533-2547.
+
+    Examples
+    --------
+    >>> table = cl.diversity(cl.make_cards(200), column="license", n_boot=100)
+    >>> table["hill_1", "hill_1_low", "hill_1_high", "n_values"].row(0)
+    (6.695..., 5.444..., 7.978..., 15)
     """
     at_least(n_boot, 1, name="n_boot")
     at_least(random_state, 0, name="random_state")

@@ -107,6 +107,11 @@ def doubling_time(
     periodogram, p < 0.01), no autocorrelation above 0.9, no dispersion above 2, and in the newest
     month no more than twice the cards that the line expects. The interval allows for its being
     given only where growth is that clear.
+
+    Examples
+    --------
+    >>> cl.doubling_time(cl.make_cards(2000, text=False))["doubling_weeks", "low", "high"].row(0)
+    (30.968..., 27.635..., 35.215...)
     """
     check_every(every)
     first, last = (_instant(at, name) for at, name in ((start, "start"), (end, "end")))

@@ -64,6 +64,11 @@ def problems(cards: Any, *, columns: str | Sequence[str] | None = None) -> pl.Da
           ``zero_vector``; ``shared_vector``: the vector stands for several texts, as in
           :func:`cardlab.shared_vectors`; ``not_vectors``: the column holds something else (one
           row without an id).
+
+    Examples
+    --------
+    >>> cl.problems({"id": ["ann/a"], "languages": [["en", "jp"]]}).row(0)
+    ('ann/a', 'languages', 'unknown_language', "'jp': a country's code; perhaps ja")
     """
     names = [columns] if isinstance(columns, str) else columns
     have = require(cards, "id", *(names or ()))

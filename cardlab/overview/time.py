@@ -211,8 +211,10 @@ def with_period(cards: Frame, *, every: str = "1y", column: str = "created_at") 
 
     Examples
     --------
-    ``license_counts(with_period(cards, every="1q"), by="period", classes=True)``: its group null
-    has the cards that are left out of all periods; ``at_floor`` tells them apart.
+    >>> cards = cl.with_period(cl.make_cards(200), every="1y")
+    >>> counts = cl.license_counts(cards, by="period", classes=True)
+    >>> counts["period", "license_class", "n_cards"].row(0)
+    (datetime.date(2024, 1, 1), 'permissive', 66)
     """
     check_every(every)
     require(cards, column)
@@ -259,6 +261,11 @@ def growth(cards: Any, *, every: str = "1mo", by: str | None = None) -> pl.DataF
         There is no ``created_at``, or none of its values is the date of a card.
     CardlabError
         `every` is not a period, or ``created_at`` holds no dates.
+
+    Examples
+    --------
+    >>> cl.growth(cl.make_cards(200), every="1y")["n_new", "n_total", "at_floor"].rows()
+    [(24, 24, 8), (46, 70, 0), (130, 200, 0)]
     """
     check_every(every)
     rows, dated = read_dates(cards, by)
@@ -341,6 +348,13 @@ def share_trends(
     -----
     Left out are cards without a date, with one that cannot be, and those at a floor (see
     :func:`with_period`). The last period may not be over; shares stand that, numbers do not.
+
+    Examples
+    --------
+    >>> cards = cl.with_licenses(cl.make_cards(200))
+    >>> shares = cl.share_trends(cards, column="license_class").filter(value="permissive")
+    >>> shares["value", "n_cards", "n_period", "card_share"].row(-1)
+    ('permissive', 66, 130, 0.507...)
     """
     at_least(top, 1, name="top")
     check_every(every)

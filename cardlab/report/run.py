@@ -341,6 +341,11 @@ def export_report(
     ReportError
         The notebook failed (it names the cell), a parameter is unknown, or the source does not
         exist (then also a FileNotFoundError).
+
+    Examples
+    --------
+    >>> cl.export_report("03", "licences.html", source="cards.parquet")  # doctest: +SKIP
+    PosixPath('licences.html')
     """
     path = find_notebook(notebook)
     target = Path(output)
@@ -398,6 +403,10 @@ def export_reports(
         Before anything runs: for an argument that cannot be meant, a folder that cannot be
         written to. After all others are written: naming every notebook that failed, the cell and
         the error.
+
+    Examples
+    --------
+    >>> paths = cl.export_reports("cards.parquet", "reports")  # doctest: +SKIP
     """
     at_least(jobs, 1, name="jobs")
     if format != "html":

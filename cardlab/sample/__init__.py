@@ -106,6 +106,12 @@ def make_cards(
     ------
     TypeError, ValueError
         For an argument of the wrong kind or out of range.
+
+    Examples
+    --------
+    >>> cards = cl.make_cards(200)
+    >>> cards.shape, cards["id"].n_unique()
+    ((200, 26), 200)
     """
     n_cards = _checked("n_cards", n_cards, 0)
     n_topics = _checked("n_topics", n_topics, 1)

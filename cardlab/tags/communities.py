@@ -70,6 +70,12 @@ def tag_communities(
     Notes
     -----
     Louvain's method (Blondel and others 2008) as in networkx.
+
+    Examples
+    --------
+    >>> pairs = cl.cooccurrence(cl.make_cards(500), kinds=["free"])
+    >>> cl.tag_communities(pairs)["tag", "community", "n_cards"].row(0)
+    ('amber-lattice', 0, 8)
     """
     graph, tags = _graph(pairs, weight, q_value)
     at_least(n_runs, 2 if quality else 1, name="n_runs")

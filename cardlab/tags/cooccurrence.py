@@ -116,6 +116,12 @@ def cooccurrence(
     that are not among the `top`, or on fewer than `min_cards` cards, are dropped first: with
     ``top=200`` a card has 19,900 pairs at most. Pairs are counted in chunks of bounded size; if
     there are above 500 million in all, an error says what to set before any is counted.
+
+    Examples
+    --------
+    >>> pairs = cl.cooccurrence(cl.make_cards(200), kinds=["free"])
+    >>> pairs["tag_a", "tag_b", "n_cards", "npmi", "n_authors"].row(0)
+    ('amber-lattice', 'slow-cooling', 8, 1.0, 8)
     """
     coded, author, first = considered(
         cards,

@@ -67,6 +67,11 @@ def tag_kind(tag: str) -> str:
         prefix; ``hub`` (added by the Hub itself), ``library``, ``task``, ``language`` (a
         code of ISO 639) by the lists of ``data/tag_kinds.json``; ``other prefix`` for
         ``word:value``; else ``free``.
+
+    Examples
+    --------
+    >>> cl.tag_kind("license:mit"), cl.tag_kind("text-generation"), cl.tag_kind("my-tag")
+    ('license', 'task', 'free')
     """
     prefix = tag.partition(":")[0]
     if prefix in _PREFIXES and prefix != tag:
@@ -102,6 +107,12 @@ def with_tag_kinds(counts: pl.DataFrame, *, column: str = "tag", cards: Any = No
     -------
     pl.DataFrame
         With ``kind``, one of :data:`KINDS`; null where the tag is null.
+
+    Examples
+    --------
+    >>> tags = pl.DataFrame({"tag": ["pytorch", "en", "arxiv:1706.03762"]})
+    >>> cl.with_tag_kinds(tags)["kind"].to_list()
+    ['library', 'language', 'arxiv']
     """
     require(counts, column)
     shown: dict[str, str] = {}

@@ -95,6 +95,12 @@ def tag_trends(
     with a degree less than there are authors. Without authors it is widened where the shares
     scatter more than chance would have it (Pearson's chi-squared), and the quantile has two degrees
     less than there are periods. A straight line in log-odds is a summary: look at the shares.
+
+    Examples
+    --------
+    >>> trends = cl.tag_trends(cl.make_cards(500), kinds=["task"], every="1y")
+    >>> trends["tag", "card_share", "slope", "is_reliable"].row(0)
+    ('automatic-speech-recognition', 0.026..., 1.314..., False)
     """
     at_least(top, 1, name="top")
     check_every(every)

@@ -57,6 +57,12 @@ def tag_variants(cards: Any, *, column: str = "tags") -> pl.DataFrame:
     five letters or more). A tag with a prefix (``license:``, ``dataset:``, ``word:``) is never
     proposed, nor a language code: ``IT`` is not ``it``. The plural is a guess: look before you
     count with ``variants=``, as :func:`tag_counts` and :func:`cooccurrence` do.
+
+    Examples
+    --------
+    >>> cards = {"id": ["a", "b", "c"], "tags": [["speech"], ["speech"], ["Speech"]]}
+    >>> cl.tag_variants(cards).row(0)
+    ('Speech', 'speech', 1, 2, 'differs in case')
     """
     if column in _NAMES:
         raise CardlabError(

@@ -117,12 +117,17 @@ def with_plain_text(cards: Frame, *, jobs: int | None = None) -> Frame:
     ------
     MissingColumn
         The cards have no ``text``.
+
+    Examples
+    --------
+    >>> cl.with_plain_text(cl.read_cards({"id": ["a"], "text": ["# A *model*"]}))["text_str"][0]
+    '# A model'
     """
     return _with(cards, ["text_str"], jobs)
 
 
 def with_sections(cards: Frame, *, jobs: int | None = None) -> Frame:
-    """Add ``text_str``, the words of each card, and ``text_lists``, those of each section.
+    r"""Add ``text_str``, the words of each card, and ``text_lists``, those of each section.
 
     Parameters
     ----------
@@ -140,6 +145,12 @@ def with_sections(cards: Frame, *, jobs: int | None = None) -> Frame:
     ------
     MissingColumn
         The cards have no ``text``.
+
+    Examples
+    --------
+    >>> cards = cl.read_cards({"id": ["a"], "text": ["# Uses\n\nFor speech."]})
+    >>> cl.with_sections(cards)["text_lists"].to_list()
+    [['# Uses\n\nFor speech.']]
     """
     return _with(cards, ["text_str", "text_lists"], jobs)
 
@@ -152,7 +163,7 @@ def with_passages(
     prefix: str = "",
     jobs: int | None = None,
 ) -> Frame:
-    """Add the six text columns of the 18-column data set, ready for an embedding model.
+    r"""Add the six text columns of the 18-column data set, ready for an embedding model.
 
     Parameters
     ----------
@@ -188,6 +199,12 @@ def with_passages(
         The cards have no ``text``.
     CardlabError
         As in :func:`passages`.
+
+    Examples
+    --------
+    >>> cards = cl.read_cards({"id": ["a"], "tags": [["asr"]], "text": ["# Uses\n\nSpeech."]})
+    >>> cl.with_passages(cards)["input_texts"].to_list()
+    [['TAGS\n#asr \n# Uses\n\nSpeech.']]
     """
     counting(tokenizer, max_tokens, prefix)  # what is wrong is said before any card is read
     return _with(

@@ -68,7 +68,7 @@ _HTML, _AUTHOR = "__cardlab_html", "__author"
 
 
 def with_text_lengths(cards: Frame, *, measures: Iterable[str] | None = None) -> Frame:
-    """Add the lengths of each card's body.
+    r"""Add the lengths of each card's body.
 
     Parameters
     ----------
@@ -103,6 +103,12 @@ def with_text_lengths(cards: Frame, *, measures: Iterable[str] | None = None) ->
     Notes
     -----
     Markdown is parsed only when one of its parts is asked for, by `measures` or from a lazy frame.
+
+    Examples
+    --------
+    >>> cards = cl.read_cards({"id": ["a"], "text": ["# Uses\n\nFor [speech](x)."]})
+    >>> cl.with_text_lengths(cards)["n_chars", "n_words", "n_links"].row(0)
+    (24, 4, 1)
     """
     asked = list(measures) if measures is not None else None
     for name in asked or ():
@@ -245,6 +251,12 @@ def length_summary(
     jackknife", section 3). Where authors are known it is that distribution for the effective number
     of cards (R. S. Woodruff, "Confidence intervals for medians and other position measures",
     Journal of the American Statistical Association 47 (1952), 635-646).
+
+    Examples
+    --------
+    >>> lengths = cl.length_summary(cl.make_cards(200), by="pipeline_tag")
+    >>> lengths["group", "n_cards", "p50", "median_low", "median_high"].row(0)
+    (None, 64, 194.5, 160, 247)
     """
     author = author_column(cards, cluster, population, by)
     values = _values(cards, measure, by, every, author=author)
@@ -281,6 +293,11 @@ def length_ecdf(
     ------
     MissingColumn
         As in :func:`length_summary`.
+
+    Examples
+    --------
+    >>> cl.length_ecdf(cl.make_cards(200))["value", "cumulative_share"].row(100)
+    (360, 0.72)
     """
     values = _values(cards, measure, by, every)
     steps = (
@@ -324,6 +341,11 @@ def length_histogram(
     ------
     MissingColumn
         As in :func:`length_summary`.
+
+    Examples
+    --------
+    >>> cl.length_histogram(cl.make_cards(200))["low", "high", "n_cards"].row(-1)
+    (5000, 10000, 1)
     """
     edges = [0, *(step * 10**power for power in range(12) for step in (1, 2, 5))]
     bins = pl.DataFrame(
@@ -461,6 +483,11 @@ def length_outliers(
         There is no ``id``, or neither the measure nor ``text``.
     NoFigure
         No card has a value.
+
+    Examples
+    --------
+    >>> cl.length_outliers(cl.make_cards(200))["id", "value", "group_median", "robust_z"].row(0)
+    ('team-floglethi/stable-diffusion-tebrawire-small', 7826, 208.5, 5.043...)
     """
     one_of(side, ("long", "short"), name="side")
     at_least(top, 1, name="top")
@@ -535,6 +562,12 @@ def length_relation(
         A column is not there.
     NoFigure
         Fewer than 10 cards have both, or all have the same.
+
+    Examples
+    --------
+    >>> relation = cl.length_relation(cl.make_cards(200), to="downloads", bins=4)
+    >>> relation["low", "high", "n_cards", "median", "spearman"].row(0)
+    (0, 152, 53, 5.0, 0.015...)
     """
     at_least(bins, 2, name="bins")
     author = author_column(cards, cluster, population)

@@ -85,7 +85,7 @@ def passages(
     prefix: str = "",
     tags: Iterable[str] | None = None,
 ) -> list[str]:
-    """Cut the words of a card into passages for an embedding model.
+    r"""Cut the words of a card into passages for an embedding model.
 
     Parameters
     ----------
@@ -114,6 +114,11 @@ def passages(
     CardlabError
         `max_tokens` is no whole number above 0, the prefix alone takes it all, or the tokenizer
         is none.
+
+    Examples
+    --------
+    >>> cl.passages("# Uses\n\nFor speech. Not for music.", max_tokens=8)
+    ['# Uses\n\nFor speech.', 'Not for music.']
     """
     count = counting(tokenizer, max_tokens, prefix)
     if isinstance(markdown, str):

@@ -22,7 +22,7 @@ from .markdown import to_html
 
 
 class Section(NamedTuple):
-    """A part of a card: what stands between one heading and the next.
+    r"""A part of a card: what stands between one heading and the next.
 
     Attributes
     ----------
@@ -32,6 +32,11 @@ class Section(NamedTuple):
         The heading without markup, links, pictures and emoji shortcodes; ``""`` at level 0.
     body : str
         The Markdown source after the heading, up to the next heading of any level.
+
+    Examples
+    --------
+    >>> cl.sections("## Uses\n\nFor speech.")[0].title
+    'Uses'
     """
 
     level: int
@@ -68,7 +73,7 @@ class Outline(NamedTuple):
 
 
 def sections(markdown: str) -> list[Section]:
-    """Split a card at its headings.
+    r"""Split a card at its headings.
 
     Headings are those of CommonMark, in both styles (``#`` and underlined), in lists and quotes
     too, and ``<h1>`` to ``<h6>`` written in HTML. A ``#`` in code, in HTML or in a comment is none.
@@ -84,6 +89,12 @@ def sections(markdown: str) -> list[Section]:
         ``level`` (0 for what precedes the first heading, which is given only if it is more than
         blanks and opening tags), ``title`` (plain text, may be empty), ``body`` (Markdown
         source). YAML that was left at the top between ``---`` lines is in no section.
+
+    Examples
+    --------
+    >>> cl.sections("Words first.\n\n## Uses\n\nFor speech.")
+    [Section(level=0, title='', body='Words first.\n\n'), Section(level=2, title='Uses',
+    body='\nFor speech.')]
     """
     return outline(markdown).sections()
 
@@ -238,7 +249,7 @@ _SAYS_NOTHING = re.compile(
 
 
 def plain_text(markdown: str) -> str:
-    """Give the words of a card, for counting words and for embedding.
+    r"""Give the words of a card, for counting words and for embedding.
 
     Parameters
     ----------
@@ -253,6 +264,11 @@ def plain_text(markdown: str) -> str:
         single quotes; code blocks, tables, pictures, comments, tags and YAML left at the top are
         left out. Of a link its text is kept, of a bare address ``URL``. A table written in HTML
         is kept where it holds headings: there it only arranges the page.
+
+    Examples
+    --------
+    >>> cl.plain_text("# A **model**\n\nSee [the paper](https://example.org).")
+    '# A model\n\nSee the paper.'
     """
     return "\n\n".join(section_texts(markdown))
 

@@ -44,6 +44,13 @@ class CardBrowser(Explorer):
         The cards have no ``id``, or none of a name in `columns`.
     CardlabError
         `state` has a part that is not known.
+
+    Examples
+    --------
+    >>> english = {"column": "language_codes", "op": "any", "value": ["en"]}
+    >>> browser = cl.CardBrowser(cl.make_cards(200), state={"conditions": [english]})
+    >>> browser.selection.collect().height
+    61
     """
 
     panels = ("facets", "cards")
@@ -56,6 +63,12 @@ class TagExplorer(Explorer):
     ``measure`` (``n_cards``, ``npmi``, ``lift``, ``jaccard``), ``kinds`` of tags (see
     :func:`cardlab.tag_kind`) and ``support``: cards with both at least. Of the tags the 24 on most
     cards are shown; measures are those of :func:`cardlab.cooccurrence`, on the cards that are left.
+
+    Examples
+    --------
+    >>> explorer = cl.TagExplorer(cl.make_cards(200), state={"measure": "npmi"})
+    >>> explorer.selection.collect().height
+    200
     """
 
     panels = ("pairs", "cards")
@@ -70,6 +83,12 @@ class LengthExplorer(Explorer):
     Parameters, attributes and errors are those of :class:`CardBrowser`. The state has beside them
     ``length`` (a measure of :func:`cardlab.with_text_lengths`) and ``by`` (a column of groups, or
     ``""``). The sections are those of :func:`cardlab.card_coverage`, read when they are asked for.
+
+    Examples
+    --------
+    >>> explorer = cl.LengthExplorer(cl.make_cards(200), state={"by": "pipeline_tag"})
+    >>> explorer.state["length"], explorer.state["by"]
+    ('n_words', 'pipeline_tag')
     """
 
     panels = ("lengths", "cards")
@@ -93,6 +112,13 @@ class ClusterExplorer(Explorer):
         columns to colour by and, to choose clusters, ``cluster``.
     labels : pl.DataFrame, optional
         Names of clusters: ``cluster``, ``label`` from :func:`cardlab.cluster_summary`.
+
+    Examples
+    --------
+    >>> cards = cl.make_cards(200)
+    >>> points = cl.map_points(cards, x=cl.vectors(cards), method="pca")
+    >>> cl.ClusterExplorer(cards, points=points).selection.collect().height
+    200
     """
 
     panels = ("points", "cards")
@@ -137,6 +163,12 @@ def explore(source: Any, **given: Any) -> Explorer:
     ------
     MissingColumn, CardlabError
         As in these.
+
+    Examples
+    --------
+    >>> explorer = cl.explore(cl.make_cards(200))
+    >>> list(explorer.state["conditions"]), explorer.selection.collect().height
+    ([], 200)
     """
     return _All(source, **given)
 
@@ -154,6 +186,11 @@ class link:
     ----------
     unlink : callable
         Ends it.
+
+    Examples
+    --------
+    >>> tags, lengths = cl.TagExplorer(cl.make_cards(200)), cl.LengthExplorer(cl.make_cards(200))
+    >>> cl.link(tags, lengths).unlink()
     """
 
     def __init__(self, one: Explorer, other: Explorer) -> None:
