@@ -17,7 +17,10 @@ NOT_IMPORTED = {
     "ipywidgets": "what anywidget builds on, and what draws the explorers in JupyterLab",
 }
 #: Imported where it is there, and declared by an extra.
-EXTRAS = {"model2vec": "embed", "sentence-transformers": "embed", "opentsne": "map"}
+EXTRAS = {
+    **{"model2vec": "embed", "sentence-transformers": "embed"},
+    **{"opentsne": "map", "tokenizers": "seed"},
+}
 
 
 def imported() -> dict[str, str]:

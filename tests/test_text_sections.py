@@ -273,11 +273,11 @@ def test_columns_of_the_seed(data):
             assert flat(line) in flat(" ".join(mine["text_lists"]))
             assert flat(line) in in_passages
         assert "Disclaimer: The team releasing ALBERT" in mine["input_texts"][0]
-        # that data set's own texts, as its tokenizer counted them, with [CLS] and [SEP]
+        # that data set's own texts, as its tokenizer counted them
         for guess, n in zip(
             estimated_tokens(theirs["processed_texts"]), theirs["tokens_length"], strict=True
         ):
-            assert guess == pytest.approx(n - 2, rel=0.15, abs=2)
+            assert 0 <= n - guess <= max(0.15 * n, 5)
     assert ours["input_texts"].list.first().n_unique() == 3
     assert ours["input_texts"].n_unique() == 3
 

@@ -6,13 +6,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
 from ..frames import as_polars
-from ..schema import Frame, at_least, require
+from ..schema import CardlabError, Frame, at_least, one_of, require
 from .passages import counting, packed, tags_line
+from .recipe import PREFIX, seed_input, seed_parts, seed_text
 from .sections import section_texts
 
 # ---- One function over batches of cards: in order, with progress, on several cores when it pays.
@@ -97,13 +98,23 @@ _SCHEMA: dict[str, Any] = {
 }
 
 
-def with_plain_text(cards: Frame, *, jobs: int | None = None) -> Frame:
+#: How the columns are made: as said below, or as the 18-column data set made them.
+Recipe = Literal["seed"] | None
+
+
+def with_plain_text(cards: Frame, *, recipe: Recipe = None, jobs: int | None = None) -> Frame:
     """Add ``text_str``, the words of each card.
 
     Parameters
     ----------
     cards : frame
         With ``text``.
+    recipe : {"seed"}, optional
+        ``"seed"`` makes the column as the 18-column data set did: links become their text and
+        addresses ``URL`` before the Markdown is read; code blocks and tables are left out; headings
+        of level 1 and 2 are underlined, those below are ``#`` lines; what is bold, a picture or
+        ``*`` and ``_`` in a sentence is written as Markdown. Blank lines are those of
+        markdownify 0.11.6. Ten times slower.
     jobs : int, optional
         Processes; by default one for each core where there are more than 48 MB of text, else one.
 
@@ -123,15 +134,15 @@ def with_plain_text(cards: Frame, *, jobs: int | None = None) -> Frame:
     >>> cl.with_plain_text(cl.read_cards({"id": ["a"], "text": ["# A *model*"]}))["text_str"][0]
     '# A model'
     """
-    return _with(cards, ["text_str"], jobs)
+    return _with(cards, ["text_str"], jobs, recipe=recipe)
 
 
-def with_sections(cards: Frame, *, jobs: int | None = None) -> Frame:
+def with_sections(cards: Frame, *, recipe: Recipe = None, jobs: int | None = None) -> Frame:
     r"""Add ``text_str``, the words of each card, and ``text_lists``, those of each section.
 
     Parameters
     ----------
-    cards, jobs
+    cards, recipe, jobs
         As in :func:`with_plain_text`.
 
     Returns
@@ -139,7 +150,9 @@ def with_sections(cards: Frame, *, jobs: int | None = None) -> Frame:
     pl.DataFrame or pl.LazyFrame
         What :func:`with_plain_text` gives, and ``text_lists`` (list of string): one text for each
         section, its heading as a ``#`` line before it, and one for what stands before the first
-        heading, if there are words. Null where ``text`` is null.
+        heading, if there are words. Null where ``text`` is null. By the recipe ``"seed"`` a part
+        begins at each ``#`` line of ``text_str``, so that headings of level 1 and 2 begin none, and
+        **what stands before the first is in no part**.
 
     Raises
     ------
@@ -152,7 +165,7 @@ def with_sections(cards: Frame, *, jobs: int | None = None) -> Frame:
     >>> cl.with_sections(cards)["text_lists"].to_list()
     [['# Uses\n\nFor speech.']]
     """
-    return _with(cards, ["text_str", "text_lists"], jobs)
+    return _with(cards, ["text_str", "text_lists"], jobs, recipe=recipe)
 
 
 def with_passages(
@@ -160,7 +173,8 @@ def with_passages(
     *,
     tokenizer: Any = None,
     max_tokens: int = 512,
-    prefix: str = "",
+    prefix: str | None = None,
+    recipe: Recipe = None,
     jobs: int | None = None,
 ) -> Frame:
     r"""Add the six text columns of the 18-column data set, ready for an embedding model.
@@ -169,12 +183,17 @@ def with_passages(
     ----------
     cards : frame
         With ``text``; with ``tags`` they become the first line.
-    tokenizer : tokenizers.Tokenizer or callable, optional
-        As in :func:`passages`. Without one ``tokens_length`` is an **estimate**.
+    tokenizer : tokenizers.Tokenizer, path or callable, optional
+        As in :func:`passages`. Without one ``tokens_length`` is an **estimate**, and there is no
+        ``recipe="seed"``, which counts with that of the model's family (XLM-R) and leaves out the
+        tokens that it adds itself.
     max_tokens : int
         Most tokens of an entry of ``input_texts``, `prefix` included.
-    prefix : str
-        What each entry of ``input_texts`` begins with (``"passage: "`` in that data set).
+    prefix : str, optional
+        What each entry of ``input_texts`` begins with; by default nothing, by the recipe
+        ``"seed"`` ``"passage: "``.
+    recipe : {"seed"}, optional
+        As in :func:`with_sections`.
     jobs : int, optional
         As in :func:`with_plain_text`. In several processes the tokenizer is copied to each.
 
@@ -189,7 +208,9 @@ def with_passages(
         - ``processed_texts`` (list of string): ``tags_str``, a blank and a line end; then
           ``text_lists``;
         - ``tokens_length`` (list of Int64): tokens of each of these;
-        - ``input_texts`` (list of string): these in passages, as :func:`passages` packs them.
+        - ``input_texts`` (list of string): these in passages, as :func:`passages` packs them; by
+          the recipe ``"seed"`` one text of all, cut at `max_tokens` (rows of that data set that
+          are longer are not known).
 
         The last three are null where both ``tags`` and ``text`` are.
 
@@ -206,14 +227,22 @@ def with_passages(
     >>> cl.with_passages(cards)["input_texts"].to_list()
     [['TAGS\n#asr \n# Uses\n\nSpeech.']]
     """
-    counting(tokenizer, max_tokens, prefix)  # what is wrong is said before any card is read
-    return _with(
-        cards, list(_SCHEMA), jobs, tokenizer=tokenizer, max_tokens=max_tokens, prefix=prefix
-    )
+    if recipe == "seed" and tokenizer is None:
+        raise CardlabError(
+            'recipe="seed" counts tokens as its model does: give tokenizer= the tokenizer.json of '
+            "an XLM-R or multilingual E5 model, or the folder that holds it. with_sections needs "
+            "none."
+        )
+    if prefix is None:
+        prefix = PREFIX if recipe == "seed" else ""
+    options = {"tokenizer": tokenizer, "max_tokens": max_tokens, "prefix": prefix}
+    counting(**options)  # what is wrong is said before any card is read
+    return _with(cards, list(_SCHEMA), jobs, recipe=recipe, **options)
 
 
 def _with(cards: Frame, columns: list[str], jobs: int | None, **options: Any) -> Frame:
     """Add some of the columns; a lazy frame does the work if one of them is asked for."""
+    one_of(options["recipe"], [None, "seed"], name="recipe")
     if jobs is not None:
         at_least(jobs, 1, name="jobs")
     have = require(cards, "text")
@@ -240,6 +269,7 @@ def text_columns(
     tokenizer: Any = None,
     max_tokens: int = 512,
     prefix: str = "",
+    recipe: Recipe = None,
 ) -> pl.DataFrame:
     """Give the text columns of one batch of cards, whichever engine it comes from."""
 
@@ -247,12 +277,18 @@ def text_columns(
         nulled = [None if no else value for no, value in zip(none, values, strict=True)]
         return pl.Series(nulled, dtype=dtype)
 
-    texts = [section_texts(text or "") for text in batch["text"]]
     null = batch["text"].is_null()
-    text_lists = column(texts, null)
-    made = {"text_str": text_lists.list.join("\n\n"), "text_lists": text_lists}
+    if recipe == "seed":
+        text_str = column((seed_text(text or "") for text in batch["text"]), null, pl.String)
+        texts = [seed_parts(text or "") for text in text_str]
+        text_lists = column(texts, null)
+    else:
+        texts = [section_texts(text or "") for text in batch["text"]]
+        text_lists = column(texts, null)
+        text_str = text_lists.list.join("\n\n")
+    made = {"text_str": text_str, "text_lists": text_lists}
     if "tags_str" in columns:
-        count = counting(tokenizer, max_tokens, prefix)
+        count = counting(tokenizer, max_tokens, prefix, special=recipe is None)
         tags = batch["tags"].cast(_TEXTS) if "tags" in batch.columns else [None] * batch.height
         lines = pl.Series(
             [None if one is None else tags_line(one.drop_nulls()) for one in tags], dtype=pl.String
@@ -267,6 +303,8 @@ def text_columns(
         sizes = [[next(counts) for _ in parts] for parts in full]
         inputs = [
             packed(parts, count, max_tokens, prefix, size)
+            if recipe is None
+            else seed_input(parts, count, max_tokens, prefix)
             for parts, size in zip(full, sizes, strict=True)
         ]
         none = null & lines.is_null()

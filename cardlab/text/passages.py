@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from ..schema import CardlabError, at_least
+from ..schema import CardlabError, at_least, printable
 from .sections import Section, plain_text, section_texts
 
 # ---- Counting tokens: by the tokenizer of a model, or by an estimate that needs none.
@@ -27,33 +30,66 @@ TOKEN_ESTIMATE = (
 def estimated_tokens(texts: list[str]) -> list[int]:
     """Estimate how many word pieces a multilingual tokenizer would make of each text.
 
-    Within about 15 % of the counts that the 18-column data set has for its nine different texts;
-    for a limit that must hold, hand over the tokenizer itself.
+    Of the nine different texts whose counts the 18-column data set gives it misses 9 % of the
+    tokens, of a text at most 15 % or five of them; for a limit that must hold, hand over the
+    tokenizer itself.
     """
     return pl.Series(texts, dtype=pl.String).str.count_matches(TOKEN_ESTIMATE).to_list()
 
 
-def token_counter(tokenizer: Any) -> Counter:
+def token_counter(tokenizer: Any, *, special: bool = True) -> Counter:
     """Turn what the caller calls a tokenizer into a function that counts tokens.
 
-    A ``tokenizers.Tokenizer`` counts what it adds itself (``[CLS]`` and the like); its truncation
-    and padding are left aside. A callable takes one text and gives a number, a list of tokens, or a
-    mapping with ``input_ids``. None: :func:`estimated_tokens`.
+    A ``tokenizers.Tokenizer``, its file or folder, and what transformers wraps around one count
+    what they add themselves (``[CLS]`` and the like) if `special`; truncation and padding are
+    left aside. A callable takes one text and gives a number, a list of tokens, or a mapping with
+    ``input_ids``. None: :func:`estimated_tokens`.
     """
     if tokenizer is None:
         return estimated_tokens
+    if isinstance(tokenizer, (str, os.PathLike)):
+        path = Path(tokenizer).expanduser()
+        path = path / "tokenizer.json" if path.is_dir() else path
+        if not path.is_file():
+            raise _no_tokenizer(f"there is no file {printable(str(path))!r}")
+        tokenizer = _loaded(path, path.stat().st_mtime_ns)
+    tokenizer = getattr(tokenizer, "backend_tokenizer", tokenizer)
     if hasattr(tokenizer, "encode_batch"):
         if tokenizer.truncation or tokenizer.padding:
             tokenizer = type(tokenizer).from_str(tokenizer.to_str())
             tokenizer.no_truncation()
             tokenizer.no_padding()
-        return lambda texts: [len(encoding.ids) for encoding in tokenizer.encode_batch(texts)]
+        options = {} if special else {"add_special_tokens": False}
+        return lambda texts: [len(one.ids) for one in tokenizer.encode_batch(texts, **options)]
     if callable(tokenizer):
         return lambda texts: [_number(tokenizer(text)) for text in texts]
-    raise CardlabError(
-        "tokenizer must be a tokenizers.Tokenizer, a function from a text to its tokens or their "
-        f"number, or None for an estimate, not {type(tokenizer).__name__}."
+    raise _no_tokenizer(f"not {type(tokenizer).__name__}")
+
+
+def _no_tokenizer(reason: str) -> CardlabError:
+    return CardlabError(
+        "tokenizer must be a tokenizers.Tokenizer, the tokenizer.json of one or its folder, a "
+        "function from a text to its tokens or their number, or None for an estimate: "
+        f"{reason}."
     )
+
+
+@lru_cache(maxsize=1)  # each batch of cards asks for it
+def _loaded(path: Path, changed: int) -> Any:
+    """Load a tokenizer from its file, anew where the file has `changed`."""
+    try:
+        from tokenizers import Tokenizer  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise CardlabError(
+            "to read a tokenizer from a file, the package tokenizers is needed. Install it with "
+            "python -m pip install 'cardlab[seed]'."
+        ) from error
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # it raises no other kind
+        raise _no_tokenizer(
+            f"{printable(str(path))!r} is none ({printable(str(error))})"
+        ) from error
 
 
 def _number(tokens: Any) -> int:
@@ -91,10 +127,11 @@ def passages(
     ----------
     markdown : str, or sequence of Section or of str
         The body of one card, or its sections as :func:`sections` gives them, or plain texts.
-    tokenizer : tokenizers.Tokenizer or callable, optional
-        Counts tokens: a ``tokenizers.Tokenizer``, or a function from a text to its tokens or their
-        number. Without one they are estimated (about a token for six letters of Latin, three
-        digits, one mark, one Chinese character), which can be 15 % off: leave room.
+    tokenizer : tokenizers.Tokenizer, path or callable, optional
+        Counts tokens: a ``tokenizers.Tokenizer``, its ``tokenizer.json`` or the folder that holds
+        that (extra ``seed``), or a function from a text to its tokens or their number. Without
+        one they are estimated (about a token for six letters of Latin, three digits, one mark,
+        one Chinese character), often 15 % too few: leave room.
     max_tokens : int
         Most tokens of a passage, `prefix` included.
     prefix : str
@@ -129,12 +166,12 @@ def passages(
     return packed(first + texts, count, max_tokens, prefix)
 
 
-def counting(tokenizer: Any, max_tokens: int, prefix: str) -> Counter:
+def counting(tokenizer: Any, max_tokens: int, prefix: str, *, special: bool = True) -> Counter:
     """Check the arguments, and give the counter of tokens."""
     at_least(max_tokens, 1, name="max_tokens")
     if not isinstance(prefix, str):
         raise CardlabError(f"prefix must be a text, not {type(prefix).__name__}.")
-    count = token_counter(tokenizer)
+    count = token_counter(tokenizer, special=special)
     if prefix and (taken := count([prefix])[0]) >= max_tokens:
         raise CardlabError(
             f"the prefix {prefix!r} has {taken} tokens, which leaves no room in max_tokens="
