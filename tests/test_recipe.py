@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import cardlab as cl
-from cardlab.text.recipe import seed_input, seed_parts, seed_text
+from cardlab.text.recipe import recipe_losses, seed_input, seed_parts, seed_text
 
 CARD = """Of [a *link*](https://a.b), ![a picture](c.png) and https://d.e.
 
@@ -147,6 +147,36 @@ def test_errors():
         cl.with_passages(cards, recipe="seed")
     with pytest.raises(cl.CardlabError, match="there is no file 'no-such-folder'"):
         cl.with_passages(cards, tokenizer="no-such-folder")
+
+
+def test_what_the_recipe_lost(data):
+    texts = [
+        "# T\none two\n### a\nthree\n# U\nfour",
+        "Only an introduction",
+        "Only another",
+        None,
+        "",
+    ]
+    cards = pl.DataFrame({"text": texts, "tags": [["a"], ["b"], ["b"], ["b"], ["b"]]})
+    made = cl.with_passages(cards, recipe="seed", tokenizer=words)
+    rows = {row[0]: row[1:] for row in recipe_losses(made).iter_rows()}
+    assert rows == {
+        "words": (9, 15, 9 / 15),  # "T", its line and two words; five words
+        "headings": (1, 3, 1 / 3),
+        "beginnings": (3, 3, 1.0),
+        "whole cards": (2, 3, 2 / 3),
+        "other card": (3, 4, 0.75),  # all that is left of three cards is their tag
+    }
+    assert recipe_losses(made.lazy()).equals(recipe_losses(made))
+    own = recipe_losses(cl.with_sections(cards))
+    assert own["lost"].to_list() == ["words", "headings", "beginnings", "whole cards"]
+    assert own["n_lost"].to_list() == [0, 0, 0, 0]
+    rows = recipe_losses(pl.read_parquet(data / "seed_full_columns.parquet"))
+    assert rows["n_lost"].to_list() == [1491, 9, 3, 0, 0]
+    with pytest.raises(cl.MissingColumn, match="text_str"):
+        recipe_losses(cards)
+    with pytest.raises(cl.NoFigure, match="no card has both"):
+        recipe_losses(made.filter(pl.col("text").is_null()))
 
 
 @pytest.mark.parametrize("unit", ["> ", "- ", "[", "](", "<!--", "<b>", "<h1 ", "</x>\n", "1. a\n"])

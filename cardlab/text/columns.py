@@ -152,7 +152,8 @@ def with_sections(cards: Frame, *, recipe: Recipe = None, jobs: int | None = Non
         section, its heading as a ``#`` line before it, and one for what stands before the first
         heading, if there are words. Null where ``text`` is null. By the recipe ``"seed"`` a part
         begins at each ``#`` line of ``text_str``, so that headings of level 1 and 2 begin none, and
-        **what stands before the first is in no part**.
+        **what stands before the first is in no part** (``cardlab.text.recipe.recipe_losses``
+        counts it).
 
     Raises
     ------

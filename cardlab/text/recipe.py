@@ -11,8 +11,12 @@ import re
 from bisect import bisect_right
 from collections import Counter as Counts
 from html.parser import HTMLParser
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import polars as pl
+
+from ..frames import narrow
+from ..schema import NoFigure, column_names, require
 from .markdown import MAX_NESTING, to_html
 from .passages import Counter
 
@@ -47,6 +51,83 @@ def seed_input(parts: list[str], count: Counter, max_tokens: int, prefix: str) -
 _LINK = re.compile(r"\[([^\]]++)(\]\([^)]++\))?")
 _ADDRESS = re.compile(r"https?://\S+")
 _PART = re.compile(r"^(?=#{1,6} )", re.MULTILINE)
+
+
+# ---- What such columns lack of their own cards.
+
+_SAID = r"\S+"
+_HEADINGS = r"(?m)^#{1,6} |^[^\n]*\S[^\n]*\n(?:=+|-+)[ \t]*$"
+
+
+def recipe_losses(cards: Any) -> pl.DataFrame:
+    """Count what the text columns that a corpus brings leave out of their own cards.
+
+    Parameters
+    ----------
+    cards : frame
+        With ``text_str`` and ``text_lists``, as the 18-column data set and :func:`with_sections`
+        have them; with ``text`` and ``input_texts`` the last row is counted too.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``lost``, ``n_lost``, ``n_total``, ``lost_share`` (0-1; null of nothing), a row for each of:
+
+        - ``"words"`` and ``"headings"`` of ``text_str`` that are in no entry of ``text_lists``
+          (headings as ``#`` lines or underlined);
+        - ``"beginnings"``: cards with words of which some are in no entry;
+        - ``"whole cards"``: those of them that have no entry, so that only tags stand for them;
+        - ``"other card"``: cards with the very ``input_texts`` of a card with another text; one
+          model gives both one vector.
+
+        Facts of these cards, so without an interval. Cards whose ``text_str`` or ``text_lists`` is
+        null are not counted.
+
+    Raises
+    ------
+    MissingColumn
+        The cards lack ``text_str`` or ``text_lists``.
+    NoFigure
+        No card has both.
+    """
+    require(cards, "text_str", "text_lists")
+    pair = ["text", "input_texts"]
+    twins = set(pair) <= set(column_names(cards))
+    parts = pl.col("text_lists").list.join("\n\n\n", ignore_nulls=True)
+    counts = {
+        f"{what}_{where}": of.str.count_matches(pattern)
+        for what, pattern in (("words", _SAID), ("headings", _HEADINGS))
+        for where, of in (("all", pl.col("text_str")), ("kept", parts))
+    }
+    inputs = pl.col("input_texts").list.join("\0", ignore_nulls=True)
+    hashes = {"text": pl.col("text").hash(), "input": inputs.hash()} if twins else {}
+    found = (
+        narrow(cards, ["text_str", "text_lists", *pair] if twins else ["text_str", "text_lists"])
+        .drop_nulls(["text_str", "text_lists"])
+        .select(**counts, **hashes)
+        .collect(engine="streaming")
+    )
+    if found.is_empty():
+        raise NoFigure("no card has both text_str and text_lists.")
+    lost = pl.col("words_all") > pl.col("words_kept")
+    rows = {
+        what: (pl.max_horizontal(whole - pl.col(f"{what}_kept"), 0), whole)
+        for what in ("words", "headings")
+        for whole in [pl.col(f"{what}_all").cast(pl.Int64)]
+    }
+    rows |= {"beginnings": (lost, pl.col("words_all") > 0)}
+    rows |= {"whole cards": (lost & (pl.col("words_kept") == 0), pl.col("words_all") > 0)}
+    if twins:
+        known = pl.col("text").is_not_null() & pl.col("input").is_not_null()
+        rows |= {"other card": (known & (pl.col("text").n_unique().over("input") > 1), known)}
+    return pl.concat(
+        found.select(
+            lost=pl.lit(what),
+            n_lost=some.cast(pl.Int64).sum(),
+            n_total=whole.cast(pl.Int64).sum(),
+        )
+        for what, (some, whole) in rows.items()
+    ).with_columns(lost_share=pl.col("n_lost") / pl.when(pl.col("n_total") > 0).then("n_total"))
 
 
 # ---- HTML to Markdown.
