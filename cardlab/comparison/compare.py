@@ -64,12 +64,14 @@ def require_of(cards: Any, side: str, *names: str) -> None:
 class Pair(NamedTuple):
     """A column of both corpora under the same codes, and the authors of the cards of each.
 
-    `ordered` if the values are bins of numbers. A null is an author of one card.
+    `numbers` are theirs by :func:`numbered`. `ordered` if the values are bins of numbers. A null is
+    an author of one card.
     """
 
     a: Coded
     b: Coded
     authors: tuple[pl.Series, pl.Series]
+    numbers: list[Any]
     ordered: bool
 
     def sizes(self) -> dict[str, int]:
@@ -130,8 +132,9 @@ def read_pairs(
         who.n_unique() == 1 for who in by
     ):  # of one author, whose cards are all there is to draw
         by = by[0].clear(len(by[0])), by[1].clear(len(by[1]))
+    own = np.split(numbered(pl.concat(by)), [len(by[0])])
     pairs = {
-        name: Pair(coded[name].of_cards(in_a), coded[name].of_cards(kept), by, name in numbers)
+        name: Pair(coded[name].of_cards(in_a), coded[name].of_cards(kept), by, own, name in numbers)
         for name in columns
     }
     return pairs, int(shared.sum())
@@ -387,9 +390,10 @@ def _distance(pair: Pair, n_permutations: int, generator: np.random.Generator) -
     declared = both.lengths > 0
     both = both.of_cards(declared)
     # what an author has in a and in b is dealt out apart
-    unit = 2 * numbered(pl.concat(pair.authors)) + np.repeat([0, 1], [a.n_cards, b.n_cards])
-    own, unit, size = np.unique(unit[declared], return_inverse=True, return_counts=True)
-    in_a = own % 2 == 0
+    unit = np.concatenate([2 * number + at for at, number in enumerate(pair.numbers)])
+    size = np.bincount(unit[declared])
+    own = np.flatnonzero(size)
+    unit, size, in_a = (np.cumsum(size > 0) - 1)[unit[declared]], size[own], own % 2 == 0
     # dealt out among authors of 1, 2-3, 4-7 ... cards
     stratum = np.frexp(size)[1]
     dealt = [
@@ -400,9 +404,8 @@ def _distance(pair: Pair, n_permutations: int, generator: np.random.Generator) -
     at_once = max(1, _AT_ONCE // sum(draws.table.shape))
     for begin in range(0, n_permutations, at_once):
         times = draws.times(dealt, min(at_once, n_permutations - begin), replace=False)
-        first = times @ draws.table
         # rounding may leave of a value that is wholly in the first part an ulp below 0
-        apart = contributions(first, np.maximum(whole - first, 0)).sum(axis=-1)
+        apart = [_divergence(row, np.maximum(whole - row, 0)) for row in times @ draws.table]
         chance = np.append(chance, apart)
     found = {
         "distance": divergence**0.5,
@@ -412,9 +415,17 @@ def _distance(pair: Pair, n_permutations: int, generator: np.random.Generator) -
         "null_high": float(np.quantile(np.sqrt(chance), 0.95)),
         "p_value": (1 + int((chance >= divergence - 1e-12).sum())) / (1 + len(chance)),
     }
-    for name, side, authors in zip("ab", (a, b), pair.authors, strict=True):
-        found[f"n_authors_{name}"] = numbered(authors.filter(side.lengths > 0)).max() + 1
+    for name, side, number in zip("ab", (a, b), pair.numbers, strict=True):
+        found[f"n_authors_{name}"] = np.count_nonzero(np.bincount(number[side.lengths > 0]))
     return found
+
+
+def _divergence(a: Any, b: Any) -> float:
+    """Give the sum of :func:`contributions`, from entropies in a quarter of the time."""
+    p, q = a / a.sum(), b / b.sum()
+    middle = (p + q) / 2
+    p_sum, q_sum, both = ((side * np.log2(side + 1e-300)).sum() for side in (p, q, middle))
+    return max(float((p_sum + q_sum) / 2 - both), 0.0)
 
 
 # ---- ``compare_values``: which values set two corpora apart.
@@ -576,13 +587,12 @@ def _by_author(pair: Pair) -> tuple[list[Any], list[Any]]:
     """Count each author's cards with each value, and all its cards."""
     from scipy.sparse import csr_array
 
-    number = np.split(numbered(pl.concat(pair.authors)), [pair.a.n_cards])
-    shape = (int(max(own.max() for own in number)) + 1, len(pair.a.names) + 1)
+    shape = (int(max(own.max() for own in pair.numbers)) + 1, len(pair.a.names) + 1)
     tables = []
-    for side, own in zip((pair.a, pair.b), number, strict=True):
+    for side, own in zip((pair.a, pair.b), pair.numbers, strict=True):
         card, code = _values(side)
         tables.append(csr_array((np.ones(len(code)), (own[card], code)), shape=shape))
-    return tables, [np.bincount(own, minlength=shape[0]).astype(float) for own in number]
+    return tables, [np.bincount(own, minlength=shape[0]).astype(float) for own in pair.numbers]
 
 
 def _product(tables: list[Any], sizes: list[Any], at: int, to: int) -> Callable[[Any, Any], Any]:

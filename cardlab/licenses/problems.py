@@ -183,6 +183,7 @@ def _front_matter_and_tags(cards: pl.LazyFrame) -> pl.DataFrame:
             metadata.str.json_path_match("$.license").alias("declared"),
         )
         .filter(declared.is_not_null() | silent.str.starts_with("{"))
+        .drop("metadata")
     )
     texts = rows["declared"].drop_nulls().unique()
     lists = pl.Series("lists", [in_json(text) for text in texts], dtype=STRINGS)

@@ -9,7 +9,6 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
 import polars.selectors as cs
-import pyarrow as pa
 
 from ..frames import (
     Coded,
@@ -333,7 +332,7 @@ def _with_designs(
 def numbered(authors: pl.Series) -> Any:
     """Give authors numbers in the order of their names; a card without one is one of its own."""
     # by hashes, since sorting a million strings takes a second
-    code = pa.array(authors.hash().to_numpy()).dictionary_encode().indices.to_numpy()
+    code = authors.hash().to_arrow().dictionary_encode().indices.to_numpy()
     first = np.empty(code.max(initial=-1) + 1, dtype=np.int64)
     first[code[::-1]] = np.arange(len(code))[::-1]  # of equal places the last one stands
     rank = authors.gather(first).rank("dense").fill_null(0).to_numpy().astype(np.int64) - 1
@@ -341,6 +340,10 @@ def numbered(authors: pl.Series) -> Any:
     alone = number < 0
     number[alone] = number.max(initial=-1) + 1 + np.arange(alone.sum())
     return number
+
+
+#: Kinds beyond which those that a group has none of are left out.
+_MANY = 2000
 
 
 class Draws:
@@ -377,8 +380,12 @@ class Draws:
         times = np.zeros((size, n_kinds), dtype=np.int64)
         for of, n in groups:
             alike = np.bincount(self.kind[of], minlength=n_kinds)
+            # of many kinds a group has few, and each that it lacks would be drawn for as well
+            there = np.flatnonzero(alike) if n_kinds > _MANY else np.arange(n_kinds)
+            alike = alike[there]
             if replace:
-                times += generator.multinomial(n, alike / len(of), size=size)
+                drawn = generator.multinomial(n, alike / len(of), size=size)
             else:
-                times += generator.multivariate_hypergeometric(alike, n, size, method="marginals")
+                drawn = generator.multivariate_hypergeometric(alike, n, size, method="marginals")
+            times[:, there] += drawn
         return times

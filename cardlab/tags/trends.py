@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,15 @@ import polars as pl
 from ..frames import Coded, check_countable, encode, narrow
 from ..overview.time import check_dates, check_every, judge
 from ..schema import NoFigure, at_least, require
-from ..shares.authors import MIN_AUTHORS, MIN_EFFECTIVE, author_column, designs_of, interval
+from ..shares.authors import (
+    MIN_AUTHORS,
+    MIN_EFFECTIVE,
+    author_codes,
+    author_column,
+    designs,
+    interval,
+)
+from ..shares.counting import numbered
 from .kinds import checked_kinds, tag_kind
 
 #: New cards in a period below which it does not enter a slope.
@@ -115,91 +124,66 @@ def tag_trends(
     beside = [pl.col("created_at"), *([pl.col("author").cast(pl.String)] if author else [])]
     (coded,), rows = encode(frame, ["tags"], *beside)
     dated = judge(rows["created_at"])
-    at = pl.DataFrame({"period": dated.true.dt.truncate(every), "seen": dated.possible})
-    if not at["period"].count():
+    starts = dated.true.dt.truncate(every).alias("period")
+    if not starts.count():
         raise dated.none_is_true()
-    of = rows["author"] if author else pl.Series([None], dtype=pl.String).new_from_index(0, len(at))
-    at = at.with_columns(of.alias("author"))
-    grid, items = _grid(coded, at, kinds, top, every)
-    periods = grid["period"].unique().sort()
-    number = grid["n_cards"].to_numpy().reshape(-1, len(periods))
-    total = grid["n_period"].head(len(periods)).to_numpy()
-    held = _held(grid["code"].unique(maintain_order=True), at, items, periods) if author else None
-    fits = pl.DataFrame(slopes(number, total, held)._asdict())
-    by: dict[str, Any] = {"by": ["period"], "value": ["code"], "author": "author"}
-    design = designs_of(grid, items, at.drop_nulls("period"), **by) if author else None
-    found = grid.select(
-        *("tag", "period", "n_cards", "n_period"),
-        *interval(grid["n_cards"], grid["n_period"], "card_share", "share", design=design),
-        *fits[np.repeat(np.arange(fits.height), len(periods))],
-        "first_seen",
+    ends = pl.col("period").min(), pl.col("period").max()
+    periods = starts.to_frame().select(pl.datetime_range(*ends, every, time_unit="us")).to_series()
+    is_dated = starts.is_not_null().to_numpy()
+    place = np.where(is_dated, periods.search_sorted(starts.fill_null(starts.min())), -1)
+    codes = _commonest(coded, is_dated, kinds, top)
+    few, n_periods = coded.only(np.sort(codes)), len(periods)
+    # of each card with one of these tags: which tag, and the cell of tag and period
+    card, tag = few.of_each(np.arange(few.n_cards)), np.argsort(codes)[few.code]
+    seen = pl.DataFrame({"tag": tag, "first_seen": dated.possible[card]})
+    first_seen = seen.group_by("tag").agg(pl.col("first_seen").min()).sort("tag")["first_seen"]
+    card, tag = card[is_dated[card]], tag[is_dated[card]]
+    cell = tag * n_periods + place[card]
+    number = np.bincount(cell, minlength=len(codes) * n_periods)
+    total = np.bincount(place[is_dated], minlength=n_periods)
+    held = design = None
+    if author:
+        at, who = np.flatnonzero(is_dated), numbered(rows["author"])
+        shape = int(who.max()) + 1, n_periods
+        held = _held(who, place, shape, [at, *(card[tag == k] for k in range(len(codes)))])
+        code, of = author_codes(rows["author"]), np.tile(np.arange(n_periods), len(codes))
+        parts = (cell, code[card]), (place[at], code[at])
+        (design,) = designs(*parts, group=of, authors=rows["author"])
+    fits = pl.DataFrame(slopes(number.reshape(-1, n_periods), total, held)._asdict())
+    row = np.repeat(np.arange(len(codes)), n_periods)
+    n_cards, n_period = pl.Series("n_cards", number), pl.Series(np.tile(total, len(codes)))
+    found = pl.DataFrame(
+        [coded.names[codes][row].alias("tag"), pl.concat([periods] * len(codes)).alias("period")]
     ).with_columns(
+        *(n_cards, n_period.alias("n_period")),
+        *interval(n_cards, n_period, "card_share", "share", design=design),
+        *fits[row],
+        first_seen[row],
+    )
+    found = found.with_columns(
         pl.col(pl.Float64).fill_nan(None),
         *dated.columns("n_at_floor", "n_undated", "n_implausible"),
     )
     return found.sort(["slope", "tag", "period"], descending=[True, False, False], nulls_last=True)
 
 
-def _grid(
-    coded: Coded, cards: pl.DataFrame, kinds: list[str] | None, top: int, every: str
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Count the cards of each of the `top` tags in each period, also where there are none.
-
-    Gives the tags of single cards as well, in a frame of their own.
-    """
-    items: pl.DataFrame = cards.with_row_index("card")[coded.of_each(np.arange(coded.n_cards))]
-    items = items.with_columns(pl.Series("code", coded.code))
-    found = items.group_by("code").agg(
-        pl.col("period").count().alias("n"), pl.col("seen").min().alias("first_seen")
-    )
-    found = found.filter(pl.col("n") > 0).sort("n", "code", descending=[True, False])
-    tags = coded.names.gather(found["code"]).alias("tag")
-    found = found.with_columns(tags)
-    if kinds is not None:
-        found = found.filter(pl.Series([tag_kind(tag) in kinds for tag in tags], dtype=pl.Boolean))
-    if not found.height:
+def _commonest(coded: Coded, is_dated: Any, kinds: list[str] | None, top: int) -> Any:
+    """Give the codes of the tags on most of the cards with a date, most first, ties by name."""
+    n = np.bincount(coded.code[coded.of_each(is_dated)], minlength=len(coded.names))
+    ranked = np.argsort(-n, kind="stable")[: np.count_nonzero(n)].tolist()
+    wanted = (at for at in ranked if kinds is None or tag_kind(coded.names[at]) in kinds)
+    codes = np.array([*islice(wanted, top)])
+    if not len(codes):
         raise NoFigure("no card with a usable creation date has a tag that was asked for.")
-    found = found.head(top)
-    items = items.filter(
-        pl.col("code").is_in(found["code"].implode()), pl.col("period").is_not_null()
-    )
-    dates = pl.col("period")
-    n_cards, n_period = (pl.len().cast(pl.Int64).alias(name) for name in ("n_cards", "n_period"))
-    grid = (
-        found.join(
-            cards.select(pl.datetime_range(dates.min(), dates.max(), every, time_unit="us")),
-            how="cross",
-        )
-        .join(cards.group_by("period").agg(n_period), on="period", how="left")
-        .join(items.group_by("code", "period").agg(n_cards), on=["code", "period"], how="left")
-        .with_columns(pl.col("n_cards", "n_period").fill_null(0))
-        .sort("n", "code", "period", descending=[True, False, False])
-    )
-    return grid, items
+    return codes
 
 
-def _held(
-    codes: pl.Series, cards: pl.DataFrame, items: pl.DataFrame, periods: pl.Series
-) -> tuple[Any, list[Any]]:
+def _held(who: Any, place: Any, shape: tuple[int, int], parts: list[Any]) -> tuple[Any, list[Any]]:
     """Give the cards of each author and period, all and those with each tag, as sparse arrays."""
     from scipy.sparse import csr_array
 
-    dated = cards.with_row_index("card").drop_nulls("period")
-    # a card without an author is an author of its own
-    alone = -1 - pl.col("card").cast(pl.Int64)
-    who = pl.coalesce(pl.col("author").rank("dense").cast(pl.Int64), alone).rank("dense") - 1
-    dated = dated.select("card", who=who)
-    n_authors, place = dated["who"].n_unique(), {at: i for i, at in enumerate(periods)}
-
-    def counts(rows: pl.DataFrame) -> Any:
-        """Count by author and period."""
-        at = rows["period"].replace_strict(place, return_dtype=pl.Int64).to_numpy()
-        shape = (n_authors, len(periods))
-        return csr_array((np.ones(len(at)), (rows["who"].to_numpy(), at)), shape=shape)
-
-    rows = items.join(dated, on="card").partition_by("code", as_dict=True)
-    whole = counts(cards.with_row_index("card").join(dated, on="card"))
-    return whole, [counts(rows[code,]) for code in codes]
+    whole, *own = (csr_array((np.ones(len(at)), (who[at], place[at])), shape=shape) for at in parts)
+    return whole, own
 
 
 class Slopes(NamedTuple):
