@@ -384,8 +384,8 @@ class Draws:
             there = np.flatnonzero(alike) if n_kinds > _MANY else np.arange(n_kinds)
             alike = alike[there]
             if replace:
-                drawn = generator.multinomial(n, alike / len(of), size=size)
+                found = generator.multinomial(n, alike / len(of), size=size)
             else:
-                drawn = generator.multivariate_hypergeometric(alike, n, size, method="marginals")
-            times[:, there] += drawn
+                found = generator.multivariate_hypergeometric(alike, n, size, method="marginals")
+            times[:, there] += found
         return times
