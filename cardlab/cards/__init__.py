@@ -9,6 +9,7 @@ import polars as pl
 
 from .. import schema
 from .canonical import to_canonical
+from .prepare import open_prepared
 from .schemas import fitted, renamed
 from .sources import grouped, is_record, listed, open_source, together
 
@@ -52,6 +53,7 @@ def scan_cards(
           (``hf://datasets/ORG/NAME``: its parquet files);
         - a table of a SQLite or DuckDB database: ``hub.sqlite::models`` (or the file alone, where
           one table has ids);
+        - a folder that ``cardlab prepare`` wrote: nothing of it is parsed again;
         - a folder of cards: ``ORG/NAME/README.md``, one model's folder with its ``README.md``,
           or the Hub cache (``models--ORG--NAME/snapshots/REVISION/README.md``; its data sets and
           Spaces are left out with a warning);
@@ -149,15 +151,16 @@ def read_cards(
 
 
 def _scan(source: Any, on_error: str, columns: Mapping[str, str]) -> pl.LazyFrame:
-    raw, label = open_source(source)
+    prepared = open_prepared(source)
+    raw, label = open_source(source) if prepared is None else ([prepared], str(source))
     have = {name for frame in raw for name in frame.collect_schema()}
     if missing := sorted(columns.keys() - have):
         raise schema.SourceError(
             f"{label}: there are no columns {', '.join(map(repr, missing))} to rename. It has: "
             f"{schema.shorten(', '.join(map(schema.printable, sorted(have))), 400)}."
         )
-    parts = []
-    for frame in raw:
+    parts = [] if prepared is None or columns else [prepared]
+    for frame in raw if not parts else ():
         whole, guesses = fitted(renamed(frame, columns))
         parts.append(to_canonical(whole, label, said=columns.values(), guesses=guesses))
     cards = together(parts)

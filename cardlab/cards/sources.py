@@ -49,7 +49,7 @@ ACCEPTED = (
     "(dictionaries, huggingface_hub.ModelInfo), a dictionary of columns, lists and iterators of "
     "these."
 )
-_REMOTE = ("hf://", "s3://", "gs://", "gcs://", "az://", "abfs://", "http://", "https://")
+REMOTE = ("hf://", "s3://", "gs://", "gcs://", "az://", "abfs://", "http://", "https://")
 _UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException)
 _POINTERS = (b"version https://git-lfs.github.com/spec/", b"# xet version")
 
@@ -78,7 +78,7 @@ def open_source(source: Any) -> tuple[list[pl.LazyFrame], str]:
 
 
 def _open_path(name: str, label: str) -> list[pl.LazyFrame]:
-    if name.startswith(_REMOTE):
+    if name.startswith(REMOTE):
         whole = name.split("?")[0]
         if not Path(whole).suffix:  # a data set or a folder of shards
             name = whole = name.rstrip("/") + "/**/*.parquet"

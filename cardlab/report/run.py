@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 import secrets
-import shutil
-import signal
 import sys
 import tempfile
 import threading
@@ -16,9 +14,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ..schema import NotebookFailedError, NotebookFailure, ReportError, at_least
+from ..scratch import ended_by_signals, scratch_folder
 from .execute import Kernels, execute
 from .index import render_index, thumbnail
 from .notebooks import (
@@ -215,91 +214,6 @@ def today() -> str:
     if epoch.isdigit():
         return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).date().isoformat()
     return datetime.date.today().isoformat()
-
-
-# ---- Folders that are gone when a run has ended, however it ended.
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
-# The system frees a lock when the process that holds it ends, also one that was killed. A number
-# of a process could belong to another one by then, or to another container.
-_LOCK = "in-use"
-
-
-@contextmanager
-def scratch_folder(parent: Path, *, prefix: str = "cardlab-") -> Iterator[Path]:
-    """Yield a new folder that is gone afterwards; those that killed runs have left go too."""
-    for left in parent.glob(f"{prefix}*"):
-        _remove_where_dead(left)
-    folder, lock = _claimed(parent, prefix)
-    try:
-        yield folder
-    finally:
-        lock.close()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _claimed(parent: Path, prefix: str) -> tuple[Path, IO[bytes]]:
-    """Make a folder and take its lock, before another run takes it for a dead one's."""
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent)).resolve()
-        lock = (folder / _LOCK).open("wb")
-        try:
-            _hold(lock)
-        except (BlockingIOError, PermissionError):
-            lock.close()
-            continue
-        except OSError:  # a file system without locks: nobody else can take this one either
-            return folder, lock
-        if (folder / _LOCK).exists():
-            return folder, lock
-        lock.close()
-
-
-def _remove_where_dead(folder: Path) -> None:
-    """Remove a folder of ours whose lock nobody holds."""
-    with suppress(OSError):  # gone meanwhile, of another user, or in use
-        if folder.is_symlink() or (sys.platform != "win32" and folder.stat().st_uid != os.getuid()):
-            return
-        with (folder / _LOCK).open("r+b") as lock:
-            _hold(lock)
-            shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)  # Windows keeps a file that is open
-
-
-def _hold(lock: IO[bytes]) -> None:
-    """Take a lock at once, or raise OSError."""
-    if sys.platform == "win32":
-        msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the block as an interrupt does: with SystemExit, 128 + its number.
-
-    Where the program sees to a signal by itself, or the block does not run in the main thread,
-    nothing changes.
-    """
-
-    def end(number: int, _: Any) -> None:
-        signal.signal(number, signal.SIG_IGN)  # what follows is cleaning up
-        raise SystemExit(128 + number)
-
-    found = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
-    main = threading.current_thread() is threading.main_thread()
-    ours = [n for n in found if main and n is not None and signal.getsignal(n) == signal.SIG_DFL]
-    for number in ours:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
 
 
 # ---- Notebooks in, offline HTML pages out.
