@@ -57,6 +57,7 @@ from .licenses.problems import license_conflicts as license_conflicts
 from .overview.concentration import concentration as concentration
 from .overview.diversity import diversity as diversity
 from .overview.doubling import doubling_time as doubling_time
+from .overview.panel import panel as panel
 from .overview.problems import problems as problems
 from .overview.profile import profile as profile
 from .overview.time import growth as growth
