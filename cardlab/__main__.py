@@ -1,4 +1,4 @@
-"""The command line: ``cardlab report``, ``notebooks``, ``lab``, ``profile``, ``sample``."""
+"""The command line: ``cardlab report``, ``prepare``, ``notebooks``, ``lab`` and others."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import ast
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import webbrowser
@@ -52,7 +53,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
-    whole = "reports written so far are whole"
+    made = "shards" if arguments.run is _prepare else "reports"
+    whole = f"{made} written so far are whole"
     try:
         return int(arguments.run(arguments))
     except BrokenPipeError:
@@ -121,6 +123,13 @@ def _parser() -> argparse.ArgumentParser:
     profile = commands.add_parser("profile", help="describe the columns of a corpus")
     profile.add_argument("source", nargs="?", help=source)
     profile.set_defaults(run=_profile)
+
+    prepare = commands.add_parser("prepare", help="write a corpus once for reading it again")
+    prepare.add_argument("source", help="file, glob, folder or URL of cards")
+    prepare.add_argument("output", metavar="OUT", help="the folder, for any command's SOURCE")
+    prepare.add_argument("--rows", type=int, default=50_000, metavar="N", help="of a shard (50000)")
+    prepare.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    prepare.set_defaults(run=_prepare)
 
     sample = commands.add_parser("sample", help="write a synthetic corpus")
     sample.add_argument("--cards", type=int, default=2000, metavar="N", help="default: 2000")
@@ -217,6 +226,36 @@ def _profile(arguments: argparse.Namespace) -> int:
     for problem, n in counts.iter_rows():
         print(f"problem {problem}: {n:,}")
     return 0
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    from .cards.prepare import prepare
+    from .scratch import ended_by_signals
+
+    rows = arguments.rows
+    if not arguments.here:  # what ends a process, such as no more memory, is said by another
+        call = [sys.executable, "-m", "cardlab", "prepare", "--here", "--rows", str(rows), "--"]
+        with ended_by_signals():
+            status = subprocess.run([*call, arguments.source, arguments.output]).returncode
+        if status >= 0:
+            return status
+        raise CardlabError(
+            f"ended by {signal.Signals(-status).name}: there may not have been enough memory, or a "
+            "file of the source was cut while it was read. What was there is as it was. Run it "
+            f"again: it goes on where it was, or with --rows {max(rows // 5, 1)} in less memory."
+        )
+    if sys.platform == "linux":  # a killed command takes its work with it
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    prepare(arguments.source, arguments.output, rows=rows, progress=_to_stderr)
+    print(printable(arguments.output))
+    return 0
+
+
+def _to_stderr(line: str) -> None:
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def _sample(arguments: argparse.Namespace) -> int:

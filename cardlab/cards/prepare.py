@@ -38,7 +38,7 @@ _APART = {
     "family": "families",
 }
 #: How often a remote source may break off without a whole shard between, and the first wait.
-_TRIES, _SECONDS = 6, 0.5
+_TRIES, _SECONDS = 4, 0.5
 
 # ---- One run: what is there already, the shards, then what is known of all cards together.
 
@@ -70,8 +70,8 @@ def prepare(
         The folder, which :func:`cardlab.scan_cards` reads. In it are ``prepared.json`` (the
         source, its SHA-256, date, versions, columns, problems by column and kind, size and SHA-256
         of each file) and parquet files: ``cards-...``, ``texts-...`` (bodies, and front matter as
-        JSON), ``vectors-...``, ``families-...``. Cards and nulls are those of the source, in its
-        order.
+        JSON), ``vectors-...``, ``families-...``. Cards and nulls are those of the source; those of
+        a shard stand in order of their ids, so that who reads a few passes over most.
 
     Raises
     ------
@@ -139,8 +139,8 @@ def _refuse(out: Path, source: Any) -> None:
             f"{str(out)!r} holds other files ({printable(other[0])}): name a new or empty folder, "
             "or one that was prepared before."
         )
-    top = isinstance(source, (str, os.PathLike)) and Path(source).expanduser().resolve()
-    if top and out.resolve().is_relative_to(top):
+    top = Path(source).expanduser() if isinstance(source, (str, os.PathLike)) else None
+    if top and top.is_dir() and out.resolve().is_relative_to(top.resolve()):
         raise CardlabError(f"{str(out)!r} lies in the source: name a folder elsewhere.")
 
 
@@ -191,7 +191,7 @@ def _fill(
             for number, shard in enumerate(_shards(cards, rows, first), start=first):
                 if number < len(shards) and shards[number] is not None:
                     continue
-                whole = _with_derived(shard)
+                whole = _with_derived(shard.sort("id", nulls_last=True, maintain_order=True))
                 state["columns"] = {name: str(dtype) for name, dtype in whole.schema.items()}
                 shards[number : number + 1] = [_written(data, whole, number)]
                 _save(out, state)
