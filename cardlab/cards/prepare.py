@@ -10,7 +10,7 @@ import secrets
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +47,7 @@ def prepare(
     source: Any,
     folder: str | os.PathLike[str],
     *,
+    columns: Mapping[str, str] | None = None,
     rows: int = ROWS,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
@@ -54,8 +55,8 @@ def prepare(
 
     Parameters
     ----------
-    source
-        What :func:`cardlab.scan_cards` takes.
+    source, columns
+        As in :func:`cardlab.scan_cards`.
     folder : str or path
         A new or empty folder, or one that was prepared before: what is there stays until the new
         corpus is whole.
@@ -97,14 +98,14 @@ def prepare(
 
     at_least(rows, 1, name="rows")
     out = Path(folder).expanduser()
-    cards = scan_cards(source)
+    cards = scan_cards(source, columns=columns)
     _refuse(out, source)
     say = progress or (lambda line: None)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with ended_by_signals(), worked_in(out):
             mark = _mark(source)
-            state = _begun(out, source, cards, rows, mark)
+            state = _begun(out, source, cards, mark, rows=rows, renamed=columns)
             if state.get("n_cards") is None or None in state["shards"]:
                 _fill(out, state, cards, rows, say, tries=_TRIES if _urls(source) else 1)
                 if mark is not None and _mark(source) != mark:
@@ -144,11 +145,11 @@ def _refuse(out: Path, source: Any) -> None:
         raise CardlabError(f"{str(out)!r} lies in the source: name a folder elsewhere.")
 
 
-def _begun(out: Path, source: Any, cards: pl.LazyFrame, rows: int, mark: Any) -> dict[str, Any]:
+def _begun(out: Path, source: Any, cards: pl.LazyFrame, mark: Any, **asked: Any) -> dict[str, Any]:
     """Give what an earlier run left of the same source, None for shards that do not stand."""
     columns = {name: str(dtype) for name, dtype in cards.collect_schema().items()}
     versions = {"cardlab": __version__, "polars": pl.__version__}
-    told = json.dumps([mark or secrets.token_hex(), rows, columns, versions])
+    told = json.dumps([mark or secrets.token_hex(), asked, columns, versions], default=dict)
     fingerprint = hashlib.sha256(told.encode()).hexdigest()[:16]
     for name in (_UNFINISHED, MANIFEST):
         state = _read(out / name)
