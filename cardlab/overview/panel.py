@@ -133,6 +133,13 @@ def panel(
     -----
     All are counts of what the listings hold, so that nothing here has an interval. A card that
     is renamed leaves and enters. What a listing leaves out (a cut at some rank) is an exit too.
+
+    Examples
+    --------
+    >>> cards = cl.make_cards(200)
+    >>> found = cl.panel({"2025-01-06": cards.head(150), "2025-01-13": cards.tail(150)})
+    >>> found.snapshots["n_cards", "n_entries", "n_exits"].row(1)
+    (150, 50, 50)
     """
     at_least(top, 1, name="top")
     dated = _dated(sources)
