@@ -471,3 +471,9 @@ def test_sentence_transformers_work_offline(
         em.embed(cards, model="no-such-organisation/no-such-model")
     again = em.embed(cards, model=minilm, save=tmp_path)
     np.testing.assert_array_equal(again, x)
+    given = pl.DataFrame({"id": ["g"], "input_texts": [["passage: " + texts[0]]]})
+    mean = em.embed(given, model=minilm, recipe="seed")[0]  # by the recipe not scaled to length 1
+    assert abs(np.linalg.norm(mean) - 1) > 0.1
+    np.testing.assert_allclose(
+        mean / np.linalg.norm(mean), own.encode("passage: " + texts[0]), atol=1e-5
+    )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+import zlib
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -177,6 +179,60 @@ def test_what_the_recipe_lost(data):
         recipe_losses(cards)
     with pytest.raises(cl.NoFigure, match="no card has both"):
         recipe_losses(made.filter(pl.col("text").is_null()))
+
+
+class Normalize:
+    """The last step of many models, by the name that it has in sentence-transformers."""
+
+
+class StandIn(list):
+    """A model of 768 numbers: mean pooling of a vector for each token, which it may scale."""
+
+    max_seq_length = 512
+
+    def named_children(self) -> list[tuple[str, object]]:
+        return [(str(at), module) for at, module in enumerate(self)]
+
+    def tokenizer(self, texts: list[str], **options: object) -> dict[str, list[list[int]]]:
+        return {"input_ids": [[hash_of(word) for word in text.split()] for text in texts]}
+
+    def encode(self, texts: list[str], **_: object) -> np.ndarray:
+        tokens = self.tokenizer(texts)["input_ids"]
+        means = [np.mean([vector_of(one) for one in ids], axis=0) for ids in tokens]
+        scaled = any(isinstance(module, Normalize) for module in self)
+        return np.array([mean / (np.linalg.norm(mean) if scaled else 1) for mean in means])
+
+
+def hash_of(word: str) -> int:
+    return zlib.crc32(word.encode())
+
+
+def vector_of(token: int) -> np.ndarray:
+    return np.random.default_rng(token).normal(size=768)
+
+
+def test_vectors_of_the_recipe(monkeypatch, tmp_path):
+    from cardlab.embeddings import embed as made
+
+    monkeypatch.setattr(made, "_load", lambda name: (StandIn(["pooling", Normalize()]), tmp_path))
+    cards = pl.DataFrame(
+        {"id": ["a", "b", "c"], "text": ["### x\n**y**", "# Intro", "Intro"], "tags": [["t"]] * 3}
+    )
+    x = cl.embed(cards, model=tmp_path, recipe="seed", save=tmp_path)
+    text = "passage: TAGS\n#t \n### x\n\n\n**y**"
+    expected = np.mean([vector_of(hash_of(word)) for word in text.split()], axis=0)
+    np.testing.assert_allclose(x[0], expected, rtol=1e-5, atol=1e-6)
+    assert x.shape == (3, 768)
+    np.testing.assert_array_equal(x[1], x[2])  # two different cards, of which only the tag is left
+    scaled = cl.embed(cards, model=tmp_path)
+    np.testing.assert_allclose(np.linalg.norm(scaled, axis=1), 1, rtol=1e-5)
+    given = cards.with_columns(input_texts=pl.Series([["p q"], ["r"], ["s"]]))
+    own = cl.embed(given, model=tmp_path, recipe="seed")
+    np.testing.assert_allclose(own[1], vector_of(hash_of("r")), rtol=1e-5, atol=1e-6)
+    with pytest.raises(cl.CardlabError, match="recipe is for a model"):
+        cl.embed(cards, recipe="seed")
+    with pytest.raises(cl.CardlabError, match="tokenizer= the tokenizer.json"):
+        cl.embed(cards, model=lambda texts: np.ones((len(texts), 2)), recipe="seed")
 
 
 @pytest.mark.parametrize("unit", ["> ", "- ", "[", "](", "<!--", "<b>", "<h1 ", "</x>\n", "1. a\n"])

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
+from ..text.columns import Recipe, with_passages
 from ..text.passages import Counter, estimated_tokens, packed
 from ..text.sections import section_texts
 from .lsa import card_texts, lsa
@@ -76,8 +77,10 @@ class Encoder:
         return packed([*texts, tags], self.count, self.max_tokens, "")
 
 
-def encoder(model: Any, *, max_tokens: int | None = None, name: str | None = None) -> Encoder:
-    """Make ready a callable, or load a model by name or folder."""
+def encoder(
+    model: Any, *, max_tokens: int | None = None, name: str | None = None, scaled: bool = True
+) -> Encoder:
+    """Make ready a callable, or load a model by name or folder; `scaled` as it scales itself."""
     if callable(model):
         return Encoder(model, name, max_tokens or _MAX_TOKENS)
     if not isinstance(model, (str, os.PathLike)):
@@ -88,6 +91,9 @@ def encoder(model: Any, *, max_tokens: int | None = None, name: str | None = Non
     if _is_model2vec(Path(model).expanduser()):
         return _static(Path(model).expanduser().resolve(), max_tokens, name)
     loaded, folder = _load(str(model))
+    for at, (_, module) in reversed([*enumerate(loaded.named_children())]):
+        if not scaled and type(module).__name__ == "Normalize":
+            del loaded[at]
 
     def encode(texts: list[str]) -> npt.ArrayLike:
         result: npt.ArrayLike = loaded.encode(texts, convert_to_numpy=True, show_progress_bar=False)
@@ -296,6 +302,7 @@ def embed(
     max_tokens: int | None = None,
     save: str | os.PathLike[str] | None = None,
     name: str | None = None,
+    recipe: Recipe = None,
     progress: Progress = False,
 ) -> Floats:
     """Compute a vector for each card from what it says.
@@ -336,6 +343,11 @@ def embed(
         none, as each of its vectors depends on all cards. Needs ``id``.
     name : str, optional
         The name of the model in the saved file: needed to save what a callable gives.
+    recipe : {"seed"}, optional
+        ``"seed"`` makes the vectors of the 18-column data set, where `model` is its model (of 768
+        numbers, by mean pooling; the multilingual E5 of this size): of ``input_texts``, made by
+        :func:`with_passages` with the model's tokenizer where the cards have none, and without
+        the step to length 1 that the model may end with.
     progress : bool or callable, default False
         True writes to standard error how many cards are done; a callable gets cards done and
         cards in all after each batch. ``"lsa"`` has none.
@@ -381,12 +393,19 @@ def embed(
                 "name='...', save=...). Vectors of another model under the same name would be "
                 "taken for its own."
             )
+    schema.one_of(recipe, [None, "seed"], name="recipe")
     if isinstance(model, str) and model == "lsa":
-        if column is not None:
-            raise schema.CardlabError("column is for a model; 'lsa' reads text and tags.")
+        if column is not None or recipe is not None:
+            what = "column is" if recipe is None else "recipe is"
+            raise schema.CardlabError(f"{what} for a model; 'lsa' reads text and tags.")
         return _with_lsa(cards, n_components, random_state, save)
-    ready = encoder(model, max_tokens=max_tokens, name=name)
-    return _with_model(cards, ready, column, save, progress)
+    ready = encoder(model, max_tokens=max_tokens, name=name, scaled=recipe is None)
+    if recipe is not None:
+        column = column or "input_texts"
+        if column == "input_texts" and column not in schema.column_names(cards):
+            count = None if callable(model) else lambda text: ready.count([text])[0]
+            cards = with_passages(cards, tokenizer=count, recipe=recipe, jobs=1)
+    return _with_model(cards, ready, column, save, progress, recipe)
 
 
 def _with_lsa(
@@ -415,11 +434,13 @@ def _with_model(
     column: str | None,
     save: str | os.PathLike[str] | None,
     progress: Progress,
+    recipe: Recipe = None,
 ) -> Floats:
     """Read the distinct documents that are not stored, the longest first, batch by batch."""
     documents = _documents(cards, column)
     text_hash = keys(documents)
     settings = {"model": model.name, "max_tokens": model.max_tokens, "column": column}
+    settings |= {"recipe": recipe} if recipe else {}
     path = None if save is None else place(save, str(model.name))
     kept, x = kept_in(path, settings)
     whole = documents.list.join("") if documents.dtype == schema.STRINGS else documents
