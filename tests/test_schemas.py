@@ -545,6 +545,12 @@ def test_what_cards_are_cards_of(tmp_path):
     community_cards = cl.read_cards(community(tmp_path))
     assert community_cards["kind"].to_list() == ["model"] * 20
     assert "kind" not in cl.scan_cards(librarian(tmp_path)).collect_schema()
+    old = pl.read_parquet(librarian_sets(tmp_path)).with_columns(tags=pl.lit(["x"]))
+    assert cl.read_cards(old)["languages"].to_list() == [m.languages for m in SETS]
+    lone = {"id": "o/a", "card": "---\nlicense: mit\ntask_categories: [x]\n---\n"}
+    folder = cl.read_cards([lone, {"id": "o/b", "card": "# B"}])
+    assert folder["kind"].to_list() == ["dataset"] * 2
+    assert cl.problems(folder)["problem"].to_list() == ["guessed_column"]
     spaces = cl.read_cards([{"id": "spaces/o/a", "sdk": "gradio"}, {"id": "spaces/b", "sdk": None}])
     assert spaces.select("id", "kind").rows() == [("o/a", "space"), ("b", "space")]
 

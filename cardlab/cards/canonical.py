@@ -553,10 +553,10 @@ class _Derived:
         if name in _PREFIX and "tags" in self.have:
             prefixed = partial(fronts.after_prefix, prefix=_PREFIX[name])
             add("tags", pl.col("tags"), partial(_mapped, function=prefixed, dtype=STRINGS))
-        if name == "languages" and {"kind", "tags"} <= self.have:  # data sets have prefixed tags
-            prefixed = partial(fronts.after_prefix, prefix="language:")
-            tags = pl.when(pl.col("kind") == "dataset").then(pl.col("tags"))
-            add("", tags, partial(_mapped, function=prefixed, dtype=STRINGS))
+        of_sets = name == "languages" and {"kind", "tags"} <= self.have
+        tags = pl.when(pl.col("kind") == "dataset").then(pl.col("tags"))
+        if of_sets:  # data sets have prefixed tags
+            add("", tags, lambda source: _some(_languages(source)))
         for source, (texts, read) in self._sources.items():
             if name == "text" and source == "card":
                 add(source, texts, partial(_each, function=fronts.body_of_card, dtype=pl.String))
@@ -566,6 +566,8 @@ class _Derived:
                 some = partial(_mapped, function=partial(read, field=name), dtype=COLUMNS[name])
                 whole = pl.col(f"{FRONT_MATTER}{source}").struct.field(name)
                 ways.append(_Way("", texts, some, whole))
+        if of_sets:  # none in front matter either
+            add("", tags, _languages)
         return ways
 
     def _own_text(self) -> pl.Expr:
@@ -632,6 +634,14 @@ def _as_ids(parents: pl.Expr) -> pl.Expr:
     item = pl.element()
     ids = pl.when(item.str.contains(_NO_ID)).then(item.str.extract(_ON_HUB)).otherwise(item)
     return parents.list.eval(ids.drop_nulls().unique(maintain_order=True))
+
+
+def _languages(tags: pl.Expr) -> pl.Expr:
+    return _mapped(tags, partial(fronts.after_prefix, prefix="language:"), STRINGS)
+
+
+def _some(lists: pl.Expr) -> pl.Expr:
+    return pl.when(lists.list.len() > 0).then(lists)
 
 
 def _mapped(source: pl.Expr, function: fronts.Reader, dtype: Any) -> pl.Expr:

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from .. import frontmatter
 from ..schema import SCHEMAS, STRINGS, canonical_name, collect, folded
 from . import fronts
 from .canonical import as_list
@@ -24,6 +25,9 @@ _NUMBER = r"^\d+$"
 #: How the text of a whole record of the Hub's API begins: with its id, which is no front matter.
 _RECORD = re.compile(r"\s*\{.{0,500}?[\"'](?:modelId|id)[\"']\s*:\s*[\"']", re.DOTALL)
 _HUB = r"^https?://(?:www\.)?(?:huggingface\.co|hf\.co)/"
+#: How a guess is overruled.
+_OVERRULE = "to overrule it: scan_cards(source, columns={'theirs': 'id'})"
+_BY_HAND = "to overrule it: scan_cards(source).with_columns(kind=pl.lit('model'))"
 _ENDINGS = rf"\.(?:{'|'.join(SCHEMAS['formats'])})\b"
 
 
@@ -113,12 +117,31 @@ def _identified(raw: pl.LazyFrame) -> tuple[pl.LazyFrame, list[tuple[str, str]]]
                 pl.concat_str(*pairs[0], separator="/").alias("id")
             )
             said = " and ".join(f"`{part}`" for part in pairs[0])
-            return raw, [("id", f"{said}, joined by a slash, are read as `id`")]
+            return raw, [("id", f"{said}, joined by a slash, are read as `id`; {_OVERRULE}")]
     elif counting:
         raw = raw.rename(_aside(counting, have))
-        guesses = [("id", f"`{counting[0]}` counts rows and is kept as `source_{counting[0]}`")]
+        said = f"`{counting[0]}` counts rows and is kept as `source_{counting[0]}`"
+        guesses = [("id", f"{said}; {_OVERRULE}")]
         ids = [name for name in ids if name not in counting]
-    return _with_kind(raw, ids[:1], held), guesses
+    raw = _with_kind(raw, ids[:1], held)
+    if "kind" not in raw.collect_schema() and (kind := _kind_by_keys(raw)):
+        what = "data sets" if kind == "dataset" else "Spaces"
+        said = f"front matter of most of the first cards has keys of {what}; {_BY_HAND}"
+        return raw.with_columns(pl.lit(kind).alias("kind")), [*guesses, ("kind", said)]
+    return raw, guesses
+
+
+def _kind_by_keys(raw: pl.LazyFrame) -> str | None:
+    """Tell by the keys of the first cards whether most are of one kind."""
+    cards = [name for name in raw.collect_schema() if canonical_name(name) == "card"]
+    if not cards:
+        return None
+    texts = _look(raw, cards[:1]).to_series().drop_nulls()
+    texts = texts.filter(texts.str.contains(frontmatter.KEY_LINE))
+    for kind, keys in SCHEMAS["keys"].items():
+        if texts.str.contains(rf"(?m)^(?:{'|'.join(keys)}):").sum() * 2 > len(texts):
+            return str(kind)
+    return None
 
 
 def _with_kind(raw: pl.LazyFrame, ids: list[str], held: dict[str, pl.Series]) -> pl.LazyFrame:
