@@ -539,6 +539,17 @@ def test_what_the_hub_says_of_files_gates_and_all_downloads(tmp_path):
     assert cl.read_cards(community(tmp_path))["gated"].to_list() == ["no", "yes"] * 10
 
 
+def test_what_only_has_the_name_of_a_number_is_kept(tmp_path):
+    given = [{"id": "o/a", "parameters": {"lr": 0.1}, "file_size": "1.2 GB", "kind": "Chat"}]
+    cards = cl.read_cards(given)
+    row = cards.row(0, named=True)
+    assert (row["source_parameters"], row["source_file_size"]) == ('{"lr": 0.1}', "1.2 GB")
+    assert row["kind"] == "Chat" and "parameters" not in row and row["problems"] == []
+    page = {"model": "made by x", "rows": [{"id": "o/a", "parameters": 7.0}]}
+    (tmp_path / "x.json").write_text(json.dumps(page), encoding="utf-8")
+    assert cl.read_cards(tmp_path / "x.json").select("id", "parameters").rows() == [("o/a", 7)]
+
+
 def test_what_cards_are_cards_of(tmp_path):
     for write, kind in ((librarian_sets, "dataset"), (hub_stats_sets, "dataset")):
         assert cl.read_cards(write(tmp_path))["kind"].to_list() == [kind] * 20

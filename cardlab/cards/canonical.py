@@ -56,7 +56,7 @@ _KEY = {"library_name": "librar", "pipeline_tag": "pipeline"}
 #: What a source may write for what the Hub says of a gate, and for what there are cards of.
 _WORDS = {
     "gated": {"false": "no", "true": "yes", "0": "no", "1": "yes"},
-    "kind": {"models": "model", "datasets": "dataset", "spaces": "space"},
+    "kind": {f"{kind}{s}": kind for kind in SCHEMAS["kinds"] for s in ("", "s")},
 }
 #: A list or mapping that is written as text; a list of strings without any escape; its strings.
 _WRITTEN = r"^\s*[\[{]"
@@ -324,7 +324,7 @@ def _typed(name: str, column: pl.Expr, dtype: pl.DataType, found: list[Finding])
         return pl.coalesce(_each(odd, fronts.metadata_of, pl.String), text)
     text = text.str.strip_chars()
     if name in _WORDS:
-        text = text.str.to_lowercase().str.replace_many(_WORDS[name])
+        text = text.str.to_lowercase().replace_strict(_WORDS[name], default=text)
     # looks at it once
     return _written(name, text, text, fronts.TEXT, found).replace("", None)
 

@@ -34,7 +34,9 @@ from ..schema import (
 )
 
 _BATCH = 10_000
-IDS = ("id", *ALIASES["id"], *GUESSES["id"])
+IDS = ("id", *ALIASES["id"])
+#: Names of rows that are sure to be such.
+_ALSO_IDS = {*IDS, *GUESSES["id"]}
 _LISTS = {name for name, dtype in COLUMNS.items() if dtype == STRINGS}
 _CANONICAL = {a: n for names in (GUESSES, ALIASES) for n, also in names.items() for a in also}
 _VECTOR = pl.List(pl.Float32)
@@ -170,7 +172,7 @@ def records_of(value: Any) -> list[Any]:
     for items in value.values():
         if isinstance(items, list) and items and all(isinstance(item, dict) for item in items):
             rows = [_row_of(item) for item in items]
-            if {*IDS} & {*rows[0]}:
+            if _ALSO_IDS & {*rows[0]}:
                 return rows
     return [value]
 
@@ -216,7 +218,7 @@ def _document(file: Any) -> list[Any]:
         raise ValueError("its values nest too deep") from error
     except json.JSONDecodeError as error:
         rows = list(_lines(file)) if error.msg == "Extra data" else []
-        if any(set(IDS) & set(row) for row in rows):  # `datasets` writes lines under this name
+        if any(_ALSO_IDS & set(row) for row in rows):  # `datasets` writes lines under this name
             return rows
         raise
 

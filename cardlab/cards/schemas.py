@@ -25,6 +25,7 @@ _NUMBER = r"^\d+$"
 #: How the text of a whole record of the Hub's API begins: with its id, which is no front matter.
 _RECORD = re.compile(r"\s*\{.{0,500}?[\"'](?:modelId|id)[\"']\s*:\s*[\"']", re.DOTALL)
 _HUB = r"^https?://(?:www\.)?(?:huggingface\.co|hf\.co)/"
+_NUMBERS = ("parameters", "file_size")
 #: How a guess is overruled.
 _OVERRULE = "to overrule it: scan_cards(source, columns={'theirs': 'id'})"
 _BY_HAND = "to overrule it: scan_cards(source).with_columns(kind=pl.lit('model'))"
@@ -45,7 +46,7 @@ def fitted(raw: pl.LazyFrame) -> tuple[pl.LazyFrame, list[tuple[str, str]]]:
     """
     raw = _dated(_unwrapped(raw))
     raw, guesses = _identified(raw)
-    raw = _with_parents(raw)
+    raw = _set_aside(_with_parents(raw))
     have = raw.collect_schema()
     known = {canonical_name(name) for name in have}
     made = {"parameters": _parameters(have), "formats": _formats(have)}
@@ -58,12 +59,29 @@ def _aside(names: list[str], have: list[str]) -> dict[str, str]:
     return {name: f"source_{name}" for name in names if name in have}
 
 
+def _set_aside(raw: pl.LazyFrame) -> pl.LazyFrame:
+    """Keep what has the name of a number and holds something else: a size in words, settings."""
+    have = raw.collect_schema()
+    named = [name for name in have if canonical_name(name) in _NUMBERS]
+    looked = _look(raw, named)
+    odd = [name for name in named if have[name].is_nested()]
+    odd += [
+        name
+        for name in looked.columns
+        if not looked[name].drop_nulls().str.contains(r"^\s*(?:\d+(?:\.0*)?)?\s*$").all()
+    ]
+    return raw.rename(_aside(odd, list(have)))
+
+
 def _by_name(have: Any) -> dict[str, str]:
     return {folded(name): name for name in have}
 
 
 def _look(raw: pl.LazyFrame, names: list[str]) -> pl.DataFrame:
-    return collect(raw.select(pl.col(names).cast(pl.String, strict=False)).head(_LOOK_AT))
+    """Give the first values of some columns as text; not of those that hold lists and the like."""
+    have = raw.collect_schema()
+    plain = [name for name in names if have[name] == pl.String or have[name].is_integer()]
+    return collect(raw.select(pl.col(plain).cast(pl.String)).head(_LOOK_AT))
 
 
 def _unwrapped(raw: pl.LazyFrame) -> pl.LazyFrame:
@@ -71,7 +89,7 @@ def _unwrapped(raw: pl.LazyFrame) -> pl.LazyFrame:
     rules = SCHEMAS["records"]
     have = raw.collect_schema()
     for name in (name for name in rules["columns"] if have.get(name) == pl.String):
-        texts = collect(raw.select(pl.col(name).drop_nulls().head(_LOOK_AT)))[name]
+        texts = _look(raw, [name])[name].drop_nulls()
         if not len(texts) or not _RECORD.match(texts[0]):
             continue
         keys = {key for text in texts for key in fronts.record(text)}
@@ -109,6 +127,7 @@ def _identified(raw: pl.LazyFrame) -> tuple[pl.LazyFrame, list[tuple[str, str]]]
     looked = _look(raw, [*ids, *types])
     held = {name: looked[name].drop_nulls() for name in looked.columns}
     guesses = []
+    held |= {name: pl.Series([], dtype=pl.String) for name in (*ids, *types) if name not in held}
     counting = [n for n in ids if len(held[n]) and held[n].str.contains(_NUMBER).all()]
     if len(counting) == len(ids):
         pairs = [pair for pair in SCHEMAS["joined"]["id"] if {*pair} <= {*have}]
