@@ -253,7 +253,7 @@ def test_tags_against_plain_python(pairs):
     assert sorted(license_conflicts(cards)["id"].to_list()) == expected
 
 
-@pytest.mark.parametrize(("name", "n"), [("models_radar_2026", 45), ("model_cards.seed", 6)])
+@pytest.mark.parametrize(("name", "n"), [("models_radar_2026", 70), ("model_cards.seed", 6)])
 def test_real_cards(data, name, n):
     cards = cl.scan_cards(str(data / f"{name}.parquet"))
     found = license_conflicts(cards)

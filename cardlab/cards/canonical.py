@@ -374,10 +374,12 @@ def as_list(name: str, column: pl.Expr, dtype: pl.DataType, found: list[Finding]
     else:
         text = column.cast(pl.String)
         plain = text.str.split(";") if name == "tags" else pl.concat_list(text)
-        simple = text.str.contains(_SIMPLE)
-        quoted = text.str.extract_all(_QUOTED).list.eval(pl.element().str.slice(1).str.head(-1))
-        others = pl.when(~simple).then(text)
-        lists = pl.when(simple).then(quoted)
+        empty = text == "[]"  # by far the most
+        some = pl.when(~empty).then(text)
+        simple = some.str.contains(_SIMPLE)
+        quoted = some.str.extract_all(_QUOTED).list.eval(pl.element().str.slice(1).str.head(-1))
+        others = pl.when(~simple).then(some)
+        lists = pl.when(empty).then(pl.lit([], STRINGS)).when(simple).then(quoted)
         lists = lists.otherwise(_written(name, others, plain, fronts.LIST, found))
     item = pl.element()
     return lists.list.eval(item.str.strip_chars()).list.filter(item != "")
