@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import coverage
+from . import coverage, figures
 from .apart import report
 
 NAMES = ["cooccurrence", "distributions", "lazy", "text"]
@@ -14,7 +14,7 @@ NAMES += ["families", "atlas", "clustering", "neighbors", "projection"]
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "name", nargs="?", default="cooccurrence", choices=[*NAMES, "coverage", "all"]
+        "name", nargs="?", default="cooccurrence", choices=[*NAMES, "coverage", "figures", "all"]
     )
     parser.add_argument("--sizes", default=None, help="numbers of cards, with commas between")
     parser.add_argument("--runs", type=int, default=3, help="runs of each way at each size")
@@ -30,8 +30,8 @@ def main() -> None:
     name = chosen.pop("name")
     for each in NAMES if name == "all" else [name]:
         options = argparse.Namespace(**chosen)
-        run = coverage.report(options) if each == "coverage" else report(each, options)
-        print(run, flush=True)
+        own = {"coverage": coverage.report, "figures": figures.report}.get(each)
+        print(own(options) if own else report(each, options), flush=True)
 
 
 if __name__ == "__main__":

@@ -112,6 +112,17 @@ def digest(found: Any) -> str:
 
 def report(name: str, options: Options) -> str:
     """Run a benchmark and give its tables as Markdown."""
+    tasks, runs = measured(name, options)
+    module = import_module(f"benchmarks.{name}")
+    parts = [f"{tasks[key].title}\n\n{_table(tasks[key], of)}\n" for key, of in runs.items() if of]
+    parts += [module.extra(options)] if hasattr(module, "extra") else []
+    ways = {name: way for task in tasks.values() for name, way in task.ways.items()}
+    parts += [f"not installed, left out: {name}" for name, way in ways.items() if way.absent]
+    return "\n".join(parts)
+
+
+def measured(name: str, options: Options) -> tuple[dict[str, Task], dict[str, list[Figures]]]:
+    """Run a benchmark and give its tasks, and the figures of all runs of each."""
     module = import_module(f"benchmarks.{name}")
     tasks: dict[str, Task] = module.TASKS
     options.sizes = [int(size) for size in (options.sizes or module.SIZES).split(",")]
@@ -125,11 +136,7 @@ def report(name: str, options: Options) -> str:
                     figures = _apart(_run, name, key, way, path, options)
                     runs[key].append({"cards": size, "way": way, **figures})
                     print(f"{size:>9,} {key:<16}{way:<32}{figures['s']:8.2f} s", file=sys.stderr)
-    parts = [f"{tasks[key].title}\n\n{_table(tasks[key], of)}\n" for key, of in runs.items() if of]
-    parts += [module.extra(options)] if hasattr(module, "extra") else []
-    ways = {name: way for task in tasks.values() for name, way in task.ways.items()}
-    parts += [f"not installed, left out: {name}" for name, way in ways.items() if way.absent]
-    return "\n".join(parts)
+    return tasks, runs
 
 
 def _chosen(task: Task, size: int, options: Options) -> list[str]:

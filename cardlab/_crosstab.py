@@ -71,22 +71,22 @@ def crosstab(
     require(cards, rows, columns)
     author = author_column(cards, cluster, population, rows, columns)
     frame = _both(cards, rows, columns, author)
-    total = frame["card"].n_unique()
+    once = frame["card"].is_unique().all()
+    total = frame.height if once else frame["card"].n_unique()
     if not total:
         raise NoFigure(
             f"none of the {count(cards):,} cards has a value in {rows!r} and {columns!r}."
         )
+    n = pl.len() if once else pl.col("card").n_unique()
     margin = {
         side: frame.group_by(side)
-        .agg(pl.col("card").n_unique().cast(pl.Int64).alias(f"n_{side}"))
+        .agg(n.cast(pl.Int64).alias(f"n_{side}"))
         .sort([f"n_{side}", side], descending=[True, False])
         .head(top)
         .with_row_index(f"at_{side}")
         for side in ("row", "column")
     }
-    cells = frame.group_by("row", "column").agg(
-        pl.col("card").n_unique().cast(pl.Int64).alias("n_cards")
-    )
+    cells = frame.group_by("row", "column").agg(pl.len().cast(pl.Int64).alias("n_cards"))
     share_row, share_column = pl.col("n_row") / total, pl.col("n_column") / total
     variance = pl.col("expected") * (1 - share_row) * (1 - share_column)
     table = (
@@ -146,4 +146,6 @@ def _both(cards: Any, rows: str, columns: str, author: str | None) -> pl.DataFra
         if isinstance(schema[side], pl.List):
             frame = frame.explode(side, empty_as_null=False, keep_nulls=False)
         frame = frame.with_columns(pl.col(side).cast(pl.String))
-    return collect(frame.drop_nulls(["row", "column"]).unique(["card", "row", "column"]))
+    frame = frame.drop_nulls(["row", "column"])
+    several = any(isinstance(schema[side], pl.List) for side in ("row", "column"))
+    return collect(frame.unique(["card", "row", "column"]) if several else frame)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from conftest import ROOT, table_rows
 
-from benchmarks import clustering
+import cardlab as cl
+from benchmarks import clustering, figures
 from benchmarks.apart import Task, _table
 
 
@@ -43,6 +44,28 @@ def test_lazy_frames_are_held_against_read_ones():
     for row in rows:
         whole = float(row["s"]) + float(row["reading, s"])
         assert float(row["ratio"]) == pytest.approx(float(row["lazy, s"]) / whole, rel=0.5)
+
+
+def test_ways_of_the_figures_count_the_same(tmp_path):
+    path = str(tmp_path / "cards.parquet")
+    cl.make_cards(300, text=False, embedding_dim=0).write_parquet(path)
+    ways = {name: task.ways for name, task in figures.TASKS.items()}
+    own = dict(ways["tag_counts"]["cardlab"].run(path).select("tag", "n_cards").iter_rows())
+    for counts in (
+        dict(ways["tag_counts"]["DuckDB"].run(path)),
+        ways["tag_counts"]["pandas"].run(path).to_dict(),
+    ):
+        assert own == {tag.strip(): n for tag, n in counts.items()}
+    new = ways["growth"]["cardlab"].run(path)["n_new"]
+    for way in ("DuckDB", "pandas"):
+        counts = ways["growth"][way].run(path)
+        months = [n for _, n in counts] if way == "DuckDB" else counts.to_list()
+        assert sorted(months) == sorted(new.filter(new > 0))
+    edges = ways["lineage_summary"]["cardlab"].run(path)
+    ((n_edges, n_known),) = ways["lineage_summary"]["DuckDB"].run(path)
+    assert (n_edges, n_known) == (edges["n_edges"][0], (edges["n_edges"] - edges["n_dangling"])[0])
+    for name in ("crosstab", "share_trends", "cooccurrence", "license_counts"):
+        assert ways[name]["DuckDB"].run(path)
 
 
 @pytest.fixture
