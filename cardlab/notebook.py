@@ -39,6 +39,7 @@ from .schema import (
     collect,
     column_names,
     count,
+    one_of,
     printable,
     require,
     shorten,
@@ -52,6 +53,7 @@ __all__ = [
     "say_no_figure",
     "show_findings",
     "show_table",
+    "taken_for",
     "titled",
     "told_apart",
     "usable",
@@ -110,6 +112,20 @@ def note(template: str, **values: Any) -> Shown:
     safe = {k: printable(v) if isinstance(v, str) else v for k, v in values.items()}
     text = template.format(**safe)
     return Shown(f'<p class="cl-note">{html.escape(text)}</p>', text)
+
+
+def taken_for(population: str) -> Shown:
+    """Say whether the cards are taken for a sample of more or for all there are."""
+    one_of(population, _TAKEN_FOR, name="population")
+    return note(_TAKEN_FOR[population])
+
+
+_TAKEN_FOR = {
+    "sample": "These cards are taken for a sample of more: intervals say where the figures of all "
+    "may lie.",
+    "census": "These cards are taken for all there are (a census): shares of them are exact and "
+    "have no interval.",
+}
 
 
 def key_figures(figures: Mapping[str, Any]) -> Shown:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import json
 import re
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -10,8 +14,10 @@ import pytest
 from in_process import export
 
 import cardlab as cl
+from cardlab import notebook, replication
 
 REPORTS = 9
+NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 
 
 def run(source, folder) -> list[str]:
@@ -83,3 +89,29 @@ def test_without_structure_no_clusters_are_found(tmp_path):
 )
 def test_on_poor_real_corpora(data, tmp_path, name):
     run(data / name, tmp_path)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem[:2])
+def test_a_census_is_one_in_every_figure(path):
+    """A page is asked for as of a sample or a census, and no figure of it is the other."""
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    asked = 'population = "sample"' in code
+    for call in ast.walk(ast.parse(code)):
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            continue
+        module = {"cl": cl, "replication": replication}.get(ast.unparse(call.func.value))
+        function = getattr(module, call.func.attr, None)
+        if not inspect.isfunction(function) or not asked:
+            continue
+        if "population" in inspect.signature(function).parameters:
+            given = {word.arg: ast.unparse(word.value) for word in call.keywords}
+            assert given.get("population") == "population", ast.unparse(call)
+    assert code.count("nb.taken_for(population)") == asked
+
+
+def test_a_page_says_what_its_cards_are_taken_for():
+    assert "a sample of more" in str(notebook.taken_for("sample"))
+    assert "all there are (a census)" in str(notebook.taken_for("census"))
+    with pytest.raises(cl.CardlabError, match="population must be one of 'sample', 'census'"):
+        notebook.taken_for("all")

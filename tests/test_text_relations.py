@@ -87,7 +87,11 @@ def test_relation_equals_scipy(data):
         assert (len(mine), mine.median()) == (row["n_cards"], row["median"])
         assert row["median_low"] <= row["median"] <= row["median_high"]
     chart = cl.plot_lengths(found, measure="n_chars").to_dict()
-    assert f"Spearman {rho:+.2f}" in str(chart["title"])
+    assert f"Spearman {rho:+.2f} (95 % " in str(chart["title"])
+    census = cl.length_relation(cards, measure="n_chars", population="census")
+    title = str(cl.plot_lengths(census, measure="n_chars").to_dict()["title"])
+    assert f"Spearman {rho:+.2f} over" in title and "without intervals" in title
+    assert "95 %" not in title
 
 
 def test_relation_interval_covers():

@@ -305,6 +305,11 @@ def interval(base: alt.Chart, name: str, **look: Any) -> alt.Chart:
     return cast(alt.Chart, rule.encode(x=f"{name}_low:Q", x2=f"{name}_high:Q"))
 
 
+def interval_words(low: pl.Series, said: str) -> str:
+    """Say what shows the interval, or that there is none, as of a census."""
+    return said if low.count() else "without intervals"
+
+
 def beside(base: alt.Chart, x: Any, field: str, *, format: str = ",d", **look: Any) -> alt.Chart:
     """Write a number to the right of each bar or point."""
     text = base.mark_text(align="left", color=FAINT, **look)

@@ -15,6 +15,7 @@ from .base import (
     each,
     finish,
     interval,
+    interval_words,
     layered,
     need,
     not_declared,
@@ -187,7 +188,7 @@ def plot_card_rates(
         alt.hconcat(*panels, spacing=18),
         title=title or f"Models, cards and downloads by {noun}",
         subtitle=f"{cut_to(shown.height, rates.height, 'groups')}{n_cards:,} of {n_models:,} "
-        "models have a card; thin lines: 95 % interval",
+        f"models have a card; {interval_words(shown['rate_low'], 'thin lines: 95 % interval')}",
         description=(
             f"Bars: share of models, of models with a card and of downloads by {noun}. Largest: "
             f"{first['shown']} with {first['n_models']:,} of {n_models:,} models, "

@@ -17,6 +17,7 @@ from .base import (
     each,
     finish,
     interval,
+    interval_words,
     layered,
     need,
     not_declared,
@@ -190,7 +191,8 @@ def _medians(
         title=title or f"Median {unit} by group",
         subtitle=(
             f"{largest}{number(n_groups, 'group')}, {number(int(shown['n_cards'].sum()), 'card')}; "
-            "dot: median, line: its 95 % interval, bar: middle half"
+            f"dot: median, {interval_words(shown['median_low'], 'line: its 95 % interval')}, "
+            "bar: middle half"
         ),
         description=(
             f"Median {unit} of {number(shown.height, 'group')}; longest: {first['group']}, "
@@ -225,12 +227,15 @@ def _relation(bins: pl.DataFrame, unit: str, title: str | None) -> alt.LayerChar
             x="middle:Q", y="median:Q"
         ),
     ]
-    figure = "Spearman {spearman:+.2f} (95 % {spearman_low:+.2f} to {spearman_high:+.2f})"
+    figure = "Spearman {spearman:+.2f}"
+    if row["spearman_low"] is not None:
+        figure += " (95 % {spearman_low:+.2f} to {spearman_high:+.2f})"
     rank = f"{figure.format(**row)} over {number(row['n_total'], 'card')}"
     return finish(
         layered(*layers),
         title=title or f"{to.capitalize()} by {unit}",
-        subtitle=f"{rank}; dot: median of the cards of a bar, line: its 95 % interval",
+        subtitle=f"{rank}; dot: median of the cards of a bar, "
+        + interval_words(bins["median_low"], "line: its 95 % interval"),
         description=f"Median {to} of cards by {unit}, in {bins.height} parts. {rank}.",
         width=560,
     )

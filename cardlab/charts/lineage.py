@@ -19,6 +19,7 @@ from .base import (
     clean,
     finish,
     interval,
+    interval_words,
     layered,
     need,
     percent,
@@ -96,7 +97,9 @@ def plot_lineage(
     else:
         usual, about = "What changes from base model to what is made from it", f"Bars of {total:,}"
         about = f"{about} edges by what changes: {said}."
-        marks = "Thin lines: 95 % interval; number: edges"
+        marks = (
+            f"{interval_words(changes['declared_low'], 'Thin lines: 95 % interval')}; number: edges"
+        )
         chart, drawn = _bars(compared, words), total
     cut = f" ({drawn:,} in the most frequent values shown)" if drawn < total else ""
     return finish(

@@ -17,6 +17,7 @@ from .base import (
     finish,
     floor_words,
     floors,
+    interval_words,
     layered,
     need,
     percent,
@@ -157,7 +158,8 @@ def _shares(trends: pl.DataFrame, title: str) -> alt.VConcatChart:
         cast(alt.VConcatChart, chart.resolve_scale(color="independent")),
         title=title,
         subtitle=[
-            f"Share of the {total:,} new cards by period, with 95 % interval; the "
+            f"Share of the {total:,} new cards by period, "
+            f"{interval_words(drawn['share_low'], 'with 95 % interval')}; the "
             f"{shown.filter(part='value')['value'].n_unique()} most frequent of "
             f"{shown['n_values'][0]:,} values",
             floor_words(trends, int(trends["n_at_floor"][0]), left_out=True),
