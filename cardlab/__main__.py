@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -228,6 +229,10 @@ def _profile(arguments: argparse.Namespace) -> int:
     return 0
 
 
+#: What Rust says where it has no memory, or where one of its threads ended for the want of it.
+_NO_MEMORY = re.compile("memory allocation of|JoinError::Panic")
+
+
 def _prepare(arguments: argparse.Namespace) -> int:
     from .cards.prepare import prepare
     from .scratch import ended_by_signals
@@ -235,14 +240,24 @@ def _prepare(arguments: argparse.Namespace) -> int:
     rows = arguments.rows
     if not arguments.here:  # what ends a process, such as no more memory, is said by another
         call = [sys.executable, "-m", "cardlab", "prepare", "--here", "--rows", str(rows), "--"]
-        with ended_by_signals():
-            status = subprocess.run([*call, arguments.source, arguments.output]).returncode
-        if status >= 0:
-            return status
+        call += [arguments.source, arguments.output]
+        how: dict[str, Any] = {"stderr": subprocess.PIPE, "errors": "backslashreplace"}
+        with ended_by_signals(), subprocess.Popen(call, **how) as work:
+            try:
+                for line in work.stderr or ():
+                    _to_stderr(line.rstrip())
+                    if _NO_MEMORY.search(line):  # polars may wait for ever for what failed
+                        work.kill()
+            except BaseException:
+                work.terminate()
+                raise
+        if work.returncode >= 0:
+            return work.returncode
         raise CardlabError(
-            f"ended by {signal.Signals(-status).name}: there may not have been enough memory, or a "
-            "file of the source was cut while it was read. What was there is as it was. Run it "
-            f"again: it goes on where it was, or with --rows {max(rows // 5, 1)} in less memory."
+            f"ended by {signal.Signals(-work.returncode).name}: there may not have been enough "
+            "memory, or a file of the source was cut while it was read. What was there is as it "
+            f"was. Run it again: it goes on where it was, or in less memory with --rows "
+            f"{max(rows // 5, 1)}."
         )
     if sys.platform == "linux":  # a killed command takes its work with it
         import ctypes

@@ -8,7 +8,6 @@ import os
 import platform
 import secrets
 import shutil
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -37,8 +36,6 @@ _APART = {
     "embeddings": "vectors",
     "family": "families",
 }
-#: How often a remote source may break off without a whole shard between, and the first wait.
-_TRIES, _SECONDS = 4, 0.5
 
 # ---- One run: what is there already, the shards, then what is known of all cards together.
 
@@ -91,8 +88,8 @@ def prepare(
 
     A run that was interrupted goes on with the first shard that is missing or whose checksum does
     not stand, if the source is the same: by its SHA-256; of URLs by ETag, date and size, or the
-    commit of a data set of the Hub. What has neither, such as a lazy frame, is read anew. A remote
-    source that breaks off is asked again, from the last whole shard.
+    commit of a data set of the Hub. What has neither, such as a lazy frame, is read anew. Of remote
+    files polars asks for the columns and rows of a shard, ten times where a server fails.
     """
     from . import scan_cards
 
@@ -100,14 +97,13 @@ def prepare(
     out = Path(folder).expanduser()
     cards = scan_cards(source, columns=columns)
     _refuse(out, source)
-    say = progress or (lambda line: None)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with ended_by_signals(), worked_in(out):
             mark = _mark(source)
             state = _begun(out, source, cards, mark, rows=rows, renamed=columns)
             if state.get("n_cards") is None or None in state["shards"]:
-                _fill(out, state, cards, rows, say, tries=_TRIES if _urls(source) else 1)
+                _fill(out, state, cards, rows, progress or (lambda line: None))
                 if mark is not None and _mark(source) != mark:
                     shutil.rmtree(_data(out, state))
                     (out / _UNFINISHED).unlink()
@@ -170,13 +166,7 @@ def _begun(out: Path, source: Any, cards: pl.LazyFrame, mark: Any, **asked: Any)
 
 
 def _fill(
-    out: Path,
-    state: dict[str, Any],
-    cards: pl.LazyFrame,
-    rows: int,
-    say: Callable[[str], None],
-    *,
-    tries: int,
+    out: Path, state: dict[str, Any], cards: pl.LazyFrame, rows: int, say: Callable[[str], None]
 ) -> None:
     """Make the shards that are not there, then what is known of all cards together."""
     data, shards = _data(out, state), state["shards"]
@@ -184,24 +174,15 @@ def _fill(
     for part in data.glob("*.part"):  # of a run that was killed
         part.unlink()
     _save(out, state)
-    left, done = tries, -1
-    while True:
-        first = shards.index(None) if None in shards else len(shards)
-        left, done = (tries if first > done else left - 1), first
-        try:
-            for number, shard in enumerate(_shards(cards, rows, first), start=first):
-                if number < len(shards) and shards[number] is not None:
-                    continue
-                whole = _with_derived(shard.sort("id", nulls_last=True, maintain_order=True))
-                state["columns"] = {name: str(dtype) for name, dtype in whole.schema.items()}
-                shards[number : number + 1] = [_written(data, whole, number)]
-                _save(out, state)
-                say(f"shard {number + 1:,}: {shard.height:,} cards")
-            break
-        except SourceError:
-            if left <= 1:
-                raise
-            time.sleep(_SECONDS * 2 ** (tries - left))
+    first = shards.index(None) if None in shards else len(shards)
+    for number, shard in enumerate(_shards(cards, rows, first), start=first):
+        if number < len(shards) and shards[number] is not None:
+            continue
+        whole = _with_derived(shard.sort("id", nulls_last=True, maintain_order=True))
+        state["columns"] = {name: str(dtype) for name, dtype in whole.schema.items()}
+        shards[number : number + 1] = [_written(data, whole, number)]
+        _save(out, state)
+        say(f"shard {number + 1:,}: {shard.height:,} cards")
     _add_families(data, state)
 
 
@@ -336,25 +317,18 @@ def _stands(data: Path, shard: dict[str, Any] | None) -> bool:
 # ---- What a source is called, and what tells it from its next version.
 
 
-def _urls(source: Any) -> list[str]:
-    """Give the URLs of a source that is nothing else."""
-    items = source if isinstance(source, (list, tuple)) else [source]
-    urls = [item for item in items if isinstance(item, str) and item.startswith(REMOTE)]
-    return urls if len(urls) == len(items) else []
-
-
 def _named(source: Any) -> str:
     items = source if isinstance(source, (list, tuple)) else [source]
     if not all(isinstance(item, (str, os.PathLike)) for item in items):
         return f"in memory ({type(source).__name__})"
-    more = f" and {len(items) - 1:,} more" if len(items) > 1 else ""
-    return printable(str(items[0])) + more
+    return ", ".join(printable(str(item)) for item in items)
 
 
 def _mark(source: Any) -> Any:
     """Give a source's SHA-256, or what servers tell of its URLs; None where nothing does."""
-    urls = _urls(source)
-    if not urls:
+    items = source if isinstance(source, (list, tuple)) else [source]
+    urls = [item for item in items if isinstance(item, str) and item.startswith(REMOTE)]
+    if not urls or len(urls) < len(items):
         return corpus_hash(source)
     marks = [_headers(url) for url in urls]
     return marks if all(map(any, marks)) else None
