@@ -108,7 +108,7 @@ TABLES = [
 @pytest.mark.parametrize("name", ["seed", "hub"])
 def test_results_are_those_of_the_source(name, tmp_path):
     calls = ["problems", "tag_counts", "cooccurrence", "license_counts", "language_counts"]
-    same_results(name, tmp_path, 300, calls)
+    same_results(name, tmp_path, 150, calls)
 
 
 @pytest.mark.verify
@@ -423,7 +423,7 @@ def kills(n: int, tmp_path: Path, n_cards: int, seed: int) -> None:
 
 
 def test_killed_runs_leave_what_was_there(tmp_path):
-    kills(3, tmp_path, 3_000, seed=0)
+    kills(3, tmp_path, 2_000, seed=0)
 
 
 @pytest.mark.verify
