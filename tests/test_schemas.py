@@ -640,6 +640,15 @@ def test_tables_of_a_database_are_named(tmp_path):
         cl.read_cards(tmp_path / "broken.db")
 
 
+def test_a_record_as_python_prints_it_gives_its_fields():
+    rows = [{"model_id": m.id, "fullJson": str({**listing(m), "x": None})} for m in MODELS]
+    cards = cl.read_cards(rows)
+    assert cards["tags"].to_list() == [m.tags for m in MODELS]
+    assert cards["created_at"].to_list() == [m.created for m in MODELS]
+    assert cards["downloads_all_time"].to_list() == [100 * m.n for m in MODELS]
+    assert cards["source_fullJson"].to_list() == [row["fullJson"] for row in rows]
+
+
 def test_cells_that_the_viewer_cut_are_said(tmp_path):
     page = {"rows": [{"row": {"id": "o/a", "text": "begin"}, "truncated_cells": ["text"]}]}
     (tmp_path / "rows.json").write_text(json.dumps(page), encoding="utf-8")
