@@ -115,3 +115,25 @@ def test_a_page_says_what_its_cards_are_taken_for():
     assert "all there are (a census)" in str(notebook.taken_for("census"))
     with pytest.raises(cl.CardlabError, match="population must be one of 'sample', 'census'"):
         notebook.taken_for("all")
+
+
+def test_words_are_held_against_a_model():
+    """How far LSA and a sentence model agree: with LSA itself as the model, and with noise."""
+    cells = json.loads(NOTEBOOKS[4].read_text("utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells]
+    (code,) = [source for source in sources if "nearest by words alone" in source]
+    cards = cl.make_cards(150, embedding_dim=0)
+    by_words = cl.embed(cards)
+    noise = np.random.default_rng(0).normal(size=(150, 16))
+    shares = []
+    for x in (by_words, noise):
+        said: list[object] = []
+        names = {"cl": cl, "pl": pl, "nb": notebook, "cards": cards, "display": said.append}
+        n_usable = int(np.isfinite(x).all(axis=1).sum())
+        exec(code, names | {"model": "folder", "x": x, "ids": cards["id"], "n_usable": n_usable})
+        shares += re.findall(
+            r"by the model, (\d+)%.* over ([\d,]+) cards; by chance ([\d.]+)%", str(said[-1])
+        )
+    (same, n, chance), (other, _, _) = shares
+    assert same == "100" and int(n) > 140 and 6 < float(chance) < 7.5
+    assert int(other) <= 10
