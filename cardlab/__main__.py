@@ -1,4 +1,4 @@
-"""The command line: ``cardlab report``, ``prepare``, ``notebooks``, ``lab`` and others."""
+"""The command line: ``cardlab report``, ``prepare``, ``check`` and others: ``--help``."""
 
 from __future__ import annotations
 
@@ -131,6 +131,13 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--rows", type=int, default=50_000, metavar="N", help="of a shard (50000)")
     prepare.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     prepare.set_defaults(run=_prepare)
+
+    check = commands.add_parser("check", help="say what is wrong with a folder's cards, for CI")
+    check.add_argument("folder", metavar="FOLDER", help="of cards: ORG/NAME/README.md; or a README")
+    said = "warn of its sections that are missing: huggingface, mitchell2019, liang2024, eu_gpai"
+    check.add_argument("--standard", metavar="NAME", help=said)
+    check.add_argument("--strict", action="store_true", help="fail for warnings too")
+    check.set_defaults(run=_check)
 
     sample = commands.add_parser("sample", help="write a synthetic corpus")
     sample.add_argument("--cards", type=int, default=2000, metavar="N", help="default: 2000")
@@ -271,6 +278,23 @@ def _prepare(arguments: argparse.Namespace) -> int:
 def _to_stderr(line: str) -> None:
     with suppress(OSError):
         print(line, file=sys.stderr, flush=True)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from ._check import check, marked
+
+    found = check(arguments.folder, standard=arguments.standard)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        lines = marked(found)
+    else:
+        lines = [
+            f"{file}: {level}: {kind}: {said}" for file, level, kind, said in found.iter_rows()
+        ]
+    for line in lines:
+        print(printable(line))
+    n_errors = found.filter(level="error").height
+    print(f"{n_errors:,} errors, {found.height - n_errors:,} warnings")
+    return int(bool(found.height if arguments.strict else n_errors))
 
 
 def _sample(arguments: argparse.Namespace) -> int:

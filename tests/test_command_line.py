@@ -120,3 +120,46 @@ def test_names_of_the_version_before_still_work_and_say_what_they_are_now():
     with pytest.warns(DeprecationWarning, match="classes=True"):
         counts = cardlab.class_counts(cards)
     assert counts.equals(cardlab.license_counts(cards, classes=True))
+
+
+def test_check_marks_files_and_fails_for_errors_only(tmp_path, capsys, monkeypatch):
+    """Each kind of fault is told of its own file; the exit status is what CI goes by."""
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    cards = {
+        "ann/good": "---\nlicense: mit\nlanguage: en\n---\n# Uses\n\nTo turn speech into words.\n",
+        "ann/warned": "---\nlicense: mit\nlanguage: jp\nbase_model: bob/strict\n---\nWords.\n",
+        "bob/strict": "---\nlicense: cc-by-nc-4.0\n---\nWords.\n",
+    }
+    for name, text in cards.items():
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "README.md").write_text(text)
+    assert main(["check", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    warned = tmp_path / "ann/warned/README.md"
+    assert f"{warned}: warning: unknown_language: 'jp': " in out
+    assert f"{warned}: warning: more_permissive_than_base: permissive, made from bob/strict" in out
+    assert out.endswith("0 errors, 2 warnings\n")
+    assert main(["check", str(tmp_path), "--strict"]) == 1
+    broken = {
+        "ann/open": "---\nlicense: mit\n",
+        "ann/yaml,1": "---\nlicense: [mit\n---\n",
+        "ann/what": "---\nlicense: no%such\n---\nWords.\n",
+    }
+    for name, text in broken.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "README.md").write_text(text)
+    capsys.readouterr()
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert main(["check", str(tmp_path), "--standard", "mitchell2019"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    errors = [line for line in lines if line.startswith("::error ")]
+    assert len(errors) == 3
+    assert any("ann/open/README.md,title=unterminated::" in line for line in errors)
+    assert any("ann/yaml%2C1/README.md,title=yaml_error::" in line for line in errors)
+    assert any("title=not_a_license::'no%25such'" in line for line in errors)
+    missing = next(line for line in lines if "ann/good" in line)
+    assert "title=missing_sections::" in missing
+    assert "Intended Use" not in missing
+    assert lines[-1].startswith("3 errors, ")
+    assert main(["check", str(tmp_path / "none.parquet")]) == 1
+    assert "is no folder of cards" in capsys.readouterr().err
