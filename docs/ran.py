@@ -17,12 +17,14 @@ import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
 
+import altair as alt
 import polars as pl
 import vl_convert
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 import cardlab
+from cardlab.charts.map import PointMap
 from cardlab.labels import HEADINGS, is_share
 
 _PAGES: dict[str, tuple[dict[str, Any], tempfile.TemporaryDirectory[str]]] = {}
@@ -38,20 +40,18 @@ def run(code: str, names: dict[str, Any]) -> tuple[Any, str]:
         value = None
         if last is not None:
             value = eval(compile(ast.Expression(last.value), "<page>", "eval"), names)
-        printed = said.getvalue()
-        return value, printed if value is None or hasattr(value, "to_dict") else f"{printed}{value}"
+        silent = value is None or isinstance(value, (PointMap, alt.TopLevelMixin))
+        return value, said.getvalue() + ("" if silent else str(value))
 
 
 def picture(value: Any) -> tuple[bytes, str, str] | None:
     """Draw a chart or a map: its bytes, the end of its file's name, and its description."""
-    if isinstance(value, (pl.DataFrame, pl.LazyFrame, str)) or value is None:
-        return None
-    if hasattr(value, "to_dict"):
+    if isinstance(value, PointMap):
+        return base64.b64decode(value.picture()), "png", value.description
+    if isinstance(value, alt.TopLevelMixin):
         spec = value.to_dict()
         svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
         return svg.encode(), "svg", str(spec.get("description", ""))
-    if hasattr(value, "picture"):
-        return base64.b64decode(value.picture()), "png", value.description
     return None
 
 
