@@ -49,6 +49,7 @@ clean: ## remove the virtual environment and the reports
 	rm -rf $(VENV) $(OUT)/*.html docs/_build docs/reference/generated
 
 $(VENV)/bin/python:
+	@echo "The first run installs what is needed, in exact versions, into $(VENV): some minutes, about 1 GB."
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from urllib.parse import unquote
 
 import polars as pl
@@ -27,32 +28,41 @@ DRAWN = {name for name in NAMES if name.startswith("plot_")}
 CARDS = functools.cache(cl.make_cards)
 
 
-@pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_examples_run(number):
+def test_the_lines_of_the_readme_run(capsys):
+    assert len(EXAMPLES) == 1
     names: dict[str, object] = {}
-    exec(EXAMPLES[number], names)
-    frames = [name for name in names if name in ("pairs", "licensed", "by_class", "longest")]
-    assert frames
-    assert all(names[name].height > 0 for name in frames)
+    exec(EXAMPLES[0], names)
+    assert capsys.readouterr().out.count("authors are taken as drawn") >= 2
+    assert names["chart"].to_dict()["title"]
 
 
-def test_there_are_examples_and_the_picture():
-    assert len(EXAMPLES) == 2
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
+def test_what_the_readme_leads_to_is_there():
+    targets = re.findall(r"\]\(([^)#]+)\)", README)
+    assert len(targets) >= 10
+    for target in targets:
         assert (ROOT / target).is_file(), target
 
 
-def test_names_in_the_readme_exist():
-    for name in re.findall(r"\bcl\.(\w+)", README):
+def test_names_in_the_book_exist():
+    pages = [README, *(path.read_text("utf-8") for path in (ROOT / "docs").rglob("*.md"))]
+    for name in re.findall(r"\bcl\.(\w+)", "\n".join(pages)):
         assert hasattr(cl, name), name
+    listed = (ROOT / "docs/notebooks.md").read_text("utf-8")
     notebooks = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
-    assert set(re.findall(r"^\| `(\d\d-[\w-]+)`", README, flags=re.MULTILINE)) == notebooks
+    assert set(re.findall(r"^\| `(\d\d-[\w-]+)`", listed, flags=re.MULTILINE)) == notebooks
 
 
-def test_folders_in_the_readme_exist():
-    for name in ("cardlab", "notebooks", "tests", "benchmarks", "reports"):
-        assert (ROOT / name).is_dir()
-        assert f"{name}/" in README
+def test_every_dependency_has_its_purpose_in_the_book():
+    table = (ROOT / "docs/install.md").read_text("utf-8")
+    named = re.findall(r"^\| ([^|]+) \|[^|]+\| [\d.]+ \|$", table, flags=re.MULTILINE)
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    assert sorted(", ".join(named).split(", ")) == sorted(
+        re.split("[>=]", one)[0] for one in needed
+    )
+
+
+def test_the_version_is_said_once():
+    assert f"version: {cl.__version__}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
 
 
 def test_ten_minutes_run(tmp_path, monkeypatch, capsys):
