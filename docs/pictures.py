@@ -1,4 +1,4 @@
-"""Take the gallery's pictures of explorers: ``python docs/pictures.py``, with Chromium.
+"""Take the pictures of explorers, and of findings: ``python docs/pictures.py``, with Chromium.
 
 They are kept in git, as a book is built where no browser is.
 """
@@ -36,3 +36,9 @@ with tempfile.TemporaryDirectory() as folder:
             figure.scroll_into_view_if_needed()
             seen.page.wait_for_timeout(4000)
             figure.screenshot(path=str(ROOT / f"docs/_static/{name}.png"))
+
+    cl.export_reports(None, Path(folder) / "pages", notebooks=["01", "03"])
+    index = Path(folder) / "pages/index.html"
+    with opened_report(index, viewport={"width": 1100, "height": 760}) as seen:
+        seen.page.wait_for_timeout(1000)
+        seen.page.screenshot(path=str(ROOT / "docs/findings.png"))
