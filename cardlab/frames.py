@@ -194,12 +194,15 @@ def encode(
     rows = collect(frame.select(*read, *others))
     coded: list[Coded] = []
     for name, categories in sets.items():
-        old = categories.to_series().cast(pl.String)
-        new = old.replace(rename) if rename and (together or not coded) else old
-        # sorted by name, since threads decide in which order the strings came
-        names = pl.concat([old, new]).unique().sort()
-        number = names.search_sorted(old if coded else new).cast(pl.Int64).to_numpy()
+        if not coded or not together:
+            old = categories.to_series().cast(pl.String)
+            new = old.replace(rename) if rename and not coded else old
+            # sorted by name, since threads decide in which order the strings came
+            names = (old if new is old else pl.concat([old, new]).unique()).sort()
+            number = names.search_sorted(new).cast(pl.Int64).to_numpy()
         coded.append(Coded(names, *_codes(rows[name], number)))
+        if rename and len(coded) == 1:  # the other columns keep their values
+            number = names.search_sorted(old).cast(pl.Int64).to_numpy()
     return coded, rows.drop(list(sets))
 
 
