@@ -175,6 +175,8 @@ def test_the_links_of_the_book_lead_somewhere(book):
 @pytest.mark.verify
 @pytest.mark.browser
 def test_the_book_asks_for_nothing_and_is_accessible(book, tmp_path):
+    if shutil.which("npm") is None:
+        pytest.skip("no npm, which brings axe-core")
     subprocess.run(["npm", "pack", "axe-core@4.14.1", "--silent"], cwd=tmp_path, check=True)
     subprocess.run(
         ["tar", "xzf", *(p.name for p in tmp_path.glob("*.tgz"))], cwd=tmp_path, check=True
