@@ -21,6 +21,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from browser import write_notebook
 from conftest import real_file
 from test_same_results import CALLS, CORPORA
 
@@ -459,19 +460,14 @@ def test_twenty_killed_reports_leave_pages_that_are_whole(source, tmp_path):
     """Each page is the earlier or the new one, to the byte; the next run leaves nothing else."""
     draw, out, other = random.Random(2), tmp_path / "out", tmp_path / "other"
     env = {**os.environ, "TMPDIR": str(tmp_path)}
+    cells = ("source = None", "parameters"), ("import polars as pl\npl.read_parquet(source)",)
+    notebooks = [
+        write_notebook(tmp_path / f"{name}.ipynb", [f"# {name}", *cells]) for name in ("one", "two")
+    ]
 
     def call(folder: Path) -> list[str]:
-        which = ["--notebook", "02", "--notebook", "03"]
-        return [
-            sys.executable,
-            "-m",
-            "cardlab",
-            "report",
-            str(source),
-            "--out",
-            str(folder),
-            *which,
-        ]
+        report = [sys.executable, "-m", "cardlab", "report", str(source), "--out", str(folder)]
+        return report + [text for path in notebooks for text in ("--notebook", str(path))]
 
     def pages() -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in out.glob("*.html")}
