@@ -113,7 +113,7 @@ def panel(
         :func:`concentration`. Null where there is no snapshot before, or no such column.
 
         ``shares``: ``column``, ``value``, ``date``, ``n_cards``, ``n_declared`` (cards with any
-        value), ``n_all``, ``card_share`` (0-1, of ``n_all``): a row for each date, for the `top`
+        value), ``n_total``, ``card_share`` (0-1, of ``n_total``): a row for each date, for the `top`
         values of each column on most cards of all snapshots.
 
         ``changes``: ``date``, ``column``, ``before``, ``after`` (lists, sorted; null: not
@@ -275,14 +275,14 @@ def _counted(now: pl.DataFrame, name: str, date: dt.date) -> pl.DataFrame:
         pl.lit(date).alias("date"),
         pl.col("n_cards").cast(pl.Int64),
         pl.lit((now[name].list.len() > 0).sum(), pl.Int64).alias("n_declared"),
-        pl.lit(now.height, pl.Int64).alias("n_all"),
+        pl.lit(now.height, pl.Int64).alias("n_total"),
     )
 
 
 def _shares(counts: list[pl.DataFrame], top: int) -> pl.DataFrame:
     """Give the largest values of each column at every date that has the column."""
     layout = {"column": pl.String, "value": pl.String, "date": pl.Date}
-    layout |= dict.fromkeys(("n_cards", "n_declared", "n_all"), pl.Int64)
+    layout |= dict.fromkeys(("n_cards", "n_declared", "n_total"), pl.Int64)
     counted = pl.concat([pl.DataFrame(schema=layout), *counts])
     largest = (
         counted.group_by("column", "value")
@@ -290,13 +290,13 @@ def _shares(counts: list[pl.DataFrame], top: int) -> pl.DataFrame:
         .sort(["n", "value"], descending=[True, False])
         .filter(pl.int_range(pl.len()).over("column") < top)
     )
-    dates = counted.select("column", "date", "n_declared", "n_all").unique()
+    dates = counted.select("column", "date", "n_declared", "n_total").unique()
     return (
         largest.join(dates, on="column")
-        .join(counted.drop("n_declared", "n_all"), on=["column", "value", "date"], how="left")
+        .join(counted.drop("n_declared", "n_total"), on=["column", "value", "date"], how="left")
         .sort(["column", "n", "value", "date"], descending=[False, True, False, False])
         .with_columns(pl.col("n_cards").fill_null(0))
-        .select(*layout, (pl.col("n_cards") / pl.col("n_all")).alias("card_share"))
+        .select(*layout, (pl.col("n_cards") / pl.col("n_total")).alias("card_share"))
     )
 
 

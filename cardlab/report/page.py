@@ -229,9 +229,10 @@ class _Parts:
 
 def highlighted(source: str) -> str:
     """Return Python source as HTML with one class a kind of word."""
+    # by their modules: the packages put others in their own place, which a second thread may not see
     from pygments import highlight
-    from pygments.formatters import HtmlFormatter
-    from pygments.lexers import Python3Lexer
+    from pygments.formatters.html import HtmlFormatter
+    from pygments.lexers.python import Python3Lexer
 
     return str(highlight(visible(source), Python3Lexer(), HtmlFormatter(nowrap=True)))
 
