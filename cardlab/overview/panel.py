@@ -113,8 +113,8 @@ def panel(
         :func:`concentration`. Null where there is no snapshot before, or no such column.
 
         ``shares``: ``column``, ``value``, ``date``, ``n_cards``, ``n_declared`` (cards with any
-        value), ``n_total``, ``card_share`` (0-1, of ``n_total``): a row for each date, for the `top`
-        values of each column on most cards of all snapshots.
+        value), ``n_total``, ``card_share`` (0-1, of ``n_total``): a row for each date, for
+        the `top` values of each column on most cards of all snapshots.
 
         ``changes``: ``date``, ``column``, ``before``, ``after`` (lists, sorted; null: not
         declared), ``n_cards``, ``n_both`` (cards of both snapshots); of a date most first.

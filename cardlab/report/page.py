@@ -229,7 +229,7 @@ class _Parts:
 
 def highlighted(source: str) -> str:
     """Return Python source as HTML with one class a kind of word."""
-    # by their modules: the packages put others in their own place, which a second thread may not see
+    # by their modules: a second thread may not see what their packages put in their own place
     from pygments import highlight
     from pygments.formatters.html import HtmlFormatter
     from pygments.lexers.python import Python3Lexer
