@@ -12,7 +12,7 @@ from importlib import import_module
 from inspect import Parameter, isfunction, signature
 from typing import Any
 
-from .schema import SourceError, as_frame
+from .schema import SourceError, as_frame, is_spark
 
 _FRAMES = {"cards", "a", "b"}
 
@@ -78,7 +78,8 @@ def _taking_sources(function: Any, *, paths: bool) -> Any:
     A keyword that it does not have ends in an error that names the nearest it has. `paths` as
     False leaves paths to the function itself.
     """
-    parameters = signature(function).parameters
+    called = signature(function)
+    parameters = called.parameters
     names = list(parameters)
     any_keyword = any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
 
@@ -104,7 +105,12 @@ def _taking_sources(function: Any, *, paths: bool) -> Any:
             from .cards.sources import told_apart
 
             named |= {"names": told} if (told := told_apart(*args)) else {}
-        return function(*placed, *args[len(names) :], **named)
+        placed += args[len(names) :]
+        if any(map(is_spark, (*placed, *named.values()))):
+            return import_module("cardlab._spark").run(
+                function, called.bind(*placed, **named).arguments
+            )
+        return function(*placed, **named)
 
     setattr(sys.modules[function.__module__], function.__name__, taking)  # so that it pickles
     return taking

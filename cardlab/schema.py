@@ -207,12 +207,19 @@ def is_frame(value: Any, *, series: bool = False) -> bool:
     return True
 
 
+def is_spark(value: Any) -> bool:
+    """Tell a frame of Spark, classic or connected."""
+    return type(value).__module__.startswith("pyspark.sql") and hasattr(value, "mapInArrow")
+
+
 class Read:
     """What was read of cards already, and is taken in place of them by what knows it."""
 
 
 def as_frame(cards: Any) -> Any:
     """Give a frame, or what was read, as it is, and scan any other source of cards."""
+    if is_spark(cards):  # its attributes are columns
+        return cards
     if cards is None or isinstance(cards, Read) or is_frame(cards):
         return unindexed(cards)
     return import_module("cardlab.cards").scan_cards(cards)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import polars as pl
@@ -16,7 +17,7 @@ from .sources import grouped, is_record, listed, open_source, together
 __all__ = ["read_cards", "scan_cards"]
 
 #: Kinds of problems that mean that something was lost; the others only inform.
-_LOST = (
+LOST = (
     "bad_date",
     "bad_json",
     "bad_row",
@@ -36,8 +37,12 @@ _LOST = (
 
 
 def scan_cards(
-    source: Any, *, on_error: str = "null", columns: Mapping[str, str] | None = None
-) -> pl.LazyFrame:
+    source: Any,
+    *,
+    on_error: str = "null",
+    columns: Mapping[str, str] | None = None,
+    engine: str | None = None,
+) -> Any:
     """Open a source of cards lazily, with the canonical columns.
 
     Nothing but names and types is read until the frame is collected, and then only the columns
@@ -68,6 +73,9 @@ def scan_cards(
         ``{"theirs": "ours"}``: what columns of the source are to be taken as, where their names do
         not say it or say something else. What was guessed stands among
         :func:`cardlab.problems`, as ``guessed_column``; any other name of yours overrules it.
+    engine : {"spark"}, optional
+        Let Spark read the files (parquet or JSON lines; a path or URL that Spark knows), and give
+        a frame of Spark, as a `source` that is one does: ``docs/spark.md`` says more.
 
     Returns
     -------
@@ -79,6 +87,8 @@ def scan_cards(
 
     Raises
     ------
+    CardlabError
+        PySpark or Java is asked for and not installed.
     SourceError
         The source is missing, empty, damaged, unreadable, a Git LFS pointer, or holds no cards (no
         ``id`` and no alias of it) or none of the `columns`; or, with ``on_error="raise"``, a card
@@ -98,7 +108,11 @@ def scan_cards(
     ('ann/speech', 'ann', ['mit'])
     """
     schema.one_of(on_error, ("null", "skip", "raise"), name="on_error")
-    source, names = listed(source), dict(columns or {})
+    schema.one_of(engine, (None, "spark"), name="engine")
+    names = dict(columns or {})
+    if engine == "spark" or schema.is_spark(source):
+        return import_module("cardlab._spark").scan_spark(source, on_error, names)
+    source = listed(source)
     if isinstance(source, list) and source and not any(map(is_record, source)):
         parts = [
             _scan(part, on_error, names)
@@ -153,12 +167,7 @@ def read_cards(
 def _scan(source: Any, on_error: str, columns: Mapping[str, str]) -> pl.LazyFrame:
     prepared = open_prepared(source)
     raw, label = open_source(source) if prepared is None else ([prepared], str(source))
-    have = {name for frame in raw for name in frame.collect_schema()}
-    if missing := sorted(columns.keys() - have):
-        raise schema.SourceError(
-            f"{label}: there are no columns {', '.join(map(repr, missing))} to rename. It has: "
-            f"{schema.shorten(', '.join(map(schema.printable, sorted(have))), 400)}."
-        )
+    check_there(columns, {name for frame in raw for name in frame.collect_schema()}, label)
     parts = [] if prepared is None or columns else [prepared]
     for frame in raw if not parts else ():
         whole, guesses = fitted(renamed(frame, columns))
@@ -167,16 +176,29 @@ def _scan(source: Any, on_error: str, columns: Mapping[str, str]) -> pl.LazyFram
     if on_error == "null":
         return cards
     lost = (
-        pl.col("problems").list.eval(pl.element().struct.field("problem").is_in(_LOST)).list.any()
+        pl.col("problems").list.eval(pl.element().struct.field("problem").is_in(LOST)).list.any()
     )
     if on_error == "skip":
         return cards.filter(~lost)
-    first = schema.collect(cards.filter(lost).select("id", "problems").head(1))
+    refuse_lost(schema.collect(cards.filter(lost).select("id", "problems").head(1)), label)
+    return cards
+
+
+def refuse_lost(first: pl.DataFrame, label: str) -> None:
+    """Raise a SourceError that says what was lost of a card; `first` has it, or no row."""
     if first.height:
-        problem = next(p for p in first["problems"][0] if p["problem"] in _LOST)
+        problem = next(p for p in first["problems"][0] if p["problem"] in LOST)
         raise schema.SourceError(
             f"{label}: card {schema.printable(str(first['id'][0]))!r}: {problem['problem']} in "
             f"{problem['column']}: {problem['detail']}. Use on_error='null' to keep such cards "
             "with what could be read, or 'skip' to drop them."
         )
-    return cards
+
+
+def check_there(columns: Mapping[str, str], have: Collection[str], label: str) -> None:
+    """Raise a SourceError unless a source has all columns that are to be renamed."""
+    if missing := sorted(columns.keys() - set(have)):
+        raise schema.SourceError(
+            f"{label}: there are no columns {', '.join(map(repr, missing))} to rename. It has: "
+            f"{schema.shorten(', '.join(map(schema.printable, sorted(have))), 400)}."
+        )

@@ -103,16 +103,19 @@ def to_canonical(
     *,
     said: Collection[str] = (),
     guesses: Collection[tuple[str, str]] = (),
+    in_text: Callable[..., str | None] | None = None,
 ) -> pl.LazyFrame:
     """Rename, type and derive the canonical columns of a raw frame.
 
     ``__problems`` in it may carry what the reader found wrong. A SourceError names the source by
     its `label` where there is no ``id`` and no alias of it. Columns that the user `said` to mean
     something are taken alone; `guesses` are said with the first card, as what is guessed here.
+    Where `raw` is but a batch, `in_text` says in place of :func:`front_matter_in_texts` whether
+    texts hold front matter, and nothing is said of the first card.
     """
     raw = _set_aside(raw)
     names = _names(raw.collect_schema(), label, said)
-    guesses = [*guesses, *_guessed(names)]
+    guesses = [] if in_text else [*guesses, *_guessed(names)]
     if guesses and "problems" not in raw.collect_schema():
         raw = raw.with_row_index(_ROW)
     have = raw.collect_schema()
@@ -131,7 +134,8 @@ def to_canonical(
         *(finding.detail.alias(f"__cardlab_{n}") for n, finding in enumerate(found)),
     )
     found = [f._replace(detail=pl.col(f"__cardlab_{n}")) for n, f in enumerate(found)]
-    derived = _Derived(frame, set(typed), plan=raw.explain(optimized=False))
+    look = in_text or front_matter_in_texts
+    derived = _Derived(frame, set(typed), look, plan=raw.explain(optimized=False))
     wanted = {name: derived.column(name) for name in COLUMNS}
     lists = [pl.col(f"__cardlab_{name}") for name in given]
     if "problems" in given:  # a frame that was canonical already keeps what was found then
@@ -464,13 +468,15 @@ class _Derived:
     card; what the nulls among them leave out is in :attr:`findings`.
     """
 
-    def __init__(self, frame: pl.LazyFrame, have: set[str], *, plan: str) -> None:
+    def __init__(
+        self, frame: pl.LazyFrame, have: set[str], look: Callable[..., str | None], *, plan: str
+    ) -> None:
         self.have = have
         self.findings: list[Finding] = []
         self._bare = pl.lit(True)  # where no front matter is given beside the text
         if "metadata" in have:
             self._bare = pl.col("metadata").fill_null("{}") == "{}"
-        self._in_text = _front_matter_in_texts(frame, have, self._bare, plan)
+        self._in_text = look(frame, have, self._bare, plan)
         #: Columns that hold front matter, and what reads it.
         self._sources: dict[str, tuple[pl.Expr, fronts.Remembered]] = {}
         if "card" in have:
@@ -592,7 +598,7 @@ def _first_of(ways: list[_Way], rows: pl.Expr | None = None) -> pl.Expr:
     return value
 
 
-def _front_matter_in_texts(
+def front_matter_in_texts(
     frame: pl.LazyFrame, have: set[str], bare: pl.Expr, plan: str
 ) -> str | None:
     """Say whether ``text`` still holds front matter: in most of the texts looked at, or some."""
