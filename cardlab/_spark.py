@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import polars as pl
 import polars.selectors as cs
 import pyarrow as pa
@@ -28,22 +29,47 @@ from .cards import LOST, refuse_lost
 from .cards.canonical import front_matter_in_texts, to_canonical
 from .cards.records import lazily
 from .cards.sources import READERS
-from .schema import CardlabError, SourceError, canonical_name, collect, is_spark, printable
+from .coverage.reading import READ, with_read
+from .embeddings.cluster import cluster
+from .embeddings.embed import spoken
+from .embeddings.lsa import card_texts, lsa
+from .embeddings.vectors import usable, vectors
+from .sample import make_cards
+from .schema import (
+    CardlabError,
+    NoFigure,
+    SourceError,
+    canonical_name,
+    collect,
+    is_spark,
+    printable,
+    require,
+)
+from .text.lengths import MEASURES, needs_of
 
 Make = Callable[[pl.LazyFrame], pl.LazyFrame]
 
 #: What adds columns of which each card's follow from that card alone.
 _BY_CARD = (
     *("with_languages", "with_licenses", "with_passages", "with_plain_text", "with_sections"),
-    *("with_task_domains", "with_text_lengths"),
+    "with_text_lengths",
 )
-#: What adds columns that follow from one other column, but hang on all cards, and that column.
-_BY_VALUE = {"with_families": "text", "with_period": "column"}
+#: What adds columns that follow from one other column, but hang on all cards: that column, and
+#: those that are read beside it.
+_BY_VALUE = {
+    "cluster": ("embeddings",),
+    "with_families": ("text", "id"),
+    "with_period": ("created_at",),
+}
 #: Columns that are sent only where they are known to be read.
-_LARGE = ("card", "text", "metadata", "embeddings", "problems")
+_LARGE = ("card", "text", "metadata", "embeddings", "problems", READ)
 #: Cards at which a source is looked at, to see what it is.
 _LOOK_AT = 1_000
+#: Cards of which LSA and the atlas are made where there are more, drawn by a hash of their ids.
+_FIT_ON = 50_000
 _KEY = "__cardlab_key"
+#: Columns that are made anew where the cards have them.
+_ANEW = {"at_floor", "cluster", "family", "period"}
 
 
 # ---- Sources.
@@ -68,7 +94,7 @@ def scan_spark(source: Any, on_error: str) -> Any:
     cards = _with_made(raw, make, apart=True)
     if on_error == "null":
         return cards
-    from pyspark.sql import functions as F
+    F = _functions()
 
     lost = F.exists("problems", lambda found: found["problem"].isin(*LOST))
     if on_error == "skip":
@@ -180,7 +206,6 @@ def _with_made(frame: Any, make: Make, *, apart: bool = False) -> Any:
     What Python makes of the same columns is made at once, unless each is to stand `apart`, since
     what is read is remembered.
     """
-    from pyspark.sql.functions import arrow_udf
     from pyspark.sql.pandas.types import from_arrow_type
 
     schema = _schema(frame)
@@ -198,21 +223,28 @@ def _with_made(frame: Any, make: Make, *, apart: bool = False) -> Any:
         made[name].types[name] = _type(dtype)
     columns = {name: _column(name) for name in types if name not in made}
     for maker in makers.values():
-        function = arrow_udf(_udf(maker), from_arrow_type(maker.type))
+        function = _functions().arrow_udf(_udf(maker), from_arrow_type(maker.type))
         column = function(*map(_column, maker.reads))
         several = len(maker.types) > 1
         columns |= {name: column[name] if several else column for name in maker.types}
     return frame.select(*(columns[name].alias(name) for name in types))
 
 
-def _column(name: str) -> Any:
-    from pyspark.sql import functions as F
+def _functions() -> Any:
+    return import_module("pyspark.sql.functions")
 
-    return F.col("`" + name.replace("`", "``") + "`")
+
+def _column(name: str) -> Any:
+    return _functions().col("`" + name.replace("`", "``") + "`")
 
 
 def _schema(frame: Any) -> dict[str, Any]:
-    return dict(_polars(frame.limit(0).toArrow()).schema)
+    return dict(rows_of(frame.limit(0)).schema)
+
+
+def rows_of(frame: Any) -> pl.DataFrame:
+    """Collect a frame of Spark."""
+    return _polars(frame.toArrow())
 
 
 def _polars(rows: Any) -> pl.DataFrame:
@@ -251,13 +283,21 @@ def run(function: Any, arguments: dict[str, Any]) -> Any:
             "some of them: cardlab.read_cards(cards.limit(10_000))."
         )
     call = partial(_called, module, name, options)
+    (first, cards), *_ = frames.items()
+    if name == "embed":
+        return _embedded(cards, call, options)
     if name in _BY_CARD:
-        return _with_made(frames["cards"], call)
+        return _with_made(cards, call)
     if name in _BY_VALUE:
-        key = _BY_VALUE[name]
-        return _by_value(frames["cards"], call, options.get(key, "created_at") if name == "with_period" else key)
-    if room == "text":
+        reads = _BY_VALUE[name]
+        call = partial(_clustered, options) if name == "cluster" else call
+        return _by_value(cards, call, (options["column"],) if "column" in options else reads)
+    if name == "atlas":
+        frames = {first: _drawn(cards)}
+    elif room in ("text", "coverage"):
         frames = {key: _with_lengths(frame) for key, frame in frames.items()}
+    if room == "coverage":
+        frames = {key: _with_made(frame, with_read) for key, frame in frames.items()}
     return _result(call, frames)
 
 
@@ -267,8 +307,6 @@ def _called(module: str, name: str, options: dict[str, Any], *cards: Any, **fram
 
 def _with_lengths(frame: Any) -> Any:
     """Add the lengths that the cards lack, each to be counted where it is asked for."""
-    from .text.lengths import MEASURES, needs_of
-
     have = {*frame.columns}
     lacking = [name for name in MEASURES if name not in have and {*needs_of([name])} <= have]
     lengths = {"measures": lacking}
@@ -297,8 +335,6 @@ def _result(call: Callable[..., Any], frames: dict[str, Any]) -> Any:
 
 def _dry(call: Callable[..., Any], schemas: dict[str, Any]) -> dict[str, set[str]]:
     """Say which columns an analysis reads, of a few cards that are made up."""
-    from .sample import make_cards
-
     cards = make_cards(200)
     plans: dict[str, _Plan] = {}
     for key, schema in schemas.items():
@@ -326,7 +362,7 @@ def _any(dtype: Any) -> pl.Expr:
 
 def _sent(frames: dict[str, Any], reads: Mapping[str, set[str]]) -> Any:
     """Put the columns that are read of all frames into one partition, each row in its order."""
-    from pyspark.sql import functions as F
+    F = _functions()
 
     place = F.monotonically_increasing_id().alias("at")
     parts = [
@@ -366,7 +402,8 @@ def _answered(
                     raise
                 result = error
     said = [each.message for each in caught if isinstance(each.message, UserWarning)]
-    answer = pickle.dumps((None if any(absent.values()) else result, absent, said))
+    pickler = import_module("pyspark.cloudpickle")  # which knows functions too
+    answer = pickler.dumps((None if any(absent.values()) else result, absent, said))
     yield pa.RecordBatch.from_arrays([pa.array([answer], pa.binary())], names=["answer"])
 
 
@@ -385,7 +422,9 @@ def _kept(
             own = rows.filter(pl.col("of") == key)
             if own.height:
                 file = folder / f"{key}-{number}.arrow"
-                own.select(pl.col(f"{key} {name}").alias(name) for name in reads[key]).write_ipc(file)
+                own.select(pl.col(f"{key} {name}").alias(name) for name in reads[key]).write_ipc(
+                    file
+                )
                 files[key].append(file)
 
     def read(key: str, names: list[str]) -> Iterator[pl.DataFrame]:
@@ -402,24 +441,86 @@ def _kept(
 # ---- Columns that hang on all cards: found in one task, and joined where the rows are.
 
 
-def _by_value(frame: Any, call: Callable[..., Any], column: str) -> Any:
+def _by_value(frame: Any, call: Callable[..., Any], reads: tuple[str, ...]) -> Any:
     """Add columns that follow from the values of one column, once all of them are known."""
-    from pyspark.sql import functions as F
+    F = _functions()
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    keyed = frame.withColumn(_KEY, F.coalesce(F.md5(_column(column).cast("string")), F.lit("")))
-    schemas = {"cards": _schema(keyed)}
-    before = _schema(frame)
-    types = dict(_Plan(call, before).made.collect_schema())
-    new = {name: types[name] for name in types if types[name] != before.get(name) or name == "family"}
-    reads = {"cards": {_KEY, column, *({"id"} & {*before})}}
+    require(frame, *reads)
+    keyed = frame.withColumn(_KEY, F.coalesce(F.md5(_column(reads[0]).cast("string")), F.lit("")))
+    before, schemas = _schema(frame), {"cards": _schema(keyed)}
+    new = call(pl.LazyFrame(schema=before)).drop(set(before) - _ANEW, strict=False).collect_schema()
     layout = pa.schema([(_KEY, pa.string()), *((name, _type(t)) for name, t in new.items())])
 
     def found(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with TemporaryDirectory(prefix="cardlab-") as folder:
-            sources = _kept(batches, Path(folder), schemas, reads, {"cards": set()})
+            sources = _kept(batches, Path(folder), schemas, sent, {"cards": set()})
             rows = collect(call(**sources).select(_KEY, *new)).unique(_KEY)
             yield from rows.to_arrow().cast(layout).to_batches()
 
-    known = _sent({"cards": keyed}, reads).mapInArrow(found, from_arrow_schema(layout))
+    sent = {"cards": {_KEY, *reads}}
+    known = _sent({"cards": keyed}, sent).mapInArrow(found, from_arrow_schema(layout))
     return keyed.drop(*new).join(known, on=_KEY, how="left").drop(_KEY)
+
+
+# ---- Vectors: what makes them is fitted in one task, and the executors apply it to each batch.
+
+
+def _drawn(cards: Any) -> Any:
+    """Give at most so many cards as something is fitted on."""
+    F = _functions()
+
+    if cards.count() <= _FIT_ON:
+        return cards
+    return cards.orderBy(F.xxhash64("id"), "id").limit(_FIT_ON)
+
+
+def _embedded(cards: Any, call: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """Add ``embeddings``, of LSA that was fitted on some cards, or of a model on each executor."""
+    if options.get("save") is not None:
+        raise CardlabError(
+            "save= keeps vectors in a file of this machine; on Spark write the frame that comes "
+            "back: cardlab.embed(cards).write.parquet(path)."
+        )
+    model, column = options.get("model", "lsa"), options.get("column")
+    if isinstance(model, str) and model == "lsa" and column is None:
+        call = _result(partial(_fitted, call), {"cards": _drawn(cards)})
+    reads = [column] if column else [n for n in ("text", "tags") if n in cards.columns]
+    require(cards, *(reads or ("text", "tags")))
+    return _with_made(cards, partial(_with_vectors, call, reads))
+
+
+def _fitted(call: Callable[..., Any], cards: pl.LazyFrame) -> Callable[[pl.DataFrame], Any]:
+    """Fit LSA, and give what lays other cards among those it was fitted on."""
+    _, _, options = call.args  # type: ignore[attr-defined]
+    lay = lsa(spoken(cards), options.get("n_components", 128), options.get("random_state", 0))[1]
+    return partial(_laid, lay)
+
+
+def _laid(lay: Callable[..., Any], cards: pl.DataFrame) -> Any:
+    return lay(card_texts(cards))
+
+
+def _with_vectors(
+    vectors_of: Callable[[pl.DataFrame], Any], reads: list[str], cards: pl.LazyFrame
+) -> pl.LazyFrame:
+    dtype = pl.List(pl.Float32)
+
+    def read(values: pl.Series) -> pl.Series:
+        try:
+            x = vectors_of(values.struct.unnest()) if len(values) else np.empty((0, 1))
+        except NoFigure:  # none of these says anything
+            x = np.full((len(values), 1), np.nan)
+        lists = pl.Series(np.asarray(x, dtype=np.float32)).arr.to_list()
+        return lists.set(pl.Series(~usable(x)), None) if len(x) else lists
+
+    made = pl.struct(reads).map_batches(read, return_dtype=dtype, is_elementwise=True)
+    return cards.with_columns(made.alias("embeddings"))
+
+
+def _clustered(options: dict[str, Any], cards: pl.LazyFrame) -> pl.LazyFrame:
+    """Add the cluster of each card, of its vector."""
+    have = [name for name in (_KEY, "embeddings") if name in cards.collect_schema()]
+    rows = collect(cards.select(have))
+    labels = cluster(vectors(rows), **options) if rows.height else None
+    return rows.with_columns(cluster=pl.Series(labels, dtype=pl.Int32)).lazy()

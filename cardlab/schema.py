@@ -284,7 +284,10 @@ def collect(frame: Any) -> pl.DataFrame:
             return native.collect(engine="streaming")
         except (*_UNREADABLE, OSError) as error:
             raise unreadable(error) from error
-    rows: pl.DataFrame = nw.from_native(native).lazy().collect("polars").to_native()
+    if is_spark(native):
+        rows: pl.DataFrame = import_module("cardlab._spark").rows_of(native)
+        return rows
+    rows = nw.from_native(native).lazy().collect("polars").to_native()
     return rows
 
 

@@ -175,9 +175,7 @@ def _scan(source: Any, on_error: str, columns: Mapping[str, str]) -> pl.LazyFram
     cards = together(parts)
     if on_error == "null":
         return cards
-    lost = (
-        pl.col("problems").list.eval(pl.element().struct.field("problem").is_in(LOST)).list.any()
-    )
+    lost = pl.col("problems").list.eval(pl.element().struct.field("problem").is_in(LOST)).list.any()
     if on_error == "skip":
         return cards.filter(~lost)
     refuse_lost(schema.collect(cards.filter(lost).select("id", "problems").head(1)), label)

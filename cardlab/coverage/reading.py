@@ -75,6 +75,18 @@ _TEXT_ROW = {
 }
 _FIELD_ROW = {"card": pl.UInt32, "field": pl.String}
 
+#: Column with what was read of each card, where an engine has had its cards read one by one; its
+#: hashes are signed, as other engines have no others.
+READ = "__cardlab_read"
+_PLAIN = {pl.Categorical: pl.String, pl.UInt64: pl.Int64}
+_READ = pl.Struct(
+    {
+        "whole": pl.Int64,
+        "rows": pl.List(pl.Struct({n: _PLAIN.get(t, t) for n, t in [*_TEXT_ROW.items()][1:]})),
+        "fields": pl.List(pl.Struct({"field": pl.String})),
+    }
+)
+
 
 @dataclass(frozen=True, repr=False)
 class Sections(Read):
@@ -147,15 +159,22 @@ def read_sections(
     keep = None if keep is None else list(keep)
     have = require(cards, "id", "text", *(keep or ()))
     measures = [name for name in MEASURES if name != "n_metadata_chars" or "metadata" in have]
-    asked = {"id", *(keep if keep is not None else set(have) - _LARGE)}
+    asked = {"id", *(keep if keep is not None else set(have) - {*_LARGE, READ})}
     kept = [name for name in have if name in asked and not (lengths and name in measures)]
     read = ["text", *kept, *(name for name in OPTIONAL if name in have)]
+    if READ in have:  # with the lengths, which are columns then
+        read = ["id", READ, *kept, *(measures if lengths else [])]
     parts: list[tuple[pl.DataFrame, ...]] = []
     n_cards = 0
     for batch in in_batches(narrow(cards, list(dict.fromkeys(read))), BATCH):
         numbers = pl.int_range(n_cards, n_cards + pl.len(), dtype=pl.UInt32)
-        batch = batch.with_columns(pl.col("text").cast(pl.String), numbers.alias(_CARD))
+        batch = batch.with_columns(numbers.alias(_CARD))
         n_cards += batch.height
+        if READ in have:
+            own = batch.select(*kept, *(measures if lengths else []))
+            parts.append((own, *_taken(batch)))
+            continue
+        batch = batch.with_columns(pl.col("text").cast(pl.String))
         rows, html = _parsed(batch, links=lengths)
         said = batch.filter(pl.col("text").is_not_null())
         places = said.select(pl.col(_CARD).alias("card"), text_key().alias("whole"), "id")
@@ -167,6 +186,54 @@ def read_sections(
         raise NoFigure(f"none of the {count(cards):,} cards has a text, so none has sections.")
     own, places, rows, fields = map(pl.concat, zip(*parts, strict=True))
     return Sections(own, places, _with_shared(rows, places), fields.unique())
+
+
+def with_read(cards: pl.LazyFrame) -> pl.LazyFrame:
+    """Add what is read of each card by itself, for :func:`read_sections` to put together."""
+    have = cards.collect_schema()
+
+    def read(values: pl.Series) -> pl.Series:
+        batch = values.struct.unnest().with_columns(
+            pl.int_range(pl.len(), dtype=pl.UInt32).alias(_CARD)
+        )
+        said = batch.filter(pl.col("text").is_not_null())
+        parts = {"rows": _parsed(batch, links=False)[0], "fields": _fields(said)}
+        found = batch.select(
+            pl.col(_CARD).alias("card"), text_key("text").reinterpret(signed=True).alias("whole")
+        )
+        for name, rows in parts.items():
+            rows = rows.with_columns(pl.col(pl.UInt64).reinterpret(signed=True))
+            each = rows.group_by("card", maintain_order=True).agg(
+                pl.struct(pl.exclude("card")).alias(name)
+            )
+            found = found.join(each, on="card", how="left", maintain_order="left")
+        return found.select(pl.struct("whole", "rows", "fields").cast(_READ)).to_series()
+
+    reads = pl.struct(name for name in ("id", "text", *OPTIONAL) if name in have)
+    return cards.with_columns(
+        pl.when(pl.col("text").is_not_null())
+        .then(reads.map_batches(read, return_dtype=_READ, is_elementwise=True))
+        .alias(READ)
+    )
+
+
+def _taken(batch: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Give the places, texts and fields of cards that were read by :func:`with_read`."""
+    said = batch.filter(pl.col(READ).is_not_null()).select(
+        pl.col(_CARD).alias("card"), "id", pl.col(READ).struct.unnest()
+    )
+    places = said.select("card", pl.col("whole").reinterpret(signed=False), "id")
+
+    def rows(name: str, layout: Any) -> pl.DataFrame:
+        listed = (
+            said.select("card", name)
+            .explode(name, empty_as_null=False, keep_nulls=False)
+            .unnest(name)
+        )
+        hashes = [pl.col(n).reinterpret(signed=False) for n, t in layout.items() if t == pl.UInt64]
+        return listed.with_columns(hashes).cast(layout)
+
+    return places, rows("rows", _TEXT_ROW), rows("fields", _FIELD_ROW)
 
 
 def as_sections(cards: Any, keep: Iterable[str] = ()) -> Sections:

@@ -171,11 +171,11 @@ _NEGLIGIBLE = 1e-5
 
 def lsa(
     texts: pl.DataFrame, n_components: int, random_state: int
-) -> tuple[Floats, Callable[[list[str]], Floats]]:
+) -> tuple[Floats, Callable[[list[str] | pl.DataFrame], Floats]]:
     """Weigh the words of the cards by TF-IDF and reduce them by truncated SVD.
 
-    Gives their vectors, and what lays other texts among them. A text without a known word has no
-    vector: NaN.
+    Gives their vectors, and what lays other texts, or :func:`card_texts`, among them. A
+    text without a known word has no vector: NaN.
     """
     from sklearn.feature_extraction.text import TfidfTransformer
 
@@ -187,9 +187,10 @@ def lsa(
         x = (weigh.transform(counts) @ directions).astype(np.float32)
         return blanked(x, (np.diff(counts.indptr) > 0) & usable(x), normalize=True, owned=True)
 
-    def fold_in(others: list[str]) -> Floats:
-        frame = pl.DataFrame({"text": others, "tags": [""] * len(others)})
-        return laid(counter.transform(_documents(frame)))
+    def fold_in(others: list[str] | pl.DataFrame) -> Floats:
+        if isinstance(others, list):
+            others = pl.DataFrame({"text": others, "tags": [""] * len(others)})
+        return laid(counter.transform(_documents(others)))
 
     return laid(counts), fold_in
 
