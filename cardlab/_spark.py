@@ -275,6 +275,8 @@ def run(function: Any, arguments: dict[str, Any]) -> Any:
     """Run a public function on frames of Spark."""
     module, name = function.__module__, function.__name__
     room = module.split(".")[1]
+    if room == "cards":
+        return function(**arguments)
     frames = {key: value for key, value in arguments.items() if is_spark(value)}
     options = {key: value for key, value in arguments.items() if key not in frames}
     if room in ("charts", "notebook", "report", "widgets"):
@@ -369,7 +371,7 @@ def _sent(frames: dict[str, Any], reads: Mapping[str, set[str]]) -> Any:
         frame.select(
             F.lit(key).alias("of"),
             place,
-            *(_column(name).alias(f"{key} {name}") for name in sorted(reads[key])),
+            *(_column(name).alias(f"{key}{i}") for i, name in enumerate(sorted(reads[key]))),
         )
         for key, frame in frames.items()
     ]
@@ -422,9 +424,8 @@ def _kept(
             own = rows.filter(pl.col("of") == key)
             if own.height:
                 file = folder / f"{key}-{number}.arrow"
-                own.select(pl.col(f"{key} {name}").alias(name) for name in reads[key]).write_ipc(
-                    file
-                )
+                names = {f"{key}{i}": name for i, name in enumerate(sorted(reads[key]))}
+                own.select(*names).rename(names).write_ipc(file)
                 files[key].append(file)
 
     def read(key: str, names: list[str]) -> Iterator[pl.DataFrame]:

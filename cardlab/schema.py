@@ -284,11 +284,14 @@ def collect(frame: Any) -> pl.DataFrame:
             return native.collect(engine="streaming")
         except (*_UNREADABLE, OSError) as error:
             raise unreadable(error) from error
-    if is_spark(native):
-        rows: pl.DataFrame = import_module("cardlab._spark").rows_of(native)
-        return rows
-    rows = nw.from_native(native).lazy().collect("polars").to_native()
+    spark = is_spark(native)  # whose dates are in the zone of its session
+    read = import_module("cardlab._spark").rows_of if spark else _by_narwhals
+    rows: pl.DataFrame = read(native)
     return rows
+
+
+def _by_narwhals(native: Any) -> Any:
+    return nw.from_native(native).lazy().collect("polars").to_native()
 
 
 def unreadable(error: BaseException) -> SourceError:

@@ -80,7 +80,9 @@ def spark() -> Iterator[Any]:
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.session.timeZone": "Asia/Tokyo",
         "spark.log.level": "ERROR",
-        "spark.executorEnv.POLARS_MAX_THREADS": "1",
+        # short work: what is compiled for long work costs more than it gains
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.sql.codegen.wholeStage": "false",
     }
     session = SparkSession.builder.master("local[2]").config(map=settings).getOrCreate()
     yield session
@@ -114,7 +116,7 @@ def same(found: Any, expected: Any) -> None:
 
 def hostile(n_cards: int = 300) -> pl.DataFrame:
     """Cards with odd values in every column, of which Python has to read most."""
-    cards = cl.make_cards(n_cards, random_state=3).drop("embeddings", "problems", strict=False)
+    cards = cl.make_cards(n_cards, random_state=3).drop("embeddings")
     odd = pl.int_range(pl.len()) % 7 == 0
     return cards.select(
         pl.exclude("license", "created_at", "metadata", "languages"),
@@ -132,13 +134,15 @@ def test_a_frame_and_a_path_are_read_as_polars_reads_them(spark, tmp_path, colle
     raw.write_parquet(tmp_path / "cards.parquet", row_group_size=100)
     expected = cl.read_cards(raw)
     assert expected["problems"].list.len().sum() > 40
-    frame = cl.scan_cards(spark.createDataFrame(raw.to_arrow()))
     path = cl.scan_cards(tmp_path / "cards.parquet", engine="spark")
-    assert sum(collected) <= 2 * raw.height  # they were looked at, fewer than 1,000
-    assert cl.read_cards(frame).equals(expected)
+    assert sum(collected) <= raw.height  # it was looked at, 1,000 cards at most
     same(cl.read_cards(path), expected)
-    kept = cl.scan_cards(path, on_error="skip")
-    assert kept.count() == cl.read_cards(raw, on_error="skip").height < raw.height
+    frame = spark.createDataFrame(raw.head(20).to_arrow())
+    assert (
+        cl.scan_cards(frame, on_error="skip").count()
+        == cl.read_cards(raw.head(20), on_error="skip").height
+        < 20
+    )
     with pytest.raises(cl.SourceError, match="soon"):
         cl.scan_cards(frame, on_error="raise")
 
@@ -154,7 +158,7 @@ def test_only_what_is_asked_for_is_read(spark, tmp_path):
 
 def test_the_driver_is_given_results_alone(spark, collected):
     cards = cl.make_cards(3_000, random_state=1)
-    frame = spark.createDataFrame(cards.drop("embeddings", "problems").to_arrow()).repartition(3)
+    frame = spark.createDataFrame(cards.drop("embeddings").to_arrow()).repartition(3)
     for name in ("license_counts", "length_summary"):
         del collected[:]
         found = getattr(cl, name)(frame, by="license")
@@ -167,7 +171,7 @@ def test_the_driver_is_given_results_alone(spark, collected):
 
 
 def test_clusters_and_sections_are_found_on_the_executors(spark):
-    cards = cl.make_cards(120, random_state=2).drop("embeddings", "problems")
+    cards = cl.make_cards(120, random_state=2).drop("embeddings")
     frame = spark.createDataFrame(cards.to_arrow())
     same(cl.section_coverage(frame), cl.section_coverage(cards))
     with_vectors = cl.embed(frame, n_components=8)
