@@ -25,9 +25,10 @@ import polars as pl
 import polars.selectors as cs
 import pyarrow as pa
 
-from .cards import LOST, refuse_lost
+from .cards import LOST, check_there, refuse_lost
 from .cards.canonical import front_matter_in_texts, to_canonical
 from .cards.records import lazily
+from .cards.schemas import renamed
 from .cards.sources import READERS
 from .coverage.reading import READ, with_read
 from .embeddings.cluster import cluster
@@ -54,12 +55,12 @@ _BY_CARD = (
     *("with_languages", "with_licenses", "with_passages", "with_plain_text", "with_sections"),
     "with_text_lengths",
 )
-#: What adds columns that follow from one other column, but hang on all cards: that column, and
-#: those that are read beside it.
+#: What adds columns that follow from one other column, but hang on all cards: that column and
+#: what is read beside it, and the columns that are added.
 _BY_VALUE = {
-    "cluster": ("embeddings",),
-    "with_families": ("text", "id"),
-    "with_period": ("created_at",),
+    "cluster": (("embeddings",), ("cluster",)),
+    "with_families": (("text", "id"), ("family",)),
+    "with_period": (("created_at",), ("period", "at_floor")),
 }
 #: Columns that are sent only where they are known to be read.
 _LARGE = ("card", "text", "metadata", "embeddings", "problems", READ)
@@ -68,18 +69,19 @@ _LOOK_AT = 1_000
 #: Cards of which LSA and the atlas are made where there are more, drawn by a hash of their ids.
 _FIT_ON = 50_000
 _KEY = "__cardlab_key"
-#: Columns that are made anew where the cards have them.
-_ANEW = {"at_floor", "cluster", "family", "period"}
 
 
 # ---- Sources.
 
 
-def scan_spark(source: Any, on_error: str) -> Any:
+def scan_spark(source: Any, on_error: str, columns: Mapping[str, str]) -> Any:
     """Give the canonical columns of a frame or a path of Spark as a frame of Spark."""
     raw, label = source, "frame of Spark"
     if not is_spark(source):
         raw, label = _opened(source), printable(str(source))
+    check_there(columns, raw.columns, label)
+    names = renamed(pl.LazyFrame(schema=dict.fromkeys(raw.columns, pl.Null)), columns)
+    raw, said = raw.toDF(*names.collect_schema()), tuple(columns.values())
     told: list[str | None] = []
 
     def look(*about: Any) -> str | None:
@@ -89,8 +91,8 @@ def scan_spark(source: Any, on_error: str) -> Any:
     some = [name for name in raw.columns if canonical_name(name) in ("id", "text", "metadata")]
     if any(canonical_name(name) == "text" for name in some):
         sample = raw.select(*map(_column, some)).limit(_LOOK_AT).toArrow()
-        to_canonical(pl.DataFrame(sample).lazy(), label, in_text=look)
-    make = partial(_canonical, label=label, in_text=told[0] if told else None)
+        to_canonical(pl.DataFrame(sample).lazy(), label, said=said, in_text=look)
+    make = partial(_canonical, label=label, said=said, in_text=told[0] if told else None)
     cards = _with_made(raw, make, apart=True)
     if on_error == "null":
         return cards
@@ -103,8 +105,10 @@ def scan_spark(source: Any, on_error: str) -> Any:
     return cards
 
 
-def _canonical(raw: pl.LazyFrame, *, label: str, in_text: str | None) -> pl.LazyFrame:
-    return to_canonical(raw, label, in_text=lambda *_: in_text)
+def _canonical(
+    raw: pl.LazyFrame, *, label: str, said: tuple[str, ...], in_text: str | None
+) -> pl.LazyFrame:
+    return to_canonical(raw, label, said=said, in_text=lambda *_: in_text)
 
 
 def _opened(source: Any) -> Any:
@@ -291,9 +295,9 @@ def run(function: Any, arguments: dict[str, Any]) -> Any:
     if name in _BY_CARD:
         return _with_made(cards, call)
     if name in _BY_VALUE:
-        reads = _BY_VALUE[name]
+        reads, new = _BY_VALUE[name]
         call = partial(_clustered, options) if name == "cluster" else call
-        return _by_value(cards, call, (options["column"],) if "column" in options else reads)
+        return _by_value(cards, call, (options["column"],) if "column" in options else reads, new)
     if name == "atlas":
         frames = {first: _drawn(cards)}
     elif room in ("text", "coverage"):
@@ -442,7 +446,9 @@ def _kept(
 # ---- Columns that hang on all cards: found in one task, and joined where the rows are.
 
 
-def _by_value(frame: Any, call: Callable[..., Any], reads: tuple[str, ...]) -> Any:
+def _by_value(
+    frame: Any, call: Callable[..., Any], reads: tuple[str, ...], new: tuple[str, ...]
+) -> Any:
     """Add columns that follow from the values of one column, once all of them are known."""
     F = _functions()
     from pyspark.sql.pandas.types import from_arrow_schema
@@ -450,8 +456,8 @@ def _by_value(frame: Any, call: Callable[..., Any], reads: tuple[str, ...]) -> A
     require(frame, *reads)
     keyed = frame.withColumn(_KEY, F.coalesce(F.md5(_column(reads[0]).cast("string")), F.lit("")))
     before, schemas = _schema(frame), {"cards": _schema(keyed)}
-    new = call(pl.LazyFrame(schema=before)).drop(set(before) - _ANEW, strict=False).collect_schema()
-    layout = pa.schema([(_KEY, pa.string()), *((name, _type(t)) for name, t in new.items())])
+    types = call(pl.LazyFrame(schema=before)).collect_schema()
+    layout = pa.schema([(_KEY, pa.string()), *((name, _type(types[name])) for name in new)])
 
     def found(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with TemporaryDirectory(prefix="cardlab-") as folder:

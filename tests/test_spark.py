@@ -114,7 +114,7 @@ def same(found: Any, expected: Any) -> None:
     assert_frame_equal(found, expected, rel_tol=1e-9, abs_tol=1e-9)
 
 
-def hostile(n_cards: int = 300) -> pl.DataFrame:
+def hostile(n_cards: int = 150) -> pl.DataFrame:
     """Cards with odd values in every column, of which Python has to read most."""
     cards = cl.make_cards(n_cards, random_state=3).drop("embeddings")
     odd = pl.int_range(pl.len()) % 7 == 0
@@ -131,9 +131,9 @@ def hostile(n_cards: int = 300) -> pl.DataFrame:
 
 def test_a_frame_and_a_path_are_read_as_polars_reads_them(spark, tmp_path, collected):
     raw = hostile()
-    raw.write_parquet(tmp_path / "cards.parquet", row_group_size=100)
+    raw.write_parquet(tmp_path / "cards.parquet", row_group_size=50)
     expected = cl.read_cards(raw)
-    assert expected["problems"].list.len().sum() > 40
+    assert expected["problems"].list.len().sum() > 20
     path = cl.scan_cards(tmp_path / "cards.parquet", engine="spark")
     assert sum(collected) <= raw.height  # it was looked at, 1,000 cards at most
     same(cl.read_cards(path), expected)
@@ -158,16 +158,19 @@ def test_only_what_is_asked_for_is_read(spark, tmp_path):
 
 def test_the_driver_is_given_results_alone(spark, collected):
     cards = cl.make_cards(3_000, random_state=1)
-    frame = spark.createDataFrame(cards.drop("embeddings").to_arrow()).repartition(3)
-    for name in ("license_counts", "length_summary"):
-        del collected[:]
-        found = getattr(cl, name)(frame, by="license")
-        assert sum(collected) == 1
-        same(found, getattr(cl, name)(cards, by="license"))
+    frame = spark.createDataFrame(cards.drop("embeddings").to_arrow())
+    found = cl.license_counts(frame.repartition(3), by="pipeline_tag")
+    assert sum(collected) == 1
+    same(found, cl.license_counts(cards, by="pipeline_tag"))
     del collected[:]
     added = cl.with_families(cl.with_licenses(cl.with_period(frame)))
     assert sum(collected) == 0
-    assert added.filter("family IS NOT NULL").count() == cl.with_families(cards)["family"].count()
+    expected = cl.with_families(cl.with_licenses(cl.with_period(cards)))
+    new = ["period", "at_floor", "license_class", "family"]
+    of_spark = pl.DataFrame(added.groupBy(*new).count().toArrow())
+    same(
+        of_spark.sort(new), expected.group_by(new).len("count").cast({"count": pl.Int64}).sort(new)
+    )
 
 
 def test_clusters_and_sections_are_found_on_the_executors(spark):
