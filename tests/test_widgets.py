@@ -271,6 +271,37 @@ def test_nothing_is_read_before_it_is_asked_for(tmp_path):
     assert "text" not in browser._engine.listed.columns
 
 
+def test_a_selection_of_raw_cards_reads_none_of_them_unasked(tmp_path, monkeypatch):
+    """Front matter and texts are there for the asking, and the code says what was left out."""
+    fm = "---\nlanguage: {}\nlibrary_name: x\nlicense: mit\ntags: [a]\n---\n# Library: {}\n"
+    raw = pl.DataFrame({"id": [f"o/{n}" for n in range(40)]}).with_columns(
+        card=pl.Series([fm.format(["de", "en"][n % 2], n) for n in range(40)]),
+        tags=pl.lit(["license:mit"]),
+        library_name=pl.lit("keras"),
+        downloads=pl.int_range(40),
+    )
+    raw.write_parquet(tmp_path / "raw.parquet")
+    browser = cl.CardBrowser(str(tmp_path / "raw.parquet"))
+    browser.state = {"conditions": [where("downloads", "between", [10, None])]}
+    names = {"cards": str(tmp_path / "raw.parquet")}
+    with monkeypatch.context() as no:
+        no.setattr("cardlab.frontmatter.read_card", None)  # any call of it fails
+        found = browser.selection.collect()
+        exec(browser.code, names)
+        assert names["selection"].collect().equals(found)
+    assert found["id"].to_list() == raw["id"][10:].to_list()
+    assert {"license", "tags", "library_name"} <= {*found.columns}
+    assert not {"text", "metadata", "languages", "problems"} & {*found.columns}
+    assert "'languages', 'metadata'" in browser.code
+    more = browser.select("id", "languages", "text").collect()
+    assert more["languages"][0].to_list() == ["de"]
+    assert more["text"].str.strip_chars()[0] == "# Library: 10"
+    whole = cl.read_cards(raw).filter(pl.col("downloads") >= 10)
+    assert browser.select().collect().equals(whole)
+    with pytest.raises(cl.MissingColumn, match="likes"):
+        browser.select("likes")
+
+
 @pytest.fixture(scope="module")
 def places(cards) -> pl.DataFrame:
     n = pl.int_range(cards.height)

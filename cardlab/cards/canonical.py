@@ -52,7 +52,10 @@ _PER_DAY = {"days": 1, "ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 
 _LOOK_AT = 10_000
 
 #: Front matter is parsed for the nulls of one column only where it has such a key.
-_KEY = {"library_name": "librar", "pipeline_tag": "pipeline"}
+_KEY = {
+    name: rf"(?im)(?:^|[{{,?])(?:\s|[\"']|[!&]\S+\s)*{word}[^\s:]*(?:[ -]+[^\s:]*)?\s*:"
+    for name, word in (("library_name", "librar"), ("pipeline_tag", "pipeline"))
+}
 #: What a source may write for what the Hub says of a gate, and for what there are cards of.
 _WORDS = {
     "gated": {"false": "no", "true": "yes", "0": "no", "1": "yes"},
@@ -570,7 +573,7 @@ class _Derived:
                 add(source, texts, partial(_each, function=fronts.body_of_card, dtype=pl.String))
             elif name in _FIELDS and (source != "metadata" or name not in ("arxiv", "metadata")):
                 if name in _KEY:
-                    texts = pl.when(texts.str.contains(f"(?i){_KEY[name]}")).then(texts)
+                    texts = pl.when(texts.str.contains(_KEY[name])).then(texts)
                 some = partial(_mapped, function=partial(read, field=name), dtype=COLUMNS[name])
                 whole = pl.col(f"{FRONT_MATTER}{source}").struct.field(name)
                 ways.append(_Way("", texts, some, whole))

@@ -29,7 +29,9 @@ class CardBrowser(Explorer):
     Attributes
     ----------
     selection : pl.LazyFrame
-        The cards that are left, in the order of the list, with all columns of `cards`.
+        The cards that are left, in the order of the list, with the columns of `cards` but those
+        that must be read out of each card of a raw file (front matter, texts): ``code`` names
+        them, and ``select("id", "text")`` gives any.
     code : str
         The calls that assign the same frame to ``selection``, from the variable ``cards``.
     state : dict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -187,8 +187,9 @@ def selected(
     *,
     name: str = "cards",
     start: str = "cards.lazy()",
+    without: Sequence[str] = (),
 ) -> tuple[pl.LazyFrame, str]:
-    """Give the cards that a state leaves, lazily, and the code that gives the same."""
+    """Give the cards that a state leaves, lazily, `without` some columns, and the code of it."""
     conditions = state["conditions"]
     frame, lines = with_columns(cards, conditions)
     have = frame.collect_schema()
@@ -200,6 +201,10 @@ def selected(
     if column:
         frame = frame.sort(column, descending=down, nulls_last=True, maintain_order=True)
         lines.append(f".sort({column!r}, descending={down}, nulls_last=True, maintain_order=True)")
+    if without:
+        frame = frame.drop(without)
+        names = ", ".join(map(repr, without))
+        lines.append(f".drop({names})  # must be read out of each card")
     lines = [start, *lines]
     body = "\n".join(f"    {line}" for line in lines)
     code = f"import polars as pl\n\nimport cardlab as cl\n\nselection = (\n{body}\n)"

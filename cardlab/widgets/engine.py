@@ -79,8 +79,14 @@ class Engine:
         return self.listed.height
 
     def by_python(self, column: str) -> bool:
-        """Say whether a column must be read out of each card's front matter."""
-        return FRONT_MATTER in self.cards.select(column).explain()
+        """Say whether a column must be read out of each card: its front matter, or what follows."""
+        plan = self.cards.select(column).explain()
+        return FRONT_MATTER in plan or (column == "text" and "python_udf" in plan)
+
+    @cached_property
+    def slow(self) -> list[str]:
+        """Name the columns that must be read out of each card."""
+        return [column for column in self.schema if self.by_python(column)]
 
     def loaded(self, column: str) -> bool:
         """Say whether a column was read."""

@@ -110,19 +110,37 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
 
     @property
     def selection(self) -> pl.LazyFrame:
-        """The cards that are left, in the order of the list; lazy, so with any of their columns."""
-        return self._selected()[0]
+        """The cards that are left, in the order of the list, lazy; see :meth:`select` for more."""
+        return self._selected(self._engine.slow)[0]
+
+    def select(self, *columns: str) -> pl.LazyFrame:
+        """Give :attr:`selection` with these columns, also such as are read out of each card.
+
+        Parameters
+        ----------
+        *columns : str
+            Of `cards`; all of them where none is named.
+
+        Raises
+        ------
+        MissingColumn
+            The cards have no such column.
+        """
+        frame = self._selected()[0]
+        require(frame, *columns)
+        return frame.select(columns) if columns else frame
 
     @property
     def code(self) -> str:
         """The calls that give :attr:`selection` from the variable ``cards``, without the widget."""
-        return self._selected()[1]
+        return self._selected(self._engine.slow)[1]
 
-    def _selected(self) -> tuple[pl.LazyFrame, str]:
+    def _selected(self, without: Sequence[str] = ()) -> tuple[pl.LazyFrame, str]:
         engine = self._engine
         known = [one for one in self.state["conditions"] if engine.knows(one)]
         state = {**self.state, "conditions": [engine.in_code(one) for one in known]}
-        return conditions.selected(engine.cards, state, name=engine.name, start=engine.start)
+        about = {"name": engine.name, "start": engine.start, "without": without}
+        return conditions.selected(engine.cards, state, **about)
 
     def sampled(self, rows: Any) -> Engine:
         """Give some of the cards as an engine of their own, with their places on the map."""
