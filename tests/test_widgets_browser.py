@@ -152,11 +152,11 @@ def pairs(page: Any, explorer: Any) -> None:
     pair.click()
     waited(explorer, 2000)
     explorer.get_by_label("Measure").select_option("n_cards")
-    explorer.locator(".clx-grid td[tabindex='0']").focus()
+    explorer.locator(".clx-grid [tabindex='0']").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     changed(explorer, 2000)
-    assert explorer.locator("td[aria-selected=true]").count() == 1
+    assert explorer.locator(".clx-grid [aria-selected=true]").count() == 1
     left(page, "tags")
 
 

@@ -284,7 +284,15 @@ const cardlabPanels = (() => {
 
   const ROW = 30;
   const TALLEST = 12_000_000; // pixels: browsers draw nothing below some thirty millions
-  const KEPT = new Set("p h1 h2 h3 h4 h5 h6 ul ol li pre code em strong b i del blockquote table thead tbody tr th td hr br sub sup kbd dl dt dd details summary".split(" "));
+  const KEPT = new Set("p h1 h2 h3 h4 h5 h6 ul ol li pre code em strong b i del blockquote hr br sub sup kbd dl dt dd details summary".split(" "));
+
+  // A card's tables are parts of its text: a page counts, sorts and prints only its own.
+  const ROLES = { table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", th: "columnheader", td: "cell" };
+  const part = (role, properties = {}, children = []) => {
+    const node = make("div", properties, children);
+    node.setAttribute("role", role);
+    return node;
+  };
 
   // Rebuilds cleaned HTML from a short list of elements without attributes: whatever it was made
   // from, nothing of it can act, load or lead away. What is no element of the list is its text.
@@ -297,6 +305,7 @@ const cardlabPanels = (() => {
         if (name === "script" || name === "style") continue;
         let place = to;
         if (KEPT.has(name)) to.append((place = document.createElement(/^h[1-6]$/.test(name) ? "h5" : name)));
+        else if (name in ROLES) to.append((place = part(ROLES[name])));
         else if (name === "a") to.append((place = make("span", { className: "clx-link", title: node.getAttribute("href") ?? "" })));
         else if (name === "img") to.append(`[picture${node.alt ? `: ${node.alt}` : ""}]`);
         walk(node, place);
@@ -483,8 +492,7 @@ const cardlabPanels = (() => {
       this.support = make("input", { type: "number", min: 1, step: 1 });
       typed(this.support, (value) => explorer.set({ support: Math.max(Math.round(Number(value)) || 1, 1) }));
       this.kinds = make("details", { className: "clx-kinds" }, [make("summary", { textContent: "Kinds of tags" })]);
-      this.grid = make("table", { className: "clx-grid" });
-      this.grid.setAttribute("role", "grid");
+      this.grid = aria(part("grid", { className: "clx-grid" }), { label: "Pairs of tags" });
       this.list = make("ol", { className: "clx-ranked" });
       this.note = make("p", { className: "clx-help" });
       this.at = [1, 0];
@@ -496,7 +504,7 @@ const cardlabPanels = (() => {
       ]);
       this.grid.addEventListener("keydown", (event) => this.press(event));
       this.grid.addEventListener("click", (event) => {
-        const cell = event.target.closest("td[data-i]");
+        const cell = event.target.closest("[data-i]");
         if (cell) this.pick(Number(cell.dataset.i), Number(cell.dataset.j));
       });
     }
@@ -540,7 +548,7 @@ const cardlabPanels = (() => {
       const rows = words.map((word, i) => {
         const cells = words.slice(0, i).map((other, j) => {
           const v = values[i][j];
-          const cell = make("td", { tabIndex: -1, title: `${word} + ${other}: ${number(both[i][j])} cards, ${v ?? "–"}` });
+          const cell = part("gridcell", { tabIndex: -1, title: `${word} + ${other}: ${number(both[i][j])} cards, ${v ?? "–"}` });
           aria(cell, { label: cell.title });
           cell.dataset.i = i;
           cell.dataset.j = j;
@@ -548,11 +556,10 @@ const cardlabPanels = (() => {
           if (chosen.has(part.tags[i]) && chosen.has(part.tags[j])) aria(cell, { selected: "true" });
           return cell;
         });
-        const name = make("th", { scope: "row" }, [make("bdi", { textContent: word })]);
-        return make("tr", {}, [name, ...cells]);
+        return part("row", {}, [part("rowheader", {}, [make("bdi", { textContent: word })]), ...cells]);
       });
-      const names = words.map((word) => make("th", { scope: "col" }, [make("bdi", { textContent: word })]));
-      this.grid.replaceChildren(...rows, make("tr", {}, [make("td"), ...names]));
+      const names = words.map((word) => part("columnheader", {}, [make("bdi", { textContent: word })]));
+      this.grid.replaceChildren(...rows, part("row", {}, [part("gridcell"), ...names]));
       this.at = [Math.min(this.at[0], words.length - 1), Math.min(this.at[1], Math.max(this.at[0] - 1, 0))];
       const now = this.cell();
       if (now) now.tabIndex = 0;
@@ -575,7 +582,7 @@ const cardlabPanels = (() => {
     }
 
     cell() {
-      return this.grid.querySelector(`td[data-i="${this.at[0]}"][data-j="${this.at[1]}"]`);
+      return this.grid.querySelector(`[data-i="${this.at[0]}"][data-j="${this.at[1]}"]`);
     }
 
     press(event) {
@@ -584,7 +591,7 @@ const cardlabPanels = (() => {
       else if (!(event.key in moves)) return;
       else {
         const [i, j] = this.at.map((v, k) => v + moves[event.key][k]);
-        const next = this.grid.querySelector(`td[data-i="${i}"][data-j="${j}"]`);
+        const next = this.grid.querySelector(`[data-i="${i}"][data-j="${j}"]`);
         if (next) {
           const now = this.cell();
           if (now) now.tabIndex = -1;
