@@ -166,22 +166,27 @@ def show_findings(found: pl.DataFrame, *topics: str) -> Shown:
     return Shown(written, "\n".join(lines), {_FINDINGS: {"said": said, "others": others}})
 
 
-def titled(chart: C, found: pl.DataFrame, *topics: str, figure: str = "") -> C:
+def titled(
+    chart: C, found: pl.DataFrame, *topics: str, figure: str = "", of: int | None = None
+) -> C:
     """Give a chart the strongest finding on its topics as title, its own as the line beneath.
 
-    `figure` is a part of the call of the findings that are meant. Where none holds, the chart stays
-    as it is.
+    `figure` is a part of the call of the findings that are meant, `of` the number of cards that the
+    chart's shares, and so its title's, are of. Where none holds, the title stays as it is.
     """
     held = found.filter("held", pl.col("topic").is_in(topics))
     held = held.filter(pl.col("figure").str.contains(figure, literal=True))
     if not held.height:
         return chart
+    # a report links all findings on these topics to the chart
+    chart = chart.properties(usermeta={"topics": list(topics)})
+    held = held if of is None else held.filter(pl.col("of") == of)
+    if not held.height:
+        return chart
     own = chart.to_dict()["title"]
     lines = textwrap.wrap(printable(held["finding"][0]), _LINE)
     beneath = [own["text"], *own.get("subtitle", [])]
-    title = alt.TitleParams(lines, subtitle=beneath)
-    # a report links all findings on these topics to the chart
-    return chart.properties(title=title, usermeta={"topics": list(topics)})
+    return chart.properties(title=alt.TitleParams(lines, subtitle=beneath))
 
 
 def show_table(

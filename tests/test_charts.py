@@ -161,3 +161,42 @@ def test_families_are_named_by_number_and_small_shares_are_told_apart():
     svg = vl_convert.vegalite_to_svg(chart, vl_version="6.4")
     assert ">0.2%<" in svg
     assert "family" in str(chart["layer"][0]["encoding"]["tooltip"][0])
+
+
+def test_bars_are_of_the_cards_that_declare_any_where_asked(cards):
+    """A title about these cards has bars of the same denominator, and no bar for the others."""
+    counts = cl.license_counts(cards, classes=True)
+    spec = cl.plot_counts(counts, declared=True).to_dict()
+    n_declared = counts["n_declared"][0]
+    assert n_declared < cards.height
+    assert f"of {n_declared:,} cards that declare any" in " ".join(spec["title"]["subtitle"])
+    rows = next(rows for rows in spec["datasets"].values() if "card_share" in rows[0])
+    assert "undeclared" not in {row["shown"] for row in rows}
+    for row in rows:
+        assert row["card_share"] == pytest.approx(row["n_cards"] / n_declared)
+        assert row["share_low"] <= row["card_share"] <= row["share_high"]
+    with pytest.raises(cl.CardlabError, match="declared_share"):
+        cl.plot_counts(cl.tag_counts(cards), declared=True)
+
+
+def test_two_looks_of_one_group_have_one_legend(cards):
+    curves = cl.concentration(cards, column="downloads", by="author", curve=True)
+    several = pl.concat(curves.with_columns(of=pl.lit(name)) for name in ("b", "a"))
+    drawn = vl_convert.vegalite_to_vega(cl.plot_concentration(several, group="of").to_dict())
+    assert [("stroke" in one, "strokeDash" in one) for one in drawn["legends"]] == [(True, True)]
+
+
+def test_what_has_no_rows_is_no_layer(cards):
+    """Vega warns of an axis that it finds no ends of."""
+    undated = cards.with_columns(created_at=pl.when(pl.int_range(pl.len()) < 60).then("created_at"))
+    curve = cl.doubling_time(undated, curve=True)
+    assert curve["doubling_weeks"][0] is None and curve.height
+    marks = [
+        [
+            layer["mark"]["type"]
+            for layer in cl.plot_doubling(one).to_dict()["layer"][:3]
+            if "mark" in layer
+        ]
+        for one in (curve, cl.doubling_time(cards, curve=True))
+    ]
+    assert marks == [["point"], ["area", "point", "line"]]

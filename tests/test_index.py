@@ -87,6 +87,10 @@ def test_the_title_is_the_finding_and_the_topic_stands_beneath(found):
     title = nb.titled(chart, found, "licences", figure="plot_counts").to_dict()["title"]
     assert " ".join(title["text"]).startswith("Half of the cards are")
     assert title["subtitle"][0] == "Tags"
+    known = found.with_columns(of=pl.lit(7))
+    assert nb.titled(chart, known, "licences", of=7).to_dict()["title"]["text"] == title["text"]
+    other = nb.titled(chart, known, "licences", of=8).to_dict()
+    assert other["title"]["text"] == "Tags" and other["usermeta"] == {"topics": ["licences"]}
     for topics, figure in ((["growth"], ""), (["licences"], "plot_growth")):  # held by none
         assert nb.titled(chart, found, *topics, figure=figure) is chart
 

@@ -40,7 +40,12 @@ _NOUNS = {
 
 
 def plot_counts(
-    counts: pl.DataFrame, *, title: str | None = None, label: str | None = None, top: int = 25
+    counts: pl.DataFrame,
+    *,
+    title: str | None = None,
+    label: str | None = None,
+    top: int = 25,
+    declared: bool = False,
 ) -> alt.LayerChart:
     """Draw the most frequent values as bars with their share of the cards.
 
@@ -57,6 +62,8 @@ def plot_counts(
         The column of names, where it is none of the usual ones.
     top : int
         Only the first rows.
+    declared : bool
+        Shares of the cards that declare any value (``declared_share``), instead of all cards.
 
     Raises
     ------
@@ -72,6 +79,11 @@ def plot_counts(
     made_by = "tag_counts, license_counts or language_counts"
     need(counts, "n_cards", "card_share", *([label] if label else []), made_by=made_by)
     by, label = _columns(counts, label)
+    if declared:
+        need(counts, "declared_share", made_by="license_counts or language_counts")
+        as_drawn = {"card_share": "declared_share"}
+        as_drawn |= {f"share_{end}": f"declared_{end}" for end in ("low", "high")}
+        counts = counts.drop_nulls("declared_share").with_columns(**as_drawn)
     if by is not None:
         one_group(counts, by, made_by=made_by)
     one, noun = _NOUNS.get(label, (label.removesuffix("s"), label))
@@ -95,6 +107,7 @@ def plot_counts(
         whole = f"of {number(round(first['n_cards'] / first['card_share']), 'card')}"
         if by is not None:
             whole += f" of {by}: {'not declared' if first[by] is None else first[by]}"
+        whole += " that declare any" * declared
     return finish(
         layered(
             bars(base, x, tooltips(shown, *tips, shown=one)),

@@ -241,7 +241,8 @@ def plot_concentration(
     )
     title_of = "curve" if group is None else printable(group)
     legend = alt.Legend(orient="top", symbolType="stroke", symbolSize=300) if several else None
-    look: dict[str, Any] = {"sort": names, "title": title_of, "legend": legend}
+    # one legend shows both, where both have these names as their domain
+    look: dict[str, Any] = {"scale": alt.Scale(domain=names), "title": title_of, "legend": legend}
     said = {"curve": title_of, "largest": "largest holders", "share": "hold together"}
     tips = tooltips(drawn, *fields, **said)
     x = alt.X("largest:Q", title="number of the largest holders (log scale)")

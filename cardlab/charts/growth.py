@@ -180,13 +180,15 @@ def plot_doubling(
             fill=fill.legend(orient="top"),
             tooltip=tooltips(shown, at, of, "fitted", "use", use="this point is"),
         ),
-        inside.mark_line(color=INK, strokeWidth=1.6).encode(y=alt.Y("fitted:Q", scale=log)),
         *floors(fit, x, at),
     ]
-    if not study:
-        band = inside.mark_area(color=WARM, opacity=0.22)
-        ends = alt.Y("fitted_low:Q", scale=log, title="")
-        layers.insert(0, band.encode(y=ends, y2="fitted_high:Q"))
+    if shown["fitted"].count():  # Vega finds no ends of an axis among no rows, and says so
+        line = inside.mark_line(color=INK, strokeWidth=1.6)
+        layers.insert(1, line.encode(y=alt.Y("fitted:Q", scale=log)))
+        if not study:
+            band = inside.mark_area(color=WARM, opacity=0.22)
+            ends = alt.Y("fitted_low:Q", scale=log, title="")
+            layers.insert(0, band.encode(y=ends, y2="fitted_high:Q"))
     if row["doubling_weeks"] is None:
         said = f"No doubling time: {row['reason']}"
     elif study:

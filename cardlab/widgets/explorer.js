@@ -23,7 +23,7 @@ const cardlabExplorer = (() => {
         make("div", { className: "clx-top" }, [this.status, this.chips]),
         this.error,
       ]);
-      this.root.setAttribute("aria-label", "Explorer of cards");
+      this.root.setAttribute("aria-label", `Explorer ${made} of cards`);
       // JupyterLab's shortcuts of single letters stay outside. It looks for the mark at what has the
       // focus before anything around it.
       const mark = (node) => (node.dataset.lmSuppressShortcuts = "true");

@@ -304,7 +304,7 @@ const cardlabPanels = (() => {
         const name = node.localName;
         if (name === "script" || name === "style") continue;
         let place = to;
-        if (KEPT.has(name)) to.append((place = document.createElement(/^h[1-6]$/.test(name) ? "h5" : name)));
+        if (KEPT.has(name)) to.append((place = document.createElement(/^h[1-6]$/.test(name) ? "h4" : name)));
         else if (name in ROLES) to.append((place = part(ROLES[name])));
         else if (name === "a") to.append((place = make("span", { className: "clx-link", title: node.getAttribute("href") ?? "" })));
         else if (name === "img") to.append(`[picture${node.alt ? `: ${node.alt}` : ""}]`);
