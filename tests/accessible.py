@@ -5,7 +5,23 @@ from __future__ import annotations
 import base64
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
+
+from browser import opened_report
+
+#: How a page is opened.
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {},
+    "dark": {"color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 800}},
+}
+_READY = """
+async () => {
+  const all = [window.cardlabTwins, window.cardlabViews, window.cardlabTables, window.cardlabMaps];
+  await Promise.allSettled(all.flatMap((one) => one ?? []));
+}
+"""
 
 # What axe says of a page: rules that are broken, and the texts whose contrast it cannot tell.
 _RUN = """
@@ -35,6 +51,7 @@ async ([places, picture]) => {
     const { data } = ctx.getImageData(x, y, Math.max(width, 1), Math.max(height, 1));
     const counts = new Map();
     for (let p = 0; p < data.length; p += 4) {
+      if (!data[p + 3]) continue; // beside the picture
       const key = (data[p] << 16) | (data[p + 1] << 8) | data[p + 2];
       counts.set(key, (counts.get(key) ?? 0) + 1);
     }
@@ -65,6 +82,14 @@ _TALLEST = 16_000
 @cache
 def _axe() -> str:
     return (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+
+
+def looked_at(path: Path, look: str) -> list[tuple[str, ...]]:
+    """Open a page of a report and give its faults."""
+    with opened_report(path, **LOOKS[look]) as seen:
+        seen.page.evaluate(_READY)
+        seen.page.wait_for_timeout(300)
+        return faults(seen.page)
 
 
 def faults(page: Any) -> list[tuple[str, ...]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from accessible import LOOKS, looked_at
 from browser import browser_or_skip, open_report
 
 import cardlab as cl
@@ -55,14 +56,19 @@ def whole(data, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory) -> Path:
-    """A corpus in which a tenth of the cards is hostile."""
     browser_or_skip()
-    folder = tmp_path_factory.mktemp("hostile")
+    return attacked(tmp_path_factory.mktemp("hostile"))
+
+
+def attacked(folder: Path) -> Path:
+    """Report on a corpus in which a tenth of the cards is hostile."""
     cards = cl.make_cards(700)
     attacks = cards.filter(cards["id"].str.starts_with("mallory/"))
     assert attacks.height >= 10
     corpus = pl.concat([cards.head(150), *[attacks] * 5])
-    cl.export_reports(corpus, folder, parameters={"min_cards": 2}, progress=lambda line: None)
+    with pytest.MonkeyPatch.context() as day:
+        day.setenv("SOURCE_DATE_EPOCH", "1700000000")
+        cl.export_reports(corpus, folder, parameters={"min_cards": 2}, progress=lambda line: None)
     return folder
 
 
@@ -101,3 +107,22 @@ def test_figures_of_the_real_corpus(real):
     lengths = open_report(real / "04-text-lengths.html")["text"]
     for number in ("30\nof 2,577", "376", "1,709,982"):
         assert number in lengths
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("corpus", ["real", "hostile"])
+def test_no_page_breaks_a_rule_of_accessibility(corpus, request):
+    paths = sorted(request.getfixturevalue(corpus).glob("*.html"))
+    assert len(paths) >= 9
+    found = {(path.name, look): looked_at(path, look) for path in paths for look in LOOKS}
+    assert {where: faults for where, faults in found.items() if faults} == {}
+
+
+@pytest.mark.verify
+def test_two_exports_are_equal_to_the_byte(hostile, tmp_path):
+    first, again = (
+        {path.name: path.read_bytes() for path in folder.glob("*.html")}
+        for folder in (hostile, attacked(tmp_path))
+    )
+    assert len(first) >= 9
+    assert [name for name in first | again if first.get(name) != again.get(name)] == []
