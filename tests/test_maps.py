@@ -24,6 +24,7 @@ from cardlab.charts.canvas import MIME
 from cardlab.charts.groups import groups_of, peaks
 from cardlab.charts.map import PointMap
 from cardlab.colors import CATEGORIES
+from cardlab.report.formats import as_markdown
 from cardlab.report.outputs import Outputs, checked_map
 from cardlab.report.page import check_page, render_page
 from cardlab.schema import ReportError
@@ -303,6 +304,21 @@ class _Elements(HTMLParser):
     def handle_data(self, data):
         if self.found and self.found[-1][0] == "script" and self.texts:
             self.texts[-1] += data
+
+
+def test_a_page_of_a_map_becomes_markdown_with_its_picture(found, tmp_path):
+    """The map is read back from the page to the last point and group, and drawn."""
+    again = PointMap.read(found)
+    same = ("n_points", "columns", "points", "title")
+    assert {key: again.to_dict()[key] for key in same} == {key: found[key] for key in same}
+    shown = new_output("display_data", {MIME: found, "text/plain": "Points."})
+    cells = [new_markdown_cell("# A"), new_code_cell("m", outputs=[shown])]
+    page = render_page(new_notebook(cells=cells), name="a", outputs=Outputs())
+    (tmp_path / "a.html").write_text(page, "utf-8")
+    as_markdown([tmp_path / "a.html"], tmp_path)
+    assert "![Points.](files/a-map-1.png)" in (tmp_path / "a.md").read_text("utf-8")
+    drawn = (tmp_path / "files" / "a-map-1.png").read_bytes()
+    assert drawn == base64.b64decode(again.picture())
 
 
 def test_large_map_does_not_depend_on_order(found):

@@ -18,11 +18,22 @@ import cardlab as cl
 from cardlab.charts.canvas import MIME
 from cardlab.report.outputs import Outputs
 from cardlab.report.page import render_page
+from cardlab.schema import printable
 
 pytestmark = pytest.mark.browser
 
 N = 20_000
 
+#: Keeps the words that are written on canvases from now on.
+_LISTEN = """() => {
+  const pen = CanvasRenderingContext2D.prototype;
+  const { fillText } = pen;
+  window.said = [];
+  pen.fillText = function (text, ...at) {
+    window.said.push(text);
+    fillText.call(this, text, ...at);
+  };
+}"""
 #: Waits for the map and runs a function of it.
 _RUN = "async (args) => {{ const m = await window.cardlabMaps[0]; return ({}) (m, args); }}"
 
@@ -45,7 +56,8 @@ def page_at(made: Any, path: Path) -> Path:
         new_markdown_cell("# A map\n\nWhere are the cards?"),
         new_code_cell("m", outputs=[new_output("display_data", data=bundle)]),
     ]
-    html = render_page(new_notebook(cells=cells), name="map", outputs=Outputs())
+    about = {"corpus": "c.parquet", "day": "2026-01-02"}
+    html = render_page(new_notebook(cells=cells), name="map", outputs=Outputs(), **about)
     path.write_text(html, encoding="utf-8")
     return path
 
@@ -316,6 +328,11 @@ def test_moving_enlarging_and_saving(page_path, frame, tmp_path):
         assert rows[0] == ["card", "x", "y", *COLORS]
         assert len(rows) == N + 1
         assert set(frame["id"][:100]) <= {row[0] for row in rows}
+        page.evaluate(_LISTEN)
+        with page.expect_download():
+            page.get_by_role("button", name="Download PNG").click()
+        words = [printable(HOSTILE), "c.parquet · 2026-01-02 · cardlab"]
+        assert page.evaluate("window.said")[-2:] == words
         assert (seen.requests, seen.errors) == ([], [])
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import html
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -117,6 +118,20 @@ class PointMap:
             ),
             "cards": packed("\n".join(cards).encode()),
         }
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> PointMap:
+        """Take what :meth:`to_dict` gave, without the ids: a finished page has its picture."""
+        n = data["n_points"]
+        planes = np.frombuffer(gzip.decompress(base64.b64decode(data["points"])), dtype=np.uint8)
+        low, high = planes.reshape(-1, 2, n).swapaxes(0, 1).astype(np.uint16)
+        x, y, *codes = low | high << 8
+        groups = []
+        for column, own in zip(data["columns"], codes, strict=True):
+            looks = ([group[key] for group in column["groups"]] for key in ("label", "n", "color"))
+            groups.append(Groups(column["name"], column["label"], *looks, own, column.get("layer")))
+        xy = np.stack([x, y], axis=1).astype(float)
+        return cls(xy, pl.repeat("", n, eager=True), groups, data["title"], "", n, n)
 
     def sample(self, n: int, random_state: int) -> PointMap:
         """Draw `n` points evenly; all where there are no more."""

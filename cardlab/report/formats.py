@@ -271,6 +271,12 @@ class _Writer(MarkdownConverter):
         figure, kind = el.parent, el.get("class", [])
         if "spec" in kind:
             return self._chart(figure, json.loads(el.string))
+        if "data" in kind and "map" in figure.get("class", []):
+            from ..charts.map import PointMap
+
+            picture = PointMap.read(json.loads(el.string)).picture()
+            place = self._save(figure, "png", base64.b64decode(picture))
+            return f"\n\n![{escaped(figure['aria-label'])}]({place})\n\n"
         if "packed" in kind:
             return self._table(figure, json.loads(gzip.decompress(base64.b64decode(el.string))))
         return ""

@@ -7,7 +7,7 @@
 // all). map.setColour(column), map.highlight(indices or null), map.cards() -> ids, map.dispose().
 const cardlabMap = (() => {
   "use strict";
-  const { inflateBytes, showTip, hideTip, toCsv, saveAs, saveCsv, fileName, make } = cardlab;
+  const { inflateBytes, showTip, hideTip, toCsv, saveAs, saveCsv, fileName, about, make } = cardlab;
   const CELLS = 64; // of the grid in which the pointer looks for points, a side
   const REACH = 12; // pixels from the pointer to the card it finds
   const MOST_NAMES = 60;
@@ -135,8 +135,30 @@ const cardlabMap = (() => {
     tools() {
       return make("p", { className: "tools" }, [
         this.button("Download data", "", () => void this.saveData()),
-        this.button("Download PNG", "", () => saveAs(this.canvas.toDataURL("image/png"), fileName(this.root.id, "png"))),
+        this.button("Download PNG", "", () => saveAs(this.printed().toDataURL("image/png"), fileName(this.root.id, "png"))),
       ]);
+    }
+
+    // What is drawn, beneath its title and above the corpus and the date.
+    printed() {
+      const { canvas, ratio } = this;
+      const { corpus, day } = about(this.root);
+      const line = 22 * ratio;
+      const sheet = make("canvas", { width: canvas.width, height: canvas.height + 2 * line });
+      const ctx = sheet.getContext("2d");
+      const style = getComputedStyle(this.root);
+      ctx.fillStyle = style.getPropertyValue("--card") || style.backgroundColor;
+      ctx.fillRect(0, 0, sheet.width, sheet.height);
+      ctx.drawImage(canvas, 0, line);
+      ctx.fillStyle = style.color;
+      ctx.textBaseline = "middle";
+      const say = (text, font, y) => {
+        ctx.font = `${font} ${13 * ratio}px system-ui, sans-serif`;
+        ctx.fillText(text, 8 * ratio, y, sheet.width - 16 * ratio);
+      };
+      say(this.data.title, 600, line / 2);
+      say([corpus, day, "cardlab"].filter(Boolean).join(" · "), 400, sheet.height - line / 2);
+      return sheet;
     }
 
     setColour(name) {
