@@ -128,8 +128,11 @@ class PointMap:
         x, y, *codes = low | high << 8
         groups = []
         for column, own in zip(data["columns"], codes, strict=True):
-            looks = ([group[key] for group in column["groups"]] for key in ("label", "n", "color"))
-            groups.append(Groups(column["name"], column["label"], *looks, own, column.get("layer")))
+            labels, counts, colors = (
+                [group[key] for group in column["groups"]] for key in ("label", "n", "color")
+            )
+            heads = column["name"], column["label"]
+            groups.append(Groups(*heads, labels, counts, colors, own, column.get("layer")))
         xy = np.stack([x, y], axis=1).astype(float)
         return cls(xy, pl.repeat("", n, eager=True), groups, data["title"], "", n, n)
 

@@ -139,8 +139,9 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
         engine = self._engine
         known = [one for one in self.state["conditions"] if engine.knows(one)]
         state = {**self.state, "conditions": [engine.in_code(one) for one in known]}
-        about = {"name": engine.name, "start": engine.start, "without": without}
-        return conditions.selected(engine.cards, state, **about)
+        return conditions.selected(
+            engine.cards, state, name=engine.name, start=engine.start, without=without
+        )
 
     def sampled(self, rows: Any) -> Engine:
         """Give some of the cards as an engine of their own, with their places on the map."""
