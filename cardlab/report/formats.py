@@ -108,6 +108,7 @@ def joined(pages: list[Path]) -> str:
         "report.html.j2",
         [page_script(whole), *([vega] if vega else [])],
         **{name: about[name] for name in ("title", "corpus", "day")},
+        of="",
         card=json_block(about | {"name": "report"}),
         siblings=False,
         n_cells=whole.count('<div class="code">'),
