@@ -19,7 +19,7 @@ NOT_IMPORTED = {
 #: Imported where it is there, and declared by an extra.
 EXTRAS = {
     **{"model2vec": "embed", "sentence-transformers": "embed"},
-    **{"opentsne": "map", "pyspark": "spark", "tokenizers": "seed"},
+    **{"duckdb": "duckdb", "opentsne": "map", "pyspark": "spark", "tokenizers": "seed"},
 }
 
 
