@@ -98,7 +98,7 @@ def _duckdb(path: Path) -> Any:
     except ImportError:
         raise SourceError(
             f"{printable(str(path))} is a DuckDB database, and reading it needs DuckDB's package: "
-            "pip install 'cardlab[duckdb]'. Or write the table to a parquet file with DuckDB itself."
+            "pip install 'cardlab[duckdb]'. Or write the table to a parquet file with it."
         ) from None
     try:
         return duckdb.connect(str(path), read_only=True)
