@@ -121,7 +121,8 @@ def atlas(
     and into another number of clusters, from 15 to 35. A layer are the groups whose cards are
     together in 70, 50 or 30 % of these runs on the mean; the coarse layer joins those of 30 % to
     8-15 regions for a reader, where the corpus has as many. A cluster has at least 10 cards of
-    3 authors; what is in none is *between*. Each lies within one of the layer before.
+    3 authors; a card of a smaller group joins one with whose cards it is together as often, and
+    what is in none is *between*. Each lies within one of the layer before.
 
     Parameters
     ----------

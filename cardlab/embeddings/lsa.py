@@ -13,7 +13,7 @@ import polars as pl
 
 from .. import schema
 from ..tags.kinds import known_tags
-from .points import one_thread
+from .points import Indices, one_thread
 from .vectors import Floats, blanked, usable
 
 if TYPE_CHECKING:
@@ -129,6 +129,44 @@ def prose(text: pl.Expr) -> pl.Expr:
     return text
 
 
+#: A line is of a template where so many authors, or so many cards, have it word for word; a card
+#: that has fewer words of its own is read whole.
+_AUTHORS, _COPIES, _OWN = 3, 5, 20
+
+
+def own_words(
+    texts: pl.DataFrame, author: Indices | None = None
+) -> tuple[pl.DataFrame, npt.NDArray[np.float64]]:
+    """Take out the lines of templates, and say what share of each card's letters they are.
+
+    With authors what stands before a colon is a line as well: of "Made by: us" the second is own.
+    """
+    text = pl.col("text")
+    if author is not None:
+        text = text.str.replace_all(r":\s", ":\n")
+    lines = (
+        texts.select(text.str.split("\n").alias("line"), row=pl.int_range(pl.len()))
+        .with_columns(author=pl.lit(0) if author is None else pl.Series(author))
+        .explode("line")
+        .with_columns(pl.col("line").str.strip_chars())
+        .filter(pl.col("line") != "")
+        .with_columns(key=pl.col("line").str.to_lowercase().hash())
+    )
+    shared = lines.group_by("key").agg(
+        is_template=(pl.col("author").n_unique() >= _AUTHORS)
+        | (pl.col("row").n_unique() >= _COPIES)
+    )
+    lines = lines.join(shared, on="key", maintain_order="left")
+    size, own = pl.col("line").str.len_chars(), ~pl.col("is_template")
+    found = lines.group_by("row", maintain_order=True).agg(
+        text=pl.col("line").filter(own).str.join("\n"),
+        share=1 - size.filter(own).sum() / size.sum(),
+    )
+    rows = texts.select(pl.int_range(pl.len()).alias("row"), "tags")
+    told = rows.join(found, on="row", how="left", maintain_order="left")
+    return told.select(pl.col("text").fill_null(""), "tags"), told["share"].fill_null(0).to_numpy()
+
+
 def word_counts(texts: pl.DataFrame) -> tuple[csr_matrix, CountVectorizer]:
     """Count the words of each card in its prose and its free tags, and give what counted them.
 
@@ -174,12 +212,16 @@ def lsa(
 ) -> tuple[Floats, Callable[[list[str] | pl.DataFrame], Floats]]:
     """Weigh the words of the cards by TF-IDF and reduce them by truncated SVD.
 
+    Lines of templates are left out: they say how a card was made, not what it is about.
     Gives their vectors, and what lays other texts, or :func:`card_texts`, among them. A
     text without a known word has no vector: NaN.
     """
     from sklearn.feature_extraction.text import TfidfTransformer
 
-    counts, counter = word_counts(texts)
+    own = own_words(texts)[0]
+    few = own["text"].str.count_matches(_WORD) < _OWN
+    text = pl.when(few).then(texts["text"]).otherwise(own["text"])
+    counts, counter = word_counts(texts.with_columns(text=text))
     weigh = TfidfTransformer(sublinear_tf=True).fit(counts)
     directions = _directions(weigh.transform(counts), n_components, random_state)
 

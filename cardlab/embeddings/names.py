@@ -9,13 +9,10 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
-from .lsa import card_texts, word_counts
+from .lsa import card_texts, own_words, word_counts
 from .points import Indices
 
 Shares = npt.NDArray[np.float64]
-
-#: A line is of a template where so many authors, or so many cards of one, have it word for word.
-_AUTHORS, _COPIES = 3, 5
 
 #: Names of classes, which name no subject: words that half of their cards write in this way.
 _CODE = r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+[A-Za-z]*\b"
@@ -29,31 +26,6 @@ _CANDIDATES = 25
 #: What dominates: so much of a cluster has it, and so many times the share of all cards.
 _DOMINATES, _LIFT = 0.5, 1.5
 _FACTS = ("pipeline_tag", "library_name")
-
-
-def own_words(texts: pl.DataFrame, author: Indices) -> tuple[pl.DataFrame, Shares]:
-    """Take out the lines of templates, and say what share of each card's letters they are."""
-    lines = (
-        texts.select(row=pl.int_range(pl.len()), author=pl.Series(author), line="text")
-        .with_columns(pl.col("line").str.split("\n"))
-        .explode("line")
-        .with_columns(pl.col("line").str.strip_chars())
-        .filter(pl.col("line") != "")
-        .with_columns(key=pl.col("line").str.to_lowercase().hash())
-    )
-    shared = lines.group_by("key").agg(
-        is_template=(pl.col("author").n_unique() >= _AUTHORS)
-        | (pl.col("row").n_unique() >= _COPIES)
-    )
-    lines = lines.join(shared, on="key", maintain_order="left")
-    size, own = pl.col("line").str.len_chars(), ~pl.col("is_template")
-    found = lines.group_by("row", maintain_order=True).agg(
-        text=pl.col("line").filter(own).str.join("\n"),
-        share=1 - size.filter(own).sum() / size.sum(),
-    )
-    rows = texts.select(pl.int_range(pl.len()).alias("row"), "tags")
-    told = rows.join(found, on="row", how="left", maintain_order="left")
-    return told.select(pl.col("text").fill_null(""), "tags"), told["share"].fill_null(0).to_numpy()
 
 
 def name_clusters(
