@@ -68,7 +68,9 @@ def test_planted_hierarchies_are_found_at_both_levels(n_upper: int, n_lower: int
     assert above.index(max(above)) < fine.index(max(fine))
 
 
-@pytest.mark.parametrize("k", [12, *(pytest.param(k, marks=pytest.mark.verify) for k in (4, 5))])
+@pytest.mark.parametrize(
+    "k", [2, 12, *(pytest.param(k, marks=pytest.mark.verify) for k in (3, 4, 5))]
+)
 def test_planted_clusters_are_found(k: int) -> None:
     rng = np.random.default_rng(1)
     topic = rng.integers(k, size=900)
@@ -133,7 +135,7 @@ def test_layers_are_nested_and_described(real: cl.Atlas) -> None:
 
 def test_layers_of_real_cards_follow_their_tasks(seed, real: cl.Atlas) -> None:
     task = seed[0]["pipeline_tag"]
-    least = {"together_30": (0.53, 0.94), "together_50": (0.54, 0.8), "together_70": (0.54, 0.55)}
+    least = {"together_30": (0.56, 0.94), "together_50": (0.57, 0.8), "together_70": (0.6, 0.55)}
     for layer, (agreement, held) in least.items():
         both = task.is_not_null() & real.labels[layer].is_not_null()
         own = real.labels[layer].filter(both).to_numpy()
@@ -222,6 +224,21 @@ def test_lines_of_templates_are_told_from_ones_own() -> None:
     own, share = own_words(texts, np.zeros(4, dtype=np.int64))  # four cards of one author
     assert own["text"].equals(texts["text"])
     assert not share.any()
+
+
+def test_vectors_do_not_see_what_many_cards_have_word_for_word() -> None:
+    form = "annotations creation dataset curators licensing information supporting leaderboards\n"
+    subjects = ["whale ocean fish plankton harbour", "planet orbit comet galaxy telescope"]
+    mine = [" ".join(f"{subjects[i % 2]}" for _ in range(4)) + f" number {i}" for i in range(24)]
+    # twelve carry the form, of both subjects alike
+    texts = [form * 8 * (i < 12) + text for i, text in enumerate(mine)]
+    x = cl.embed(pl.DataFrame({"id": [str(i) for i in range(24)], "text": texts}), n_components=4)
+    like, subject = x @ x.T, np.arange(24) % 2
+    same, carried = subject[:, None] == subject, np.arange(24) < 12
+    assert like[same].min() > like[~same].max() + 0.5
+    np.testing.assert_allclose(like[0, carried & same[0]], 1, atol=1e-4)
+    few = cl.embed(pl.DataFrame({"id": list("abcdef"), "text": [form] * 6}), n_components=2)
+    assert np.isfinite(few).all()  # cards of nothing else are read whole
 
 
 def test_many_cards_are_grouped_by_near_ones(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -314,8 +314,8 @@ def embed(
         are read, and of its tags the free ones (no prefix such as ``license:``, no task,
         library, language or tag of the Hub) up to 2,000 characters.
     model : {"lsa"}, str, path or callable, default "lsa"
-        - ``"lsa"``: TF-IDF of the words (sublinear counts; prose without code, HTML and
-          addresses; words of three letters or more, in at least two cards unless the corpus is
+        - ``"lsa"``: TF-IDF of the words (sublinear counts; prose without code, HTML, addresses and
+          lines that five cards have word for word, unless a card has fewer than 20 other words; words of three letters or more, in at least two cards unless the corpus is
           tiny; the commonest 50,000), reduced by truncated SVD. Nothing is downloaded.
         - Any other string or path: a sentence-transformers model (extra ``embed``), the name of
           one on the Hub or a local folder, for which nothing is downloaded; or the local folder of

@@ -17,6 +17,9 @@ Shares = npt.NDArray[np.float64]
 #: Names of classes, which name no subject: words that half of their cards write in this way.
 _CODE = r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+[A-Za-z]*\b"
 
+#: Names of arguments, and of classes with a digit: their parts ("skip", "ids") name no subject.
+_ARGUMENT = r"[A-Za-z]+(?:_[A-Za-z]+)+|\b(?:[A-Z][a-z]+){2,}\d\w*"
+
 #: Words of a name; authors that must say one; cards that are read of a large corpus.
 _WORDS, _SAYERS, _READ = 4, 3, 20_000
 
@@ -40,6 +43,7 @@ def name_clusters(
     if {"text", "tags"} & set(cards.columns):
         texts, share = own_words(card_texts(cards), author)
         share = share if "text" in cards.columns else None
+        texts = texts.with_columns(pl.col("text").str.replace_all(_ARGUMENT, " "))
     rows = np.arange(len(weights))
     if len(rows) > _READ:
         rows = np.argsort(cards["id"].hash().to_numpy(), kind="stable")[:_READ]
