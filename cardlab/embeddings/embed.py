@@ -315,7 +315,8 @@ def embed(
         library, language or tag of the Hub) up to 2,000 characters.
     model : {"lsa"}, str, path or callable, default "lsa"
         - ``"lsa"``: TF-IDF of the words (sublinear counts; prose without code, HTML, addresses and
-          lines that five cards have word for word, unless a card has fewer than 20 other words; words of three letters or more, in at least two cards unless the corpus is
+          lines that five cards have word for word, unless a card has fewer than 20 other words;
+          words of three letters or more, in at least two cards unless the corpus is
           tiny; the commonest 50,000), reduced by truncated SVD. Nothing is downloaded.
         - Any other string or path: a sentence-transformers model (extra ``embed``), the name of
           one on the Hub or a local folder, for which nothing is downloaded; or the local folder of
