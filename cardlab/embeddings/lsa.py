@@ -134,17 +134,15 @@ def prose(text: pl.Expr) -> pl.Expr:
 _AUTHORS, _COPIES, _OWN = 3, 5, 20
 
 
-def own_words(
-    texts: pl.DataFrame, author: Indices | None = None
-) -> tuple[pl.DataFrame, npt.NDArray[np.float64]]:
-    """Take out the lines of templates, and say what share of each card's letters they are.
+def _lines(texts: pl.DataFrame, author: Indices | None = None) -> pl.DataFrame:
+    """Give the lines of each card with a key that is the same for the same line.
 
     With authors what stands before a colon is a line as well: of "Made by: us" the second is own.
     """
     text = pl.col("text")
     if author is not None:
         text = text.str.replace_all(r":\s", ":\n")
-    lines = (
+    return (
         texts.select(text.str.split("\n").alias("line"), row=pl.int_range(pl.len()))
         .with_columns(author=pl.lit(0) if author is None else pl.Series(author))
         .explode("line")
@@ -152,12 +150,25 @@ def own_words(
         .filter(pl.col("line") != "")
         .with_columns(key=pl.col("line").str.to_lowercase().hash())
     )
-    shared = lines.group_by("key").agg(
-        is_template=(pl.col("author").n_unique() >= _AUTHORS)
-        | (pl.col("row").n_unique() >= _COPIES)
-    )
-    lines = lines.join(shared, on="key", maintain_order="left")
-    size, own = pl.col("line").str.len_chars(), ~pl.col("is_template")
+
+
+def _templates(lines: pl.DataFrame) -> pl.DataFrame:
+    """Give the keys of the lines that so many have."""
+    many = (pl.col("author").n_unique() >= _AUTHORS) | (pl.col("row").n_unique() >= _COPIES)
+    return lines.group_by("key").agg(is_template=many).filter("is_template").select("key")
+
+
+def own_words(
+    texts: pl.DataFrame, author: Indices | None = None, known: pl.DataFrame | None = None
+) -> tuple[pl.DataFrame, npt.NDArray[np.float64]]:
+    """Take out the lines of templates, and say what share of each card's letters they are.
+
+    Those are the `known` ones, or else what many of these cards have.
+    """
+    lines = _lines(texts, author)
+    shared = (_templates(lines) if known is None else known).with_columns(is_template=True)
+    lines = lines.join(shared, on="key", how="left", maintain_order="left")
+    size, own = pl.col("line").str.len_chars(), pl.col("is_template").is_null()
     found = lines.group_by("row", maintain_order=True).agg(
         text=pl.col("line").filter(own).str.join("\n"),
         share=1 - size.filter(own).sum() / size.sum(),
@@ -218,10 +229,14 @@ def lsa(
     """
     from sklearn.feature_extraction.text import TfidfTransformer
 
-    own = own_words(texts)[0]
-    few = own["text"].str.count_matches(_WORD) < _OWN
-    text = pl.when(few).then(texts["text"]).otherwise(own["text"])
-    counts, counter = word_counts(texts.with_columns(text=text))
+    known = _templates(_lines(texts))
+
+    def own(texts: pl.DataFrame) -> pl.DataFrame:
+        text = own_words(texts, known=known)[0]["text"]
+        few = text.str.count_matches(_WORD) < _OWN
+        return texts.with_columns(text=pl.when(few).then("text").otherwise(text))
+
+    counts, counter = word_counts(own(texts))
     weigh = TfidfTransformer(sublinear_tf=True).fit(counts)
     directions = _directions(weigh.transform(counts), n_components, random_state)
 
@@ -231,8 +246,9 @@ def lsa(
 
     def fold_in(others: list[str] | pl.DataFrame) -> Floats:
         if isinstance(others, list):
-            others = pl.DataFrame({"text": others, "tags": [""] * len(others)})
-        return laid(counter.transform(_documents(others)))
+            asked = pl.DataFrame({"text": others, "tags": [""] * len(others)})
+            return laid(counter.transform(_documents(asked)))
+        return laid(counter.transform(_documents(own(others))))
 
     return laid(counts), fold_in
 
