@@ -110,7 +110,7 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
 
     @property
     def selection(self) -> pl.LazyFrame:
-        """The cards that are left, in the order of the list, lazy; see :meth:`select` for more."""
+        """The cards that are left, in the order of the list, lazy; see `select` for more."""
         return self._selected(self._engine.slow)[0]
 
     def select(self, *columns: str) -> pl.LazyFrame:
