@@ -26,7 +26,7 @@ import polars.selectors as cs
 import pyarrow as pa
 
 from .cards import LOST, check_there, refuse_lost
-from .cards.canonical import front_matter_in_texts, to_canonical
+from .cards.canonical import front_matter_in_texts, guessed_in, to_canonical
 from .cards.records import lazily
 from .cards.schemas import renamed
 from .cards.sources import READERS
@@ -44,6 +44,7 @@ from .schema import (
     collect,
     is_spark,
     printable,
+    problem,
     require,
 )
 from .text.lengths import MEASURES, needs_of
@@ -93,16 +94,29 @@ def scan_spark(source: Any, on_error: str, columns: Mapping[str, str]) -> Any:
         sample = raw.select(*map(_column, some)).limit(_LOOK_AT).toArrow()
         to_canonical(pl.DataFrame(sample).lazy(), label, said=said, in_text=look)
     make = partial(_canonical, label=label, said=said, in_text=told[0] if told else None)
+    F = _functions()
     cards = _with_made(raw, make, apart=True)
+    if "problems" not in raw.columns:
+        cards = _with_guesses(cards, guessed_in(raw.columns, label, said))
     if on_error == "null":
         return cards
-    F = _functions()
-
     lost = F.exists("problems", lambda found: found["problem"].isin(*LOST))
     if on_error == "skip":
         return cards.filter(~lost)
     refuse_lost(collect(cards.filter(lost).select("id", "problems").limit(1)), label)
     return cards
+
+
+def _with_guesses(cards: Any, guesses: list[tuple[str, str]]) -> Any:
+    """Say with the first card what the names of columns were taken to mean."""
+    if not guesses:
+        return cards
+    F = _functions()
+    said = [problem(name, "guessed_column", detail) for name, detail in guesses]
+    each = [F.struct(*(F.lit(v).alias(k) for k, v in one.items())) for one in said]
+    both = F.concat(F.array(*each), "problems").cast(cards.schema["problems"].dataType)
+    first = F.monotonically_increasing_id() == 0
+    return cards.withColumn("problems", F.when(first, both).otherwise(F.col("problems")))
 
 
 def _canonical(
@@ -301,7 +315,8 @@ def run(function: Any, arguments: dict[str, Any]) -> Any:
     if name == "atlas":
         frames = {first: _drawn(cards)}
     elif room in ("text", "coverage"):
-        frames = {key: _with_lengths(frame) for key, frame in frames.items()}
+        only = {options.get("measure", "n_words")} if room == "text" else set(MEASURES)
+        frames = {key: _with_lengths(frame, only) for key, frame in frames.items()}
     if room == "coverage":
         frames = {key: _with_made(frame, with_read) for key, frame in frames.items()}
     return _result(call, frames)
@@ -311,10 +326,10 @@ def _called(module: str, name: str, options: dict[str, Any], *cards: Any, **fram
     return getattr(import_module(module), name)(*cards, **frames, **options)
 
 
-def _with_lengths(frame: Any) -> Any:
+def _with_lengths(frame: Any, only: set[str]) -> Any:
     """Add the lengths that the cards lack, each to be counted where it is asked for."""
     have = {*frame.columns}
-    lacking = [name for name in MEASURES if name not in have and {*needs_of([name])} <= have]
+    lacking = [name for name in MEASURES if name in only - have and {*needs_of([name])} <= have]
     lengths = {"measures": lacking}
     call = partial(_called, "cardlab.text.lengths", "with_text_lengths", lengths)
     return _with_made(frame, call) if lacking else frame

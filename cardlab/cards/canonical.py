@@ -206,6 +206,13 @@ def _names(have: pl.Schema, label: str, said: Collection[str]) -> dict[str, list
     return names
 
 
+def guessed_in(
+    columns: Collection[str], label: str, said: Collection[str]
+) -> list[tuple[str, str]]:
+    """Give what is guessed of columns of these names."""
+    return _guessed(_names(pl.Schema(dict.fromkeys(columns, pl.Null())), label, said))
+
+
 def _guessed(names: dict[str, list[str]]) -> list[tuple[str, str]]:
     """Say which columns were taken to mean something by a name that may mean something else."""
     return [
