@@ -151,9 +151,13 @@ def _identified(raw: pl.LazyFrame) -> tuple[pl.LazyFrame, list[tuple[str, str]]]
 
 
 def _kind_by_keys(raw: pl.LazyFrame) -> str | None:
-    """Tell by the keys of the first cards whether most are of one kind."""
-    cards = [name for name in raw.collect_schema() if canonical_name(name) == "card"]
-    if not cards:
+    """Tell by the keys of the first cards whether most are of one kind.
+
+    Only of cards that came alone: no text is read of a table whose tags are to be counted.
+    """
+    names = raw.collect_schema().names()
+    cards = [name for name in names if canonical_name(name) == "card"]
+    if not cards or any(canonical_name(name) == "tags" for name in names):
         return None
     texts = _look(raw, cards[:1]).to_series().drop_nulls()
     texts = texts.filter(texts.str.contains(frontmatter.KEY_LINE))
