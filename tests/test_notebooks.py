@@ -38,6 +38,7 @@ def missing(page: str) -> list[str]:
     return [line for line in said if not any(name in line for name in OF_FILES)]
 
 
+@pytest.mark.verify  # every run opens all pages of a hostile synthetic corpus
 def test_on_a_small_synthetic_corpus(tmp_path):
     pages = run(cl.make_cards(300), tmp_path)
     assert all("Traceback" not in page for page in pages)
@@ -82,7 +83,7 @@ def test_without_structure_no_clusters_are_found(tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
-        "sampled_cards_2024.seed.parquet",
+        pytest.param("sampled_cards_2024.seed.parquet", marks=pytest.mark.verify),
         "broken_front_matter.seed.parquet",
         "seed_full_columns.parquet",
     ],

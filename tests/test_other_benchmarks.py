@@ -21,7 +21,7 @@ from benchmarks.apart import Task, _table
     ("name", "ways"),
     [
         ("families", {"cardlab", "all pairs"}),
-        ("projection", {"cardlab pca", "cardlab tsne"}),
+        pytest.param("projection", {"cardlab pca", "cardlab tsne"}, marks=pytest.mark.verify),
         pytest.param("atlas", {"cardlab", "KMeans, 20"}, marks=pytest.mark.verify),
     ],
 )

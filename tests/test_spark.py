@@ -173,6 +173,7 @@ def test_the_driver_is_given_results_alone(spark, collected):
     )
 
 
+@pytest.mark.verify
 def test_clusters_and_sections_are_found_on_the_executors(spark):
     cards = cl.make_cards(120, random_state=2).drop("embeddings")
     frame = spark.createDataFrame(cards.to_arrow())

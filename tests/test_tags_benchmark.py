@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from conftest import ROOT, table_rows
 
 
@@ -38,6 +39,7 @@ def test_all_ways_agree_and_are_in_the_table():
     assert all(int(text.split(" pairs")[0].replace(",", "")) > 100 for text in found)
 
 
+@pytest.mark.verify
 def test_the_shares_of_licences_and_languages_agree_too():
     code = [sys.executable, "-m", "benchmarks", "distributions", "--sizes", "500", "--runs", "1"]
     out = subprocess.run(code, capture_output=True, text=True, cwd=ROOT, check=False)

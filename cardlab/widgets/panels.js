@@ -288,7 +288,7 @@ const cardlabPanels = (() => {
 
   // A card's tables are parts of its text: a page counts, sorts and prints only its own.
   const ROLES = { table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", th: "columnheader", td: "cell" };
-  const part = (role, properties = {}, children = []) => {
+  const withRole = (role, properties = {}, children = []) => {
     const node = make("div", properties, children);
     node.setAttribute("role", role);
     return node;
@@ -305,7 +305,7 @@ const cardlabPanels = (() => {
         if (name === "script" || name === "style") continue;
         let place = to;
         if (KEPT.has(name)) to.append((place = document.createElement(/^h[1-6]$/.test(name) ? "h4" : name)));
-        else if (name in ROLES) to.append((place = part(ROLES[name])));
+        else if (name in ROLES) to.append((place = withRole(ROLES[name])));
         else if (name === "a") to.append((place = make("span", { className: "clx-link", title: node.getAttribute("href") ?? "" })));
         else if (name === "img") to.append(`[picture${node.alt ? `: ${node.alt}` : ""}]`);
         walk(node, place);
@@ -492,7 +492,7 @@ const cardlabPanels = (() => {
       this.support = make("input", { type: "number", min: 1, step: 1 });
       typed(this.support, (value) => explorer.set({ support: Math.max(Math.round(Number(value)) || 1, 1) }));
       this.kinds = make("details", { className: "clx-kinds" }, [make("summary", { textContent: "Kinds of tags" })]);
-      this.grid = aria(part("grid", { className: "clx-grid" }), { label: "Pairs of tags" });
+      this.grid = aria(withRole("grid", { className: "clx-grid" }), { label: "Pairs of tags" });
       this.list = make("ol", { className: "clx-ranked" });
       this.note = make("p", { className: "clx-help" });
       this.at = [1, 0];
@@ -548,7 +548,7 @@ const cardlabPanels = (() => {
       const rows = words.map((word, i) => {
         const cells = words.slice(0, i).map((other, j) => {
           const v = values[i][j];
-          const cell = part("gridcell", { tabIndex: -1, title: `${word} + ${other}: ${number(both[i][j])} cards, ${v ?? "–"}` });
+          const cell = withRole("gridcell", { tabIndex: -1, title: `${word} + ${other}: ${number(both[i][j])} cards, ${v ?? "–"}` });
           aria(cell, { label: cell.title });
           cell.dataset.i = i;
           cell.dataset.j = j;
@@ -556,10 +556,10 @@ const cardlabPanels = (() => {
           if (chosen.has(part.tags[i]) && chosen.has(part.tags[j])) aria(cell, { selected: "true" });
           return cell;
         });
-        return part("row", {}, [part("rowheader", {}, [make("bdi", { textContent: word })]), ...cells]);
+        return withRole("row", {}, [withRole("rowheader", {}, [make("bdi", { textContent: word })]), ...cells]);
       });
-      const names = words.map((word) => part("columnheader", {}, [make("bdi", { textContent: word })]));
-      this.grid.replaceChildren(...rows, part("row", {}, [part("gridcell"), ...names]));
+      const names = words.map((word) => withRole("columnheader", {}, [make("bdi", { textContent: word })]));
+      this.grid.replaceChildren(...rows, withRole("row", {}, [withRole("gridcell"), ...names]));
       this.at = [Math.min(this.at[0], words.length - 1), Math.min(this.at[1], Math.max(this.at[0] - 1, 0))];
       const now = this.cell();
       if (now) now.tabIndex = 0;
