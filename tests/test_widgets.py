@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 import cardlab as cl
+from cardlab.frontmatter import read_card
 from cardlab.widgets.engine import MAX_SHOWN, as_html
 from cardlab.widgets.facets import facet_of, unpack
 
@@ -300,6 +301,24 @@ def test_a_selection_of_raw_cards_reads_none_of_them_unasked(tmp_path, monkeypat
     assert browser.select().collect().equals(whole)
     with pytest.raises(cl.MissingColumn, match="likes"):
         browser.select("likes")
+
+
+def test_a_selection_reads_the_front_matter_of_its_own_cards_only(tmp_path, monkeypatch):
+    fm = "---\nlanguage: {}\nlicense: mit\n---\n# Task {}\n"
+    raw = pl.DataFrame({"id": [f"o/{n}" for n in range(60)]}).with_columns(
+        card=pl.Series([fm.format(["de", "en"][n % 2], n) for n in range(60)]),
+        pipeline_tag=pl.Series(["fill-mask", "translation", None] * 20),
+    )
+    raw.write_parquet(tmp_path / "raw.parquet")
+    read, once = [], read_card
+    monkeypatch.setattr(
+        "cardlab.frontmatter.read_card", lambda card: read.append(card) or once(card)
+    )
+    chosen = where("pipeline_tag", "any", ["translation"])
+    browser = cl.CardBrowser(str(tmp_path / "raw.parquet"), state={"conditions": [chosen]})
+    found = browser.select("id", "languages").collect()
+    assert found["languages"].list.first().to_list() == ["en", "de"] * 10
+    assert sorted(read) == sorted(raw.filter(pipeline_tag="translation")["card"])
 
 
 @pytest.fixture(scope="module")

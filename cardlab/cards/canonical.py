@@ -147,7 +147,8 @@ def to_canonical(
         lists += derived.problems()
         found += derived.findings
         found.append(_finding(pl.col("id").is_null(), "id", "no_id", pl.lit("the card has no id")))
-    return derived.frame.select(
+    frame, wanted = derived.laid_out(wanted)
+    return frame.select(
         *(column.alias(name) for name, column in wanted.items() if column is not None),
         *others,
         _joined(found, lists).alias("problems"),
@@ -496,10 +497,7 @@ class _Derived:
             self._sources["text"] = pl.when(self._bare).then(pl.col("text")), read
         if "metadata" in have:
             self._sources["metadata"] = pl.col("metadata"), fronts.read_metadata
-        self.frame = frame.with_columns(
-            _mapped(source, read, fronts.FRONT).alias(f"{FRONT_MATTER}{name}")
-            for name, (source, read) in self._sources.items()
-        )
+        self._frame = frame
         several = [name for name in COLUMNS if name in have and len(self._ways(name)) > 1]
         #: The columns that are taken as they are, and whether nulls may come in later rows.
         self._settled, self._later = _settled(frame, several, plan)
@@ -512,6 +510,24 @@ class _Derived:
         if name == "base_model":
             return self._ids(self._first(name, ways))
         return self._first(name, ways)
+
+    def laid_out(self, wanted: dict[str, Any]) -> tuple[pl.LazyFrame, dict[str, Any]]:
+        """Give the frame, with front matter after what needs none of it.
+
+        polars moves a filter before what it does not need, but not into an expression: a filter of
+        tasks then leaves the front matter of other cards unread.
+        """
+        first = {
+            name: column.alias(f"__cardlab_own_{name}")
+            for name, column in wanted.items()
+            if column is not None and name != "text" and FRONT_MATTER not in str(column)
+        }
+        last = (
+            _mapped(source, read, fronts.FRONT).alias(f"{FRONT_MATTER}{name}")
+            for name, (source, read) in self._sources.items()
+        )
+        own = {name: pl.col(f"__cardlab_own_{name}") for name in first}
+        return self._frame.with_columns(first.values()).with_columns(last), {**wanted, **own}
 
     def _first(self, name: str, ways: list[_Way]) -> pl.Expr:
         """Give what the first way says, and of later nulls only that others would say more."""
