@@ -350,7 +350,10 @@ def test_cards_are_roped_in_and_chosen_by_cluster(cards, places):
     (sent,) = told(explorer, "map")
     assert sent["map"]["n_points"] == cards.height - 1
     ids = gzip.decompress(base64.b64decode(sent["map"]["cards"])).decode().split("\n")
-    told(explorer, "rope", points=[0, 5, 9])
+    told(explorer)
+    for seq in (8, 9):  # each is answered, also the same again: the page waits for its number
+        explorer._receive(explorer, {"type": "rope", "points": [0, 5, 9], "seq": seq}, [])
+        assert explorer.view["seq"] == seq
     found = explorer.selection.collect()["id"]
     assert set(found) == {ids[i] for i in (0, 5, 9)} & set(wanted["id"])
     # the page is told of ids by a name, and gives that back

@@ -12,7 +12,7 @@ const cardlabExplorer = (() => {
       this.key = `cl-x${(made += 1)}`; // ids of one explorer must not be those of another
       this.seq = 0;
       this.waiting = null;
-      this.next = null;
+      this.later = [];
       this.loads = new Set();
       this.status = make("p", { className: "clx-status", role: "status" });
       this.chips = make("div", { className: "clx-chips" });
@@ -50,13 +50,14 @@ const cardlabExplorer = (() => {
       this.model.off?.("msg:custom", this.onMessage);
     }
 
-    // --- to the kernel: one question at a time, of those that wait only the last
+    // --- to the kernel: one question at a time; changes of the state that wait become one
 
     ask(type, more = {}) {
       if (this.waiting !== null && performance.now() - this.asked < 20_000) {
-        const before = this.next?.[0] === "state" ? this.next[1].state : {};
-        if (type === "state") this.next = [type, { state: { ...before, ...more.state } }];
-        else if (type === "load") this.wanted = more.column;
+        const last = this.later.at(-1);
+        if (type === "load") this.wanted = more.column;
+        else if (type === "state" && last?.[0] === type) Object.assign(last[1].state, more.state);
+        else this.later.push([type, type === "state" ? { state: { ...more.state } } : more]);
         return;
       }
       this.waiting = this.seq += 1;
@@ -95,7 +96,8 @@ const cardlabExplorer = (() => {
         this.waiting = null;
         this.root.removeAttribute("aria-busy");
       }
-      this.state = this.next?.[0] === "state" ? { ...view.state, ...this.next[1].state } : view.state;
+      const [next] = this.later;
+      this.state = { ...view.state, ...next?.[1].state };
       this.root.classList.toggle("clx-local", Boolean(this.model.isLocal));
       const share = view.n ? ` (${((100 * view.selected) / view.n).toFixed(1)} %)` : "";
       const ignored = view.ignored ? ` ${view.ignored} of the conditions cannot be asked of these cards.` : "";
@@ -107,9 +109,8 @@ const cardlabExplorer = (() => {
       for (const [name, panel] of this.panels) panel.draw(view[name], view);
       if (this.code?.open) this.model.send({ type: "code" });
       this.root.dataset.seq = view.seq; // what the tests of time wait for
-      const next = this.next;
       if (this.waiting === null && next) {
-        this.next = null;
+        this.later.shift();
         this.ask(...next);
       } else if (this.waiting === null) this.loadNext();
     }

@@ -209,13 +209,16 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
     def _receive(self, _: Any, message: dict[str, Any], __: Any) -> None:
         """Answer what was done on the screen."""
         kind, seq = message.get("type"), message.get("seq")
-        if kind in ("state", "load", "hello"):
+        if kind in ("state", "load", "hello", "rope"):
             self._seq = int(seq or 0)
         try:
-            if kind == "state":
+            if kind in ("state", "rope"):
                 drawn = self.view
-                self.state = self._long(message["state"])
-                if self.view is drawn:
+                if kind == "state":
+                    self.state = self._long(message["state"])
+                else:
+                    self._rope(message["points"])
+                if self.view is drawn:  # the same state again is drawn, as the page waits for it
                     self._draw()
             elif kind == "load":
                 self._engine.facet(message["column"])
@@ -231,8 +234,6 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
                 self._open(int(message["row"]))
             elif kind == "map":
                 self.send({"type": "map", "map": self._engine.map})
-            elif kind == "rope":
-                self._rope(message["points"])
             elif kind == "code":
                 self.send({"type": "code", "code": self.code})
         except CardlabError as error:
