@@ -48,6 +48,8 @@ _MAX_BITS = 14_000
 
 _FENCE = re.compile(r"---[ \t]*\r*(?:\n|\Z)")
 _CLOSING = re.compile(r"^---[ \t]*\r*(?:\n|\Z)", re.MULTILINE)
+#: Front matter as other tools write it.
+_OTHER = re.compile(r"\ufeff?(?:\+\+\+[ \t]*\r*\n(?:.*\n)*?\+\+\+|---[ \t]*\r(?!\n)[^\n]*\r---)")
 _BLANK = re.compile(r"\ufeff?\s*")
 _NESTING = re.compile(r"[\[\]{}]")
 _RUN_OF_INDICATORS = re.compile(rf"(?:[-?:][ \t]+){{{MAX_DEPTH}}}")
@@ -128,8 +130,13 @@ def read_card(card: str) -> Card:
     block, body, line = split_card(card)
     if block is None:
         if line:
-            detail = f"line {line - 1}: the front matter begins but no closing --- follows"
+            begins = max(line - 1, 1)  # a card may end there
+            detail = f"line {begins}: the front matter begins but no closing --- follows"
             return Card(None, body, [problem("metadata", "unterminated", detail)])
+        if other := _OTHER.match(card):
+            what = "TOML" if other[0].startswith("+") else "lines that end in a bare CR"
+            detail = f"line 1: front matter in {what} is not read; it is YAML between --- lines"
+            return Card({}, body, [problem("metadata", "front_matter_in_text", detail)])
         return Card({}, body, front_matter_in(body))
     metadata, problems = read_block(block, line=line)
     if split_card(body)[0] is not None:  # a second block right below the first

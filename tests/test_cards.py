@@ -298,6 +298,32 @@ def test_lists_written_as_text(tmp_path):
     assert cards["license"].to_list() == [["mit"], ["mit"], []]  # the last by its tags
 
 
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        ("['x' 'y z'\n \"it's\"]", ["x", "y z", "it's"]),  # a numpy array
+        ("['a' 'b\\'c']", ["a", "b'c"]),
+        ("('x', 'y')", ["x", "y"]),
+        ("('x',)", ["x"]),
+        ("{'y', 'x'}", ["x", "y"]),
+        ("set()", []),
+        ("['x', None, 'y']", ["x", "y"]),
+        (r"['it\'s', 'x']", ["it's", "x"]),
+        (r"['\d+', 'x']", [r"\d+", "x"]),
+        ('{x,"y z"}', ["x", "y z"]),  # PostgreSQL
+        ("{}", []),
+        ("(not a list)", ["(not a list)"]),
+        ("[" * 5_000, ["[" * 5_000]),
+        ("(" * 5_000 + "'", ["(" * 5_000 + "'"]),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_lists_as_other_tools_print_them(text, tags):
+    cards = cl.read_cards(pl.DataFrame({"id": ["a"], "tags": [text]}))
+    assert cards["tags"].to_list() == [tags]
+    assert cards["problems"].to_list() == [[]]
+
+
 def test_bad_json_lines_are_kept(tmp_path):
     text = '{"id": "a", "n": 1}\n{broken\n\n[1, 2]\n{"id": "b", "n": "text"}\n'
     cards = cl.read_cards(write(tmp_path, "x.jsonl", text))
@@ -307,6 +333,16 @@ def test_bad_json_lines_are_kept(tmp_path):
     assert problems.filter(problem="no_id").height == 2
     assert cards["n"].to_list() == ["1", None, None, "text"]  # a column of two types is text
     assert cl.scan_cards(tmp_path / "x.jsonl").select("id").head(1).collect().item() == "a"
+
+
+def test_cards_as_bytes_and_mappings_of_arrow_are_read():
+    cards = cl.read_cards(pl.DataFrame({"id": ["a"], "card": [b"---\nlicense: mit\n---\n\xff"]}))
+    assert cards["license"].to_list() == [["mit"]]
+    assert [found["problem"] for found in cards["problems"][0]] == ["bad_value"]
+    mapping = pa.array([[("k", "v")]], type=pa.map_(pa.string(), pa.string()))
+    cards = cl.read_cards(pa.table({"id": ["a"], "tags": mapping}))
+    assert cards["tags"].to_list() == [[]]
+    assert [found["problem"] for found in cards["problems"][0]] == ["bad_value"]
 
 
 def test_nulls_and_empty_lists_differ():

@@ -210,3 +210,17 @@ def test_real_broken_cards(data):
     assert found.pop("adalbertojunior/PTT5-SMALL-SUM") == ["not_a_mapping"]
     assert found.pop("TokenBender/llama2-7b-chat-hf-codeCherryPop-qLoRA-merged") == ["unterminated"]
     assert set(map(tuple, found.values())) == {("yaml_error",)}
+
+
+@pytest.mark.parametrize(
+    "card", ["+++\nlicense = 'mit'\n+++\n# A", "---\rlicense: mit\r---\r# A", "+++\r\n+++\r\n"]
+)
+def test_front_matter_of_other_kinds_is_said(card):
+    found = frontmatter.read_card(card)
+    assert found.metadata == {} and found.body == card
+    assert [problem["problem"] for problem in found.problems] == ["front_matter_in_text"]
+    assert not frontmatter.read_card(card.lstrip("+-")).problems
+
+
+def test_a_card_of_one_rule_names_its_line():
+    assert frontmatter.read_card("---").problems[0]["detail"].startswith("line 1:")

@@ -636,8 +636,69 @@ def test_tables_of_a_database_are_named(tmp_path):
     assert odd["text"].to_list() == ["a\ufffd"]
     assert [found["problem"] for found in odd["problems"][0]] == ["not_utf8"]
     (tmp_path / "broken.db").write_bytes((tmp_path / "bytes.db").read_bytes()[:1500])
-    with pytest.raises(cl.SourceError, match="SQLite says"):
+    with pytest.raises(cl.SourceError, match="1,500 bytes of 8,192, the file is truncated"):
         cl.read_cards(tmp_path / "broken.db")
+    with sqlite3.connect(tmp_path / "bytes.db") as opened:
+        opened.execute("INSERT INTO m VALUES ('o/b', CAST('---\nlicense: mit\n---' AS BLOB))")
+        opened.execute("CREATE TABLE none (id, license)")
+    cards = cl.read_cards(f"{tmp_path / 'bytes.db'}::m")
+    assert cards["license"].to_list() == [[], ["mit"]]
+    empty = cl.read_cards(f"{tmp_path / 'bytes.db'}::none")
+    assert empty.height == 0 and {"id", "license"} <= set(empty.columns)
+
+
+def test_duckdb_has_schemas_and_types_that_polars_has_not(tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    source = tmp_path / "hub.duckdb"
+    with duckdb.connect(str(source)) as opened:
+        opened.execute(
+            "CREATE SCHEMA old; CREATE TABLE old.models AS SELECT 'o/z' AS id; "
+            "CREATE TABLE models AS SELECT 'o/a' AS id, ['x'] AS tags, '1 day'::INTERVAL AS i, "
+            "'01'::BIT AS b, [i] AS j, union_value(x := 1) AS u, "
+            "map {'k': 'v'} AS datasets, '12:00:00+01'::TIMETZ AS t"
+        )
+    with pytest.raises(cl.SourceError, match="It has the tables: models, old.models"):
+        cl.scan_cards(source)
+    assert cl.read_cards(f"{source}::old.models")["id"].to_list() == ["o/z"]
+    cards = cl.read_cards(f"{source}::models")
+    assert cards.select("id", "tags", "i", "u").rows() == [("o/a", ["x"], "1 day", "1")]
+    assert [p["column"] for p in cards["problems"][0]] == ["datasets"]  # a mapping is no name
+    whole = source.read_bytes()
+    source.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(cl.SourceError, match="DuckDB says"):
+        cl.read_cards(f"{source}::models")
+
+
+def test_addresses_on_the_hub_are_ids(tmp_path):
+    given = [
+        "https://huggingface.co/o/a/tree/main",
+        "hf.co/datasets/o/b?x=1",
+        "https://www.huggingface.co/gpt2",
+        "o/c",
+        "/o/d",
+    ]
+    cards = cl.read_cards([{"page": address} for address in given], columns={"page": "id"})
+    assert cards["id"].to_list() == ["o/a", "o/b", "gpt2", "o/c", "/o/d"]
+    assert cards["kind"].to_list() == ["model", "dataset", "model", "model", "model"]
+    found = cl.problems(cards).select("id", "column", "problem").rows()
+    assert found == [("/o/d", "id", "not_a_model_id")]
+
+
+@pytest.mark.parametrize("join", [", ", "|", "; "])
+def test_names_that_a_text_joins_are_parted(join):
+    given = {"id": ["o/a", "o/b", "o/c"], "tags": [f"x{join}y z", "", "x"]}
+    given |= {"language": [f"en{join}fr", None, "de"], "author": ["a, b", "a, b", "c"]}
+    cards = cl.read_cards(pl.DataFrame(given))
+    assert cards["tags"].to_list() == [["x", "y z"], [], ["x"]]
+    assert cards["languages"].to_list() == [["en", "fr"], None, ["de"]]
+    assert cards["author"].to_list() == given["author"]
+    said = cl.problems(cards).filter(problem="guessed_column")
+    assert said["column"].to_list() == ["languages", "tags"]
+    # lists stay as they are, and so does a text without any
+    kept = cl.read_cards(pl.DataFrame(given).with_columns(pl.concat_list("tags")))
+    assert kept["tags"].to_list() == [[given["tags"][0]], [], ["x"]]
+    rare = pl.DataFrame({"id": ["o/a"] * 20, "tags": ["a, b", *["x"] * 19]})
+    assert cl.read_cards(rare)["tags"].to_list()[0] == ["a, b"]
 
 
 def test_a_record_as_python_prints_it_gives_its_fields():

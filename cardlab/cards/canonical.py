@@ -62,7 +62,7 @@ _WORDS = {
     "kind": {f"{kind}{s}": kind for kind in SCHEMAS["kinds"] for s in ("", "s")},
 }
 #: A list or mapping that is written as text; a list of strings without any escape; its strings.
-_WRITTEN = r"^\s*[\[{]"
+WRITTEN = r"^\s*(?:[\[{]|set\(|\(\s*['\"])"
 _QUOTED = r"""'[^'\\]*'|"[^"\\]*\""""
 _SIMPLE = rf"^\s*\[\s*(?:(?:{_QUOTED})(?:\s*,\s*(?:{_QUOTED}))*)?\s*\]\s*$"
 #: Front matter that is no JSON: keys of YAML, or a mapping as Python prints it.
@@ -85,6 +85,8 @@ _ROW = "__cardlab_row"
 _PARENTS: dict[str, str] = SCHEMAS["parents"]
 #: What is no id of a model: an address, a path, or what lies inside of a repository.
 _NO_ID = r"://|^[./~]|^[A-Za-z]:[\\/]|\\|^(?:www\.)?(?:huggingface\.co|hf\.co)/|/.*/"
+#: What is no id of a card: a folder of cards may be deeper than ORG/NAME.
+_NO_NAME = r"://|^[/~]|/$|\\|^(?:huggingface\.co|hf\.co)/"
 #: Several ids in one text, as merges are written.
 _JOINED = r"^[^\s,/]+/[^\s,/]+(?:, [^\s,/]+/[^\s,/]+)+$"
 _ON_HUB = r"^(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)"
@@ -198,10 +200,10 @@ def _names(have: pl.Schema, label: str, said: Collection[str]) -> dict[str, list
         sure = [name for name in columns if folded(name) not in guesses]
         names[canonical] = sure or columns[:1]
     if "id" not in names:
+        found = ", ".join(printable(name) for name in have if name != "__problems")
         raise SourceError(
             f"{label}: these are not cards: no column `id` and no alias of it "
-            f"({', '.join(ALIASES['id'])}). Found: "
-            f"{shorten(', '.join(printable(name) for name in have), 300) or 'no columns at all'}. "
+            f"({', '.join(ALIASES['id'])}). Found: {shorten(found, 300) or 'no columns at all'}. "
             "Say which column holds `org/name`: scan_cards(source, columns={'theirs': 'id'})."
         )
     return names
@@ -338,6 +340,9 @@ def _typed(name: str, column: pl.Expr, dtype: pl.DataType, found: list[Finding])
         odd = pl.when(text.str.contains(_NO_JSON)).then(text)
         return pl.coalesce(_each(odd, fronts.metadata_of, pl.String), text)
     text = text.str.strip_chars()
+    if name == "id":
+        says = "no ORG/NAME, but an address or a path: " + text.str.slice(0, 200)
+        found.append(_finding(text.str.contains(_NO_NAME), name, "not_a_model_id", says))
     if name in _WORDS:
         text = text.str.to_lowercase().replace_strict(_WORDS[name], default=text)
     # looks at it once
@@ -357,7 +362,7 @@ def _is_odd(name: str, dtype: pl.DataType) -> bool:
         return COLUMNS.get(name, pl.String) in (pl.String, STRINGS)
     if name in _LISTS and (dtype == pl.Boolean or dtype.is_temporal()):
         return True
-    return dtype in (pl.Struct, pl.Binary, pl.Object, pl.Duration)
+    return dtype in (pl.Struct, pl.Binary, pl.Object, pl.Duration, pl.Map)
 
 
 _PLAIN = (pl.String, pl.Null, pl.Categorical, pl.Enum)
@@ -404,7 +409,7 @@ def _written(
     name: str, text: pl.Expr, plain: pl.Expr, dtype: pl.Struct, found: list[Finding]
 ) -> pl.Expr:
     """Read the texts that hold a list or mapping, and give `plain` for the others."""
-    odd = text.str.contains(_WRITTEN)
+    odd = text.str.contains(WRITTEN)
     read = _each(pl.when(odd).then(text), partial(fronts.read_written, name=name), dtype)
     others = pl.when(text.is_not_null()).then(plain)
     found.append(Finding(name, "bad_value", read.struct.field("detail")))

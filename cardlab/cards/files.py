@@ -118,7 +118,10 @@ def scan_arrow(files: list[Any]) -> pl.LazyFrame:
     """Scan Arrow files, or streams as `datasets` writes them; every batch is checked when read."""
     if not isinstance(files[0], Path):
         return pl.scan_ipc(files)
-    schema = dict(pl.DataFrame(open_arrow(files[0])[0].schema.empty_table()).schema)
+    fields = open_arrow(files[0])[0].schema
+    if "" in fields.names:
+        raise ValueError("it has a column without a name")
+    schema = dict(pl.DataFrame(fields.empty_table()).schema)
 
     def batches(names: list[str]) -> Iterator[pl.DataFrame]:
         for file in files:

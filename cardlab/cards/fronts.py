@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -34,6 +37,10 @@ _RELATION = r"^(?:adapter|finetune|merge|quantized):"
 #: A value of a list or text column, and what was lost when it was read.
 LIST = pl.Struct({"value": STRINGS, "detail": pl.String})
 TEXT = pl.Struct({"value": pl.String, "detail": pl.String})
+#: A text as Python prints it; a numpy array of such texts: ``['a' 'b']``, over several lines.
+_TEXT = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+_ARRAY = re.compile(rf"\[\s*(?:{_TEXT.pattern})(?:\s+(?:{_TEXT.pattern}))*\s*\]", re.DOTALL)
+_ODD_ESCAPE = re.compile(r"""\\[^\\'"abfnrtv\n]""")
 Reader = Callable[[pl.Series], pl.Series]
 _UNREADABLE = dict.fromkeys(FRONT.to_schema())
 #: In JSON: keys that are not as the Hub writes them (``dataset: {...}`` belongs to results), and
@@ -214,12 +221,19 @@ def body_of_text(both: dict[str, str | None]) -> str | None:
 
 
 def _read_text(text: str) -> Any:
-    """Read a list or mapping that is held as text: JSON, or Python's own way to print it."""
-    try:
-        return json.loads(text.strip())
-    except (ValueError, RecursionError):
-        # YAML reads 'single quotes' too
-        return (frontmatter.read_block(f"tags: {text.strip()}")[0] or {}).get("tags", text.strip())
+    """Read a list or mapping that is held as text: JSON, or as Python or a database prints it."""
+    text = text.strip()
+    with suppress(ValueError, RecursionError):
+        return json.loads(text)
+    if _ARRAY.fullmatch(text):  # Python would read 'a' 'b' as one text
+        return [ast.literal_eval(part) for part in _TEXT.findall(text)]
+    with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+        if not _ODD_ESCAPE.search(text):  # Python warns of it
+            return ast.literal_eval(text)
+    # YAML reads what is half of either, and PostgreSQL's {a,"b c"}: keys without values
+    value = (frontmatter.read_block(f"tags: {text}")[0] or {}).get("tags", text)
+    bare = isinstance(value, dict) and not any(item is not None for item in value.values())
+    return [*value] if bare else value
 
 
 def read_written(text: str, *, name: str) -> dict[str, Any]:

@@ -127,15 +127,20 @@ def scan_json_lines(files: list[Any]) -> pl.LazyFrame:
     return scan_rows(lambda: (row for file in files for row in _lines(file)))
 
 
-def scan_rows(make: Callable[[], Iterator[dict[str, Any]]]) -> pl.LazyFrame:
-    """Scan rows that can be made anew lazily, in batches, only the columns asked for."""
+def scan_rows(
+    make: Callable[[], Iterator[dict[str, Any]]], names: Iterable[str] = ()
+) -> pl.LazyFrame:
+    """Scan rows that can be made anew lazily, in batches, only the columns asked for.
+
+    Columns of these `names` are there though no row is.
+    """
 
     def batches(names: list[str]) -> Iterator[pl.DataFrame]:
         rows = make()
         while batch := list(islice(rows, _BATCH)):
             yield _frame(batch, schema, names)
 
-    schema = _schema(make())
+    schema = {**dict.fromkeys(names, pl.Null()), **_schema(make())}
     return lazily(batches, schema)
 
 

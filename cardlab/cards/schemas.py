@@ -15,7 +15,7 @@ import polars as pl
 from .. import frontmatter
 from ..schema import SCHEMAS, STRINGS, canonical_name, collect, folded
 from . import fronts
-from .canonical import as_list
+from .canonical import WRITTEN, as_list
 
 #: Rows that are looked at before a rule is said to hold.
 _LOOK_AT = 100
@@ -24,7 +24,9 @@ _PREFIXED = rf"^({'|'.join(_KINDS)})s/(.+)"
 _NUMBER = r"^\d+$"
 #: How the text of a whole record of the Hub's API begins: with its id, which is no front matter.
 _RECORD = re.compile(r"\s*\{.{0,500}?[\"'](?:modelId|id)[\"']\s*:\s*[\"']", re.DOTALL)
-_HUB = r"^https?://(?:www\.)?(?:huggingface\.co|hf\.co)/"
+_HUB = r"^(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/"
+#: What follows a repository in the address of a page of it.
+_PAGE = r"(?:/(?:tree|blob|raw|resolve|discussions)(?:/.*)?)?/?(?:[?#].*)?$"
 _NUMBERS = ("parameters", "file_size")
 #: How a guess is overruled.
 _OVERRULE = "to overrule it: scan_cards(source, columns={'theirs': 'id'})"
@@ -46,7 +48,8 @@ def fitted(raw: pl.LazyFrame) -> tuple[pl.LazyFrame, list[tuple[str, str]]]:
     """
     raw = _dated(_unwrapped(raw))
     raw, guesses = _identified(raw)
-    raw = _set_aside(_with_parents(raw))
+    raw, parted = _parted(_set_aside(_with_parents(raw)))
+    guesses += parted
     have = raw.collect_schema()
     known = {canonical_name(name) for name in have}
     made = {"parameters": _parameters(have), "formats": _formats(have)}
@@ -82,6 +85,24 @@ def _look(raw: pl.LazyFrame, names: list[str]) -> pl.DataFrame:
     have = raw.collect_schema()
     plain = [name for name in names if have[name] == pl.String or have[name].is_integer()]
     return collect(raw.select(pl.col(plain).cast(pl.String)).head(_LOOK_AT))
+
+
+def _parted(raw: pl.LazyFrame) -> tuple[pl.LazyFrame, list[tuple[str, str]]]:
+    """Part texts at what joins names in many of the first: ``bert, en`` is no name of the Hub's."""
+    have, guesses = raw.collect_schema(), []
+    named = [name for name in have if canonical_name(name) in ("tags", "languages", "datasets")]
+    texts = _look(raw, [name for name in named if have[name] == pl.String])
+    for name in texts.columns:
+        some = texts[name].str.strip_chars().replace("", None).drop_nulls()
+        # a list that is written out is read as one, whatever is in it
+        joins = (j for j in ";|," if some.str.contains(j, literal=True).sum() * 10 > len(some))
+        join = next(joins, None)
+        if join and not some.str.contains(WRITTEN).any():
+            raw = raw.with_columns(pl.col(name).str.split(join))
+            overrule = f"to overrule it: scan_cards(frame.with_columns(pl.concat_list({name!r})))"
+            said = f"`{name}` is text and is parted at each {join!r}; {overrule}"
+            guesses.append((str(canonical_name(name)), said))
+    return raw, guesses
 
 
 def _unwrapped(raw: pl.LazyFrame) -> pl.LazyFrame:
@@ -155,8 +176,8 @@ def _kind_by_keys(raw: pl.LazyFrame) -> str | None:
 
     Only of cards that came alone: no text is read of a table whose tags are to be counted.
     """
-    names = raw.collect_schema().names()
-    cards = [name for name in names if canonical_name(name) == "card"]
+    names = have = raw.collect_schema()
+    cards = [n for n in names if canonical_name(n) == "card" and have[n] == pl.String]
     if not cards or any(canonical_name(name) == "tags" for name in names):
         return None
     texts = _look(raw, cards[:1]).to_series().drop_nulls()
@@ -171,6 +192,9 @@ def _with_kind(raw: pl.LazyFrame, ids: list[str], held: dict[str, pl.Series]) ->
     """Say what the cards are cards of, where ids or columns do; ids lose what says it."""
     have = _by_name(raw.collect_schema())
     for name in ids:
+        if held[name].str.contains(_HUB).any():
+            raw = raw.with_columns(_of_address(pl.col(name)))
+            held[name] = held[name].to_frame().select(_of_address(pl.col(name))).to_series()
         if len(held[name]) and held[name].str.contains(_PREFIXED).all():
             parts = pl.col(name).str.extract_groups(_PREFIXED).struct
             raw = raw.with_columns(parts.field("2").alias(name), parts.field("1").alias("__kind"))
@@ -184,6 +208,14 @@ def _with_kind(raw: pl.LazyFrame, ids: list[str], held: dict[str, pl.Series]) ->
         if "kind" not in have and any(folded(name) in have for name in names):
             return raw.with_columns(pl.lit(kind).alias("kind"))
     return raw
+
+
+def _of_address(address: pl.Expr) -> pl.Expr:
+    """Give what an address on the Hub leads to: ``models/ORG/NAME``, ``datasets/ORG/NAME``."""
+    path = address.str.strip_chars().str.replace(_HUB, "")
+    path = pl.when(address.str.contains(_HUB)).then(path.str.replace(_PAGE, "")).otherwise(path)
+    whole = pl.when(path.str.contains(_PREFIXED)).then(path).otherwise("models/" + path)
+    return whole.name.keep()
 
 
 def _with_parents(raw: pl.LazyFrame) -> pl.LazyFrame:

@@ -47,10 +47,10 @@ def problems(cards: Any, *, columns: str | Sequence[str] | None = None) -> pl.Da
           ``not_utf8``, ``unreadable``, ``lfs_pointer`` (the file itself was not fetched),
           ``front_matter_in_text``, ``passed_over`` (README files below a card, taken as its parts),
           ``truncated`` (the source gives only the beginning);
-        - columns: ``guessed_column``: a name that may mean something else, and what overrules it
-          (once for the corpus, without an id);
-        - values: ``bad_date``, ``bad_value``, ``no_id``, ``not_a_model_id`` (a parent given as an
-          address or a path; on the Hub it is read as the id it leads to);
+        - columns: ``guessed_column``: a name that may mean something else, a text that is parted,
+          and what overrules it (once for the corpus, without an id);
+        - values: ``bad_date``, ``bad_value``, ``no_id``, ``not_a_model_id`` (an address or
+          a path in place of an id; a parent's on the Hub is read as the id it leads to);
         - ``implausible_date``: a date before 2016 or later than tomorrow, which no figure counts;
         - ``duplicate_id``: an id on several cards (each of them is listed);
         - ``not_a_license``, ``not_a_language``: values that do not have the shape of an id;
