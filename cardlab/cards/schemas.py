@@ -97,7 +97,8 @@ def _parted(raw: pl.LazyFrame) -> tuple[pl.LazyFrame, list[tuple[str, str]]]:
         # a list that is written out is read as one, whatever is in it
         joins = (j for j in ";|," if some.str.contains(j, literal=True).sum() * 10 > len(some))
         join = next(joins, None)
-        if join and not some.str.contains(WRITTEN).any():
+        known = join == ";" and canonical_name(name) == "tags"  # as listings are passed around
+        if join and not known and not some.str.contains(WRITTEN).any():
             raw = raw.with_columns(pl.col(name).str.split(join))
             overrule = f"to overrule it: scan_cards(frame.with_columns(pl.concat_list({name!r})))"
             said = f"`{name}` is text and is parted at each {join!r}; {overrule}"
