@@ -79,7 +79,8 @@ def plot_comparison(
     --------
     >>> a, b = cl.make_cards(200), cl.make_cards(200, random_state=1)
     >>> values = cl.compare_values(a, b, column="license_class", names=("ours", "the Hub"))
-    >>> chart = cl.plot_comparison(values)
+    >>> cl.plot_comparison(values).description
+    'Pairs of dots: share of cards in ours and in the Hub. ...'
     """
     at_least(top, 1, name="top")
     of_values = "contribution_share" in getattr(compared, "columns", ())

@@ -65,7 +65,8 @@ def plot_cooccurrence(
 
     Examples
     --------
-    >>> chart = cl.plot_cooccurrence(cl.cooccurrence(cl.make_cards(200), kinds=["free"]))
+    >>> cl.plot_cooccurrence(cl.cooccurrence(cl.make_cards(200), kinds=["free"])).description
+    'Heatmap of 18 by 18 tags, tags that go together side by side. ...'
     """
     none, columns = "no two tags are together on enough cards.", ("n_cards", *list(_MEASURES)[:3])
     need(pairs, "tag_a", "tag_b", *columns, "q_value", made_by="cooccurrence", none=none)
@@ -262,7 +263,8 @@ def plot_crosstab(
     --------
     >>> cards = cl.with_licenses(cl.make_cards(200))
     >>> table = cl.crosstab(cards, rows="pipeline_tag", columns="license_class")
-    >>> chart = cl.plot_crosstab(table, rows="task", columns="licence class")
+    >>> cl.plot_crosstab(table, rows="task", columns="licence class").description
+    'Table of task by licence class. ...'
     """
     need(table, "row", "column", "n_cards", "residual", "n_total", made_by="crosstab")
     if table.select("row", "column").is_duplicated().any():

@@ -74,7 +74,8 @@ def plot_counts(
 
     Examples
     --------
-    >>> chart = cl.plot_counts(cl.license_counts(cl.make_cards(200), classes=True))
+    >>> cl.plot_counts(cl.license_counts(cl.make_cards(200), classes=True)).description
+    'Bars: licence classes by share of 200 cards. Most frequent: permissive on 105 (52.5 %).'
     """
     made_by = "tag_counts, license_counts or language_counts"
     need(counts, "n_cards", "card_share", *([label] if label else []), made_by=made_by)

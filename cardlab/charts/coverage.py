@@ -68,6 +68,8 @@ def plot_coverage(coverage: pl.DataFrame, *, title: str | None = None) -> alt.La
     Examples
     --------
     >>> chart = cl.plot_coverage(cl.section_coverage(cl.make_cards(200), standard="mitchell2019"))
+    >>> chart.description
+    'Bars: 9 sections, the share of 200 cards in which each is filled, boilerplate, ...'
     """
     counts = [f"n_{state}" for state, _, _ in _STATES]
     made_by = "section_coverage"

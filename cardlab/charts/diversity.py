@@ -71,7 +71,8 @@ def plot_diversity(
     Examples
     --------
     >>> table = cl.diversity(cl.make_cards(200), column="license", by="library_name", n_boot=50)
-    >>> chart = cl.plot_diversity(table)
+    >>> cl.plot_diversity(table).description
+    'Diversity of 12 groups by library_name. ...'
     """
     equal = "hill_1_equal" in getattr(table, "columns", ()) and table["hill_1_equal"].count() > 0
     drawn = _OF_GROUPS if equal else _PANELS
@@ -215,7 +216,8 @@ def plot_concentration(
 
     Examples
     --------
-    >>> chart = cl.plot_concentration(cl.concentration(cl.make_cards(200), curve=True))
+    >>> cl.plot_concentration(cl.concentration(cl.make_cards(200), curve=True)).description
+    'Share of the total by number of largest holders. 63 holders, 6 of them with nothing; ...'
     """
     own = ["group_share", "held_share", "n_groups", "gini", "n_all_groups", "n_cards"]
     own += [f"top_{n}_share" for n in _TOP] + ([] if group is None else [group])

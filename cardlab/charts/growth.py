@@ -40,7 +40,8 @@ def plot_growth(
 
     Examples
     --------
-    >>> chart = cl.plot_growth(cl.growth(cl.make_cards(200)))
+    >>> cl.plot_growth(cl.growth(cl.make_cards(200))).description
+    'New cards a period and cumulative number, 2022-03 to 2024-09: 200 cards ...'
     """
     need(grown, "period", "n_new", "n_total", "at_floor", *_LEFT_OUT, made_by="growth")
     if "group" in grown.columns:
@@ -152,7 +153,8 @@ def plot_doubling(
 
     Examples
     --------
-    >>> chart = cl.plot_doubling(cl.doubling_time(cl.make_cards(500, text=False), curve=True))
+    >>> cl.plot_doubling(cl.doubling_time(cl.make_cards(500, text=False), curve=True)).description
+    'New cards on a log scale by period, 473 cards in 134 periods; ...'
     """
     study = "cut_off" in getattr(fit, "columns", ())
     at, of = ("cut_off", "n_total") if study else ("period", "n_new")

@@ -75,7 +75,8 @@ def plot_lengths(
 
     Examples
     --------
-    >>> chart = cl.plot_lengths(cl.length_summary(cl.make_cards(200), by="pipeline_tag"))
+    >>> cl.plot_lengths(cl.length_summary(cl.make_cards(200), by="pipeline_tag")).description
+    'Median words of 13 groups; longest: reinforcement-learning, 444.'
     """
     if isinstance(order, str) or not isinstance(order, (Sequence, type(None))):
         raise CardlabError(f"order must be a list of groups, not {order!r}: order=['a', 'b'].")

@@ -68,7 +68,8 @@ def plot_lineage(
 
     Examples
     --------
-    >>> chart = cl.plot_lineage(cl.lineage_changes(cl.make_cards(500, text=False)))
+    >>> cl.plot_lineage(cl.lineage_changes(cl.make_cards(500, text=False))).description
+    'Table of base models by the models made from them, 57 edges: same 35.1 % (20), ...'
     """
     nothing = (
         "none of the {:,} edges between models and their base models has both ends in this corpus "

@@ -61,7 +61,8 @@ def plot_network(
     Examples
     --------
     >>> pairs = cl.cooccurrence(cl.make_cards(500), kinds=["free"])
-    >>> chart = cl.plot_network(pairs, cl.tag_communities(pairs))
+    >>> cl.plot_network(pairs, cl.tag_communities(pairs)).description
+    'Network of 20 tags with 10 edges, in 10 groups of tags that go together. ...'
     """
     at_least(top, 2, name="top")
     none = (

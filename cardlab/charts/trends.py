@@ -72,7 +72,8 @@ def plot_trends(
 
     Examples
     --------
-    >>> chart = cl.plot_trends(cl.tag_trends(cl.make_cards(500), kinds=["task"], every="1y"))
+    >>> cl.plot_trends(cl.tag_trends(cl.make_cards(500), kinds=["task"], every="1y")).description
+    '12 panels of tags by period, 2022-01 to 2024-01. Steepest first: ...'
     """
     at_least(top, 1, name="top")
     figures = ("period", *_LEFT_OUT, *_FIGURES)
