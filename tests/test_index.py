@@ -11,6 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 import cardlab as cl
 from cardlab import notebook as nb
 from cardlab.report.findings import checked_findings, picture
+from cardlab.report.formats import joined
 from cardlab.report.index import render_index, thumbnail
 from cardlab.report.outputs import Outputs
 from cardlab.report.page import check_page, render_page
@@ -123,3 +124,18 @@ def test_a_finding_from_elsewhere_is_text_and_numbers():
     drawn = [float(x) for x in re.findall(r'(?:x|width)="([\d.]+)"', picture(share))]
     assert max(drawn) <= 100 and min(drawn) >= 0  # outside of the axis is its end
     assert picture({"kind": "weeks", "value": 3.0}) == '<span class="pic"></span>'
+
+
+def test_index_and_single_page_say_what_the_cards_are_of(tmp_path):
+    cards = pl.DataFrame({"id": ["a/x", "b/y"], "kind": "dataset"})
+    table = nb.show_table(cards, caption="Behind", todo="Mend 2 cards.")
+    bundles = [nb.provenance(cards)._bundle, table._bundle]
+    outputs = [new_output("display_data", data=bundle) for bundle in bundles]
+    parts = [new_markdown_cell("# Title\n\nWhat is there?"), new_code_cell("x", outputs=outputs)]
+    page, index = tmp_path / "p.html", tmp_path / "index.html"
+    page.write_text(render_page(new_notebook(cells=parts), name="p", outputs=Outputs()), "utf-8")
+    index.write_text(render_index(tmp_path, day="", failures={}, introductions={}), "utf-8")
+    for html in (page.read_text("utf-8"), index.read_text("utf-8"), joined([page, index])):
+        assert "<dt>Cards of</dt><dd>data sets;" in html
+        assert html.count('"hub":"datasets/"') == html.count('"hub":') > 0
+    assert "<h1>Reports on cards of data sets" in html.replace(' dir="auto"', "")

@@ -23,10 +23,12 @@ from markdownify import MarkdownConverter
 from ..schema import ReportError, one_of
 from .index import CARD
 from .outputs import vega_script
-from .page import check_page, packed_script, page_script, rendered
+from .page import PLACES, check_page, packed_script, page_script, rendered
 from .sanitize import json_block
 
 FORMATS = ("html", "single", "md", "pdf")
+#: What pages of one corpus say alike.
+_WHOLE = ("corpus", "day", "versions", "hub")
 _MAIN = re.compile(r'<main id="main"[^>]*>(.*)</main>', re.DOTALL)
 _CONTENTS = re.compile(r'<li class="level-(\d)"><a href="#([^"]*)" dir="auto">(.*?)</a>')
 #: What is data of a page stays as it is; of the tags of the rest, what names another place.
@@ -89,7 +91,7 @@ def joined(pages: list[Path]) -> str:
         card, main = _card(html), _MAIN.search(html)
         if main is None:
             raise ReportError(f"{path.name} is no page of a report. Please report this.")
-        kept = kept | {key: card[key] for key in ("corpus", "day", "versions") if card.get(key)}
+        kept = kept | {key: card[key] for key in _WHOLE if card.get(key)}
         title = str(card.get("title") or stem)
         headings.append((2, stem, title))
         headings += [
@@ -103,12 +105,12 @@ def joined(pages: list[Path]) -> str:
         blocks.append(("page", "", f"<div data-page>{said}{head}{body}</div>"))
     whole = "".join(html for *_, html in blocks)
     vega = vega_script((6, 0)) if '<figure class="chart"' in whole else ""
-    about = {"title": "Model card reports", "corpus": "", "day": "", **kept}
+    about = {"title": headings[0][2], "corpus": "", "day": "", "hub": "", **kept}
     page = rendered(
         "report.html.j2",
         [page_script(whole), *([vega] if vega else [])],
         **{name: about[name] for name in ("title", "corpus", "day")},
-        of="",
+        of=PLACES.get(about["hub"], ""),
         card=json_block(about | {"name": "report"}),
         siblings=False,
         n_cells=whole.count('<div class="code">'),
@@ -130,7 +132,7 @@ def _card(html: str) -> dict[str, Any]:
     """Return what a page says of itself, without what only an index reads."""
     found = CARD.search(html)
     card = json.loads(found[1]) if found else {}
-    return {key: card.get(key, "") for key in ("title", "corpus", "day", "versions")}
+    return {key: card.get(key, "") for key in ("title", *_WHOLE)}
 
 
 def _moved(html: str, stem: str, stems: list[str]) -> str:

@@ -17,7 +17,7 @@ from ..colors import PAPER
 from ..schema import NotebookFailure
 from .findings import checked_findings, picture
 from .outputs import checked_facts
-from .page import page_script, rendered
+from .page import PLACES, page_script, rendered
 from .sanitize import json_block, visible
 
 #: Findings of the index, and pixels of a page's small picture.
@@ -64,6 +64,7 @@ def read_card(path: Path) -> dict[str, Any] | None:
         "findings": checked_findings(card.get("findings")),
         "todo": [_task(html, item) for item in card.get("todo", []) if isinstance(item, dict)],
         "made_from": checked_facts({"facts": made}) if isinstance(made, list) else [],
+        "hub": hub if (hub := card.get("hub")) in PLACES else "",
         "thumbnail": thumb if _PNG.fullmatch(thumb) else "",
         **texts,
     }
@@ -101,7 +102,7 @@ def render_index(
         if card is not None and path.name != "index.html":
             cards[path.stem] = {**card, "exists": True, "failure": ""}
     fresh: dict[str, Any] = {"facts": [], "findings": checked_findings({}), "todo": []}
-    fresh |= {"made_from": [], "thumbnail": "", "corpus": "", "day": "", "exists": False}
+    fresh |= {"made_from": [], "thumbnail": "", "corpus": "", "day": "", "hub": "", "exists": False}
     for name, failure in failures.items():
         title, question = introductions.get(name, (name, ""))
         card = cards.get(name, {**fresh, "name": name, "title": title, "question": question})
@@ -113,6 +114,9 @@ def render_index(
     corpora = Counter(card["corpus"] for card in listed if card["exists"])
     corpus = corpora.most_common(1)[0][0] if corpora else ""
     own = [card for card in listed if card["exists"] and card["corpus"] == corpus]
+    hub = next((card["hub"] for card in own if card["hub"]), "")
+    of = PLACES.get(hub, "")
+    title = f"Reports on cards of {of}" if of else "Model card reports"
     todo = [task for card in own for task in card["todo"] if task["packed"]]
     script = page_script('<section class="table"' if todo else "")
     return rendered(
@@ -121,7 +125,9 @@ def render_index(
         cards=listed,
         day=day,
         corpus=corpus,
-        card=json_block({"title": "Model card reports", "corpus": corpus, "day": day}),
+        of=of,
+        title=title,
+        card=json_block({"title": title, "corpus": corpus, "day": day, "hub": hub}),
         made_from=next((card["made_from"] for card in own if card["made_from"]), []),
         findings=_strongest(own),
         todo=todo,

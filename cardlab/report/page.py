@@ -64,18 +64,19 @@ def render_page(
     small = thumbnail(outputs.first_chart)
     about: dict[str, Any] = {"title": title, "corpus": visible(corpus), "day": day}
     of = next((fact["value"] for fact in outputs.made_from if fact["label"] == "cards of"), "")
+    hub = next((place for place, words in PLACES.items() if words == of), "")
     # what the index reads of a page, from its first characters
     card: dict[str, Any] = {"name": visible(name), "title": title, "question": question}
     card |= about | {"facts": (outputs.facts or [])[:4], "todo": outputs.todo}
     card |= {"findings": outputs.findings, "made_from": outputs.made_from, "thumbnail": small}
-    card |= {"versions": _versions(), "hub": _PLACES.get(of, "")}
+    card |= {"versions": _versions(), "hub": hub}
     script = page_script("".join(html for _, _, html in blocks))
     vega = vega_script(outputs.version) if outputs.n_charts else ""
     return rendered(
         "report.html.j2",
         [script, *([vega] if vega else [])],
         **about,
-        of=of,
+        of=PLACES.get(hub, ""),
         card=json_block(card),
         siblings=outputs.siblings,
         n_cells=n_cells,
@@ -87,7 +88,7 @@ def render_page(
 
 
 #: Where on the Hub repositories lie that are no models.
-_PLACES = {"data sets": "datasets/", "Spaces": "spaces/"}
+PLACES = {"datasets/": "data sets", "spaces/": "Spaces"}
 _STYLES = ("report.css", "tables.css", "map.css", "findings.css")
 _EXPLORER = '<figure class="explorer"'
 #: The scripts of a page, and by what in it they are needed.
