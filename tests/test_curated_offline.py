@@ -110,7 +110,7 @@ def test_figures_of_the_real_corpus(real):
 
 
 @pytest.mark.verify
-@pytest.mark.parametrize("corpus", ["real", "hostile"])
+@pytest.mark.parametrize("corpus", ["whole", "hostile"])
 def test_no_page_breaks_a_rule_of_accessibility(corpus, request):
     paths = sorted(request.getfixturevalue(corpus).glob("*.html"))
     assert len(paths) >= 9

@@ -34,8 +34,11 @@
       if (!window.vegaEmbed) throw new Error("the drawing library did not start");
     }));
 
-  const embed = (holder, spec, renderer = "canvas") =>
-    window.vegaEmbed(holder, spec, { mode: "vega-lite", actions: false, ast: true, renderer, defaultStyle: false, loader, tooltip });
+  // Vega itself is told to fit the width: Vega-Lite would warn that it leaves rows their height.
+  const embed = (holder, { fitted, ...spec }, renderer = "canvas") => {
+    const patch = (compiled) => (fitted ? { ...compiled, autosize: { type: "fit-x", contains: "padding" } } : compiled);
+    return window.vegaEmbed(holder, spec, { mode: "vega-lite", actions: false, ast: true, renderer, defaultStyle: false, loader, tooltip, patch });
+  };
 
   // Columns that only place or shade what is drawn are no data.
   const drawing = (spec) => {
@@ -81,7 +84,7 @@
     return found;
   };
   const choices = (view, names) => {
-    if (!view || !names.length) return [];
+    if (!names.length) return [];
     const ours = (signal) => names.some((name) => signal === name || signal.startsWith(`${name}_`));
     const { signals } = view.getState({ signals: ours, data: () => false });
     return Object.entries(signals ?? {}).filter(([, value]) => plain(value));
@@ -92,7 +95,6 @@
       this.figure = figure;
       this.holder = figure.querySelector(".canvas");
       this.text = figure.querySelector(".spec").textContent;
-      this.names = namesOf(JSON.parse(this.text));
       this.heading = make("div", { className: "heading" });
       this.holder.before(this.heading);
     }
@@ -114,7 +116,9 @@
         result.finalize();
         result = await embed(this.holder, again);
       }
-      const kept = choices(this.result?.view, this.names);
+      const canvas = this.holder.querySelector("canvas");
+      this.figure.classList.toggle("tall", canvas.height > 1.1 * canvas.width);
+      const kept = this.kept();
       this.result?.finalize();
       this.result = result;
       if (kept.length) {
@@ -122,6 +126,10 @@
         await result.view.runAsync();
       }
       return result.view;
+    }
+
+    kept() {
+      return this.result ? choices(this.result.view, namesOf(JSON.parse(this.text))) : [];
     }
 
     say(words) {
@@ -146,7 +154,7 @@
       spec.background = spec.config.background = Object.keys(cardlabDark)[0]; // paper
       spec.padding = 12;
       const { view, finalize } = await embed(document.createElement("div"), spec, "none");
-      choices(this.result.view, this.names).forEach(([name, value]) => view.signal(name, value));
+      this.kept().forEach(([name, value]) => view.signal(name, value));
       await view.runAsync();
       const made = kind === "png" ? await view.toImageURL("png", 2) : await view.toSVG();
       finalize();
@@ -175,11 +183,10 @@
   const first = async (chart) => {
     const { figure, text } = chart;
     try {
-      const csv = chartCsv(JSON.parse(text));
       await loadVega();
       const view = await chart.draw();
       addTools(figure, chart.title, [
-        ["csv", "CSV", () => saveCsv(csv, fileName(figure.id, "csv"))],
+        ["csv", "CSV", () => saveCsv(chartCsv(JSON.parse(text)), fileName(figure.id, "csv"))],
         ["png", "PNG", async () => saveAs(await chart.picture("png"), fileName(figure.id, "png"))],
         ["svg", "SVG", async () => saveText(await chart.picture("svg"), fileName(figure.id, "svg"), "image/svg+xml")],
       ]);
@@ -189,15 +196,18 @@
     }
   };
 
-  // One after another, and the page answers in between. Tests wait for these promises.
+  // One after another, the one that a link led to first, and the page answers in between. Tests
+  // wait for these promises.
   const charts = [...document.querySelectorAll("figure.chart")].map((figure) => new Chart(figure));
-  let before = Promise.resolve();
-  window.cardlabViews = charts.map((chart) => {
-    const pause = () => new Promise((resolve) => setTimeout(resolve));
-    const view = before.then(pause).then(() => first(chart));
-    before = view.catch(() => {});
-    return view;
-  });
+  const asked = ({ figure }) => `#${figure.id}` === location.hash;
+  const pause = () => new Promise((resolve) => setTimeout(resolve));
+  const views = new Map();
+  let before = loadVega().catch(() => {});
+  for (const chart of [...charts].sort((a, b) => asked(b) - asked(a))) {
+    views.set(chart, before.then(pause).then(() => first(chart)));
+    before = views.get(chart).catch(() => {});
+  }
+  window.cardlabViews = charts.map((chart) => views.get(chart));
 
   let printing = false;
   const redraw = () => {

@@ -146,7 +146,7 @@ const cardlabFit = (() => {
     const single = !more.length && view === spec;
     if (single && !isObject(spec.width)) {
       widen(spec, width);
-      spec.autosize = { type: "fit-x", contains: "padding" };
+      spec.fitted = true;
     }
     // a first guess for each part by itself, for those beneath each other need not be alike
     if (!single) parts(spec).forEach(({ view: part, across }) => typeof part.width === "number" && widen(part, (width - 40) / across - 20));
@@ -166,12 +166,12 @@ const cardlabFit = (() => {
   const refit = ({ spec, single }, drawn, width) => {
     const views = parts(spec);
     const off = Math.ceil(drawn - width);
-    if (single && spec.autosize?.type === "fit-x") return null;
+    if (spec.fitted) return null;
     if (off <= 0 && (off > -4 || single)) return null; // cells of a heatmap need not grow
     if (single) {
       // a heatmap, whose cells have a width
       widen(spec, width);
-      spec.autosize = { type: "fit-x", contains: "padding" };
+      spec.fitted = true;
       if (width < NARROW) bare(spec);
       return spec;
     }
