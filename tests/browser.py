@@ -64,6 +64,7 @@ class Opened:
     page: Any
     requests: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=list)
     charts: list[dict[str, Any]] = field(default_factory=list)
     n_tables: int = 0
@@ -154,10 +155,8 @@ def opened_report(path: Path, **options: Any) -> Iterator[Opened]:
             "request", lambda r: None if r.url.startswith(quiet) else seen.requests.append(r.url)
         )
         page.on("pageerror", lambda error: seen.errors.append(str(error)))
-        page.on(
-            "console",
-            lambda message: seen.errors.append(message.text) if message.type == "error" else None,
-        )
+        kept = {"error": seen.errors, "warning": seen.warnings}
+        page.on("console", lambda message: kept.get(message.type, []).append(message.text))
         page.on("dialog", seen.dialog)
         page.goto(url)
         refresh(seen)
