@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from . import coverage, figures
+from . import coverage, explorers, figures
 from .apart import report
 
 NAMES = ["cooccurrence", "distributions", "lazy", "text"]
 NAMES += ["families", "atlas", "clustering", "neighbors", "projection"]
+#: Those that are no ways side by side.
+OWN = {"coverage": coverage.report, "explorers": explorers.report, "figures": figures.report}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "name", nargs="?", default="cooccurrence", choices=[*NAMES, "coverage", "figures", "all"]
-    )
+    parser.add_argument("name", nargs="?", default="cooccurrence", choices=[*NAMES, *OWN, "all"])
     parser.add_argument("--sizes", default=None, help="numbers of cards, with commas between")
     parser.add_argument("--runs", type=int, default=3, help="runs of each way at each size")
     parser.add_argument("--ways", default=None, help="only these ways, with commas between")
@@ -24,13 +24,13 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=768, help="neighbors: numbers in a vector")
     parser.add_argument("--words", type=int, default=5_000, help="text: cards that are parsed")
     parser.add_argument("--hostile", type=int, default=1_000_000, help="text: letters, hostile")
-    parser.add_argument("--source", default=None, help="text, atlas: real cards")
+    parser.add_argument("--source", default=None, help="text, atlas, explorers: cards")
     parser.add_argument("--write", action="store_true", help="coverage: keep the counts")
     chosen = vars(parser.parse_args())
     name = chosen.pop("name")
     for each in NAMES if name == "all" else [name]:
         options = argparse.Namespace(**chosen)
-        own = {"coverage": coverage.report, "figures": figures.report}.get(each)
+        own = OWN.get(each)
         print(own(options) if own else report(each, options), flush=True)
 
 

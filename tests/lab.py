@@ -26,6 +26,21 @@ TOKEN = secrets.token_hex(16)
 _PAGE = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
 _NOTEBOOKS = {"windowingMode": "none"}
 
+#: Runs code in the kernel and gives what it printed.
+RUN = """
+async (code) => {
+  const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+  const future = kernel.requestExecute({ code });
+  let printed = "";
+  future.onIOPub = (message) => {
+    printed += message.content.text ?? "";
+    if (message.msg_type === "error") printed += message.content.evalue;
+  };
+  await future.done;
+  return printed;
+}
+"""
+
 
 @contextmanager
 def jupyterlab(files: dict[str, bytes]) -> Iterator[tuple[str, Path]]:

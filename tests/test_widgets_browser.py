@@ -6,11 +6,12 @@ import json
 import re
 from typing import Any
 
+import nbformat
 import polars as pl
 import pytest
 from browser import opened_report
 from conftest import ROOT
-from lab import jupyterlab, opened_lab, run_all
+from lab import RUN, jupyterlab, opened_lab, run_all
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import cardlab as cl
@@ -22,20 +23,6 @@ pytestmark = pytest.mark.browser
 
 #: The cells of a notebook, which must stay as many as they were whatever keys are pressed.
 CELLS = "window.jupyterapp.shell.currentWidget.content.widgets.length"
-#: Runs code in the kernel and gives what it printed.
-RUN = """
-async (code) => {
-  const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-  const future = kernel.requestExecute({ code });
-  let printed = "";
-  future.onIOPub = (message) => {
-    printed += message.content.text ?? "";
-    if (message.msg_type === "error") printed += message.content.evalue;
-  };
-  await future.done;
-  return printed;
-}
-"""
 #: How many cards an explorer leaves: by its selection, by its code when that is run.
 AGREE = """
 names = {"cards": cards}
@@ -218,3 +205,172 @@ def test_explorers_live_on_in_a_page(tmp_path, monkeypatch):
         assert explorer.locator("script, iframe, a, svg, img").count() == 0
         assert not seen.page.evaluate("window.__pwned")
         assert (seen.requests, seen.errors, seen.dialogs) == ([], [], [])
+
+
+#: Cards whose places and clusters are known: 600 on a grid of 25 columns and 24 rows.
+PLACED = """
+import polars as pl
+import cardlab as cl
+cards = cl.read_cards(cl.make_cards(600))
+n = pl.int_range(600)
+places = {"x": n % 25 * 1.0, "y": n // 25 * 1.0, "cluster": n % 4}
+points = cards.select("id", "pipeline_tag").with_columns(**places)
+"""
+#: Each explorer, and two controls of it: what they are called, and what is chosen or pressed.
+FIVE = {
+    "browser": ("cl.CardBrowser(cards)", ("Order", "newest"), ("Show", None)),
+    "tags": ("cl.TagExplorer(cards)", ("Measure", "jaccard"), ("On at least (cards)", "100")),
+    "lengths": ("cl.LengthExplorer(cards)", ("Length in", "n_chars"), ("By", "library_name")),
+    "clusters": (
+        "cl.ClusterExplorer(cards, points=points)",
+        ("Colour by", "pipeline_tag"),
+        ("Enlarge", None),
+    ),
+    "together": (
+        "cl.explore(cards, points=points)",
+        ("Measure", "n_cards"),
+        ("By", "pipeline_tag"),
+    ),
+}
+#: What is drawn: canvases, bars, shades, and the cards that are listed.
+LOOK = """
+(node) => JSON.stringify([
+  [...node.querySelectorAll("canvas")].map((canvas) => canvas.toDataURL()),
+  [...node.querySelectorAll(".clx-bar, .clx-grid [data-i], .clx-spark span")]
+    .map((one) => one.style.cssText),
+  [...node.querySelectorAll(".clx-row, .clx-value, .clx-ranked")].map((one) => one.textContent),
+])
+"""
+#: How much wider than its place an explorer is; the parts of it that scroll sideways are not.
+WIDER = "(node) => node.scrollWidth - node.clientWidth"
+
+
+@pytest.mark.verify
+def test_each_explorer_in_jupyterlab(tmp_path):
+    """Two controls, a selection by mouse and one by keys; both themes, 200 %, 390 px."""
+    cells = [PLACED, *(f"{name} = {call}\n{name}" for name, (call, *_) in FIVE.items())]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made = [new_code_cell(source) for source in cells]
+    notebook = new_notebook(cells=made, metadata={"kernelspec": kernel})
+    with (
+        jupyterlab({"a.ipynb": nbformat.writes(notebook).encode()}) as (address, _),
+        opened_lab(address, "a.ipynb") as seen,
+    ):
+        page = seen.page
+        page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
+        run_all(seen)
+        explorers = {name: page.locator(".clx").nth(place) for place, name in enumerate(FIVE)}
+        for name, explorer in explorers.items():
+            explorer.locator(".clx-row").first.wait_for(timeout=120_000)
+            page.wait_for_function("() => !document.body.innerText.includes('reading …')")
+            waited(explorer, 600)
+            explorer.scroll_into_view_if_needed()
+            for control in FIVE[name][1:]:
+                before = explorer.evaluate(LOOK)
+                moved(explorer, *control)
+                other(explorer, before)
+            selects_by_mouse_and_keys(page, explorer, name)
+        assert page.evaluate(CELLS) == len(cells)
+        for theme in ("Light", "Dark"):
+            chosen = f"{{ theme: 'JupyterLab {theme}' }}"
+            page.evaluate(f"window.jupyterapp.commands.execute('apputils:change-theme', {chosen})")
+            for width, height in ((1500, 1100), (750, 550), (390, 800)):  # 750: as at 200 %
+                page.set_viewport_size({"width": width, "height": height})
+                page.wait_for_timeout(500)
+                for name, explorer in explorers.items():
+                    assert explorer.evaluate(WIDER) == 0, (name, width)
+                    explorer.screenshot(path=tmp_path / f"{name}-{theme}-{width}.png")
+        assert (seen.requests, seen.errors, seen.dialogs) == ([], [], [])
+
+
+def moved(explorer: Any, called: str, value: str | None) -> None:
+    """Choose, type or press."""
+    if value is None:
+        explorer.get_by_role("button", name=called).first.click()
+        return
+    named = explorer.page.get_by_text(called, exact=True)
+    control = explorer.locator("label", has=named).locator("select, input").first
+    if control.evaluate("(node) => node.localName") == "select":
+        control.select_option(value)
+    else:
+        control.fill(value)
+        control.press("Enter")
+
+
+def other(explorer: Any, before: str) -> None:
+    """Wait until an explorer looks otherwise."""
+    for _ in range(100):
+        if explorer.evaluate(LOOK) != before:
+            return
+        explorer.page.wait_for_timeout(100)
+    pytest.fail("nothing changed on the screen")
+
+
+def selects_by_mouse_and_keys(page: Any, explorer: Any, name: str) -> None:
+    """Leave fewer cards by mouse, and again by keys: in the picture, the frame and the code."""
+    by_mouse = {"browser": ticked, "tags": crossed, "lengths": brushed}.get(name, roped)
+    by_keys = {"tags": crossed_by_keys, "lengths": ended}.get(name, ticked_by_keys)
+    n, code, look = 600, page.evaluate(RUN, f"print({name}.code)"), explorer.evaluate(LOOK)
+    for act in (by_mouse, by_keys):
+        act(page, explorer)
+        changed(explorer, n)
+        explorer.locator(":scope:not([aria-busy])").wait_for()
+        now, _ = left(page, name)
+        new, seen = page.evaluate(RUN, f"print({name}.code)"), explorer.evaluate(LOOK)
+        assert 0 < now < 600
+        assert (now != n, new != code, seen != look) == (True, True, True), (name, act)
+        n, code, look = now, new, seen
+    if by_mouse is roped:  # the upper half of the map has the last rows of the grid
+        said = f"print((points.join({name}.selection.collect(), on='id')['y'] >= 11).all())"
+        assert page.evaluate(RUN, said).strip() == "True"
+
+
+def ticked(page: Any, explorer: Any) -> None:
+    explorer.get_by_role("group", name="task").locator("label").first.click()
+
+
+def ticked_by_keys(page: Any, explorer: Any) -> None:
+    """Tick by the space bar, after which the focus is where it was."""
+    named = explorer.get_by_role("group", name=re.compile("^(task|cluster)$"))
+    box = named.last.locator("input[type=checkbox]").nth(1)
+    box.focus()
+    page.keyboard.press("Space")
+    assert box.evaluate("(node) => node === document.activeElement")
+
+
+def crossed(page: Any, explorer: Any) -> None:
+    explorer.locator(".clx-grid [data-i='3'][data-j='1']").click()
+
+
+def crossed_by_keys(page: Any, explorer: Any) -> None:
+    explorer.locator(".clx-grid [tabindex='0']").focus()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+
+
+def brushed(page: Any, explorer: Any) -> None:
+    dragged(page, explorer.locator(".clx-large canvas"), [(0.5, 0.3), (0.7, 0.3)])
+
+
+def ended(page: Any, explorer: Any) -> None:
+    explorer.locator(".clx-large select").first.focus()
+    page.keyboard.press("ArrowUp")
+
+
+def roped(page: Any, explorer: Any) -> None:
+    explorer.get_by_role("button", name="Show all of the map").click()
+    explorer.get_by_role("button", name="Rope points in by dragging").click()
+    around = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.5), (0.02, 0.5)]
+    dragged(page, explorer.locator(".clx-points canvas").first, around)
+
+
+def dragged(page: Any, canvas: Any, spots: list[tuple[float, float]]) -> None:
+    """Press the mouse at the first of some places in a picture, and let it go at the last."""
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    places = [(box["x"] + a * box["width"], box["y"] + b * box["height"]) for a, b in spots]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=4)
+    page.mouse.up()
