@@ -241,6 +241,11 @@ LOOK = """
   [...node.querySelectorAll(".clx-row, .clx-value, .clx-ranked")].map((one) => one.textContent),
 ])
 """
+#: How light the paper of a canvas is: red, green and blue together.
+CORNER = """
+(canvas) => canvas.getContext("2d").getImageData(3, 3, 1, 1).data.slice(0, 3)
+  .reduce((sum, v) => sum + v)
+"""
 #: How much wider than its place an explorer is; the parts of it that scroll sideways are not.
 WIDER = "(node) => node.scrollWidth - node.clientWidth"
 
@@ -280,6 +285,8 @@ def test_each_explorer_in_jupyterlab(tmp_path):
                 for name, explorer in explorers.items():
                     assert explorer.evaluate(WIDER) == 0, (name, width)
                     explorer.screenshot(path=tmp_path / f"{name}-{theme}-{width}.png")
+                lightness = explorers["clusters"].locator(".plane canvas").evaluate(CORNER)
+                assert (lightness > 600) == (theme == "Light")
         assert (seen.requests, seen.errors, seen.dialogs) == ([], [], [])
 
 

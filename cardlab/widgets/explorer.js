@@ -39,6 +39,10 @@ const cardlabExplorer = (() => {
       el.append(this.root);
       this.onView = () => this.draw(model.get("view"));
       this.onMessage = (message) => this.receive(message);
+      // A canvas keeps the colours of the theme that it was painted in.
+      this.themes = new MutationObserver(() => this.view && this.draw(this.view));
+      const theme = { attributes: true, attributeFilter: ["data-theme", "data-jp-theme-light"] };
+      for (const node of [document.documentElement, document.body]) this.themes.observe(node, theme);
       model.on("change:view", this.onView);
       model.on("msg:custom", this.onMessage);
       if (model.get("view").state) this.onView();
@@ -46,6 +50,7 @@ const cardlabExplorer = (() => {
     }
 
     destroy() {
+      this.themes.disconnect();
       this.model.off?.("change:view", this.onView);
       this.model.off?.("msg:custom", this.onMessage);
     }

@@ -250,7 +250,8 @@ const cardlabMap = (() => {
       this.seen = new ResizeObserver(() => this.resize());
       this.seen.observe(this.canvas.parentElement);
       this.themes = new MutationObserver(again);
-      this.themes.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+      const theme = { attributes: true, attributeFilter: ["data-theme", "data-jp-theme-light"] };
+      for (const node of [document.documentElement, document.body]) this.themes.observe(node, theme);
       matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again, { signal });
       const print = (on) => () => {
         this.root.toggleAttribute("data-print", on);
