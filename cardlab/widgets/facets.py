@@ -20,6 +20,8 @@ Bits = npt.NDArray[np.uint8]
 _TOP, _TOP_TAGS = 60, 200
 #: Bins of dates at most: of months, else of quarters or years.
 _MAX_BINS = 48
+#: Cards of which the bits are made at once, so that little more than the bits is held.
+_BLOCK = 2**16
 
 
 @dataclass(frozen=True)
@@ -95,22 +97,18 @@ def facet_of(cards: pl.LazyFrame, column: str, top: int | None = None) -> Facet:
     names, counts = coded.names.to_list(), coded.counts()
     most = top or (_TOP_TAGS if column == "tags" else _TOP)
     first = np.lexsort((np.arange(len(counts)), -counts))[:most]
-    place = np.full(len(names) + 1, -1, dtype=np.int32)
+    place = np.full(len(names), len(first), dtype=np.int32)
     place[first] = np.arange(len(first))
-    kept = place[coded.code]
-    card = coded.of_each(np.arange(coded.n_cards, dtype=np.int32))[kept >= 0]
-    kept = kept[kept >= 0]
-    order = np.argsort(kept, kind="stable")
-    parts = np.split(card[order], np.cumsum(np.bincount(kept, minlength=len(first)))[:-1])
-    bits = [_of_rows(part, coded.n_cards) for part in parts if len(first)]
-    bits.append(pack(coded.lengths == 0))
-    return Facet(column, "values", [*(names[i] for i in first), None], np.stack(bits), len(names))
-
-
-def _of_rows(rows: Any, n: int) -> Bits:
-    mask = np.zeros(n, dtype=bool)
-    mask[rows] = True
-    return pack(mask)
+    bits = np.stack([pack(coded.lengths == 0)] * (len(first) + 1))
+    ends = np.concatenate([[0], np.cumsum(coded.lengths)])
+    for start in range(0, coded.n_cards, _BLOCK):
+        lengths = coded.lengths[start : start + _BLOCK]
+        code = coded.code[ends[start] : ends[start + len(lengths)]]
+        has = np.zeros((len(first) + 1, len(lengths)), dtype=bool)
+        has[place[code], np.repeat(np.arange(len(lengths)), lengths)] = True
+        part = np.packbits(has[:-1], axis=1, bitorder="little")
+        bits[:-1, start // 8 : start // 8 + part.shape[1]] = part
+    return Facet(column, "values", [*(names[i] for i in first), None], bits, len(names))
 
 
 def _bins(values: pl.Series) -> Facet:
