@@ -142,7 +142,9 @@ def _parser() -> argparse.ArgumentParser:
     sample = commands.add_parser("sample", help="write a synthetic corpus")
     sample.add_argument("--cards", type=int, default=2000, metavar="N", help="default: 2000")
     sample.add_argument("--seed", type=int, default=0, metavar="N", help="random_state (0)")
-    sample.add_argument("output", metavar="OUT.parquet")
+    sample.add_argument(
+        "output", metavar="OUT", help="a .parquet file; or a folder, for shards of 50,000 cards"
+    )
     sample.set_defaults(run=_sample)
     return parser
 
@@ -298,24 +300,38 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _sample(arguments: argparse.Namespace) -> int:
-    from .sample import make_cards
+    from .sample import card_blocks, make_cards
 
     output = Path(arguments.output)
-    if output.suffix != ".parquet":
-        raise CardlabError(f"the output must end in .parquet, not {output.name!r}.")
-    if output.is_dir() or not output.parent.is_dir():
-        none = f"there is no folder {str(output.parent)!r}"
-        reason = "it is a folder" if output.is_dir() else none
+    if output.suffix not in (".parquet", ""):
+        raise CardlabError(f"the output must end in .parquet, not {output.name!r}; or be a folder.")
+    reason = None if output.parent.is_dir() else f"there is no folder {str(output.parent)!r}"
+    if output.suffix and output.is_dir():
+        reason = "it is a folder"
+    if not output.suffix and output.exists() and (output.is_file() or any(output.iterdir())):
+        reason = "it is there already"
+    if reason:
         raise CardlabError(f"cards cannot be written to {str(output)!r}: {reason}.")
-    part = output.with_suffix(".parquet.part")
+    part = output.with_name(output.name + ".part")
+    n_cards, seed = arguments.cards, arguments.seed
     try:
-        with part.open("wb") as file:  # before the cards are made; polars knows UTF-8 names only
-            cards = make_cards(arguments.cards, random_state=arguments.seed)
-            cards.write_parquet(file)
+        if output.suffix:
+            with part.open("wb") as file:  # before the cards are made; polars wants names in UTF-8
+                make_cards(n_cards, random_state=seed).write_parquet(file)
+        else:
+            part.mkdir()
+            done = 0
+            for number, cards in enumerate(card_blocks(n_cards, random_state=seed)):
+                with (part / f"cards-{number:05}.parquet").open("wb") as file:
+                    cards.write_parquet(file)
+                done += cards.height
+                print(f"{done:,} of {n_cards:,} cards", file=sys.stderr)
         part.replace(output)
     finally:
+        if part.is_dir():
+            shutil.rmtree(part)
         part.unlink(missing_ok=True)
-    print(f"{cards.height:,} cards, {len(cards.columns)} columns: {printable(str(output))}")
+    print(f"{n_cards:,} cards: {printable(str(output))}")
     return 0
 
 

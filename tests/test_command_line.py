@@ -10,6 +10,7 @@ import traceback
 import polars as pl
 import pytest
 
+import cardlab as cl
 from cardlab import _public
 from cardlab.__main__ import main
 
@@ -31,6 +32,22 @@ def test_sample_and_profile(tmp_path, capsys):
     assert "pipeline_tag" in out
     assert "\x1b" not in out
     assert "\u202e" not in out
+
+
+def test_a_sample_of_shards(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("cardlab.sample._columns.BLOCK", 40)
+    folder = tmp_path / "c"
+    assert main(["sample", "--cards", "60", str(folder)]) == 0
+    assert "40 of 60 cards\n60 of 60 cards\n" in capsys.readouterr().err
+    assert [path.name for path in sorted(folder.iterdir())] == [
+        "cards-00000.parquet",
+        "cards-00001.parquet",
+    ]
+    assert cl.read_cards(folder)["id"].equals(cl.make_cards(60)["id"])
+    assert main(["sample", str(folder)]) == 1
+    assert "it is there already" in capsys.readouterr().err
+    assert main(["sample", "--cards", "-1", str(tmp_path / "d")]) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 
 def test_errors_are_plain(tmp_path, capsys):

@@ -21,7 +21,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import normalize
 
-from cardlab.sample import _draw, make_cards
+from cardlab.sample import _columns, _draw, card_blocks, make_cards
 from cardlab.sample._columns import DATE_FLOOR, DOUBLING_WEEKS, LAST_DATE, PLANTED_PAIRS
 from cardlab.sample._draw import WRITTEN_TOPICS, topics, word_series
 
@@ -117,6 +117,14 @@ def test_same_arguments_same_frame() -> None:
     first = make_cards(300)
     for column in ("id", "sha", "tags", "text", "created_at", "downloads", "embeddings"):
         assert first[column].to_list() != other[column].to_list(), column
+
+
+def test_cards_in_blocks_are_the_same(monkeypatch):
+    whole = make_cards(700, embedding_dim=0)
+    monkeypatch.setattr(_columns, "BLOCK", 345)  # the hostile cards stand in two of the blocks
+    blocks = list(card_blocks(700, embedding_dim=0))
+    assert [block.height for block in blocks] == [345, 345, 10]
+    assert_frame_equal(pl.concat(blocks), whole)
 
 
 # Of each column of `make_cards(700, n_topics=14)`, which has every kind of hostile card.

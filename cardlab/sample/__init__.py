@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from numbers import Integral
 
 import numpy as np
@@ -102,6 +104,8 @@ def make_cards(
     - Hostile strings (script, terminal escapes, tags of 300 letters, a card of 400 tags ...) in
       the last cards, all of the author `mallory`: one in fifty cards, at most 14.
 
+    ``cardlab sample --cards 1000000 FOLDER`` writes the same cards to shards, a block at a time.
+
     Raises
     ------
     TypeError, ValueError
@@ -113,6 +117,26 @@ def make_cards(
     >>> cards.shape, cards["id"].n_unique()
     ((200, 26), 200)
     """
+    return pl.concat(
+        card_blocks(
+            n_cards,
+            n_topics=n_topics,
+            embedding_dim=embedding_dim,
+            text=text,
+            random_state=random_state,
+        )
+    )
+
+
+def card_blocks(
+    n_cards: int,
+    *,
+    n_topics: int = 12,
+    embedding_dim: int = 64,
+    text: bool = True,
+    random_state: int = 0,
+) -> Iterator[pl.DataFrame]:
+    """Make the cards of :func:`make_cards` in blocks: texts and vectors of one at a time."""
     n_cards = _checked("n_cards", n_cards, 0)
     n_topics = _checked("n_topics", n_topics, 1)
     embedding_dim = _checked("embedding_dim", embedding_dim, 0)
@@ -123,17 +147,18 @@ def make_cards(
 
     n_regular = n_cards - n_hostile(n_cards)
     plan = _columns.make_plan(n_cards, topics(n_topics), n_regular, rngs["plan"])
-    cards = _without_text(plan, rngs)
-    if text:
-        cards = cards.with_columns(texts(cards, plan.topics, rngs["text"]))
-    cards = with_hostile(cards)
-    if text:
-        cards = add_passages(cards)
-    if embedding_dim:
-        cards = cards.with_columns(
-            _columns.draw_embeddings(plan, embedding_dim, rngs["embeddings"])
-        )
-    return cards.select(name for name in _ORDER if name in cards.columns)
+    regular = _without_text(plan, rngs)
+    whole = with_hostile(regular)
+    bodies = texts(regular, plan.topics, rngs["text"])
+    vectors = _columns.draw_embeddings(plan, embedding_dim, rngs["embeddings"])
+    for start in range(0, max(n_cards, 1), _columns.BLOCK):  # no card is a block too
+        cards = whole[start : start + _columns.BLOCK]
+        if text:
+            body = pl.Series("text", [*islice(bodies, cards.height)], dtype=pl.String)
+            cards = add_passages(cards.with_columns(body))
+        if embedding_dim:
+            cards = cards.with_columns(next(vectors))
+        yield cards.select(name for name in _ORDER if name in cards.columns)
 
 
 def _checked(name: str, value: int, least: int) -> int:

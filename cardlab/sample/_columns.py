@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -45,7 +46,7 @@ _LANGUAGE_SHARE = 0.45
 _NOISE = 0.35
 _COPY_NOISE = 0.02
 _BETWEEN_SHARE = 0.02
-_BLOCK = 50_000
+BLOCK = 50_000
 
 PLANTED_PAIRS: list[tuple[str, str]] = [(a, b) for a, b in WORDS["planted_pairs"]]
 _PAIR_SHARE = 0.012
@@ -470,19 +471,18 @@ def metadata(base: pl.DataFrame, plan: Plan, rng: np.random.Generator) -> pl.Ser
 # --- vectors ---------------------------------------------------------------------------------
 
 
-def draw_embeddings(plan: Plan, dim: int, rng: np.random.Generator) -> pl.Series:
-    """Draw unit vectors: centre of the topic + noise; 2 % of the cards between two centres.
+def draw_embeddings(plan: Plan, dim: int, rng: np.random.Generator) -> Iterator[pl.Series]:
+    """Draw unit vectors, `BLOCK` cards at a time; 2 % of the cards between two centres.
 
-    Cards of a family have nearly the same vector, as cards with the same text do.
+    A vector is the centre of the topic + noise. Cards of a family have nearly the same, as cards
+    with the same text do.
     """
     n_topics = len(plan.topics)
     centres = _centres(n_topics, dim, rng)
     n_families = int(plan.family.max(initial=-1)) + 1
     family_noise = _noise(n_families, dim, rng)
-    out = np.empty((plan.n_cards, dim), dtype=np.float32)
-    # In blocks: a million cards of 768 would need several copies of 3 GB at once.
-    for start in range(0, plan.n_cards, _BLOCK):
-        rows = slice(start, start + _BLOCK)
+    for start in range(0, max(plan.n_cards, 1), BLOCK):  # no card is a block too
+        rows = slice(start, start + BLOCK)
         topic, family = plan.topic[rows], plan.family[rows]
         x = centres[topic]
         alone = family < 0
@@ -495,8 +495,8 @@ def draw_embeddings(plan: Plan, dim: int, rng: np.random.Generator) -> pl.Series
             copied = family_noise[family.clip(0)] + own * (_COPY_NOISE / _NOISE)
             own = np.where(alone[:, None], own, copied)
         x += own
-        out[rows] = x / np.linalg.norm(x, axis=1, keepdims=True)
-    return pl.Series("embeddings", out, dtype=pl.Array(pl.Float32, dim))
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
+        yield pl.Series("embeddings", x, dtype=pl.Array(pl.Float32, dim))
 
 
 def _centres(n_topics: int, dim: int, rng: np.random.Generator) -> np.ndarray:

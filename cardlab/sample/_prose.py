@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any, TypeVar
@@ -191,31 +191,33 @@ def _with_article(word: str) -> str:
     return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
-def texts(cards: pl.DataFrame, topics: tuple[Topic, ...], rng: np.random.Generator) -> pl.Series:
-    """Write one body a card; the cards of a family share theirs to the letter."""
+def texts(
+    cards: pl.DataFrame, topics: tuple[Topic, ...], rng: np.random.Generator
+) -> Iterator[str]:
+    """Write one body a card; a family shares its own to the letter, the last are hostile."""
     state = rng.random(cards.height).tolist()
     lengths = rng.lognormal(np.log(_MEDIAN_CHARS), _LENGTH_SIGMA, cards.height).tolist()
     # One by one from blocks, which is much quicker than to ask the generator each time.
     blocks = (reversed(rng.random(65_536).tolist()) for _ in repeat(None))
     uniform = chain.from_iterable(blocks).__next__
     of_family: dict[int, str] = {}
-    bodies: list[str] = []
     columns = ("family", "id", "topic", "arxiv", "datasets", "languages", "base_model")
-    rows = cards.select(columns).iter_rows()
-    for (family, id_, topic, *lists), now, length in zip(rows, state, lengths, strict=True):
+    hostile = n_hostile(cards.height)
+    rows = cards.select(columns).head(cards.height - hostile).iter_rows()
+    for (family, id_, topic, *lists), now, length in zip(rows, state, lengths, strict=False):
         name = id_.rsplit("/", 1)[-1]
         author = Author(uniform, name, topics[topic], *(values or [] for values in lists))
         if family is not None:
             if family not in of_family:
                 of_family[family] = author.trainer_text(family)
-            bodies.append(of_family[family])
+            yield of_family[family]
         elif now < _BLANK_SHARE:
-            bodies.append(author.pick(("", "\n", "\n\n  \n")))
+            yield author.pick(("", "\n", "\n\n  \n"))
         elif now < _BLANK_SHARE + _PLACEHOLDER_SHARE:
-            bodies.append(author.placeholder_text())
+            yield author.placeholder_text()
         else:
-            bodies.append(author.written_text(length))
-    return pl.Series("text", bodies, dtype=pl.String)
+            yield author.written_text(length)
+    yield from (kind["text"] for kind in _KINDS[:hostile])
 
 
 # --- what is made of the body: the text-derived columns of the 18-column schema ---------------
@@ -300,7 +302,7 @@ def n_hostile(n_cards: int) -> int:
 
 
 def with_hostile(cards: pl.DataFrame) -> pl.DataFrame:
-    """Make the last cards of the corpus hostile; `cards` need not have `text`."""
+    """Make the last cards of the corpus hostile; their texts come from :func:`texts`."""
     count = n_hostile(cards.height)
     if not count:
         return cards
@@ -327,5 +329,4 @@ def _hostile(wanted: dict[str, Any], task: str | None) -> dict[str, Any]:
         **{name: [] for name in ("languages", "arxiv", "datasets", "base_model")},
         "library_name": None,
         "metadata": json.dumps(front),
-        "text": wanted["text"],
     }
