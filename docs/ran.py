@@ -13,7 +13,9 @@ import html
 import inspect
 import io
 import os
+import shutil
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -61,10 +63,13 @@ def literal(text: str, language: str) -> nodes.Node:
 
 
 class Run(SphinxDirective):
-    """A block of Python, and what it gives."""
+    """A block of Python, and what it gives; shown only where what it ``needs`` is not there."""
 
     has_content = True
-    option_spec: ClassVar = {"hidden": lambda _: True, "only-output": lambda _: True}
+    option_spec: ClassVar = {
+        **dict.fromkeys(("hidden", "only-output"), lambda _: True),
+        "needs": str.split,  # commands and packages
+    }
 
     def run(self) -> list[nodes.Node]:
         """Run the block where the page's earlier blocks ran."""
@@ -73,6 +78,10 @@ class Run(SphinxDirective):
             _PAGES[page] = ({"__name__": page}, tempfile.TemporaryDirectory())
         names, folder = _PAGES[page]
         code = "\n".join(self.content)
+        for need in self.options.get("needs", ()):
+            if not (shutil.which(need) or find_spec(need)):
+                said = f"Not run when this page was built, as there was no {need}."
+                return [literal(code, "python"), nodes.paragraph(text=said)]
         before = Path.cwd()
         os.chdir(folder.name)
         try:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 MIME = "application/vnd.cardlab.explorer.v1+json"
 #: Cards of a page at most, and values of a column.
 MAX_CARDS, _MAX_VALUES = 20_000, 100
-#: Bytes of texts: so many, and for each card more; characters of one.
-_BYTES, _BYTES_A_CARD, _MOST, _LEAST = 700_000, 110, 2_000, 150
+#: Bytes of all texts, with which a page has less than 1.5 MB; characters of one.
+_BYTES, _MOST, _LEAST = 900_000, 2_000, 150
 
 
 def twin(explorer: Explorer) -> dict[str, Any]:
@@ -124,14 +124,13 @@ def _cards(engine: Engine) -> dict[str, Any]:
     found: dict[str, Any] = {"ids": cells.pop("id"), "beside": cells}
     if "text" not in engine.schema:
         return found
-    room = _BYTES + _BYTES_A_CARD * engine.n
     width = _MOST
     while True:
         html, more = _beginnings(engine, width)
         size = len(packed(html))
-        if size <= room or width <= _LEAST:
+        if size <= _BYTES or width <= _LEAST:
             return {**found, "html": html, "more": more}
-        width = max(int(width * room / size * 0.92), _LEAST)
+        width = max(int(width * _BYTES / size * 0.92), _LEAST)
 
 
 def _beginnings(engine: Engine, width: int) -> tuple[list[str | None], list[int]]:
