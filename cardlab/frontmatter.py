@@ -33,6 +33,13 @@ KEYS = "|".join(_SPELLINGS)
 RULE = r"(?m)^---[ \t]*\r*$"
 KEY_LINE = rf"(?m)^[\"']?(?:{KEYS}|languages|widget|model-index)[\"']?[ \t]*:"
 
+_STRING = r'"[^"\\\x00-\x1f]*"'
+_VALUE = rf"(?:{_STRING}|-?(?:0|[1-9][0-9]{{0,14}})(?:\.[0-9]{{1,15}})?|true|false|null)"
+_ITEM = rf"{_STRING}: ?(?:{_VALUE}|\[(?:{_VALUE}(?:, ?{_VALUE})*)?\])"
+#: JSON that is an object beyond doubt: without escapes, and nothing in it but values and lists of
+#: them. Three of four cards have no other, and a parser takes four to ten times as long.
+FLAT_JSON = rf"^\{{(?:{_ITEM}(?:, ?{_ITEM})*)?\}}$"
+
 #: Keys whose values are names or codes: kept as the strings that were written, so that
 #: ``no`` stays Norwegian, ``3.10`` stays a version and ``2020-01-01`` stays a tag.
 AS_WRITTEN = frozenset(

@@ -51,9 +51,13 @@ _PER_DAY = {"days": 1, "ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 
 #: Rows that are looked at before a column of a file is said to have no nulls.
 _LOOK_AT = 10_000
 
-#: Front matter is parsed for the nulls of one column only where it has such a key.
+#: Front matter is parsed for the nulls of one column only where it has such a key; the word alone
+#: is soon found.
 _KEY = {
-    name: rf"(?im)(?:^|[{{,?])(?:\s|[\"']|[!&]\S+\s)*{word}[^\s:]*(?:[ -]+[^\s:]*)?\s*:"
+    name: (
+        f"(?i){word}",
+        rf"(?im)(?:^|[{{,?])(?:\s|[\"']|[!&]\S+\s)*{word}[^\s:]*(?:[ -]+[^\s:]*)?\s*:",
+    )
     for name, word in (("library_name", "librar"), ("pipeline_tag", "pipeline"))
 }
 #: What a source may write for what the Hub says of a gate, and for what there are cards of.
@@ -328,7 +332,9 @@ def _typed(name: str, column: pl.Expr, dtype: pl.DataType, found: list[Finding])
     if kind == pl.Int64:
         count = _as_count(column, dtype)
         detail = "not a whole number of 0 or more: "
-        found.append(_lost(_something(text), count, name, "bad_value", detail))
+        # numbers are not written out as text to see that they are something
+        given = column.fill_nan(None) if dtype.is_numeric() else _something(text)
+        found.append(_lost(given, count, name, "bad_value", detail))
         return count
     if name in ("text", "card"):
         pointer = text.str.starts_with("version https://git-lfs.github.com/spec/")
@@ -371,8 +377,7 @@ _PLAIN = (pl.String, pl.Null, pl.Categorical, pl.Enum)
 def _something(text: pl.Expr) -> pl.Expr:
     """Strip a text; null where it stands for nothing."""
     text = text.str.strip_chars()
-    nothing = pl.any_horizontal(*(text == word for word in _NOTHING))
-    return pl.when(~nothing).then(text)
+    return pl.when(~text.is_in(_NOTHING)).then(text)
 
 
 def _as_count(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
@@ -588,7 +593,7 @@ class _Derived:
         if name in self.have:
             add(name, self._own_text() if name == "text" and self._in_text else pl.col(name))
         if name == "author":
-            add("id", pl.col("id").str.extract("^([^/]*)/"))
+            add("id", pl.col("id"), lambda ids: ids.str.extract("^([^/]*)/"))
         if name in _PREFIX and "tags" in self.have:
             prefixed = partial(fronts.after_prefix, prefix=_PREFIX[name])
             add("tags", pl.col("tags"), partial(_mapped, function=prefixed, dtype=STRINGS))
@@ -600,8 +605,8 @@ class _Derived:
             if name == "text" and source == "card":
                 add(source, texts, partial(_each, function=fronts.body_of_card, dtype=pl.String))
             elif name in _FIELDS and (source != "metadata" or name not in ("arxiv", "metadata")):
-                if name in _KEY:
-                    texts = pl.when(texts.str.contains(_KEY[name])).then(texts)
+                for key in _KEY.get(name, ()):
+                    texts = pl.when(texts.str.contains(key)).then(texts)
                 some = partial(_mapped, function=partial(read, field=name), dtype=COLUMNS[name])
                 whole = pl.col(f"{FRONT_MATTER}{source}").struct.field(name)
                 ways.append(_Way("", texts, some, whole))

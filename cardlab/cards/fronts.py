@@ -146,12 +146,14 @@ def _object(text: str | None) -> dict[str, Any] | None:
 
 def json_problems(metadata: pl.Series) -> pl.Series:
     """List what is wrong with front matter that should be JSON, where it is given."""
-    odd = metadata.str.contains(_ODD_JSON)
+    odd = metadata.str.contains(_ODD_JSON).fill_null(False)
+    doubtful = ~metadata.str.contains(frontmatter.FLAT_JSON).fill_null(True)
+    others = metadata.filter(doubtful)
     try:
-        metadata.str.json_decode(pl.Struct({"": pl.Null}))  # half the time of any other check
+        others.str.json_decode(pl.Struct({"": pl.Null}))  # half the time of any other check
     except pl.exceptions.ComputeError:  # some are no objects, or no JSON
-        odd |= ~metadata.str.json_path_match("$").str.starts_with("{").fill_null(False)
-    odd = odd.fill_null(False) & metadata.is_not_null()
+        objects = others.str.json_path_match("$").str.starts_with("{").fill_null(False)
+        odd |= _laid_out(doubtful, ~objects, False)
     found = [_problems_of_json(text) for text in metadata.filter(odd)]
     return _laid_out(odd, pl.Series(found, dtype=PROBLEMS), [])
 
@@ -193,9 +195,10 @@ def each(function: Callable[[Any], Any], dtype: Any) -> Reader:
 
 def after_prefix(tags: pl.Series, *, prefix: str) -> pl.Series:
     """Give what tags say after a prefix, each once; nulls cost nothing, as they would in lists."""
-    item = pl.element().filter(pl.element().str.starts_with(prefix)).str.strip_prefix(prefix)
+    item = pl.element().str.strip_prefix(prefix)
     item = item.str.replace(_RELATION, "") if prefix == "base_model:" else item
-    said = pl.first().list.eval(item.filter(item != "").unique(maintain_order=True))
+    said = pl.first().list.filter(pl.element().str.starts_with(prefix))
+    said = said.list.eval(item.filter(item != "").unique(maintain_order=True))
     found = tags.drop_nulls().to_frame().select(said).to_series()
     return _laid_out(tags.is_not_null(), found)
 

@@ -102,7 +102,7 @@ def _statistics(column: str, dtype: pl.DataType) -> dict[str, pl.Expr]:
         lengths = values.list.len()
         if dtype.inner == pl.String:
             items = values.explode(empty_as_null=False, keep_nulls=False)
-            found["n_unique"] = items.drop_nulls().n_unique().cast(pl.Int64)
+            found["n_unique"] = items.drop_nulls().hash().n_unique().cast(pl.Int64)
     elif isinstance(dtype, pl.Array):
         lengths = values.arr.len()
     if not dtype.is_nested():

@@ -332,9 +332,7 @@ def _with_designs(
 def numbered(authors: pl.Series) -> Any:
     """Give authors numbers in the order of their names; a card without one is one of its own."""
     # by hashes, since sorting a million strings takes a second
-    code = authors.hash().to_arrow().dictionary_encode().indices.to_numpy()
-    first = np.empty(code.max(initial=-1) + 1, dtype=np.int64)
-    first[code[::-1]] = np.arange(len(code))[::-1]  # of equal places the last one stands
+    _, first, code = np.unique(authors.hash(), return_index=True, return_inverse=True)
     rank = authors.gather(first).rank("dense").fill_null(0).to_numpy().astype(np.int64) - 1
     number = rank[code]
     alone = number < 0
@@ -366,18 +364,18 @@ class Draws:
         marks = table @ np.random.default_rng(0).random(shape[1])
         _, first, self.kind = np.unique(marks, return_index=True, return_inverse=True)
         self.table = table[first]
+        self.one_by_one = 8 * len(first) > self.n_units  # which is quicker then
 
     def times(self, groups: Sequence[tuple[Any, int]], size: int, *, replace: bool) -> Any:
         """Draw so many of each group of units, `size` times, and count the kinds drawn."""
-        generator, n_kinds = self._generator, len(self.table.indptr) - 1
-        if 8 * n_kinds > self.n_units:  # one by one is quicker
-            drawn = (
-                [generator.choice(of, n, replace=replace, shuffle=False) for of, n in groups]
-                for _ in range(size)
-            )
-            kinds = (self.kind[np.concatenate(chosen)] for chosen in drawn)
-            return np.array([np.bincount(kind, minlength=n_kinds) for kind in kinds])
+        generator, n_kinds = self._generator, self.table.shape[0]
         times = np.zeros((size, n_kinds), dtype=np.int64)
+        if self.one_by_one:
+            kinds = [(self.kind[of], n) for of, n in groups]
+            for row in times:
+                drawn = (generator.choice(k, n, replace=replace, shuffle=False) for k, n in kinds)
+                row += np.bincount(np.concatenate([*drawn]), minlength=n_kinds)
+            return times
         for of, n in groups:
             alike = np.bincount(self.kind[of], minlength=n_kinds)
             # of many kinds a group has few, and each that it lacks would be drawn for as well

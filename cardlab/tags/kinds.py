@@ -196,7 +196,13 @@ def _kinds_of(coded: Coded, column: str, beside: dict[str, Coded]) -> pl.Series:
         return pl.repeat(own, len(coded.names), dtype=pl.String, eager=True).alias("kind")
     kinds = [tag_kind(tag) for tag in coded.names]
     if beside:
-        n_same = np.stack([_same(coded, other) for other in beside.values()])
+        # of the tags those that are a value of these columns, which are few
+        shown = np.zeros(len(coded.names), dtype=bool)
+        shown[np.concatenate([other.code for other in beside.values()])] = True
+        kept = shown[coded.code]
+        card = coded.of_each(np.arange(coded.n_cards))[kept]
+        few = Coded(coded.names, coded.code[kept], np.bincount(card, minlength=coded.n_cards))
+        n_same = np.stack([_same(few, other) for other in beside.values()])
         best = n_same.argmax(axis=0)
         for code in np.flatnonzero(2 * n_same.max(axis=0) > coded.counts()):
             if kinds[code] in _NOT_PREFIXED:
