@@ -76,19 +76,22 @@ def problems(cards: Any, *, columns: str | Sequence[str] | None = None) -> pl.Da
     frame = narrow(cards, [name for name in have if name in read])
     frame = frame.with_columns(pl.col("id").cast(pl.String))
     found = [pl.DataFrame(schema=_LAYOUT)]
-    if frame.collect_schema().get("problems") == PROBLEMS:
-        listed = pl.col("problems")
-        rows = frame.select("id", "problems").filter(listed.list.len() > 0).explode("problems")
-        said = collect(rows.select("id", listed.struct.unnest()))
-        of_all = pl.col("problem") == "guessed_column"  # of the corpus, not of the card that has it
-        found += [said.filter(~of_all), said.filter(of_all).with_columns(id=None).unique()]
     checks = [(column, check) for column, check in _CHECKS.items() if column in have]
     if {"metadata", "tags"} <= set(have):
         checks.append(("license", _disagreeing))
+    checks = [(column, check) for column, check in checks if names is None or column in names]
+    # what is narrow is read in one pass for all
+    narrow_ones = [column for column, check in checks if check not in _WIDE]
+    listed = frame.collect_schema().get("problems") == PROBLEMS
+    rows = collect(frame.select({"id", *narrow_ones, *(["problems"] if listed else [])}))
+    if listed:
+        some = rows.filter(pl.col("problems").list.len() > 0).explode("problems")
+        said = some.select("id", pl.col("problems").struct.unnest())
+        of_all = pl.col("problem") == "guessed_column"  # of the corpus, not of the card that has it
+        found += [said.filter(~of_all), said.filter(of_all).with_columns(id=None).unique()]
     for column, check in checks:
-        if names is None or column in names:
-            wrong = check(frame, column).with_columns(pl.lit(column).alias("column"))
-            found.append(wrong.select(*_LAYOUT))
+        wrong = check(frame if check in _WIDE else rows.lazy(), column)
+        found.append(wrong.with_columns(pl.lit(column).alias("column")).select(*_LAYOUT))
     table = pl.concat(found)
     if names is not None:
         table = table.filter(pl.col("column").is_in(list(names)))
@@ -210,6 +213,8 @@ def _vectors(frame: pl.LazyFrame, column: str) -> pl.DataFrame:
     return pl.concat(kinds)
 
 
+#: What looks at columns that are never held at once.
+_WIDE = (_cut, _vectors, _disagreeing)
 #: What is looked at in which column.
 _CHECKS: dict[str, Callable[[pl.LazyFrame, str], pl.DataFrame]] = {
     "id": _duplicates,
