@@ -36,8 +36,9 @@ def profile(cards: Any) -> pl.DataFrame:
     Notes
     -----
     Exact, from one pass over the cards (and a second over the columns shown as classes). Only
-    the distinct values of ``text`` and ``metadata`` are counted by 64-bit hashes: among two million
-    different ones, the chance that any two share a hash is about one in ten million.
+    the distinct values of ``text`` and ``metadata`` and the distinct items of lists are counted by
+    64-bit hashes: among two million different ones, the chance that any two share a hash is about
+    one in ten million.
 
     Examples
     --------

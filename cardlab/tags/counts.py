@@ -121,9 +121,11 @@ def _design(coded: Coded, kept: pl.Series, authors: pl.Series) -> pl.DataFrame:
     place = np.full(len(coded.names), -1)
     place[kept.to_numpy()] = np.arange(len(kept))
     value, code = place[coded.code], author_codes(authors)
-    one = np.zeros(coded.n_cards, dtype=np.int64)
+    author, one = coded.of_each(code), np.zeros(coded.n_cards, dtype=np.int64)
+    if (place < 0).any():
+        value, author = value[value >= 0], author[value >= 0]
     (found,) = designs(
-        (value[value >= 0], coded.of_each(code)[value >= 0]),
+        (value, author),
         (one, code),
         group=np.zeros(len(kept), dtype=np.int64),
         authors=authors,
