@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import cardlab as cl
 from cardlab import frontmatter
 from cardlab.frontmatter import read_card
 
@@ -224,3 +225,40 @@ def test_front_matter_of_other_kinds_is_said(card):
 
 def test_a_card_of_one_rule_names_its_line():
     assert frontmatter.read_card("---").problems[0]["detail"].startswith("line 1:")
+
+
+def test_flat_json_is_never_other_than_a_parser_reads_it():
+    texts = [
+        '{"a": 01}',
+        '{"a": 1,}',
+        '{"a": "b\n"}',
+        '{"a": [1, ]}',
+        "[1]",
+        '{"a": {}} ',
+        "{'a': 1}",
+    ]
+    texts += [
+        '{"license": "mit", "license": ["x"]}',
+        '{"license": "a\\"b"}',
+        '{"license": "é", "n": -0.5}',
+    ]
+    texts += [
+        '{"tags": ["license"], "license": "mit"}',
+        '{"m": {"license": "x"}}',
+        "{}",
+        '{"a": true} x',
+    ]
+    flat = pl.Series(texts).str.contains(frontmatter.FLAT_JSON).to_list()
+    assert flat == [False] * 7 + [True, False, True, True, False, True, False]
+    for text in pl.Series(texts).filter(pl.Series(flat)):
+        assert isinstance(json.loads(text), dict)
+    cards = {
+        "id": [f"ann/{n}" for n in range(len(texts))],
+        "metadata": texts,
+        "tags": [[]] * len(texts),
+    }
+    frame = cl.read_cards(cards)
+    bad = cl.problems(frame).filter(pl.col("problem").is_in(["bad_json", "not_a_mapping"]))
+    assert set(bad["id"]) == {f"ann/{n}" for n in (0, 1, 2, 3, 4, 13)}
+    declared = cl.license_conflicts(frame).select("id", "declared").rows()
+    assert dict(declared) == {"ann/7": ["x"], "ann/8": ['a"b'], "ann/9": ["é"], "ann/10": ["MIT"]}
