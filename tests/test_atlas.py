@@ -217,11 +217,11 @@ def test_lines_of_templates_are_told_from_ones_own() -> None:
     texts = pl.DataFrame(
         {"text": [f"{template}\nabout whale number {i}" for i in range(4)], "tags": [""] * 4}
     )
-    own, share = own_words(texts, np.arange(4))
+    own, share = own_words(texts.with_columns(author=pl.int_range(4)), labels=True)
     assert own["text"].to_list() == [f"about whale number {i}" for i in range(4)]
     letters = len(template.replace("\n", ""))
     np.testing.assert_allclose(share, letters / (letters + len("about whale number 0")))
-    own, share = own_words(texts, np.zeros(4, dtype=np.int64))  # four cards of one author
+    own, share = own_words(texts.with_columns(author=0), labels=True)  # of one author
     assert own["text"].equals(texts["text"])
     assert not share.any()
 
@@ -237,6 +237,14 @@ def test_vectors_do_not_see_what_many_cards_have_word_for_word() -> None:
     same, carried = subject[:, None] == subject, np.arange(24) < 12
     assert like[same].min() > like[~same].max() + 0.5
     np.testing.assert_allclose(like[0, carried & same[0]], 1, atol=1e-4)
+    # a line of one author alone is no template, however many cards have it
+    alone = cl.embed(
+        pl.DataFrame({"id": [f"a/{i}" for i in range(24)], "text": texts}), n_components=4
+    )
+    assert (alone @ alone.T)[0, carried].min() > (alone @ alone.T)[0, ~carried].max()
+    order = np.random.default_rng(0).permutation(24)
+    cards = pl.DataFrame({"id": [str(i) for i in range(24)], "text": texts})
+    np.testing.assert_array_equal(cl.embed(cards[order], n_components=4), x[order])
     few = cl.embed(pl.DataFrame({"id": list("abcdef"), "text": [form] * 6}), n_components=2)
     assert np.isfinite(few).all()  # cards of nothing else are read whole
 

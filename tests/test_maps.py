@@ -248,8 +248,8 @@ def test_large_map_holds_every_point_once(found):
     rows = [at[name] for name in frame["id"][:1000]]
     given = frame.select("x", "y").to_numpy()
     span = np.ptp(given, axis=0).max()
-    back = np.stack([x, y], axis=1)[rows] / 65535 * span + given.min(axis=0)
-    np.testing.assert_allclose(back, given[:1000], atol=span / 65535)
+    back = np.stack([x, y], axis=1)[rows] / 65528 * span + given.min(axis=0)
+    np.testing.assert_allclose(back, given[:1000], atol=span / 8191)
     codes = codes[rows]
     labels = [group["label"] for group in found["columns"][0]["groups"]]
     assert [labels[code].split()[0] for code in codes] == frame["cluster"][:1000].cast(

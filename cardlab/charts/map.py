@@ -29,8 +29,8 @@ ALL = "all"
 _MAX_POINTS = 100_000
 _MAX_ID = 200
 _LINE = 96  # letters of a line of the subtitle
-#: Steps of an axis: a point takes two bytes for each of its coordinates.
-_STEPS = 2**16 - 1
+#: Steps of an axis, a tenth of a pixel each, and how far apart in two bytes: finer ones take room.
+_STEPS, _STEP = 2**13 - 1, 2**3
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class PointMap:
         """
         low, span = self.xy.min(axis=0), float(np.ptp(self.xy, axis=0).max()) or 1.0
         # a step is as long on one axis as on the other
-        steps = ((self.xy - low) / span * _STEPS).round().astype("<u2")
+        steps = ((self.xy - low) / span * _STEPS).round().astype("<u2") * _STEP
         planes = np.stack([*steps.T, *(group.codes for group in self.groups)]).astype("<u2")
         ids = self.ids.cast(pl.String).fill_null("(no id)").to_list()
         cards = [shorten(printable(name.replace("\n", " ")), _MAX_ID) for name in ids]

@@ -15,6 +15,7 @@ from .. import schema
 from ..frames import narrow
 from .consensus import LAYERS, N_RUNS, Nodes, consensus, directions, kept, layers, runs, together
 from .embed import embed
+from .lsa import authors
 from .names import name_clusters
 from .points import Indices, Points
 from .project import map_points
@@ -56,7 +57,7 @@ class Atlas:
         (float, 0-1: the largest Jaccard similarity with a cluster that is found from half of the
         authors alone, mean of four halves); ``top_author`` (str), ``top_author_share`` (0-1, of
         its cards); ``template_share`` (0-1, mean over its cards: letters in lines that three
-        authors or five cards have word for word; null without texts); ``example_ids`` (list of
+        authors have word for word; null without texts); ``example_ids`` (list of
         str, nearest the middle, of different authors).
     vectors : np.ndarray of float32
         The vectors that were grouped, a row for each card.
@@ -172,7 +173,7 @@ def atlas(
     frame = schema.collect(narrow(cards, [name for name in _WANTED if name in have]))
     x, origin = _given(frame, vectors, seed)
     frame = frame.drop("embeddings", strict=False)
-    author = _authors(frame)
+    author = authors(frame)
     frame = frame.with_columns(author=author)
     code = author.rank("dense").to_numpy().astype(np.int64) - 1
     points = Points.of(x, seed)
@@ -211,7 +212,7 @@ def atlas(
 
 
 def _given(frame: pl.DataFrame, given: Any, seed: int) -> tuple[Floats, str]:
-    """Take the vectors of the cards, or compute them in the order of the ids; and say which."""
+    """Take the vectors of the cards, or compute them; and say which."""
     if isinstance(given, (str, os.PathLike)):
         return vectors(frame, file=given), "a file beside the cards"
     if given is not None:
@@ -224,21 +225,7 @@ def _given(frame: pl.DataFrame, given: Any, seed: int) -> tuple[Floats, str]:
         except schema.NoFigure:
             if not {"text", "tags"} & set(frame.columns):
                 raise
-    order = frame["id"].arg_sort().to_numpy()
-    made = embed(frame[order], random_state=seed)
-    x = np.empty_like(made)
-    x[order] = made
-    return x, "LSA of texts and tags, computed here"
-
-
-def _authors(frame: pl.DataFrame) -> pl.Series:
-    """Give the author of each card, by the id where none is told; else it is one of its own."""
-    own = pl.format("{}#{}", pl.col("id").fill_null(""), pl.int_range(pl.len()))
-    told = (
-        pl.col("author").cast(pl.String) if "author" in frame.columns else pl.lit(None, pl.String)
-    )
-    by_id = pl.col("id").cast(pl.String).str.extract(r"^([^/]+)/")
-    return frame.select(author=pl.coalesce(told, by_id, own)).to_series()
+    return embed(frame, random_state=seed), "LSA of texts and tags, computed here"
 
 
 def _layers(labels: pl.DataFrame) -> pl.DataFrame:

@@ -314,10 +314,11 @@ def embed(
         are read, and of its tags the free ones (no prefix such as ``license:``, no task,
         library, language or tag of the Hub) up to 2,000 characters.
     model : {"lsa"}, str, path or callable, default "lsa"
-        - ``"lsa"``: TF-IDF of the words (sublinear counts; prose without code, HTML, addresses and
-          lines that five cards have word for word, unless a card has fewer than 20 other words;
-          words of three letters or more, in at least two cards unless the corpus is
-          tiny; the commonest 50,000), reduced by truncated SVD. Nothing is downloaded.
+        - ``"lsa"``: TF-IDF of the words (sublinear counts; prose without HTML, addresses, code but
+          for names of classes, and lines that three authors have word for word, unless a card has
+          fewer than 20 other words; words of three letters or more, in at least two cards unless
+          the corpus is tiny; the commonest 50,000), reduced by exact truncated SVD. Nothing is
+          downloaded.
         - Any other string or path: a sentence-transformers model (extra ``embed``), the name of
           one on the Hub or a local folder, for which nothing is downloaded; or the local folder of
           a model2vec model.
@@ -329,7 +330,7 @@ def embed(
     n_components : int, default 128
         Columns asked of ``"lsa"``; fewer where the corpus has fewer cards, words or directions.
     random_state : int, default 0
-        Seed of the randomised SVD. The same cards and seed give the same vectors.
+        Seed of the SVD. The same cards give the same vectors, in any order.
     column : str, optional
         A column of strings (Markdown) or of lists of strings (passages, such as
         ``input_texts``) that a model reads instead of text and tags, whole.
@@ -373,8 +374,8 @@ def embed(
 
     Notes
     -----
-    Deerwester et al. (1990), Indexing by latent semantic analysis, JASIS 41(6); the SVD after
-    Halko, Martinsson and Tropp (2011), SIAM Review 53(2). Reimers and Gurevych (2019),
+    Deerwester et al. (1990), Indexing by latent semantic analysis, JASIS 41(6); the SVD by ARPACK
+    (Lehoucq, Sorensen and Yang 1998). Reimers and Gurevych (2019),
     Sentence-BERT.
 
     Examples
@@ -417,8 +418,8 @@ def _with_lsa(
         return lsa(texts, n_components, random_state)[0]
     path = place(save, "lsa")
     settings = {"model": "lsa", "n_components": n_components, "random_state": random_state}
-    said = texts.select(pl.concat_str("text", "tags", separator="\0")).to_series()
-    # Each vector depends on what all of the cards say, in whichever order they come.
+    said = texts.select(pl.concat_str("text", "tags", "author", separator="\0")).to_series()
+    # Each vector depends on what all of the authors say, in whichever order the cards come.
     corpus = hashlib.sha256("\n".join(keys(said).sort()).encode()).hexdigest()
     text_hash = keys(said, corpus)
     kept, x = kept_in(path, settings)

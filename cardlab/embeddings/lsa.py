@@ -13,7 +13,7 @@ import polars as pl
 
 from .. import schema
 from ..tags.kinds import known_tags
-from .points import Indices, one_thread
+from .points import one_thread
 from .vectors import Floats, blanked, usable
 
 if TYPE_CHECKING:
@@ -62,6 +62,10 @@ _NOT_PROSE = (
     r"[A-Za-z0-9+/=_.%-]{50,}",
 )
 
+#: Code, and in it names of classes, which say what a model does.
+_CODE = "|".join(_NOT_PROSE[1:3])
+_CLASS = r"\b[A-Z]\w*[a-z]\w*[A-Z]\w*\b"
+
 #: Words of HTML, of citations, of code, and those that model cards say whatever they are about,
 #: beside scikit-learn's English stop words.
 _FURNITURE = frozenset(
@@ -87,17 +91,27 @@ _FURNITURE = frozenset(
 
 
 def card_texts(cards: Any) -> pl.DataFrame:
-    """Collect what each card says: `text` (capped) and `tags` (the free ones); empty, not null."""
+    """Collect what each card says, never null: `text` (capped), free `tags`; and its `author`."""
     have = schema.lazy(cards).collect_schema()
     if not {"text", "tags"} & set(have):
         schema.require(cards, "text", "tags")
-    wanted = [nw.col(name) for name in ("text", "tags") if name in have]
+    wanted = [nw.col(name) for name in ("text", "tags", "id", "author") if name in have]
     if have.get("text") == nw.String:
         wanted[0] = nw.col("text").str.head(MAX_TEXT)
     frame = schema.collect(schema.lazy(cards).select(*wanted))
     text = strings(frame, "text", pl.String)
     tags = free_tags(strings(frame, "tags", schema.STRINGS)).list.join(" ").str.head(MAX_TAGS)
-    return frame.select(text=text.fill_null(""), tags=tags.fill_null(""))
+    return frame.select(text=text.fill_null(""), tags=tags.fill_null(""), author=authors(frame))
+
+
+def authors(frame: pl.DataFrame) -> pl.Series:
+    """Give the author of each card, by the id where none is told; else it is one of its own."""
+    told, card = (
+        pl.col(name).cast(pl.String) if name in frame.columns else pl.lit(None, pl.String)
+        for name in ("author", "id")
+    )
+    own = (pl.format("/{}", card), pl.format("#{}", pl.int_range(pl.len())))
+    return frame.select(author=pl.coalesce(told, card.str.extract(r"^([^/]+)/"), *own)).to_series()
 
 
 def strings(frame: pl.DataFrame, name: str, dtype: Any) -> pl.Expr:
@@ -129,22 +143,30 @@ def prose(text: pl.Expr) -> pl.Expr:
     return text
 
 
-#: A line is of a template where so many authors, or so many cards, have it word for word; a card
-#: that has fewer words of its own is read whole.
-_AUTHORS, _COPIES, _OWN = 3, 5, 20
+def classes(text: pl.Expr) -> pl.Expr:
+    """Give the names of classes in the code of a card, each once, whole and in parts."""
+    names = text.str.extract_all(_CODE).list.join(" ").str.extract_all(_CLASS)
+    whole = names.list.unique(maintain_order=True).list.join(" ")
+    return pl.concat_str(whole, whole.str.replace_all("([a-z0-9])([A-Z])", "$1 $2"), separator=" ")
 
 
-def _lines(texts: pl.DataFrame, author: Indices | None = None) -> pl.DataFrame:
+#: A line is of a template where so many authors have it word for word; a card that has fewer words
+#: of its own is read whole.
+_AUTHORS, _OWN = 3, 20
+
+
+def _lines(texts: pl.DataFrame, *, labels: bool = False) -> pl.DataFrame:
     """Give the lines of each card with a key that is the same for the same line.
 
-    With authors what stands before a colon is a line as well: of "Made by: us" the second is own.
+    With `labels` what stands before a colon is one as well: of "Made by: us" the second is own.
     """
-    text = pl.col("text")
-    if author is not None:
-        text = text.str.replace_all(r":\s", ":\n")
+    text = pl.col("text").str.replace_all(r":\s", ":\n") if labels else pl.col("text")
     return (
-        texts.select(text.str.split("\n").alias("line"), row=pl.int_range(pl.len()))
-        .with_columns(author=pl.lit(0) if author is None else pl.Series(author))
+        texts.select(
+            text.str.split("\n").alias("line"),
+            pl.col("author").rank("dense"),
+            row=pl.int_range(pl.len()),
+        )
         .explode("line")
         .with_columns(pl.col("line").str.strip_chars())
         .filter(pl.col("line") != "")
@@ -154,18 +176,18 @@ def _lines(texts: pl.DataFrame, author: Indices | None = None) -> pl.DataFrame:
 
 def _templates(lines: pl.DataFrame) -> pl.DataFrame:
     """Give the keys of the lines that so many have."""
-    many = (pl.col("author").n_unique() >= _AUTHORS) | (pl.col("row").n_unique() >= _COPIES)
+    many = pl.col("author").n_unique() >= _AUTHORS
     return lines.group_by("key").agg(is_template=many).filter("is_template").select("key")
 
 
 def own_words(
-    texts: pl.DataFrame, author: Indices | None = None, known: pl.DataFrame | None = None
+    texts: pl.DataFrame, *, labels: bool = False, known: pl.DataFrame | None = None
 ) -> tuple[pl.DataFrame, npt.NDArray[np.float64]]:
     """Take out the lines of templates, and say what share of each card's letters they are.
 
-    Those are the `known` ones, or else what many of these cards have.
+    Those are the `known` ones, or else what many authors of these cards have.
     """
-    lines = _lines(texts, author)
+    lines = _lines(texts, labels=labels)
     shared = (_templates(lines) if known is None else known).with_columns(is_template=True)
     lines = lines.join(shared, on="key", how="left", maintain_order="left")
     size, own = pl.col("line").str.len_chars(), pl.col("is_template").is_null()
@@ -223,7 +245,8 @@ def lsa(
 ) -> tuple[Floats, Callable[[list[str] | pl.DataFrame], Floats]]:
     """Weigh the words of the cards by TF-IDF and reduce them by truncated SVD.
 
-    Lines of templates are left out: they say how a card was made, not what it is about.
+    Lines of templates are left out: they say how a card was made, not what it is about. Of code
+    the names of classes are read, also where many have the line.
     Gives their vectors, and what lays other texts, or :func:`card_texts`, among them. A
     text without a known word has no vector: NaN.
     """
@@ -234,11 +257,16 @@ def lsa(
     def own(texts: pl.DataFrame) -> pl.DataFrame:
         text = own_words(texts, known=known)[0]["text"]
         few = text.str.count_matches(_WORD) < _OWN
-        return texts.with_columns(text=pl.when(few).then("text").otherwise(text))
+        return texts.with_columns(
+            text=pl.when(few).then("text").otherwise(text),
+            tags=pl.concat_str("tags", classes(pl.col("text")), separator=" "),
+        )
 
     counts, counter = word_counts(own(texts))
     weigh = TfidfTransformer(sublinear_tf=True).fit(counts)
-    directions = _directions(weigh.transform(counts), n_components, random_state)
+    # sums are rounded by the order of their parts, which would have a say in the last directions
+    order = texts.select(pl.arg_sort_by("text", "tags")).to_series().to_numpy()
+    directions = _directions(weigh.transform(counts[order]), n_components, random_state)
 
     def laid(counts: csr_matrix) -> Floats:
         x = (weigh.transform(counts) @ directions).astype(np.float32)
@@ -262,7 +290,9 @@ def _directions(
     if weights.shape[1] == 1:  # a single word: there is nothing to reduce
         return np.ones((1, 1))
     k = min(n_components, *weights.shape)
-    svd = TruncatedSVD(k, n_iter=7, random_state=random_state)
+    # Exact: a drawn start would have a say in the last directions. Of all of them the other is too.
+    way = "arpack" if k < min(weights.shape) else "randomized"
+    svd = TruncatedSVD(k, algorithm=way, random_state=random_state)
     # The share of the variance, which is not used, is 0 / 0 where all cards are alike.
     with one_thread(), np.errstate(invalid="ignore", divide="ignore"):
         svd.fit(weights)

@@ -41,7 +41,7 @@ def name_clusters(
     """
     texts = share = None
     if {"text", "tags"} & set(cards.columns):
-        texts, share = own_words(card_texts(cards), author)
+        texts, share = own_words(card_texts(cards), labels=True)
         share = share if "text" in cards.columns else None
         texts = texts.with_columns(pl.col("text").str.replace_all(_ARGUMENT, " "))
     rows = np.arange(len(weights))
