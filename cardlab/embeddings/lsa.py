@@ -107,7 +107,9 @@ def card_texts(cards: Any) -> pl.DataFrame:
 def authors(frame: pl.DataFrame) -> pl.Series:
     """Give the author of each card, by the id where none is told; else it is one of its own."""
     told, card = (
-        pl.col(name).cast(pl.String) if name in frame.columns else pl.lit(None, pl.String)
+        pl.lit(None, pl.String)
+        if frame.schema.get(name, pl.Struct([])).is_nested()
+        else pl.col(name).cast(pl.String, strict=False)
         for name in ("author", "id")
     )
     own = (pl.format("/{}", card), pl.format("#{}", pl.int_range(pl.len())))
