@@ -192,7 +192,9 @@ class link:
     Examples
     --------
     >>> tags, lengths = cl.TagExplorer(cl.make_cards(200)), cl.LengthExplorer(cl.make_cards(200))
-    >>> cl.link(tags, lengths).unlink()
+    >>> linked = cl.link(tags, lengths)  # until linked.unlink()
+    >>> tags.state["conditions"] == lengths.state["conditions"]
+    True
     """
 
     def __init__(self, one: Explorer, other: Explorer) -> None:
