@@ -36,6 +36,9 @@ MAX_TEXTS, MAX_READ = 50_000, 10_000
 #: Smallest difference of shares that is worth a sentence.
 APART = 0.10
 
+#: Half widths from what is expected that weigh half as much as any number of them.
+SURE = 4
+
 #: The sections that are looked at: those counted on the Hub before.
 STANDARD = "liang2024"
 
@@ -71,13 +74,18 @@ class Claim:
 
     @property
     def strength(self) -> float:
-        """How far the value is from what is expected, in half widths, times the cards concerned."""
+        """How far the value is from what is expected, in half widths, times the cards concerned.
+
+        What is far beyond chance is hardly surer for being farther: else a rare property, whose
+        interval is narrow, would stand before what most cards have.
+        """
         if self.value is None:
             return 0.0
         low, high = (self.value if end is None else end for end in (self.low, self.high))
         # what is counted, and not estimated, is told from what is expected by five points
         half = max((high - low) / 2, 1e-3 * max(abs(self.value), 1e-3)) if high > low else 0.05
-        return abs(self.value - self.expected) / half * self.scope
+        distance = abs(self.value - self.expected) / half
+        return distance / (1 + distance / SURE) * self.scope
 
 
 # ---- Words for numbers.
@@ -404,7 +412,7 @@ def share_claims(facts: Facts, fact: Fact) -> Iterator[Claim]:
         expected=expected,
         # among many values a reader looks at the first: chance has as many tries
         p_value=min(1.0, n_values * p_value_of(value, low, high, share.design[1], expected)),
-        scope=of / facts.frame.height,
+        scope=n / facts.frame.height,
         without=without,
         reason=none or share.weakness,
     )

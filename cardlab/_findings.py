@@ -37,7 +37,7 @@ from .schema import CardlabError, NoFigure, at_least, collect, column_names, one
 from .shares.authors import MIN_AUTHORS, MIN_EFFECTIVE, Population, author_column
 from .shares.counting import numbered
 from .tags.cooccurrence import considered, cooccurrence, table_of_pairs
-from .tags.kinds import KINDS, NOT_PAIRED
+from .tags.kinds import KINDS, NOT_PAIRED, parted
 from .tags.trends import tag_trends
 from .text.columns import Progress
 
@@ -56,7 +56,13 @@ def _pair_claims(cards: Any, facts: Facts, cluster: str | None) -> Iterator[Clai
     pairs = cooccurrence(cards, cluster=cluster)
     # a rare pair says little of a corpus
     frequent_enough = (pl.col("n_cards") >= GROUP_CARDS) & (pl.col("lift") > 1)
-    shown = pairs.filter(~pl.col("derived") & frequent_enough).head(MAX_GROUPS)
+    shown = pairs.filter(~pl.col("derived") & frequent_enough)
+    # a paper that a template cites, and two values of one list, tell nothing of the cards
+    told = [
+        {"arxiv"}.isdisjoint(prefixes) and (len(prefixes) > 1 or "" in prefixes)
+        for prefixes in ({parted(tag)[0] for tag in row} for row in shown["tag_a", "tag_b"].rows())
+    ]
+    shown = shown.filter(told).head(MAX_GROUPS)
     tags = pl.concat([shown["tag_a"], shown["tag_b"]]).unique().to_list()
     lists = as_lists(collect(as_polars(cards).lazy().select("tags"))["tags"]).alias("tags")
     rows = {tag: lists.list.contains(tag).fill_null(False).to_numpy() for tag in tags}
@@ -248,8 +254,8 @@ def findings(
         ``value``, ``low``, ``high`` (a share 0-1, a difference of shares -1 to 1, a ratio, or
         weeks; the ends null where there is no interval); ``n``, ``of`` (cards, and of how many);
         ``strength`` (0 and up: how far from what one would expect without the corpus - half of the
-        cards, equal shares of values, no difference - in half widths of the interval, times the
-        share of the cards that it is about); ``held`` (bool); ``reason`` (why not, else null);
+        cards, equal shares of values, no difference - in half widths of the interval, of which
+        many count little more than a few, times the share of the cards that it is true of); ``held`` (bool); ``reason`` (why not, else null);
         ``figure`` (the call that shows it, of ``cards`` and ``cl``). Those that hold come first,
         the strongest of each topic before the second of any; then the others, by strength.
 

@@ -273,7 +273,8 @@ def replicate(cards: Any) -> pl.DataFrame:
     Notes
     -----
     The Gini coefficients are those of :func:`cardlab.concentration`, with ``by=None`` and
-    ``by="author"``; growth is :func:`published_growth`.
+    ``by="author"``; growth is :func:`published_growth`. The study's own methods know neither
+    authors nor a census, so neither can be chosen here: :func:`card_rates` takes both.
     """
     found: list[tuple[Any, ...]] = []  # value, low, high and note of each figure
 

@@ -256,6 +256,37 @@ def test_groups_of_one_population_are_alike_at_equal_coverage():
     assert tiny["hill_1_equal"].null_count() == 2
 
 
+def equal_covered(n_runs, designs, n_boot=40):
+    """The share of runs whose interval holds what such runs give on average at their coverage."""
+    rng, found = np.random.default_rng(3), {}
+    for n_values, few, icc in designs:
+        p, rows = falling(n_values), []
+        for _ in range(n_runs):
+            groups = [written(rng, few, p, icc, "few"), written(rng, 300, p, icc, "many")]
+            cards = pl.concat(groups)
+            rows.append(cl.diversity(cards, column="value", by="group", n_boot=n_boot))
+        columns = ("hill_1_equal", "hill_1_equal_low", "hill_1_equal_high", "coverage_equal")
+        for (group,), runs in pl.concat(rows).group_by("group"):
+            value, low, high, level = (runs[name].to_numpy() for name in columns)
+            true = np.polynomial.Polynomial.fit(level, value, 2)(level)
+            found[n_values, few, icc, group] = np.mean((low <= true) & (true <= high))
+    return found
+
+
+def test_intervals_at_equal_coverage_hold():
+    for design, share in equal_covered(40, [(6, 60, 0.5), (60, 60, 1)], 20).items():
+        # of 40 runs the share that covers has a standard error of 0.05
+        assert share >= 0.85, (design, share)
+
+
+@pytest.mark.verify
+def test_intervals_at_equal_coverage_hold_in_all_designs():
+    designs = [(k, few, icc) for k in (6, 60) for few in (60, 150) for icc in (0, 0.1, 0.5, 1)]
+    for design, share in equal_covered(250, designs).items():
+        # of 250 runs the share that covers has a standard error of 0.019
+        assert share >= 0.9 - 2 * 0.019, (design, share)
+
+
 def test_an_author_that_leads_is_named():
     others = pl.DataFrame({"author": [f"o{i}" for i in range(40)], "value": ["a", "b"] * 20})
     maker = pl.DataFrame({"author": "maker", "value": [f"v{i}" for i in range(60)]})

@@ -155,6 +155,17 @@ def test_trends_by_hand():
     assert low < slope < high
     assert slope == slopes(np.array([[0, 20, 0, 9]]), np.array([10, 20, 0, 10]))[0][0]
     assert tag_trends(duckdb.sql("FROM cards"), every="1mo").equals(found)
+    exact = tag_trends(cards.with_columns(author=pl.lit("us")), every="1mo", population="census")
+    none = ["share_low", "share_high", "slope_low", "slope_high", "design_effect", "n_effective"]
+    assert exact.drop(*none, "is_reliable").equals(found.drop(*none, "is_reliable"))
+    assert exact.select(none).null_count().row(0) == (exact.height,) * 6
+    assert exact["is_reliable"].all() and not found["is_reliable"].any()
+    drawn = cl.plot_trends(exact).to_dict()
+    shown = [row for rows in drawn["datasets"].values() for row in rows if "direction" in row]
+    assert {row["tag"]: row["direction"] for row in shown} == {"a": "falls", "b": "rises"}
+    assert "without intervals" in str(drawn["title"])
+    with pytest.raises(cl.CardlabError, match="'sample', 'census'"):
+        tag_trends(cards, population="all")
     with pytest.raises(cl.NoFigure, match="none of the 1 cards has a true creation date"):
         tag_trends(cards[41:42])
     with pytest.raises(cl.CardlabError, match="every must be like"):

@@ -93,8 +93,9 @@ def _tags(trends: pl.DataFrame, top: int, title: str) -> alt.FacetChart:
     sizes = trends.group_by("tag").agg(pl.col("n_cards").sum())
     kept = sizes.sort(["n_cards", "tag"], descending=[True, False]).head(top)["tag"].to_list()
     sure = pl.col("is_reliable")
-    rises = pl.when(sure & (pl.col("slope_low") > 0)).then(pl.lit(_DIRECTIONS[0]))
-    falls = rises.when(sure & (pl.col("slope_high") < 0)).then(pl.lit(_DIRECTIONS[1]))
+    low, high = (pl.coalesce(f"slope_{end}", "slope") for end in ("low", "high"))
+    rises = pl.when(sure & (low > 0)).then(pl.lit(_DIRECTIONS[0]))
+    falls = rises.when(sure & (high < 0)).then(pl.lit(_DIRECTIONS[1]))
     shown = clean(trends.filter(pl.col("tag").is_in(kept)))
     heads = {row["tag"]: _odds(row) for row in shown.unique("tag", keep="first").to_dicts()}
     shown = shown.with_columns(
@@ -113,9 +114,9 @@ def _tags(trends: pl.DataFrame, top: int, title: str) -> alt.FacetChart:
         cast(alt.FacetChart, chart.resolve_scale(y="independent")),
         title=title,
         subtitle=[
-            f"Share of the {per_period['n_period'].sum():,} new cards by period, with 95 % "
-            f"interval; the {len(order)} most frequent of {sizes.height:,} tags, steepest "
-            "rise first",
+            f"Share of the {per_period['n_period'].sum():,} new cards by period, "
+            f"{interval_words(drawn['share_low'], 'with 95 % interval')}; the {len(order)} most "
+            f"frequent of {sizes.height:,} tags, steepest rise first",
             floor_words(trends, int(trends["n_at_floor"][0]), left_out=True),
             f"Periods with fewer than {THIN} new cards ({_counted(thin, per_period)}) are left out "
             "of lines and slopes; scales differ between panels",
@@ -216,11 +217,12 @@ def _odds(row: dict[str, Any]) -> str:
     name = shorten(str(row["tag"]).replace("\n", " "), 34)
     if row["slope"] is None:
         return f"{name}\ntoo few periods for a slope"
-    if row["slope_low"] is None:
+    if row["slope_low"] is None and not row["slope"]:
         return f"{name}\non all new cards, or on none"
-    change, low, high = (_change(row[key]) for key in ("slope", "slope_low", "slope_high"))
+    ends = [_change(row[key]) for key in ("slope_low", "slope_high") if row[key] is not None]
+    between = f" ({' to '.join(ends)})" if ends else ""  # of a census there are none
     few = "" if row["is_reliable"] else ", too few to say"
-    return f"{name}\nodds {change} a period ({low} to {high}){few}"
+    return f"{name}\nodds {_change(row['slope'])} a period{between}{few}"
 
 
 def _change(slope: float) -> str:

@@ -20,6 +20,15 @@ MIN_PERIODS, MIN_CARDS = 10, 30
 #: autocorrelation and dispersion above which it is not.
 _DEPARTS, _RHYTHM, _WANDERS, _BURSTS = 0.1, 0.01, 0.9, 2.0
 
+#: How long what a period brings beyond the line may last (the correlation of neighbours), how much
+#: of it does beside what does not, and what is thought of each before the periods are seen: a
+#: third that nothing lasts, and the rest that it lasts long, for that is what misleads.
+_LASTS, _PARTS = (
+    np.append(0.0, of.ravel())
+    for of in np.meshgrid([0.8, 0.9, 0.95, 0.98, 0.99], [0.03, 0.1, 0.3, 1.0, 3.0, 10.0])
+)
+_PRIOR = np.append(1 / 3, np.full(_LASTS.size - 1, 2 / 3 / (_LASTS.size - 1)))
+
 #: Parts of the periods that `sensitivity` fits beside all of them.
 _WINDOWS = {
     "all": (0.0, 1.0),
@@ -73,8 +82,8 @@ def doubling_time(
         a week); all null where no number can be given, with the ``reason`` (str, else null).
         ``departure`` (0-1, p-value of a departure from the exponential, see Notes),
         ``dispersion`` (squared coefficient of variation of what a period brings, beyond chance),
-        ``autocorrelation`` (0-0.95, of that of neighbouring periods); null where nothing could be
-        fitted. ``start``, ``end`` (instants, of the periods in
+        ``autocorrelation`` (0-0.99, how much of it the next period is thought to keep); null where
+        nothing could be fitted. ``start``, ``end`` (instants, of the periods in
         the fit), ``n_periods``, ``n_cards`` (in the fit), ``dated_share`` (0-1, cards with a
         possible date), ``floor_share`` (0-1, of these at a floor), ``newest_share`` (0-1, of the
         cards with a true date those of the 30 days up to the newest), ``n_at_floor``, ``n_null``,
@@ -96,9 +105,12 @@ def doubling_time(
     -----
     A regression of the new cards of each period on time with log link and the variance of a
     negative binomial, whose covariance knows that neighbouring periods go together: S. Zeger, "A
-    regression model for time series of counts", Biometrika 75 (1988), 621-629. Degrees of freedom
-    are less what the line takes of correlated residuals. A corpus whose new cards grow
-    exponentially doubles in the same time as they do.
+    regression model for time series of counts", Biometrika 75 (1988), 621-629. How long deviations
+    last can hardly be seen in a few dozen periods, so that no one estimate of it is trusted: the
+    interval is that of a mean over autocorrelations of 0 to 0.99, each weighed by its likelihood
+    (P. Whittle, "Estimation and information in stationary time series", Arkiv foer Matematik 2
+    (1953), 423-434). A corpus whose new cards grow exponentially doubles in the same time as they
+    do.
 
     A number is given where the new cards doubled within the fit, the interval of the rate is no
     wider than the rate, and nothing speaks against an exponential: no `departure` below 0.1 (twice
@@ -208,29 +220,42 @@ def _figures(part: pl.DataFrame, dated: Dated) -> tuple[dict[str, Any], np.ndarr
 
 
 class _Fit(NamedTuple):
-    """A count regression."""
+    """A count regression: its covariance for each way in which deviations may last."""
 
     coefficient: np.ndarray
     covariance: np.ndarray
-    freedom: float
+    chance: np.ndarray
+    freedom: int
     expected: np.ndarray
     residual: np.ndarray
     dispersion: float
     autocorrelation: float
-    wanders: bool
 
     def p_value(self, first: int) -> float:
         """Test whether the coefficients from `first` on are all 0."""
-        from scipy import stats
+        from scipy.special import fdtrc
 
         rest = self.coefficient[first:]
-        form = rest @ np.linalg.pinv(self.covariance[first:, first:]) @ rest / rest.size
-        return float(stats.f.sf(form, rest.size, self.freedom))
+        inverse = np.linalg.pinv(self.covariance[:, first:, first:])
+        form = np.einsum("i,kij,j->k", rest, inverse, rest) / rest.size
+        return float(self.chance @ fdtrc(rest.size, self.freedom, form))
+
+    def reach(self) -> float:
+        """Give half the width of the 95 % interval of the slope."""
+        from scipy.optimize import brentq
+        from scipy.special import stdtr
+
+        error = np.sqrt(self.covariance[:, 1, 1])
+
+        def beyond(half: float) -> float:
+            return float(self.chance @ stdtr(self.freedom, -half / error)) - 0.025
+
+        return float(brentq(beyond, 0, 100 * error.max()))
 
 
 def regression(new: np.ndarray, weeks: np.ndarray, terms: np.ndarray) -> _Fit:
     """Regress counts of periods of so many weeks on terms; see :func:`doubling_time`."""
-    from scipy.signal import lfilter
+    from scipy.fft import dct
 
     n, n_terms = terms.shape
     coefficient = np.linalg.lstsq(terms, np.log((new + 0.5) / weeks), rcond=None)[0]
@@ -249,30 +274,41 @@ def regression(new: np.ndarray, weeks: np.ndarray, terms: np.ndarray) -> _Fit:
         coefficient = coefficient + step * min(1, 2 / max(change, 1e-300))
         if change < 1e-11 and round_ > 5:
             break
-    # the part of a period's deviation that is not a count's, and how it lasts at the most
-    lasting = np.sqrt(dispersion * expected / (1 + dispersion * expected))
-    together, share = residual[1:] @ residual[:-1], lasting[1:] @ lasting[:-1]
-    found = min((together + n_terms) / max(share, 1e-6 * n) / (1 - (n_terms + 2) / n), 0.95)
-    most = float(np.clip(found + 2 * np.sqrt(max(1 - found**2, 0) / n), 0, 0.95))
-    own = design * lasting[:, None]
-    sums = lfilter([1.0], [1.0, -most], own, axis=0)
-    middle = design.T @ (design * (1 - lasting**2)[:, None]) + own.T @ sums + sums.T @ own
     inverse = np.linalg.pinv(design.T @ design)
-    middle -= own.T @ own
-    used = float(np.trace(inverse @ middle))
-    scale = max((n - n_terms) / max(n - used, 2), 1.0) if dispersion else 1.0
-    freedom = max((n - used) * n_terms / used, 2.0)
-    wanders = together > 1.645 * math.sqrt(n) and share > 0.1 * n and found > _WANDERS
+    # of the deviations of a period the part that is a count's own
+    counted = float(np.mean(1 / (1 + dispersion * expected)))
+    chance, spectra = _lasting(residual, n_terms, counted)
+    waves = dct(design, axis=0, norm="ortho")
+    middle = np.einsum("ki,jk,kl->jil", waves, spectra, waves)
     return _Fit(
         coefficient=coefficient,
-        covariance=inverse @ middle @ inverse * scale,
-        freedom=freedom,
+        covariance=inverse @ middle @ inverse,
+        chance=chance,
+        freedom=n - n_terms,
         expected=expected,
         residual=residual,
         dispersion=dispersion,
-        autocorrelation=max(found, 0.0) if dispersion else 0.0,
-        wanders=wanders,
+        autocorrelation=float(chance @ _LASTS),
     )
+
+
+def _lasting(residual: np.ndarray, n_terms: int, least: float) -> tuple[np.ndarray, np.ndarray]:
+    """Weigh how long deviations may last: the chance of each of :data:`_LASTS`, and its spectrum.
+
+    By Whittle's likelihood of the cosine transform, whose first waves are those that a trend took;
+    no spectrum is below `least`, which counts have by themselves.
+    """
+    from scipy.fft import dct
+
+    n = residual.size
+    angle = np.cos(np.pi * np.arange(n) / n)
+    waves = (1 - _LASTS[:, None] ** 2) / (1 + _LASTS[:, None] ** 2 - 2 * _LASTS[:, None] * angle)
+    spectra = 1 + _PARTS[:, None] * waves
+    own, free = dct(residual, norm="ortho")[n_terms:] ** 2, spectra[:, n_terms:]
+    scale = np.maximum((own / free).mean(axis=1), least)
+    fit = -0.5 * (own / free / scale[:, None] + np.log(free * scale[:, None])).sum(axis=1)
+    chance = _PRIOR * np.exp(fit - fit.max())
+    return chance / chance.sum(), spectra * scale[:, None]
 
 
 def exponential(
@@ -294,8 +330,7 @@ def exponential(
         for of in (terms[:, :2], terms[:, :3], np.column_stack([terms, month]))
     )
     departure = min(1.0, 2 * min(bent.p_value(2), free.p_value(2)))
-    sure = float(stats.t.ppf(0.975, line.freedom))
-    rate, error = line.coefficient[1] / half, np.sqrt(line.covariance[1, 1]) / half
+    rate, reach = line.coefficient[1] / half, line.reach() / half
     figures: dict[str, Any] = {
         "departure": departure,
         "dispersion": line.dispersion,
@@ -317,27 +352,30 @@ def exponential(
         reason = f"the growth of the new cards {'was not steady' if steady else how}"
     elif rhythm:
         reason = f"the new cards come in a rhythm of about {rhythm:.0f} weeks"
-    elif line.wanders or free.wanders:
+    elif line.autocorrelation > _WANDERS:
         reason = "what a period brings hangs on the period before: there is no steady growth"
     elif line.dispersion > _BURSTS:
         reason = "a few periods brought most of the new cards"
-    elif rate <= sure * error:
-        low, high = (100 * math.expm1(rate + side * sure * error) for side in (-1, 1))
+    elif rate <= reach:
+        low, high = (100 * math.expm1(rate + side * reach) for side in (-1, 1))
         reason = f"the new cards did not grow beyond chance: by {low:.1f} to {high:.1f} % a week"
     elif rate * span < math.log(2):
         reason = f"the new cards did not double: they grew by {100 * math.expm1(rate * span):.0f} %"
     elif _straight(new, weeks, terms[:, :2], line):
         reason = "a straight line through the new cards of a week fits no worse than an exponential"
-    elif rate < 2 * sure * error:
-        low, high = (math.log(2) / (rate + side * sure * error) for side in (1, -1))
+    elif rate < 2 * reach:
+        low, high = (math.log(2) / (rate + side * reach) for side in (1, -1))
         reason = f"it is too unsure: between {low:.0f} and {high:.0f} weeks"
     if reason:
         return figures | {"reason": reason}, lines
-    spread = error * sure / float(stats.norm.ppf(0.975))
-    slow, fast = _ends(rate, spread, max(math.log(2) / span, 2 * sure * error))
+    spread = reach / float(stats.norm.ppf(0.975))
+    slow, fast = _ends(rate, spread, max(math.log(2) / span, 2 * reach))
+    fast = max(fast, rate + reach)
     figures |= {"rate": rate, "doubling_weeks": math.log(2) / rate, "low": math.log(2) / fast}
     figures["high"] = math.log(2) / slow if slow > 0 else None
-    wide = sure * np.sqrt(np.einsum("ti,ij,tj->t", terms[:, :2], line.covariance, terms[:, :2]))
+    mean = np.einsum("k,kij->ij", line.chance, line.covariance)
+    wide = np.sqrt(np.einsum("ti,ij,tj->t", terms[:, :2], mean / mean[1, 1], terms[:, :2]))
+    wide *= reach * half
     return figures, line.expected * np.exp(np.outer([0, -1, 1], wide))
 
 
@@ -357,7 +395,7 @@ def _ends(rate: float, spread: float, least: float) -> tuple[float, float]:
         else -math.inf
         for p in (0.025, 0.975)
     )
-    return low, max(high, rate)
+    return low, high
 
 
 def _rhythm(residual: np.ndarray, weeks: float) -> float | None:

@@ -96,7 +96,8 @@ def difference(
 
     Each is ``(figure, low, high)``. R. G. Newcombe, "Interval estimation for the difference between
     independent proportions", Statistics in Medicine 17 (1998), 873-890, method 10; where authors
-    are in both, G. Y. Zou, American Journal of Epidemiology 162 (2007), 714.
+    are in both, as he has it for pairs: "Improved confidence intervals for the difference between
+    binomial proportions based on paired data", the same, 2635-2650, method 10.
     """
     found, low_a, high_a = a
     other, low_b, high_b = b

@@ -15,6 +15,7 @@ from ..schema import NoFigure, at_least, require
 from ..shares.authors import (
     MIN_AUTHORS,
     MIN_EFFECTIVE,
+    Population,
     author_codes,
     author_column,
     designs,
@@ -41,6 +42,7 @@ def tag_trends(
     top: int = 20,
     every: str = "1q",
     cluster: str | None = "author",
+    population: Population = "sample",
 ) -> pl.DataFrame:
     """Give the share of new cards with each tag by period, and whether it rises.
 
@@ -60,6 +62,9 @@ def tag_trends(
     cluster : str or None
         The column of authors, whose cards are alike; where ``author`` is missing, and with None,
         cards are independent.
+    population : {"sample", "census"}
+        Of a census, such as all models of one's organisation, shares and slopes are exact: they
+        have no interval, and ``is_reliable`` says that there is a slope.
 
     Returns
     -------
@@ -115,7 +120,7 @@ def tag_trends(
     check_every(every)
     kinds = checked_kinds(kinds)
     require(cards, column, "created_at")
-    author = author_column(cards, cluster, "sample")
+    author = author_column(cards, cluster, population)
     names = {"tags": column, "created_at": "created_at"} | ({"author": author} if author else {})
     frame = narrow(cards, names)
     schema = frame.collect_schema()
@@ -150,13 +155,17 @@ def tag_trends(
         parts = (cell, code[card]), (place[at], code[at])
         (design,) = designs(*parts, group=of, authors=rows["author"])
     fits = pl.DataFrame(slopes(number.reshape(-1, n_periods), total, held)._asdict())
+    if census := population == "census":
+        nothing = pl.lit(np.nan).alias
+        names = ("slope_low", "slope_high", "design_effect", "n_effective")
+        fits = fits.with_columns(map(nothing, names), is_reliable=pl.col("slope").is_not_nan())
     row = np.repeat(np.arange(len(codes)), n_periods)
     n_cards, n_period = pl.Series("n_cards", number), pl.Series(np.tile(total, len(codes)))
     found = pl.DataFrame(
         [coded.names[codes][row].alias("tag"), pl.concat([periods] * len(codes)).alias("period")]
     ).with_columns(
         *(n_cards, n_period.alias("n_period")),
-        *interval(n_cards, n_period, "card_share", "share", design=design),
+        *interval(n_cards, n_period, "card_share", "share", design=design, census=census),
         *fits[row],
         first_seen[row],
     )
