@@ -36,8 +36,8 @@ from .overview.doubling import doubling_time
 from .schema import CardlabError, NoFigure, at_least, collect, column_names, one_of
 from .shares.authors import MIN_AUTHORS, MIN_EFFECTIVE, Population, author_column
 from .shares.counting import numbered
-from .tags.cooccurrence import considered, cooccurrence, table_of_pairs
-from .tags.kinds import KINDS, NOT_PAIRED, parted
+from .tags.cooccurrence import FOLLOWS, considered, cooccurrence, table_of_pairs
+from .tags.kinds import KINDS, NOT_PAIRED, parted, tag_kind
 from .tags.trends import tag_trends
 from .text.columns import Progress
 
@@ -51,17 +51,26 @@ _SCHEMA = {
 # ---- Pairs of tags, trends, growth, authors, another corpus: each from its own analysis.
 
 
+def _tells(one: str, other: str, surer: float) -> bool:
+    """Say whether a pair tells of the cards, and not of how tags are made.
+
+    A paper that a template cites, two values of one list, and the task that the Hub takes from the
+    kind of model do not.
+    """
+    prefixes = {parted(tag)[0] for tag in (one, other)}
+    if "arxiv" in prefixes or (len(prefixes) == 1 and "" not in prefixes):
+        return False
+    return surer < FOLLOWS or "task" not in (tag_kind(one), tag_kind(other))
+
+
 def _pair_claims(cards: Any, facts: Facts, cluster: str | None) -> Iterator[Claim]:
     """Say of the tags that are on the same cards beyond chance how often they are."""
     pairs = cooccurrence(cards, cluster=cluster)
     # a rare pair says little of a corpus
     frequent_enough = (pl.col("n_cards") >= GROUP_CARDS) & (pl.col("lift") > 1)
     shown = pairs.filter(~pl.col("derived") & frequent_enough)
-    # a paper that a template cites, and two values of one list, tell nothing of the cards
-    told = [
-        {"arxiv"}.isdisjoint(prefixes) and (len(prefixes) > 1 or "" in prefixes)
-        for prefixes in ({parted(tag)[0] for tag in row} for row in shown["tag_a", "tag_b"].rows())
-    ]
+    surer = pl.max_horizontal("confidence_ab", "confidence_ba")
+    told = [_tells(*row) for row in shown.select("tag_a", "tag_b", surer).iter_rows()]
     shown = shown.filter(told).head(MAX_GROUPS)
     tags = pl.concat([shown["tag_a"], shown["tag_b"]]).unique().to_list()
     lists = as_lists(collect(as_polars(cards).lazy().select("tags"))["tags"]).alias("tags")
@@ -255,9 +264,10 @@ def findings(
         weeks; the ends null where there is no interval); ``n``, ``of`` (cards, and of how many);
         ``strength`` (0 and up: how far from what one would expect without the corpus - half of the
         cards, equal shares of values, no difference - in half widths of the interval, of which
-        many count little more than a few, times the share of the cards that it is true of); ``held`` (bool); ``reason`` (why not, else null);
-        ``figure`` (the call that shows it, of ``cards`` and ``cl``). Those that hold come first,
-        the strongest of each topic before the second of any; then the others, by strength.
+        many count little more than a few, times the share of the cards that it is true of);
+        ``held`` (bool); ``reason`` (why not, else null); ``figure`` (the call that shows it, of
+        ``cards`` and ``cl``). Those that hold come first, the strongest of each topic before the
+        second of any; then the others, by strength.
 
     Raises
     ------

@@ -15,6 +15,7 @@ from ..languages import with_languages
 from ..licenses.counts import with_licenses
 from ..schema import CardlabError, NoFigure, at_least, column_names, require
 from ..shares.authors import (
+    DESIGN,
     author_codes,
     author_column,
     author_columns,
@@ -502,7 +503,10 @@ def compare_values(
     The interval is Newcombe's hybrid of two Wilson intervals that know authors: R. G. Newcombe,
     "Interval estimation for the difference between independent proportions", Statistics in
     Medicine 17 (1998), 873-890, method 10; with the correlation of both shares over authors that
-    are in both corpora, as he has it for pairs (the same, 2635-2650, method 10). ``q_value``
+    are in both corpora, as he has it for pairs (the same, 2635-2650, method 10). The quantile is
+    that of t for the effective authors of the cards with a value, of which a rare one has few, as
+    far as cards of one author are alike: so the interval of a share may be wider than that of
+    :func:`cardlab.license_counts`. ``q_value``
     is by Benjamini and Hochberg (1995), over scores of authors: ``sum(s) / sqrt(sum(s**2))``,
     where s is what an author's cards add to the difference beyond the share in both together.
 
@@ -563,9 +567,8 @@ def _differences(pair: Pair) -> dict[str, Any]:
     falling = np.flatnonzero(tested)[np.argsort(-p_value[tested], kind="stable")]
     share_of = p_value[falling] * len(falling) / np.arange(len(falling), 0, -1)
     q_value[falling] = np.minimum(np.minimum.accumulate(share_of), 1)
-    behind = [_behind(*of) for of in zip(tables, sizes, n, strict=True)]
-    low_a, high_a, sure_a, effect_a = _share_ends(pair.a, pair.authors[0], behind[0])
-    low_b, high_b, sure_b, effect_b = _share_ends(pair.b, pair.authors[1], behind[1])
+    low_a, high_a, sure_a, effect_a = _share_ends(pair.a, pair.authors[0], tables[0], sizes[0])
+    low_b, high_b, sure_b, effect_b = _share_ends(pair.b, pair.authors[1], tables[1], sizes[1])
     spread = effect_a * effect_b * (n * (1 - share)).prod(axis=0)
     alike = products[0, 1](*share) / np.sqrt(np.maximum(spread, 1e-12))
     ends = (share[0], low_a, high_a), (share[1], low_b, high_b)
@@ -610,29 +613,35 @@ def _product(tables: list[Any], sizes: list[Any], at: int, to: int) -> Callable[
     return lambda p, q: own - q * first - p * second + p * q * size
 
 
-def _behind(table: Any, size: Any, n: Any) -> Any:
-    """Give the effective authors of the cards with each value, or without it if these are fewer."""
-    own, total = table.multiply(table).sum(axis=0), size.sum()
-    others = size @ size - 2 * (size @ table) + own
-    with np.errstate(divide="ignore", invalid="ignore"):
-        behind = np.fmin(n**2 / own, (total - n) ** 2 / others)
-    return np.where(np.isfinite(behind), behind, np.count_nonzero(size))
-
-
-def _share_ends(side: Coded, authors: pl.Series, behind: Any) -> tuple[Any, ...]:
-    """Give the interval of each share of one side, if it is reliable, and its design effect.
-
-    A share hangs on so many authors (`behind`) as have most of its cards, of whom a rare value has
-    few: the quantile is that of t with a degree less.
-    """
+def _share_ends(side: Coded, authors: pl.Series, table: Any, size: Any) -> tuple[Any, ...]:
+    """Give the interval of each share of one side, if it is reliable, and its design effect."""
     (card, code), who = _values(side), author_codes(authors)
     group = np.zeros(len(side.names) + 1, dtype=np.int64)
     everyone = np.zeros(side.n_cards, dtype=np.int64), who
     design = designs((code, who[card]), everyone, group=group, authors=authors)[0]
     n = pl.Series(np.bincount(code, minlength=len(group)))
-    of_few = design.with_columns(n_all_authors=pl.Series(behind))
-    known = of_few if authors.null_count() < len(authors) else None
+    known = None
+    if authors.null_count() < len(authors):
+        known = design.with_columns(n_all_authors=_behind(design, table, size))
     ends = pl.DataFrame(interval(n, side.n_cards, "share", "share", design=known))
     found = author_columns(ends, design, total=pl.lit(side.n_cards), share="share")
     columns = ("share_low", "share_high", "is_reliable", "design_effect")
     return tuple(found[name].to_numpy() for name in columns)
+
+
+def _behind(design: pl.DataFrame, table: Any, size: Any) -> pl.Series:
+    """Give for how many authors a share counts in the quantile of t.
+
+    The effective ones of the cards with the value, or without it where these are fewer: so many
+    say how much authors differ, which is what the design effect is made of. Where their cards are
+    hardly alike there are more; by the root, since few authors let cards look less alike.
+    """
+    effect, n_authors, effective = (design[name].to_numpy() for name in DESIGN[:3])
+    n, squares, total = table.sum(axis=0), table.multiply(table).sum(axis=0), size.sum()
+    others = size @ size - 2 * (size @ table) + squares
+    alike = np.sqrt(np.clip((effect - 1) / np.maximum(total / effective - 1, 1e-9), 0, 1))
+    found = n_authors.astype(float)
+    for cards, square in ((n, squares), (total - n, others)):
+        each = np.maximum(square / np.maximum(cards, 1), 1)  # cards of the author of a card
+        found = np.where(cards > 0, np.minimum(found, cards / (1 + (each - 1) * alike)), found)
+    return pl.Series(found)

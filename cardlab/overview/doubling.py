@@ -17,8 +17,8 @@ _WEEK, _MONTH = dt.timedelta(weeks=1), dt.timedelta(days=30)
 #: Whole periods and cards in them below which a fit cannot be checked.
 MIN_PERIODS, MIN_CARDS = 10, 30
 #: P-values of a departure and of a rhythm below which growth is not called exponential, and
-#: autocorrelation and dispersion above which it is not.
-_DEPARTS, _RHYTHM, _WANDERS, _BURSTS = 0.1, 0.01, 0.9, 2.0
+#: dispersion above which it is not.
+_DEPARTS, _RHYTHM, _BURSTS = 0.1, 0.01, 2.0
 
 #: How long what a period brings beyond the line may last (the correlation of neighbours), how much
 #: of it does beside what does not, and what is thought of each before the periods are seen: a
@@ -116,7 +116,7 @@ def doubling_time(
     wider than the rate, and nothing speaks against an exponential: no `departure` below 0.1 (twice
     the smaller p-value of a bend, and of bend, swing and a level of the newest month together), no
     straight line through the new cards that fits as well, no rhythm (Fisher's g of the residuals'
-    periodogram, p < 0.01), no autocorrelation above 0.9, no dispersion above 2, and in the newest
+    periodogram, p < 0.01), no dispersion above 2, and in the newest
     month no more than twice the cards that the line expects. The interval allows for its being
     given only where growth is that clear.
 
@@ -352,8 +352,6 @@ def exponential(
         reason = f"the growth of the new cards {'was not steady' if steady else how}"
     elif rhythm:
         reason = f"the new cards come in a rhythm of about {rhythm:.0f} weeks"
-    elif line.autocorrelation > _WANDERS:
-        reason = "what a period brings hangs on the period before: there is no steady growth"
     elif line.dispersion > _BURSTS:
         reason = "a few periods brought most of the new cards"
     elif rate <= reach:

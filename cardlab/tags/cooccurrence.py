@@ -23,7 +23,7 @@ _DENSE, _CHUNK = 16_000_000, 250_000
 #: Pairs with a q-value below this stand first where authors are known.
 FOUND = 0.05
 #: Share of a tag's cards that have the other too, from which on it is said to follow from it.
-_FOLLOWS = 0.9
+FOLLOWS = 0.9
 
 
 def cooccurrence(
@@ -207,7 +207,7 @@ def _derived(names: dict[str, pl.Series], columns: dict[str, Any]) -> Any:
     always = same & (prefix[a] == prefix[b])
     one_prefix = (prefix[a] < 0) != (prefix[b] < 0)
     head = ((prefix[a] < 0) & (value[a] == prefix[b])) | ((prefix[b] < 0) & (value[b] == prefix[a]))
-    follows = np.maximum(columns["confidence_ab"], columns["confidence_ba"]) >= _FOLLOWS
+    follows = np.maximum(columns["confidence_ab"], columns["confidence_ba"]) >= FOLLOWS
     return always | (one_prefix & (same | head) & follows)
 
 
