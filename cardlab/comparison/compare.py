@@ -445,6 +445,8 @@ _COLUMNS = (
 
 #: Values of fewer authors in both corpora together cannot be told apart.
 _MIN_AUTHORS = 10
+#: Authors that a value of fewer counts for in its quantile of t: it is not relied on anyway.
+_FEWEST = 5
 
 
 def compare_values(
@@ -644,4 +646,4 @@ def _behind(design: pl.DataFrame, table: Any, size: Any) -> pl.Series:
     for cards, square in ((n, squares), (total - n, others)):
         each = np.maximum(square / np.maximum(cards, 1), 1)  # cards of the author of a card
         found = np.where(cards > 0, np.minimum(found, cards / (1 + (each - 1) * alike)), found)
-    return pl.Series(found)
+    return pl.Series(np.clip(found, np.minimum(_FEWEST, n_authors), n_authors))

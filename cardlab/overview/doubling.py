@@ -123,7 +123,7 @@ def doubling_time(
     Examples
     --------
     >>> cl.doubling_time(cl.make_cards(2000, text=False))["doubling_weeks", "low", "high"].row(0)
-    (30.968..., 27.635..., 35.215...)
+    (30.968..., 28.049..., 34.564...)
     """
     check_every(every)
     first, last = (_instant(at, name) for at, name in ((start, "start"), (end, "end")))
@@ -288,7 +288,7 @@ def regression(new: np.ndarray, weeks: np.ndarray, terms: np.ndarray) -> _Fit:
         expected=expected,
         residual=residual,
         dispersion=dispersion,
-        autocorrelation=float(chance @ _LASTS),
+        autocorrelation=float(chance @ _LASTS) if dispersion else 0.0,
     )
 
 
