@@ -18,7 +18,7 @@ _WEEK, _MONTH = dt.timedelta(weeks=1), dt.timedelta(days=30)
 MIN_PERIODS, MIN_CARDS = 10, 30
 #: P-values of a departure and of a rhythm below which growth is not called exponential, and
 #: dispersion above which it is not.
-_DEPARTS, _RHYTHM, _BURSTS = 0.1, 0.01, 2.0
+_DEPARTS, _RHYTHM, _BURSTS = 0.2, 0.01, 2.0
 
 #: How long what a period brings beyond the line may last (the correlation of neighbours), how much
 #: of it does beside what does not, and what is thought of each before the periods are seen: a
@@ -113,7 +113,7 @@ def doubling_time(
     do.
 
     A number is given where the new cards doubled within the fit, the interval of the rate is no
-    wider than the rate, and nothing speaks against an exponential: no `departure` below 0.1 (twice
+    wider than the rate, and nothing speaks against an exponential: no `departure` below 0.2 (twice
     the smaller p-value of a bend, and of bend, swing and a level of the newest month together), no
     straight line through the new cards that fits as well, no rhythm (Fisher's g of the residuals'
     periodogram, p < 0.01), no dispersion above 2, and in the newest
