@@ -157,8 +157,8 @@ def tag_trends(
     fits = pl.DataFrame(slopes(number.reshape(-1, n_periods), total, held)._asdict())
     if census := population == "census":
         nothing = pl.lit(np.nan).alias
-        names = ("slope_low", "slope_high", "design_effect", "n_effective")
-        fits = fits.with_columns(map(nothing, names), is_reliable=pl.col("slope").is_not_nan())
+        exact = ("slope_low", "slope_high", "design_effect", "n_effective")
+        fits = fits.with_columns(map(nothing, exact), is_reliable=pl.col("slope").is_not_nan())
     row = np.repeat(np.arange(len(codes)), n_periods)
     n_cards, n_period = pl.Series("n_cards", number), pl.Series(np.tile(total, len(codes)))
     found = pl.DataFrame(
