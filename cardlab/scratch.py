@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +26,9 @@ else:
 # The system frees a lock when the process that holds it ends, also one that was killed. A number
 # of a process could belong to another one by then, or to another container.
 _LOCK = "in-use"
+#: The ending of a folder that is being removed; the seconds in which a new one gets its lock.
+_GONE, _MAKING = ".gone", 60
+_MADE = re.compile(r"\.?cardlab-\w{8}(?:\.gone)?")
 
 
 @contextmanager
@@ -35,7 +41,7 @@ def scratch_folder(parent: Path, *, prefix: str = "cardlab-") -> Iterator[Path]:
         yield folder
     finally:
         lock.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
 
 
 @contextmanager
@@ -87,12 +93,28 @@ def _claimed(parent: Path, prefix: str) -> tuple[Path, IO[bytes]]:
 def _remove_where_dead(folder: Path) -> None:
     """Remove a folder of ours whose lock nobody holds."""
     with suppress(OSError):  # gone meanwhile, of another user, or in use
-        if folder.is_symlink() or (sys.platform != "win32" and folder.stat().st_uid != os.getuid()):
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or (
+            sys.platform != "win32" and found.st_uid != os.getuid()
+        ):
+            return
+        if _MADE.fullmatch(folder.name) and folder.suffix == _GONE:
+            _remove(folder)
+            return
+        if time.time() - found.st_mtime > _MAKING and not any(folder.iterdir()):
+            folder.rmdir()  # its run was killed before it had a lock
             return
         with (folder / _LOCK).open("r+b") as lock:
             _hold(lock)
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
         shutil.rmtree(folder, ignore_errors=True)  # Windows keeps a file that is open
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, under a name that the next run knows where this one is killed meanwhile."""
+    with suppress(OSError):
+        folder = folder.rename(folder.with_name(folder.name.removesuffix(_GONE) + _GONE))
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _hold(lock: IO[bytes]) -> None:

@@ -25,6 +25,8 @@ TOKEN = secrets.token_hex(16)
 # No news from the network, and all cells of a notebook on the page, also those out of sight.
 _PAGE = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
 _NOTEBOOKS = {"windowingMode": "none"}
+# A notebook that saves itself while a test does asks which of the two is meant, and waits.
+_DOCUMENTS = {"autosave": False}
 
 #: Runs code in the kernel and gives what it printed.
 RUN = """
@@ -59,8 +61,9 @@ def jupyterlab(files: dict[str, bytes]) -> Iterator[tuple[str, Path]]:
             f"JUPYTER_{part}_DIR": str(folder / part) for part in ("CONFIG", "DATA", "RUNTIME")
         }
         _write(folder / "CONFIG" / "labconfig" / "page_config.json", _PAGE)
-        tracker = folder / "settings" / "@jupyterlab" / "notebook-extension"
-        _write(tracker / "tracker.jupyterlab-settings", _NOTEBOOKS)
+        settings = folder / "settings" / "@jupyterlab"
+        _write(settings / "notebook-extension" / "tracker.jupyterlab-settings", _NOTEBOOKS)
+        _write(settings / "docmanager-extension" / "plugin.jupyterlab-settings", _DOCUMENTS)
         places |= {"JUPYTERLAB_SETTINGS_DIR": str(folder / "settings")}
         places |= {"JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces")}
         port = _free_port()

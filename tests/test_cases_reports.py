@@ -252,6 +252,14 @@ def test_S08_nothing_remains_of_a_run_that_is_ended(tmp_path, number):
 def test_S08_runs_at_once_leave_each_others_folders_alone(tmp_path):
     foreign = tmp_path / "cardlab-mine"
     foreign.mkdir()
+    (tmp_path / "cardlab-notes.gone").mkdir()
+    (tmp_path / "cardlab-notes.gone" / "note").touch()
+    gone = tmp_path / "cardlab-a_b8c7d6.gone"  # a run that was killed while it removed this
+    gone.mkdir()
+    (gone / "page.html").touch()
+    begun = tmp_path / "cardlab-12345678"  # and one that had not yet locked its own
+    begun.mkdir()
+    os.utime(begun, (0, 0))
     (tmp_path / "target").mkdir()
     (tmp_path / "target" / "in-use").touch()
     (tmp_path / "cardlab-link").symlink_to(tmp_path / "target")
@@ -268,7 +276,8 @@ def test_S08_runs_at_once_leave_each_others_folders_alone(tmp_path):
         with scratch_folder(tmp_path) as second:
             assert first != second
         assert (first / "page.html").exists()
-    assert not first.exists()
+    assert not first.exists() and not gone.exists() and not begun.exists()
+    assert (tmp_path / "cardlab-notes.gone" / "note").exists()
     assert foreign.exists() and (tmp_path / "target" / "in-use").exists()
 
 
