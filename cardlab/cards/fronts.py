@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import datetime as dt
 import json
 import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
@@ -15,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from .. import frontmatter
-from ..schema import COLUMNS, CONTROLS, PROBLEM, PROBLEMS, STRINGS, problem
+from ..schema import COLUMNS, CONTROLS, INSTANT, PROBLEM, PROBLEMS, STRINGS, problem
 from .records import NOT_UTF8
 
 FRONT = pl.Struct(
@@ -50,6 +52,16 @@ _ODD_JSON = (
     r'|[LTDBP][A-Za-z _-]*|(?:base|library|pipeline)[ -]?[A-Za-z]+)"\s*:|"dataset"\s*:\s*["\[]'
     rf'|"(?:{frontmatter.KEYS})"\s*:\s*(?:\{{|\[[^\]]*[\[{{])|"(?:library_name|pipeline_tag)"\s*:\s*\['
 )
+_NUMBER = re.compile(r"\d+(?:\.\d*)?(?:e\+?\d+)?", re.IGNORECASE)
+#: ``2022-03-02 23:29:04 +0000``, ``... UTC``: what ISO 8601 writes without the space, or as Z.
+_ZONE = re.compile(r"\s*(?:UTC|GMT)$|\s+(?=[+-]\d\d:?\d\d$)")
+#: Digits of a time since 1970, from 1973 to 2286 -> its parts of a second; other lengths are none.
+_PER_SECOND = {
+    digits: 1000**power for power in range(4) for digits in (9 + 3 * power, 10 + 3 * power)
+}
+#: The Hub's own, and those that polars, pandas and pyarrow write.
+_FORMS = tuple(f"%Y-%m-%dT%H:%M:%S%.f{zone}" for zone in ("Z", "%z", "Z", "", " UTC"))
+_WRITTEN_TOGETHER = {8: "%Y%m%d", 14: "%Y%m%d%H%M%S"}
 #: What is remembered of front matter, in bytes: about that of 200,000 cards.
 _REMEMBERED = 2**28
 
@@ -316,6 +328,45 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: item for key, item in value.items() if item is not None}
     return value
+
+
+def instants(texts: pl.Series) -> pl.Series:
+    """Read dates: the commonest forms at polars' speed, any other once per distinct value."""
+    read, flat = pl.Series([None], dtype=INSTANT).new_from_index(0, len(texts)), texts
+    for form in _FORMS:
+        if read.null_count() == texts.null_count():
+            return read
+        typed = flat.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False)
+        # an hour of an offset can lead out of the years that Python knows
+        read = read.fill_null(typed.set(~typed.dt.year().is_between(1, 9999), None))
+        flat = flat.str.replace(" ", "T", literal=True)
+    others = texts.filter(read.is_null() & texts.is_not_null()).unique()
+    known = pl.Series([_instant(text) for text in others], dtype=INSTANT)
+    return read.fill_null(texts.replace_strict(others, known, default=None, return_dtype=INSTANT))
+
+
+def _instant(text: str) -> dt.datetime | None:
+    """Read one date: ISO 8601, digits alone, a time since 1970, or the form of HTTP headers."""
+    try:
+        if _NUMBER.fullmatch(text):
+            return _since_1970(text)
+        try:
+            value = dt.datetime.fromisoformat(_ZONE.sub("", text.upper().replace("/", "-")))
+        except ValueError:
+            value = parsedate_to_datetime(text)
+        return value.replace(tzinfo=value.tzinfo or dt.UTC).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _since_1970(text: str) -> dt.datetime | None:
+    number = float(text)
+    digits = len(str(int(number)))
+    if digits in _WRITTEN_TOGETHER:
+        return dt.datetime.strptime(text, _WRITTEN_TOGETHER[digits]).replace(tzinfo=dt.UTC)
+    if digits not in _PER_SECOND:
+        return None
+    return dt.datetime.fromtimestamp(0, dt.UTC) + dt.timedelta(seconds=number / _PER_SECOND[digits])
 
 
 def join_problems(parts: pl.Series, *, labels: list[tuple[str, str]]) -> pl.Series:
