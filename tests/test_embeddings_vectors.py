@@ -477,3 +477,11 @@ def test_sentence_transformers_work_offline(
     np.testing.assert_allclose(
         mean / np.linalg.norm(mean), own.encode("passage: " + texts[0]), atol=1e-5
     )
+
+
+@pytest.mark.parametrize("author", [b"\xff", 3, None, ["ann"]])
+def test_vectors_of_cards_whose_authors_are_no_names(author):
+    cards = cl.make_cards(40, embedding_dim=0).with_columns(
+        author=pl.Series([author] * 40, strict=False)
+    )
+    assert cl.embed(cards).shape[0] == 40

@@ -108,9 +108,9 @@ def authors(frame: pl.DataFrame) -> pl.Series:
     """Give the author of each card, by the id where none is told; else it is one of its own."""
     told, card = (
         pl.lit(None, pl.String)
-        if frame.schema.get(name, pl.Struct([])).is_nested()
+        if dtype is None or dtype.is_nested() or dtype in (pl.Binary, pl.Object)
         else pl.col(name).cast(pl.String, strict=False)
-        for name in ("author", "id")
+        for name, dtype in ((name, frame.schema.get(name)) for name in ("author", "id"))
     )
     own = (pl.format("/{}", card), pl.format("#{}", pl.int_range(pl.len())))
     return frame.select(author=pl.coalesce(told, card.str.extract(r"^([^/]+)/"), *own)).to_series()
