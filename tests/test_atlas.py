@@ -200,7 +200,7 @@ def test_names_are_short_distinct_and_of_the_topic(real: cl.Atlas) -> None:
     words = real.names["name"].str.replace(":", ",").str.split(",").list.len()
     assert words.max() <= 4
     said = " ".join(real.names.filter(layer="together_50")["name"])
-    for subject in ("speech", "diffusion", "sentence-similarity", "gguf", "squad"):
+    for subject in ("speech", "diffusion", "similarity", "gguf", "squad"):
         assert subject in said
     assert "needed" not in said
     parents = real.names.select(parent="cluster", above="name", layer="layer")

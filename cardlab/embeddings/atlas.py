@@ -118,8 +118,8 @@ def atlas(
 ) -> Atlas:
     """Find what cards are grouped together again and again, in layers, with names.
 
-    Vectors are grouped by k-means 240 times: each time of other authors, drawn with replacement,
-    and into another number of clusters, from 15 to 35. A layer are the groups whose cards are
+    Vectors are grouped by k-means 480 times: each time of other authors, drawn with replacement,
+    and into another number of clusters, from 6 to 42. A layer are the groups whose cards are
     together in 70, 50 or 30 % of these runs on the mean; the coarse layer joins those of 30 % to
     8-15 regions for a reader, where the corpus has as many. A cluster has at least 10 cards of
     3 authors; a card of a smaller group joins one with whose cards it is together as often, and
