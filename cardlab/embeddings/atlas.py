@@ -67,7 +67,7 @@ class Atlas:
     Examples
     --------
     >>> cl.atlas(cl.make_cards(200)).layers["layer", "n_clusters", "card_share"].row(0)
-    ('coarse', 9, 0.89)
+    ('coarse', 7, 1.0)
     """
 
     labels: pl.DataFrame
