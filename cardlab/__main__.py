@@ -310,9 +310,11 @@ def _sample(arguments: argparse.Namespace) -> int:
         reason = "it is a folder"
     if not output.suffix and output.exists() and (output.is_file() or any(output.iterdir())):
         reason = "it is there already"
+    part = output.with_name(output.name + ".part")
+    if part.is_dir():
+        reason = f"{printable(part.name)!r} beside it is a folder; move it away"
     if reason:
         raise CardlabError(f"cards cannot be written to {str(output)!r}: {reason}.")
-    part = output.with_name(output.name + ".part")
     n_cards, seed = arguments.cards, arguments.seed
     try:
         if output.suffix:

@@ -48,6 +48,11 @@ def test_a_sample_of_shards(tmp_path, capsys, monkeypatch):
     assert "it is there already" in capsys.readouterr().err
     assert main(["sample", "--cards", "-1", str(tmp_path / "d")]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
+    (tmp_path / "d.part").mkdir()
+    (tmp_path / "d.part" / "mine").touch()
+    assert main(["sample", "--cards", "60", str(tmp_path / "d")]) == 1
+    assert "'d.part' beside it is a folder" in capsys.readouterr().err
+    assert (tmp_path / "d.part" / "mine").exists()
 
 
 def test_errors_are_plain(tmp_path, capsys):
