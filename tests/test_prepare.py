@@ -6,6 +6,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -395,31 +396,53 @@ def test_a_source_that_breaks_off_is_read_on_from_there(source, tmp_path, monkey
 
 # ---- Kills, and limits of memory.
 
-PREPARE = "import sys; from cardlab.cards.prepare import prepare; prepare(*sys.argv[1:], rows=500)"
+PREPARE = "import sys; from cardlab.cards.prepare import prepare; prepare(*sys.argv[1:3], rows=500)"
+# The same, and the process ends itself, as a kill would, at its n-th step in the folder: opening,
+# making, renaming or removing. No clock decides, so that a slow machine sees the same.
+KILLED = f"""
+import os, signal, sys
+folder, left = os.path.dirname(sys.argv[2]), int(sys.argv[3])
+def step(event, args):
+    global left
+    if event == "open" or event.startswith("os."):
+        if args and str(args[0]).startswith(folder + os.sep):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(step)
+{PREPARE}
+print(-left)
+"""
+
+
+def read_rows(folder: Path) -> int:
+    """Say how many cards a corpus has, all of them with their texts."""
+    read = cl.read_cards(folder)
+    assert read["text"].null_count() == 0
+    return read.height
 
 
 def kills(n: int, tmp_path: Path, n_cards: int, seed: int) -> None:
-    """Kill runs at any moment; each time the earlier corpus is there, at last the new one."""
-    draw = random.Random(seed)
+    """Kill runs at any step; each time the earlier corpus is there, at last the new one."""
     source, out, first = tmp_path / "cards.parquet", tmp_path / "out", some_cards(50)
-    prepare(first, out)
     some_cards(n_cards).write_parquet(source)
-    call, n_killed = [sys.executable, "-c", PREPARE, str(source), str(out)], 0
-    for _ in range(n):
-        files_before = len(files(out))
-        process = subprocess.Popen(call)
-        for _ in range(2_000):  # until it has written some more
-            if process.poll() is not None or len(files(out)) > files_before + draw.randrange(4):
-                break
-            time.sleep(0.005)
-        time.sleep(draw.random() * 0.05)
-        process.kill()
-        was_killed = process.wait() == -signal.SIGKILL
-        read = cl.read_cards(out)
-        assert read.height in (50, n_cards) and read["text"].null_count() == 0
-        n_killed += was_killed and read.height == 50
+    call = [sys.executable, "-c", KILLED, str(source), str(out)]
+    whole = subprocess.run([*call, "0"], check=True, stdout=subprocess.PIPE, text=True)
+    is_whole(out, source)
+    n_killed = 0
+    for at in random.Random(seed).sample(range(1, int(whole.stdout)), n):
+        if read_rows(out) != 50:  # a run that went on from an earlier one has fewer steps
+            shutil.rmtree(out)
+            prepare(first, out)
+        status = subprocess.run([*call, str(at)]).returncode
+        assert (status, read_rows(out)) in (
+            (0, n_cards),
+            (-signal.SIGKILL, 50),
+            (-signal.SIGKILL, n_cards),
+        )
+        n_killed += status != 0
     assert n_killed >= n / 2
-    subprocess.run(call, check=True)
+    subprocess.run([*call, "0"], check=True)
     is_whole(out, source)
 
 
