@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from .schema import folded, printable, problem, shorten
+from .schema import RELATIONS, folded, printable, problem, shorten
 
 #: Keys of the front matter that become columns, and other spellings of them that occur.
 _SPELLINGS: dict[str, tuple[str, ...]] = {
@@ -279,9 +279,14 @@ def fields(metadata: dict[str, Any], problems: Problems | None = None) -> dict[s
         if len(found.get(key, ())) > 1
     ]
     one = {key: next(iter(found.get(key, ())), None) for key in ("library_name", "pipeline_tag")}
+    ways, others = read_values(metadata.get("base_model_relation"))
+    relation = next((name for name in RELATIONS if [name] == [*map(str.lower, ways)]), None)
+    if (ways or others) and relation is None:
+        detail = _shown(f"not one of {', '.join(RELATIONS)}: ", ways + others)
+        said.append(problem("base_model_relation", "bad_value", detail))
     lists = {key: found.get(key, []) for key in ("license", "base_model", "datasets")}
     also = {"languages": found.get("language", []), "free_tags": found.get("tags", [])}
-    return {**one, **lists, **also}
+    return {**one, **lists, **also, "relation": relation}
 
 
 @lru_cache(maxsize=4096)
@@ -324,6 +329,7 @@ def hub_tags(known: dict[str, Any], arxiv: list[str]) -> list[str]:
         ("dataset", known["datasets"]),
         ("arxiv", arxiv),
         ("base_model", known["base_model"]),
+        (f"base_model:{known['relation']}", known["base_model"] if known["relation"] else []),
         ("license", [value.lower() for value in known["license"]]),
     ):
         tags += [f"{prefix}:{value}" for value in values]

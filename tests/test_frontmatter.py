@@ -140,22 +140,40 @@ def test_aliases_are_written_out_when_they_are_few():
 def test_hub_tags_in_the_hubs_order():
     metadata = read_card(
         "---\nlicense: mit\nlanguage: [en, no]\ntags: [x, en]\ndatasets: d\nlibrary_name: l\n"
-        "pipeline_tag: p\nbase_model: o/m\n---\n"
+        "pipeline_tag: p\nbase_model: o/m\nbase_model_relation: merge\n---\n"
     ).metadata
     tags = frontmatter.hub_tags(frontmatter.fields(metadata), ["2001.00001"])
     assert tags == [
-        *(
-            "l",
-            "p",
-            "x",
-            "en",
-            "no",
-            "dataset:d",
-            "arxiv:2001.00001",
-            "base_model:o/m",
-            "license:mit",
-        )
+        "l",
+        "p",
+        "x",
+        "en",
+        "no",
+        "dataset:d",
+        "arxiv:2001.00001",
+        "base_model:o/m",
+        "base_model:merge:o/m",
+        "license:mit",
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        *(("quantized", True), (" Quantized", True), (["quantized"], True), ([], None), ("", None)),
+        *(("quantised", False), (["merge", "quantized"], False), ({"a": 1}, False), (7, False)),
+    ],
+)
+def test_how_a_model_was_made_from_its_parents(said, read):
+    front = json.dumps({"base_model": ["o/m", "o/n"], "base_model_relation": said})
+    sources = {"card": f"---\n{front}\n---\n"}, {"metadata": front}, {"cardData": front}
+    for source in sources:
+        cards = cl.read_cards(pl.DataFrame({"id": ["a/b"]} | {k: [v] for k, v in source.items()}))
+        assert cards["base_model"].to_list() == [["o/m", "o/n"]]
+        found = [tag for tag in cards["tags"][0] if tag.count(":") == 2]
+        assert found == ["base_model:quantized:o/m", "base_model:quantized:o/n"] * (read is True)
+        kinds = cl.problems(cards)["column", "problem"].rows()
+        assert kinds == [("base_model_relation", "bad_value")] * (read is False)
 
 
 def test_arxiv_links():

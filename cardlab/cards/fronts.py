@@ -49,7 +49,8 @@ _UNREADABLE = dict.fromkeys(FRONT.to_schema())
 #: keys that hold more than a string or a list of strings. What it finds is read by Python.
 _ODD_JSON = (
     r'"(?:languages|licen[cs]es|licence|tag|[Bb]ase_models|library|pipeline_tags'
-    r'|[LTDBP][A-Za-z _-]*|(?:base|library|pipeline)[ -]?[A-Za-z]+)"\s*:|"dataset"\s*:\s*["\[]'
+    r'|base_model_relation|[LTDBP][A-Za-z _-]*|(?:base|library|pipeline)[ -]?[A-Za-z]+)"\s*:'
+    r'|"dataset"\s*:\s*["\[]'
     rf'|"(?:{frontmatter.KEYS})"\s*:\s*(?:\{{|\[[^\]]*[\[{{])|"(?:library_name|pipeline_tag)"\s*:\s*\['
 )
 _NUMBER = re.compile(r"\d+(?:\.\d*)?(?:e\+?\d+)?", re.IGNORECASE)
