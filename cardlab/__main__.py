@@ -14,9 +14,10 @@ import webbrowser
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from . import __version__
+from .coverage.headings import Standard
 from .schema import CardlabError, printable, shorten
 
 
@@ -134,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="say what is wrong with a folder's cards, for CI")
     check.add_argument("folder", metavar="FOLDER", help="of cards: ORG/NAME/README.md; or a README")
-    said = "warn of its sections that are missing: huggingface, mitchell2019, liang2024, eu_gpai"
+    said = "warn of its sections that are missing: " + ", ".join(get_args(Standard))
     check.add_argument("--standard", metavar="NAME", help=said)
     check.add_argument("--strict", action="store_true", help="fail for warnings too")
     check.set_defaults(run=_check)

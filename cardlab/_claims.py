@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from .coverage.bodies import FILLED
-from .coverage.headings import sections_of
+from .coverage.headings import Standard, sections_of, standard_for
 from .coverage.reading import MIN_SHARED, read_sections, states_of
 from .families import with_families
 from .frames import as_lists, as_polars, text_key
@@ -39,8 +39,11 @@ APART = 0.10
 #: Half widths from what is expected that weigh half as much as any number of them.
 SURE = 4
 
-#: The sections that are looked at: those counted on the Hub before.
-STANDARD = "liang2024"
+#: The sections that are looked at: of models those counted on the Hub before.
+STANDARDS: dict[Standard, str] = {
+    "liang2024": "model card section",
+    "huggingface_datasets": "data set card section",
+}
 
 AUTHOR, FAMILY, _ROW = "__author", "__family", "__row"
 
@@ -165,11 +168,12 @@ WORDS = words_of("findings")
 FACTS = [Fact(**row) for row in WORDS["facts"]]
 FACTS += [
     Fact(
-        *("documentation", f"section {section.name}", "cards with a text"),
-        f"fill in the model card section “{section.name}”",
-        f'cl.plot_coverage(cl.section_coverage(cards, standard="{STANDARD}"))',
+        *("documentation", f"{what} {section.name}", "cards with a text"),
+        f"fill in the {what} “{section.name}”",
+        f'cl.plot_coverage(cl.section_coverage(cards, standard="{standard}"))',
     )
-    for section in sections_of(STANDARD)
+    for standard, what in STANDARDS.items()
+    for section in sections_of(standard)
 ]
 
 
@@ -198,7 +202,7 @@ class Facts:
 
     def drawn(self, fact: Fact) -> str:
         """Say that only a random part of the texts was read for a fact."""
-        if fact.column != "long" and not fact.column.startswith("section "):
+        if fact.column != "long" and fact.topic != "documentation":
             return ""
         read, whole = (self.frame[name].count() for name in ("long", "copied"))
         return " drawn at random" if read < whole else ""
@@ -261,7 +265,7 @@ def _copies(cards: Any, key: pl.Series) -> list[pl.Series]:
 
 
 def _written(cards: Any, key: pl.Series, seed: int) -> pl.DataFrame:
-    """Say which texts are longer than the median, and which fill in the sections of STANDARD.
+    """Say which texts are longer than the median, and which fill in the sections of a standard.
 
     By the number of their row; of many texts a random part is read.
     """
@@ -274,8 +278,9 @@ def _written(cards: Any, key: pl.Series, seed: int) -> pl.DataFrame:
     found = collect(with_text_lengths(frame, measures=["n_words"]).select(_ROW, long))
     if "id" not in column_names(cards):
         return found
-    states = states_of(read_sections(frame, keep=[_ROW], lengths=False), STANDARD, MIN_SHARED)
-    name = pl.format("section {}", "section").alias("section")
+    standard = standard_for(cards)
+    states = states_of(read_sections(frame, keep=[_ROW], lengths=False), standard, MIN_SHARED)
+    name = pl.format(f"{STANDARDS[standard]} {{}}", "section").alias("section")
     filled = states.select("card", name, filled=pl.col("state") == FILLED).collect()
     wide = filled.pivot("section", index="card", values="filled")
     # `card` is the row among those that were read

@@ -21,6 +21,7 @@ from cardlab.coverage.headings import (
     fold,
     meaning,
     phrase,
+    standard_for,
 )
 
 STANDARDS = list(definitions()["standards"])
@@ -109,6 +110,34 @@ def test_every_standard_is_readable():
     assert set(definitions()["standards"]) == set(get_args(Standard))
     text = str(definitions()["standards"]["eu_gpai"]).lower()
     assert "coverage" in text and "complian" not in text
+
+
+def test_what_is_said_of_data_sets_is_of_models_their_training_data():
+    """New words for data sets take nothing from a standard for models."""
+    of_data = dict(coverage_sections("huggingface_datasets").select("section", "concepts").rows())
+    sections = ("Dataset Structure", "Curation Rationale", "Annotations")
+    parts = {concept for name in sections for concept in of_data[name]} | {"data_source"}
+    for standard, section in (
+        *(("huggingface", "Training Data"), ("mitchell2019", "Training Data")),
+        *(("liang2024", "Training"), ("eu_gpai", "Data: type, provenance and how obtained")),
+    ):
+        rows = coverage_sections(standard).filter(pl.col("section") == section)
+        assert parts <= {*rows["concepts"].item()}, standard
+
+
+def test_cards_of_data_sets_are_held_against_their_own_template():
+    cards = cl.scan_cards(real_file("dataset_cards.librarian.parquet"))
+    assert standard_for(cards) == "huggingface_datasets"
+    assert standard_for(cl.make_cards(50)) == standard_for(cards.drop("kind")) == "liang2024"
+    covered = cl.section_coverage(cards, standard="huggingface_datasets")
+    filled = dict(covered.select("section", "n_filled").rows())
+    # below: cards with words of their own under these headings, by a regular expression
+    rough = {
+        **{"Annotations": 409, "Curation Rationale": 469, "Dataset Structure": 1562},
+        "Personal and Sensitive Information": 275,
+    }
+    for section, n in rough.items():
+        assert abs(filled[section] - n) < 0.08 * n, section
 
 
 def test_every_concept_is_asked_for_or_says_why_not():

@@ -44,8 +44,9 @@ def section_coverage(
         matter states also ``metadata``, ``license``, ``languages``, ``base_model``, ``datasets``,
         ``library_name``, ``pipeline_tag``, as far as they are there.
     standard : str, list or tuple of str
-        ``"huggingface"`` (the Hub's model card template), ``"mitchell2019"``, ``"liang2024"`` or
-        ``"eu_gpai"`` (the topics of the EU's Model Documentation Form); of several, all are
+        ``"huggingface"`` (the Hub's model card template), ``"mitchell2019"``, ``"liang2024"``,
+        ``"eu_gpai"`` (the topics of the EU's Model Documentation Form) or
+        ``"huggingface_datasets"`` (the Hub's template for data sets); of several, all are
         counted. What headings answer a section is in ``cardlab/data/sections.toml``.
     by : str, optional
         A column to group by. With a list column a card is in each of its groups; without a value

@@ -13,12 +13,13 @@ from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
-from ..schema import STRINGS, CardlabError, one_of
+from ..frames import narrow
+from ..schema import STRINGS, CardlabError, collect, column_names, one_of
 
 # ---- What each standard asks for, and what answers it: ``data/sections.toml``, read and checked.
 
 #: The keys of the data file's standards, for editors; what is allowed stands there.
-Standard = Literal["huggingface", "mitchell2019", "liang2024", "eu_gpai"]
+Standard = Literal["huggingface", "mitchell2019", "liang2024", "eu_gpai", "huggingface_datasets"]
 
 
 class Item(NamedTuple):
@@ -51,6 +52,18 @@ def folded(table: str, key: str) -> frozenset[str]:
 def check_standard(standard: str) -> None:
     """Raise a CardlabError unless the data file has this standard."""
     one_of(standard, definitions()["standards"], name="standard")
+
+
+def standard_for(cards: Any) -> Standard:
+    """Give the standard that cards are held against unless another is asked for.
+
+    ``"huggingface_datasets"`` where most are known (``kind``) to be of data sets.
+    """
+    if "kind" not in column_names(cards):
+        return "liang2024"
+    of_sets = (pl.col("kind") == "dataset").fill_null(False).mean()
+    share = collect(narrow(cards, ["kind"]).select(of_sets)).item()
+    return "huggingface_datasets" if (share or 0) > 0.5 else "liang2024"
 
 
 @functools.cache
