@@ -299,20 +299,27 @@ def layers(nodes: Nodes, shares: Floats, *, coarse: bool, seed: int = 0) -> dict
 
 
 def _placed(nodes: Nodes, shares: Floats, groups: Indices, above: Indices, share: float) -> Indices:
-    """Join nodes of no cluster to that, of the same one above, with which they share those runs."""
+    """Join nodes of no cluster to the nearest, of the same one above, as long as one is that near.
+
+    As near as the share of the layer says: by the cosine to the middle of its cards, where each is
+    a vector of the groups that it was in.
+    """
     held = kept(nodes, groups) >= 0
     clusters = np.unique(groups[nodes.of_card[held]])
-    if not len(clusters):
-        return groups
-    member = (groups[:, None] == clusters).astype(np.float32)
-    member *= nodes.summed(nodes.weights)[:, None].astype(np.float32)
-    often = shares @ (member / member.sum(axis=0))
-    best, every = often.argmax(axis=1), np.arange(len(groups))
-    joins = (often[every, best] >= share) & ~member.any(axis=1)
-    joins &= above == above[member.argmax(axis=0)][best]
     # A large group is no cluster because its authors are few: it stays apart from those of others.
-    joins &= (np.bincount(groups[nodes.of_card]) < MIN_CARDS)[groups]
-    return np.where(joins, clusters[best], groups)
+    free = (np.bincount(groups[nodes.of_card]) < MIN_CARDS)[groups]
+    weight = nodes.summed(nodes.weights)[:, None].astype(np.float32)
+    while len(clusters):
+        member = (groups[:, None] == clusters) * weight
+        member /= member.sum(axis=0)
+        often = shares @ member
+        often /= np.sqrt((member * often).sum(axis=0))
+        often[above[:, None] != above[member.argmax(axis=0)]] = 0
+        joins = free & ~member.any(axis=1) & (often.max(axis=1) >= share)
+        if not joins.any():
+            break
+        groups = np.where(joins, clusters[often.argmax(axis=1)], groups)
+    return groups
 
 
 def _coarse(nodes: Nodes, groups: Indices, seed: int) -> Indices:
