@@ -107,12 +107,14 @@ def _trend_claims(cards: Any, n_cards: int, cluster: str | None) -> Iterator[Cla
         ratio, ratio_low, ratio_high = np.exp(ends).tolist()
         first, last = (_sum(part, "n_cards") / _sum(part, "n_period") for part in _ends(rows))
         n, of = _sum(rows, "n_cards"), _sum(rows, "n_period")
+        n_quarters = _ends(rows)[0].height
+        third = "quarter" if n_quarters == 1 else f"{n_quarters} quarters"
         yield Claim(
             "trends",
             str(tag),
             f"“{named(str(tag))}” becomes {'more' if slope > 0 else 'less'} common: on "
-            f"{percent(first)} of the new cards in the first third of the time and "
-            f"{percent(last)} in the last; its odds change {ratio:.2f}-fold a quarter "
+            f"{percent(first)} of the new cards in the first {third} and {percent(last)} in the "
+            f"last; its odds change {ratio:.2f}-fold a quarter "
             f"({ratio_low:.2f} to {ratio_high:.2f}).",
             "cl.plot_trends(cl.tag_trends(cards))",
             *(ratio, ratio_low, ratio_high, n, of),
