@@ -201,13 +201,13 @@ def encode(
             # sorted by name, since threads decide in which order the strings came
             names = (old if new is old else pl.concat([old, new]).unique()).sort()
             number = names.search_sorted(new).cast(pl.Int64).to_numpy()
-        coded.append(Coded(names, *_codes(rows[name], number)))
+        coded.append(Coded(names, *codes_of(rows[name], number)))
         if rename and len(coded) == 1:  # the other columns keep their values
             number = names.search_sorted(old).cast(pl.Int64).to_numpy()
     return coded, rows.drop(list(sets))
 
 
-def _codes(lists: pl.Series, number: Any) -> tuple[Any, Any]:
+def codes_of(lists: pl.Series, number: Any) -> tuple[Any, Any]:
     """Give the codes of each card, ascending and each once, and how many they are.
 
     A string with the physical code i has `number[i]`. Card and code stand in one whole number, the

@@ -351,8 +351,9 @@ def test_cards_are_roped_in_and_chosen_by_cluster(cards, places):
     assert sent["map"]["n_points"] == cards.height - 1
     ids = gzip.decompress(base64.b64decode(sent["map"]["cards"])).decode().split("\n")
     told(explorer)
+    roped = {"conditions": [*explorer.state["conditions"], where("id", "ids", [0, 5, 9])]}
     for seq in (8, 9):  # each is answered, also the same again: the page waits for its number
-        explorer._receive(explorer, {"type": "rope", "points": [0, 5, 9], "seq": seq}, [])
+        explorer._receive(explorer, {"type": "state", "state": roped, "seq": seq}, [])
         assert explorer.view["seq"] == seq
     found = explorer.selection.collect()["id"]
     assert set(found) == {ids[i] for i in (0, 5, 9)} & set(wanted["id"])
@@ -360,7 +361,7 @@ def test_cards_are_roped_in_and_chosen_by_cluster(cards, places):
     told(explorer, "state", state=explorer.view["state"])
     assert explorer.view["error"] == ""
     assert explorer.selection.collect()["id"].equals(found)
-    told(explorer, "rope", points=None)
+    told(explorer, "state", state={"conditions": roped["conditions"][:1]})
     assert explorer.selection.collect().equals(wanted)
 
 

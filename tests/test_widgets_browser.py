@@ -204,7 +204,34 @@ def test_explorers_live_on_in_a_page(tmp_path, monkeypatch):
             seen.page.keyboard.press("ArrowDown")
         assert explorer.locator("script, iframe, a, svg, img").count() == 0
         assert not seen.page.evaluate("window.__pwned")
+        kept = ["ids", "any", "between", "contains"]  # in the order in which they were chosen
+        assert seen.page.evaluate(UNDER_WAY) == [1, 2, kept, kept]
         assert (seen.requests, seen.errors, seen.dialogs) == ([], [], [])
+
+
+#: Choose while what was chosen before is on its way: a lasso that is asked, a tick and a brush that
+#: wait; a search when the wait is over, before any answer; then the answers, the oldest first.
+UNDER_WAY = """
+async () => {
+  const [explorer] = await Promise.all(window.cardlabTwins);
+  const { model, panels } = explorer;
+  while (!panels.get("points").map) await new Promise((done) => setTimeout(done));
+  explorer.set({ conditions: [] });
+  const [answer, held] = [model.send.bind(model), []];
+  model.send = (message) => (["card", "rows"].includes(message.type) ? answer(message) : held.push(message));
+  panels.get("points").map.onselect([...Array(150).keys()]);
+  explorer.where("pipeline_tag", "any", ["text-generation", null]);
+  explorer.where("n_words", "between", [50, null]);
+  const found = [held.length];
+  explorer.asked = -Infinity;
+  explorer.where("id", "contains", "a");
+  found.push(held.length);
+  answer(held.shift());
+  found.push(explorer.state.conditions.map((one) => one.op));
+  while (held.length) answer(held.shift());
+  return [...found, model.state.conditions.map((one) => one.op)];
+}
+"""
 
 
 #: Cards whose places and clusters are known: 600 on a grid of 25 columns and 24 rows.

@@ -51,6 +51,8 @@ class Engine:
         self._facets: dict[str, Facet] = {}
         self._masks: dict[str, Bits] = {}
         self._orders: dict[str, Any] = {}
+        #: Of each column the cards that were left when it was last counted, and its counts.
+        self._counted: dict[str, tuple[Bits, Any]] = {}
         self._places: tuple[Any, Any] = (None, None)
         #: A map of the cards as its script reads it, and the row of the card of each point.
         self.map: dict[str, Any] | None = None
@@ -148,6 +150,17 @@ class Engine:
                 mask &= self.mask(condition)
         return mask
 
+    def counts(self, column: str, found: list[dict[str, Any]]) -> Any:
+        """Count the cards of each value that conditions on other columns leave; the last are kept.
+
+        So a condition makes only those columns be counted again for which it leaves other cards.
+        """
+        left = self.left(found, but=column)
+        last = self._counted.get(column)
+        if last is None or not np.array_equal(last[0], left):
+            self._counted[column] = last = left, count(self.facet(column).bits, left)
+        return last[1]
+
     def knows(self, condition: dict[str, Any]) -> bool:
         """Say whether a condition can be asked of these cards; one of other cards may not."""
         needs = {"search": ("text", "tags"), "section": ("text",)}.get(condition["op"])
@@ -194,17 +207,12 @@ class Engine:
     # ---- one card
 
     def card(self, row: int) -> dict[str, Any]:
-        """Give a card by its row: its facts, problems and body, as what a page may show."""
-        names = [n for n in ("id", "tags", "text", "problems", *_FACTS) if n in self.schema]
-        found = collect(self.cards.slice(row, 1).select(names)).row(0, named=True)
+        """Give a card by its row: its facts and body, as what a page may show."""
+        found = self._row(row, "id", "tags", "text", *_FACTS)
         facts = [
             [name, shorten(_fact(found[name]), 400)]
             for name in _FACTS
             if found.get(name) not in (None, [])
-        ]
-        problems = [
-            ": ".join(printable(str(part)) for part in one.values() if part)
-            for one in found.get("problems") or []
         ]
         body = found.get("text")
         more = max(len(body or "") - MAX_SHOWN, 0)
@@ -213,10 +221,20 @@ class Engine:
             "id": printable(str(found["id"])),
             "facts": facts,
             "tags": [printable(str(tag)) for tag in (found.get("tags") or [])[:MAX_TAGS]],
-            "problems": problems,
             "html": None if body is None else as_html(body[:MAX_SHOWN]),
             "more": more,
         }
+
+    def problems(self, row: int) -> list[str]:
+        """Say what is wrong with a card."""
+        return [
+            ": ".join(printable(str(part)) for part in one.values() if part)
+            for one in self._row(row, "problems").get("problems") or []
+        ]
+
+    def _row(self, row: int, *names: str) -> dict[str, Any]:
+        have = [name for name in names if name in self.schema]
+        return collect(self.cards.slice(row, 1).select(have)).row(0, named=True) if have else {}
 
     def place(self, mask: Bits, sort: str, row: int) -> int:
         """Give where in the list a card stands; -1 where it is not left."""
@@ -252,8 +270,7 @@ def counted(engine: Engine, column: str, found: list[dict[str, Any]]) -> dict[st
     if not engine.loaded(column):
         return {**head, "kind": "none"}
     facet = engine.facet(column)
-    left = engine.left(found, but=column)
-    of, n = count(facet.bits).tolist(), count(facet.bits & left).tolist()
+    of, n = facet.of.tolist(), engine.counts(column, found).tolist()
     words = [v if v is None or facet.kind == "bins" else printable(v)[:120] for v in facet.values]
     more = {"kind": facet.kind, "words": words, "values": facet.values, "of": of, "n": n}
     return {**head, **more, "n_distinct": facet.n_distinct}

@@ -10,9 +10,9 @@ const cardlabExplorer = (() => {
     constructor(model, el) {
       this.model = model;
       this.key = `cl-x${(made += 1)}`; // ids of one explorer must not be those of another
-      this.seq = 0;
+      this.seq = Math.floor(Math.random() * 2 ** 30); // of two views of one explorer, neither's numbers are the other's
       this.waiting = null;
-      this.later = [];
+      this.pending = [];
       this.loads = new Set();
       this.status = make("p", { className: "clx-status", role: "status" });
       this.chips = make("div", { className: "clx-chips" });
@@ -55,31 +55,48 @@ const cardlabExplorer = (() => {
       this.model.off?.("msg:custom", this.onMessage);
     }
 
-    // --- to the kernel: one question at a time; changes of the state that wait become one
+    // --- to the kernel: one question at a time. Changes that it has not answered are kept as what they
+    // do, and done again to each state that it tells: an answer takes back nothing that came after it.
+
+    isFree() {
+      return this.waiting === null || performance.now() - this.asked >= 20_000;
+    }
 
     ask(type, more = {}) {
-      if (this.waiting !== null && performance.now() - this.asked < 20_000) {
-        const last = this.later.at(-1);
-        if (type === "load") this.wanted = more.column;
-        else if (type === "state" && last?.[0] === type) Object.assign(last[1].state, more.state);
-        else this.later.push([type, type === "state" ? { state: { ...more.state } } : more]);
-        return;
-      }
       this.waiting = this.seq += 1;
       this.asked = performance.now();
       this.root.setAttribute("aria-busy", "true");
       this.model.send({ type, seq: this.seq, ...more });
     }
 
+    // A change is the parts of the state that differ, or what gives them from a state.
     set(change) {
-      this.state = { ...this.state, ...change };
+      this.pending.push({ seq: null, of: typeof change === "function" ? change : () => change });
+      this.state = this.changed();
+      if (this.isFree()) this.send();
+    }
+
+    changed(which = () => true) {
+      return this.pending.filter(which).reduce((state, { of }) => ({ ...state, ...of(state) }), this.view.state);
+    }
+
+    // Sends the changes that wait, as one.
+    send() {
+      let state = this.changed((one) => one.seq !== null);
+      const change = {};
+      for (const one of this.pending.filter(({ seq }) => seq === null)) {
+        Object.assign(change, one.of(state));
+        state = { ...state, ...change };
+        one.seq = this.seq + 1;
+      }
       this.ask("state", { state: change });
     }
 
     // Replaces what is asked of a column by what is asked now; null takes it away.
     where(column, op, value) {
-      const others = this.state.conditions.filter((one) => one.column !== column || one.op !== op);
-      this.set({ conditions: value === null ? others : [...others, { column, op, value }] });
+      const others = (one) => one.column !== column || one.op !== op;
+      const added = value === null ? [] : [{ column, op, value }];
+      this.set(({ conditions }) => ({ conditions: [...conditions.filter(others), ...added] }));
     }
 
     asks(column, op) {
@@ -87,8 +104,9 @@ const cardlabExplorer = (() => {
     }
 
     load(column) {
-      if (this.loads.has(column)) return;
-      if (this.waiting === null) this.loads.add(column);
+      this.wanted = column;
+      if (this.loads.has(column) || !this.isFree()) return;
+      this.loads.add(column);
       this.ask("load", { column });
     }
 
@@ -97,12 +115,10 @@ const cardlabExplorer = (() => {
     draw(view) {
       if (!view.state) return;
       this.view = view;
-      if (this.waiting === null || view.seq >= this.waiting) {
-        this.waiting = null;
-        this.root.removeAttribute("aria-busy");
-      }
-      const [next] = this.later;
-      this.state = { ...view.state, ...next?.[1].state };
+      if (view.seq === this.waiting) this.waiting = null;
+      if (this.waiting === null) this.root.removeAttribute("aria-busy");
+      this.pending.splice(0, this.pending.map(({ seq }) => seq).lastIndexOf(view.seq) + 1);
+      this.state = this.changed();
       this.root.classList.toggle("clx-local", Boolean(this.model.isLocal));
       const share = view.n ? ` (${((100 * view.selected) / view.n).toFixed(1)} %)` : "";
       const ignored = view.ignored ? ` ${view.ignored} of the conditions cannot be asked of these cards.` : "";
@@ -114,10 +130,9 @@ const cardlabExplorer = (() => {
       for (const [name, panel] of this.panels) panel.draw(view[name], view);
       if (this.code?.open) this.model.send({ type: "code" });
       this.root.dataset.seq = view.seq; // what the tests of time wait for
-      if (this.waiting === null && next) {
-        this.later.shift();
-        this.ask(...next);
-      } else if (this.waiting === null) this.loadNext();
+      if (this.waiting !== null) return;
+      if (this.pending.some(({ seq }) => seq === null)) this.send();
+      else this.loadNext();
     }
 
     // Columns are read one after another, so that what is there can be used meanwhile.
@@ -137,7 +152,8 @@ const cardlabExplorer = (() => {
         ]);
         chip.setAttribute("aria-label", `Remove: ${said}`);
         chip.addEventListener("click", () => {
-          this.set({ conditions: this.state.conditions.filter((_, k) => k !== i) });
+          const gone = JSON.stringify(view.state.conditions[i]);
+          this.set(({ conditions }) => ({ conditions: conditions.filter((one) => JSON.stringify(one) !== gone) }));
           this.status.tabIndex = -1;
           this.status.focus(); // the button goes; without this the focus would be lost
         });

@@ -209,15 +209,12 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
     def _receive(self, _: Any, message: dict[str, Any], __: Any) -> None:
         """Answer what was done on the screen."""
         kind, seq = message.get("type"), message.get("seq")
-        if kind in ("state", "load", "hello", "rope"):
+        if kind in ("state", "load", "hello"):
             self._seq = int(seq or 0)
         try:
-            if kind in ("state", "rope"):
+            if kind == "state":
                 drawn = self.view
-                if kind == "state":
-                    self.state = self._long(message["state"])
-                else:
-                    self._rope(message["points"])
+                self.state = self._long(message["state"])
                 if self.view is drawn:  # the same state again is drawn, as the page waits for it
                     self._draw()
             elif kind == "load":
@@ -232,6 +229,9 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
                 self.send({"type": "rows", "start": start, "rows": rows, "seq": seq})
             elif kind == "card":
                 self._open(int(message["row"]))
+            elif kind == "problems":  # after the card: they are what takes longest of it
+                row = int(message["row"])
+                self.send({"type": kind, "row": row, "problems": self._engine.problems(row)})
             elif kind == "map":
                 self.send({"type": "map", "map": self._engine.map})
             elif kind == "code":
@@ -248,16 +248,6 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
             self._is_opening = False
         self.send({"type": "card", "card": self._engine.card(row)})
 
-    def _rope(self, points: list[int] | None) -> None:
-        """Keep the cards whose points were roped in; None keeps all."""
-        engine = self._engine
-        others = [one for one in self.state["conditions"] if one["op"] != "ids"]
-        if points is not None:
-            rows = engine.order[np.asarray(points, dtype=np.int64)]
-            ids = engine.listed["id"][np.sort(rows)].drop_nulls().to_list()
-            others.append({"column": "id", "op": "ids", "value": ids})
-        self.state = {"conditions": others}
-
     def _short(self, condition: dict[str, Any]) -> dict[str, Any]:
         """Leave many ids in the kernel: the page gets a name for them."""
         if condition["op"] != "ids":
@@ -267,14 +257,21 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
         return {**condition, "value": [key]}
 
     def _long(self, state: dict[str, Any]) -> dict[str, Any]:
-        """Put the ids back that the page has the name of."""
+        """Put the ids back that the page has the name of, or the points of."""
         given = state.get("conditions")
         if not isinstance(given, list):
             return state
         known = [
-            {**one, "value": self._ids.get(one["value"][0], one["value"])}
+            {**one, "value": self._roped(one["value"])}
             if isinstance(one, dict) and one.get("op") == "ids" and one.get("value")
             else one
             for one in given
         ]
         return {**state, "conditions": known}
+
+    def _roped(self, value: list[Any]) -> list[Any]:
+        """Give the ids of points that were roped in, or of a name; others as they are."""
+        if not isinstance(value[0], int):
+            return self._ids.get(value[0], value)
+        rows = self._engine.order[np.asarray(value, dtype=np.int64)]
+        return self._engine.listed["id"][np.sort(rows)].drop_nulls().to_list()

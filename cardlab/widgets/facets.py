@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ..frames import check_countable, encode
+from ..frames import check_countable, codes_of, lists_of
 from ..labels import label
 from ..schema import collect
 
@@ -42,6 +43,11 @@ class Facet:
     def label(self) -> str:
         """What the column is called on a screen."""
         return label(self.column)
+
+    @cached_property
+    def of(self) -> Any:
+        """How many cards have each value."""
+        return count(self.bits)
 
     def mask(self, condition: dict[str, Any]) -> Any:
         """Give the cards that fit a condition, or None where it asks for what is not counted."""
@@ -82,9 +88,12 @@ def unpack(bits: Bits, n: int) -> npt.NDArray[np.bool_]:
     return np.unpackbits(bits, count=n, bitorder="little").view(bool)
 
 
-def count(bits: Bits) -> Any:
-    """Count the cards, of one row of bits or of each."""
-    return np.bitwise_count(bits.view(np.uint64)).sum(axis=-1, dtype=np.int64)
+def count(bits: Bits, left: Bits | None = None) -> Any:
+    """Count the cards, of one row of bits or of each; only those that are left."""
+    if bits.ndim > 1:  # row by row, which the processor's cache holds
+        return np.array([count(row, left) for row in bits], dtype=np.int64)
+    kept = bits if left is None else bits & left
+    return np.bitwise_count(kept.view(np.uint64)).sum(dtype=np.int64)
 
 
 def facet_of(cards: pl.LazyFrame, column: str, top: int | None = None) -> Facet:
@@ -93,22 +102,29 @@ def facet_of(cards: pl.LazyFrame, column: str, top: int | None = None) -> Facet:
     if dtype.is_numeric() or dtype.is_temporal():
         return _bins(collect(cards.select(column))[column])
     check_countable(dtype, column)
-    (coded,), _ = encode(cards, [column])
-    names, counts = coded.names.to_list(), coded.counts()
+    categories = pl.Categories.random()
+    read = lists_of(column, dtype).cast(pl.List(pl.Categorical(categories)))
+    lists = collect(cards.select(read)).to_series()
+    names = categories.to_series().cast(pl.String)
+    blocks = [lists[start : start + _BLOCK] for start in range(0, len(lists), _BLOCK)]
+    counts, none = np.zeros(len(names), np.int64), [np.zeros(0, bool)]
+    for block in blocks:
+        code, lengths = codes_of(block, np.arange(len(names)))
+        counts += np.bincount(code, minlength=len(names))
+        none.append(lengths == 0)
     most = top or (_TOP_TAGS if column == "tags" else _TOP)
-    first = np.lexsort((np.arange(len(counts)), -counts))[:most]
-    place = np.full(len(names), len(first), dtype=np.int32)
+    first = np.lexsort((names.rank("ordinal").to_numpy(), -counts))[:most]
+    place = np.full(len(names) + 1, len(first), dtype=np.int32)  # one more for null
     place[first] = np.arange(len(first))
-    bits = np.stack([pack(coded.lengths == 0)] * (len(first) + 1))
-    ends = np.concatenate([[0], np.cumsum(coded.lengths)])
-    for start in range(0, coded.n_cards, _BLOCK):
-        lengths = coded.lengths[start : start + _BLOCK]
-        code = coded.code[ends[start] : ends[start + len(lengths)]]
-        has = np.zeros((len(first) + 1, len(lengths)), dtype=bool)
-        has[place[code], np.repeat(np.arange(len(lengths)), lengths)] = True
+    bits = np.stack([pack(np.concatenate(none))] * (len(first) + 1))
+    for n, block in enumerate(blocks):
+        card = np.repeat(np.arange(len(block)), block.list.len().fill_null(0).to_numpy())
+        items = block.explode(empty_as_null=False, keep_nulls=False).to_physical()
+        has = np.zeros((len(first) + 1, len(block)), dtype=bool)
+        has[place[items.fill_null(len(names)).to_numpy()], card] = True
         part = np.packbits(has[:-1], axis=1, bitorder="little")
-        bits[:-1, start // 8 : start // 8 + part.shape[1]] = part
-    return Facet(column, "values", [*(names[i] for i in first), None], bits, len(names))
+        bits[:-1, n * _BLOCK // 8 : n * _BLOCK // 8 + part.shape[1]] = part
+    return Facet(column, "values", [*names.gather(first), None], bits, len(names))
 
 
 def _bins(values: pl.Series) -> Facet:

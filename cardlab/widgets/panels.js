@@ -117,9 +117,9 @@ const cardlabPanels = (() => {
     }
 
     toggle(value, on) {
-      const others = this.explorer.state.conditions.filter((one) => one.op !== "section" || one.value !== value);
+      const others = (one) => one.op !== "section" || one.value !== value;
       const added = on ? [{ column: "section", op: "section", value }] : [];
-      this.explorer.set({ conditions: [...others, ...added] });
+      this.explorer.set(({ conditions }) => ({ conditions: [...conditions.filter(others), ...added] }));
     }
 
     draw(found) {
@@ -433,6 +433,7 @@ const cardlabPanels = (() => {
         this.paint();
         if (this.pending >= 0 && this.pages.has(this.pending)) this.choose(this.pending);
       } else if (message.type === "card") this.read(message.card);
+      else if (message.type === "problems") this.tell(message);
     }
 
     press(event) {
@@ -457,29 +458,41 @@ const cardlabPanels = (() => {
       if (this.pending < 0) this.fetch(this.pages.get(place)[0]);
     }
 
+    // One card after another is asked for; where a key is held down, those between are left out.
     fetch(row) {
       this.asked = row;
+      if (this.out !== undefined && performance.now() - this.since < 20_000) return;
+      this.out = row;
+      this.since = performance.now();
       this.explorer.model.send({ type: "card", row });
     }
 
     read(card) {
-      if (card.row !== this.asked) return;
+      const isLast = card.row === this.out;
+      if (isLast) this.out = undefined;
+      if (card.row !== this.asked) return void (isLast && this.fetch(this.asked));
       const facts = make("dl", { className: "clx-facts" }, card.facts.flatMap(([name, value]) => [
         make("dt", { textContent: name.replaceAll("_", " ") }), make("dd", {}, [make("bdi", { textContent: value })]),
       ]));
       const tags = make("p", { className: "clx-tags" }, card.tags.map((tag) => make("bdi", { textContent: tag })));
-      const wrong = card.problems.map((text) => make("li", { textContent: text }));
+      this.wrong = make("div");
       const body = make("div", { className: "clx-body", dir: "auto" });
       if (card.html === null) body.append(make("em", { textContent: "no text in this corpus" }));
       else grown(card.html, body);
       if (card.more) body.append(make("p", { className: "clx-help", textContent: `… ${number(card.more)} more characters` }));
       this.card.replaceChildren(
         make("h3", {}, [make("bdi", { textContent: card.id })]), facts, ...(card.tags.length ? [tags] : []),
-        ...(wrong.length ? [make("p", { className: "clx-wrong", textContent: "Problems" }), make("ul", { className: "clx-wrong" }, wrong)] : []),
-        body,
+        this.wrong, body,
       );
       this.card.scrollTop = 0;
       this.card.dataset.row = card.row;
+      this.explorer.model.send({ type: "problems", row: card.row });
+    }
+
+    tell({ row, problems }) {
+      if (row !== this.asked || !problems.length) return;
+      const wrong = problems.map((text) => make("li", { textContent: text }));
+      this.wrong.replaceChildren(make("p", { className: "clx-wrong", textContent: "Problems" }), make("ul", { className: "clx-wrong" }, wrong));
     }
   }
 

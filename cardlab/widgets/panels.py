@@ -76,11 +76,11 @@ def pairs(engine: Engine, state: dict[str, Any], columns: list[str]) -> dict[str
     left = engine.left(state["conditions"], but="tags")
     kinds = [None if tag is None else tag_kind(tag) for tag in facet.values]
     fits = np.array([kind in state["kinds"] for kind in kinds], dtype=bool)
-    n_each = count(facet.bits & left)
+    n_each = engine.counts("tags", state["conditions"])
     order = np.lexsort((np.arange(len(fits)), -n_each))
     top = [int(i) for i in order if fits[i] and n_each[i] >= state["support"]][:_TAGS]
     bits = facet.bits[top] & left
-    both = np.stack([count(bits & row) for row in bits]) if top else np.zeros((0, 0), np.int64)
+    both = np.stack([count(bits, row) for row in bits]) if top else np.zeros((0, 0), np.int64)
     values = _measured(both, int(count(left)), state["measure"])
     tags = [facet.values[i] for i in top]
     keys = [folded(parted(tag)[1]) for tag in tags]
@@ -138,13 +138,13 @@ def lengths(engine: Engine, state: dict[str, Any], columns: list[str]) -> dict[s
     facet, parts = engine.facet(length), []
     if by and engine.has(by):
         group = engine.facet(by)
-        n_each = count(group.bits & left)
+        n_each = count(group.bits, left)
         for i in np.lexsort((np.arange(len(n_each)), -n_each))[:_GROUPS]:
             own = group.bits[i] & left
             name = group.values[i]
             word = "none" if name is None else printable(str(name))[:60]
             parts.append(
-                {"label": word, "of": int(n_each[i]), "n": count(facet.bits & own).tolist()}
+                {"label": word, "of": int(n_each[i]), "n": count(facet.bits, own).tolist()}
             )
     sections = counted(engine, "section", state["conditions"]) if engine.has("section") else None
     return {**head, "found": found, "parts": parts, "sections": sections}

@@ -55,7 +55,7 @@ const cardlabPoints = (() => {
 
     async receive(message) {
       if (message.type !== "map" || !message.map || this.map) return;
-      const onselect = (points) => this.explorer.ask("rope", { points });
+      const onselect = (points) => this.explorer.where("id", "ids", points);
       this.map = await cardlabMap.create(this.plane, message.map, { onselect });
       this.light();
     }

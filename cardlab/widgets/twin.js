@@ -40,9 +40,8 @@ const cardlabTwin = (() => {
     }
 
     send({ type, seq, ...more }) {
-      if (type === "state" || type === "rope") {
-        if (type === "state") this.state = { ...this.state, ...more.state };
-        else this.rope(more.points);
+      if (type === "state") {
+        this.state = { ...this.state, ...more.state };
         this.view = this.look(seq);
         this.tell("change:view");
       } else if (type === "rows") {
@@ -50,12 +49,6 @@ const cardlabTwin = (() => {
         this.tell("msg:custom", { type, seq, start: more.start, rows });
       } else if (type === "card") this.tell("msg:custom", { type, card: this.card(more.row) });
       else if (type === "map") setTimeout(() => this.tell("msg:custom", { type, map: this.parts.map?.data }));
-    }
-
-    rope(points) {
-      const others = this.state.conditions.filter((one) => one.op !== "ids");
-      if (points) others.push({ column: "id", op: "ids", value: points.map((i) => this.parts.map.order[i]) });
-      this.state = { ...this.state, conditions: others };
     }
 
     // --- which cards are left
@@ -71,7 +64,7 @@ const cardlabTwin = (() => {
       if (op === "contains") {
         const wanted = value.trim().toLowerCase();
         this.cards.ids.forEach((id, i) => (mask[i] = Number(id.toLowerCase().includes(wanted))));
-      } else if (op === "ids") for (const i of value) mask[i] = 1;
+      } else if (op === "ids") for (const i of value) mask[this.parts.map.order[i]] = 1;
       else if (op === "between") {
         const { values, codes } = this.parts[column];
         const low = value[0] === null ? 0 : values.indexOf(value[0]);
@@ -185,7 +178,7 @@ const cardlabTwin = (() => {
       for (const [name, values] of Object.entries(beside)) if (values[row] !== null) facts.push([name, String(values[row])]);
       const tags = this.parts.tags;
       const own = tags ? tags.codes.slice(tags.starts[row], tags.starts[row + 1]).map((code) => tags.values[code]) : [];
-      return { row, id: ids[row], facts, tags: own, problems: [], html: html ? html[row] : null, more: more ? more[row] : 0 };
+      return { row, id: ids[row], facts, tags: own, html: html ? html[row] : null, more: more ? more[row] : 0 };
     }
 
     pairs() {
