@@ -14,8 +14,7 @@ import polars as pl
 import polars.selectors as cs
 
 import cardlab as cl
-from cardlab.coverage.headings import definitions, sections_of
-from cardlab.coverage.validation import COUNTS
+from cardlab.coverage.headings import COUNTS, definitions, sections_of
 from cardlab.shares.counting import interval
 
 from .apart import markdown

@@ -18,7 +18,7 @@ cl, pd, pl, pq = map(Later, ("cardlab", "pandas", "polars", "pyarrow.parquet"))
 comrak, markdown_it, mistune = map(Later, ("comrak", "markdown_it", "mistune"))
 
 SIZES, SUFFIX = "200000", CARDS
-OWN = ("cardlab.text.columns", "comrak", "joblib", "numpy")
+OWN = ("cardlab.text.passages", "comrak", "joblib", "numpy")
 MEASURES = ["n_chars", "n_words", "n_lines"]
 
 

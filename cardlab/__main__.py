@@ -152,9 +152,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _report(arguments: argparse.Namespace) -> int:
     from .cards import scan_cards
+    from .report.export import export_reports
     from .report.notebooks import parameters_of, read_notebook, selected_notebooks
     from .report.page import introduction
-    from .report.run import export_reports
 
     if arguments.list:
         for path in selected_notebooks(arguments.notebook):
@@ -222,7 +222,7 @@ def _profile(arguments: argparse.Namespace) -> int:
     from .cards import scan_cards
     from .overview.problems import problems
     from .overview.profile import profile
-    from .sample import make_cards
+    from .sample.make import make_cards
 
     cards = scan_cards(make_cards() if arguments.source is None else arguments.source)
     print(f"{'column':<18} {'type':<26} {'null':>7} {'unique':>10}  examples")
@@ -301,7 +301,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _sample(arguments: argparse.Namespace) -> int:
-    from .sample import card_blocks, make_cards
+    from .sample.make import card_blocks, make_cards
 
     output = Path(arguments.output)
     if output.suffix not in (".parquet", ""):

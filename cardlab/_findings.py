@@ -39,7 +39,7 @@ from .shares.counting import numbered
 from .tags.cooccurrence import FOLLOWS, considered, cooccurrence, table_of_pairs
 from .tags.kinds import KINDS, NOT_PAIRED, parted, tag_kind
 from .tags.trends import tag_trends
-from .text.columns import Progress
+from .text.passages import Progress
 
 #: Findings of one topic that are said, and the false discovery rate over all that was looked at.
 PER_TOPIC, LEVEL = 2, 0.05

@@ -35,7 +35,7 @@ from .embeddings.cluster import cluster
 from .embeddings.embed import spoken
 from .embeddings.lsa import card_texts, lsa
 from .embeddings.vectors import usable, vectors
-from .sample import make_cards
+from .sample.make import make_cards
 from .schema import (
     CardlabError,
     NoFigure,

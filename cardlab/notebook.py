@@ -31,7 +31,6 @@ from .charts.base import SWITCH, use_theme
 from .charts.canvas import in_frame, packed
 from .embeddings.vectors import usable
 from .frames import as_polars
-from .labels import is_share, label
 from .overview.time import judge
 from .schema import (
     CardlabError,
@@ -39,6 +38,8 @@ from .schema import (
     collect,
     column_names,
     count,
+    is_share,
+    label,
     one_of,
     printable,
     require,

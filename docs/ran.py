@@ -27,7 +27,7 @@ from sphinx.util.docutils import SphinxDirective
 
 import cardlab
 from cardlab.charts.map import PointMap
-from cardlab.labels import HEADINGS, is_share
+from cardlab.schema import HEADINGS, is_share
 
 _PAGES: dict[str, tuple[dict[str, Any], tempfile.TemporaryDirectory[str]]] = {}
 

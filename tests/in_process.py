@@ -48,7 +48,7 @@ def execute(notebook: Any, *, scratch: Path, **_: Any) -> Any:
 def export(source: Any, folder: Path, **given: Any) -> list[Path]:
     """Export reports, one notebook after the other, without kernels."""
     with (
-        patch("cardlab.report.run.execute", execute),
+        patch("cardlab.report.export.execute", execute),
         patch.dict(os.environ, {"CARDLAB_PICTURES": "0"}),
     ):
         return cl.export_reports(source, folder, jobs=1, progress=lambda line: None, **given)

@@ -19,10 +19,10 @@ from cardlab import notebook as nb
 from cardlab import replication
 from cardlab.charts.base import tooltips
 from cardlab.charts.counts import plot_card_rates
-from cardlab.labels import HEADINGS, is_share
 from cardlab.languages import SUSPICIOUS, language_codes, language_problems
 from cardlab.licenses.problems import license_problems
 from cardlab.licenses.reading import read_license, rows_of
+from cardlab.schema import HEADINGS, is_share
 
 #: Numbers of 0 to 1 that are an index or a probability, no share of anything.
 INDICES = {

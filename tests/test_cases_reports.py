@@ -33,9 +33,9 @@ import cardlab as cl
 from cardlab import notebook as nb
 from cardlab.__main__ import main
 from cardlab.charts.base import MOST_BYTES, picture
+from cardlab.report.export import Progress, export_report, export_reports, scratch_folder
 from cardlab.report.outputs import FIGURE_ROOM, PAGE_ROOM, Outputs
 from cardlab.report.page import check_page, render_page
-from cardlab.report.run import Progress, export_report, export_reports, scratch_folder
 from cardlab.schema import ReportError
 
 VEGALITE = "application/vnd.vegalite.v5+json"
@@ -266,7 +266,7 @@ def test_S08_runs_at_once_leave_each_others_folders_alone(tmp_path):
     with scratch_folder(tmp_path) as first:
         (first / "page.html").touch()
         code = (
-            "from pathlib import Path; from cardlab.report.run import scratch_folder\n"
+            "from pathlib import Path; from cardlab.report.export import scratch_folder\n"
             f"with scratch_folder(Path({str(tmp_path)!r})) as folder: print(folder)"
         )
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -477,7 +477,9 @@ def test_S10_controls_in_names_reach_no_terminal(tmp_path, capsys):
 
 @pytest.fixture
 def nothing_runs(monkeypatch):
-    monkeypatch.setattr("cardlab.report.run.execute", lambda *a, **k: pytest.fail("a kernel ran"))
+    monkeypatch.setattr(
+        "cardlab.report.export.execute", lambda *a, **k: pytest.fail("a kernel ran")
+    )
 
 
 @pytest.mark.usefixtures("nothing_runs")
@@ -565,7 +567,7 @@ def test_U05_what_may_be_meant_is_taken(tmp_path, monkeypatch):
         runs.append(given)
         return []
 
-    monkeypatch.setattr("cardlab.report.run.export_reports", keep)
+    monkeypatch.setattr("cardlab.report.export.export_reports", keep)
     for text, value in (
         ("query=2024", "2024"),
         ("query=None", None),
@@ -581,7 +583,7 @@ def test_U05_what_may_be_meant_is_taken(tmp_path, monkeypatch):
     monkeypatch.undo()
     called: list[Any] = []
     monkeypatch.setattr(
-        "cardlab.report.run.export_all", lambda work, *a, **k: called.append(work) or {}
+        "cardlab.report.export.export_all", lambda work, *a, **k: called.append(work) or {}
     )
     for names in ("06", Path("06-explore-cards"), ["06"], ("06-explore-cards",)):
         export_reports(None, tmp_path, notebooks=names, parameters={"query": "x"})

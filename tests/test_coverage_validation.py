@@ -9,8 +9,13 @@ from conftest import real_file
 
 import cardlab as cl
 from benchmarks import coverage
-from cardlab.coverage.headings import coverage_sections
-from cardlab.coverage.validation import COUNTS, corrected, coverage_validation, with_corrected
+from cardlab.coverage.headings import (
+    COUNTS,
+    corrected,
+    coverage_sections,
+    coverage_validation,
+    with_corrected,
+)
 from cardlab.schema import CardlabError
 
 LABELS = pl.read_csv(coverage.LABELS)

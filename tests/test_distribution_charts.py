@@ -12,9 +12,9 @@ import vl_convert
 from conftest import ROOT, real_file
 
 import cardlab as cl
-from cardlab.labels import HEADINGS, label
 from cardlab.licenses.problems import ORDERED
 from cardlab.replication import published_growth
+from cardlab.schema import HEADINGS, label
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[2J\u202e\n" + "w" * 400
 FLOOR = dt.datetime(2022, 3, 2, 23, 29, 4, tzinfo=dt.UTC)

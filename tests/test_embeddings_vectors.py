@@ -22,7 +22,7 @@ import cardlab as em
 from cardlab.embeddings import vectors as frames
 from cardlab.embeddings.embed import Encoder
 from cardlab.embeddings.vectors import usable, vector_problems
-from cardlab.sample import make_cards
+from cardlab.sample.make import make_cards
 from cardlab.schema import CardlabError, MissingColumn, NoFigure, SourceError
 
 LIST = pl.List(pl.Float32)

@@ -16,8 +16,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from cardlab import __main__, schema
 from cardlab.report import formats, page
-from cardlab.report.index import render_index
 from cardlab.report.outputs import Outputs
+from cardlab.report.page import render_index
 
 SPEC = {
     "$schema": "https://vega.github.io/schema/vega-lite/v6.4.1.json",
@@ -139,7 +139,7 @@ def test_the_command_lists_opens_and_starts_the_lab(
     opened: list[str] = []
     monkeypatch.setattr(webbrowser, "open", opened.append)
     written = [tmp_path / "02.html", tmp_path / "index.html"]
-    monkeypatch.setattr("cardlab.report.run.export_reports", lambda *_, **given: written)
+    monkeypatch.setattr("cardlab.report.export.export_reports", lambda *_, **given: written)
     assert __main__.main(["report", "--open"]) == 0
     assert opened == [(tmp_path / "index.html").as_uri()]
     started: list[list[str]] = []

@@ -12,9 +12,8 @@ import cardlab as cl
 from cardlab import notebook as nb
 from cardlab.report.findings import checked_findings, picture
 from cardlab.report.formats import joined
-from cardlab.report.index import render_index, thumbnail
 from cardlab.report.outputs import Outputs
-from cardlab.report.page import check_page, render_page
+from cardlab.report.page import check_page, render_index, render_page, thumbnail
 
 HOSTILE = "<script>x</script>\x1b[2J"
 

@@ -20,8 +20,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 import cardlab as cl
 from cardlab.charts.base import SWITCH, overlap, place
-from cardlab.charts.canvas import MIME
-from cardlab.charts.groups import groups_of, peaks
+from cardlab.charts.canvas import MIME, groups_of, peaks
 from cardlab.charts.map import PointMap
 from cardlab.colors import CATEGORIES
 from cardlab.report.formats import as_markdown

@@ -22,6 +22,7 @@ from browser import write_notebook
 
 from cardlab.report import notebooks as notebooks_module
 from cardlab.report.execute import kernel_environment
+from cardlab.report.export import export_report, export_reports
 from cardlab.report.notebooks import (
     copy_notebooks,
     inject_parameters,
@@ -29,7 +30,6 @@ from cardlab.report.notebooks import (
     prepared_source,
     read_notebook,
 )
-from cardlab.report.run import export_report, export_reports
 from cardlab.schema import CardlabError, MissingSourceError, ReportError
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.4.1.json"
@@ -254,7 +254,7 @@ def test_a_dead_kernel(tmp_path: Path) -> None:
 def test_a_missing_source_is_refused_at_once(
     simple: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cardlab.report.run.export_one", lambda *a, **k: pytest.fail("it ran"))
+    monkeypatch.setattr("cardlab.report.export.export_one", lambda *a, **k: pytest.fail("it ran"))
     for missing in ("no/such.parquet", "no-*.parquet", [__file__, "nothing"], []):
         with pytest.raises(MissingSourceError):
             export_report(simple, tmp_path / "page.html", source=missing)

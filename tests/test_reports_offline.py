@@ -22,9 +22,9 @@ from browser import (
 )
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from cardlab.report.export import export_report, export_reports
 from cardlab.report.outputs import Outputs
 from cardlab.report.page import render_page
-from cardlab.report.run import export_report, export_reports
 from cardlab.schema import ReportError
 
 pytestmark = pytest.mark.browser

@@ -21,9 +21,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import normalize
 
-from cardlab.sample import _columns, _draw, card_blocks, make_cards
+from cardlab.sample import _columns, _prose
 from cardlab.sample._columns import DATE_FLOOR, DOUBLING_WEEKS, LAST_DATE, PLANTED_PAIRS
-from cardlab.sample._draw import WRITTEN_TOPICS, topics, word_series
+from cardlab.sample._prose import WRITTEN_TOPICS, topics, word_series
+from cardlab.sample.make import card_blocks, make_cards
 
 STRINGS = pl.List(pl.String)
 WHEN = pl.Datetime("us", "UTC")
@@ -342,15 +343,15 @@ def test_tags_in_the_hubs_order(cards: pl.DataFrame) -> None:
 
 def test_lists_of_strings() -> None:
     words = pl.Series(["a", "b", "c"])
-    a = _draw.lists_of_pairs(np.array([2, 0, 0, 2]), np.array([1, 0, 1, 1]), 4, words)
-    b = _draw.lists_of_rows(np.array([[-1, 2], [0, 1], [-1, -1], [2, -1]]), words)
+    a = _prose.lists_of_pairs(np.array([2, 0, 0, 2]), np.array([1, 0, 1, 1]), 4, words)
+    b = _prose.lists_of_rows(np.array([[-1, 2], [0, 1], [-1, -1], [2, -1]]), words)
     assert a.to_list() == [["a", "b"], [], ["b"], []]
     both = [b, a.list.eval("+" + pl.element())]
     every = np.ones(4, dtype=bool)
-    assert _draw.joined(both, every).to_list() == [["c", "+a", "+b"], ["a", "b"], ["+b"], ["c"]]
-    kept = _draw.joined(both, np.array([True, False, False, True]))
+    assert _prose.joined(both, every).to_list() == [["c", "+a", "+b"], ["a", "b"], ["+b"], ["c"]]
+    kept = _prose.joined(both, np.array([True, False, False, True]))
     assert kept.to_list() == [["c", "+a", "+b"], [], [], ["c"]]
-    none = _draw.lists_of_pairs(np.zeros(0, int), np.zeros(0, int), 2, words)
+    none = _prose.lists_of_pairs(np.zeros(0, int), np.zeros(0, int), 2, words)
     assert none.to_list() == [[], []]
     assert none.dtype == STRINGS
 

@@ -10,7 +10,7 @@ from sklearn.metrics import adjusted_rand_score
 
 import cardlab as cl
 from cardlab.sample._columns import PLANTED_PAIRS
-from cardlab.sample._draw import topics
+from cardlab.sample._prose import topics
 from cardlab.tags.communities import tag_communities
 
 

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 import cardlab as cl
 from cardlab.sample._columns import DATE_FLOOR
-from cardlab.sample._draw import topics
+from cardlab.sample._prose import topics
 from cardlab.tags.trends import slopes, tag_trends
 from cardlab.tags.variants import folded, tag_variants
 

@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from ..schema import SourceError, is_frame, printable, shorten, unindexed
-from .files import check_arrow, check_parquet, open_csv, scan_arrow, scan_csv
+from .files import check_arrow, check_parquet, database, open_csv, scan_arrow, scan_csv, scan_table
 from .folder import find_cards, scan_folder
 from .records import (
     IDS,
@@ -27,7 +27,6 @@ from .records import (
     scan_json,
     scan_json_lines,
 )
-from .tables import database, scan_table
 
 #: Endings that are read, best first where a folder holds several kinds.
 READERS = {

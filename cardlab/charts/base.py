@@ -19,9 +19,8 @@ import polars as pl
 import polars.selectors as cs
 
 from ..colors import ACCENT, CATEGORIES, FAINT, GRID, INK, PAPER, SEQUENTIAL, WARM
-from ..labels import is_share, label
 from ..overview.time import FLOORS
-from ..schema import CardlabError, NoFigure, printable
+from ..schema import CardlabError, NoFigure, is_share, label, printable
 
 C = TypeVar("C", bound=alt.TopLevelMixin)
 

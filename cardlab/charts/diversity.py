@@ -8,8 +8,7 @@ import altair as alt
 import polars as pl
 
 from ..colors import ACCENT, CATEGORIES, FAINT, INK
-from ..labels import label
-from ..schema import CardlabError, printable
+from ..schema import CardlabError, label, printable
 from .base import (
     beside,
     clean,

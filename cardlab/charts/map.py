@@ -19,8 +19,7 @@ from ..colors import INK, PAPER, PLAIN
 from ..embeddings.project import TRUST_SAMPLE
 from ..schema import CardlabError, NoFigure, at_least, printable, shorten
 from .base import SWITCH, need, place, smaller
-from .canvas import MIME, framed, packed
-from .groups import CLUSTER, Groups, groups_of, peaks
+from .canvas import CLUSTER, MIME, Groups, framed, groups_of, packed, peaks
 
 #: Columns that are coloured by where the caller names none, and the one group where none is there.
 USUAL = (CLUSTER, "pipeline_tag", "library_name", "license_class", "created_at", "author")

@@ -18,8 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
-from ..text.columns import Recipe, with_passages
-from ..text.passages import Counter, estimated_tokens, packed
+from ..text.passages import Counter, Recipe, estimated_tokens, packed, with_passages
 from ..text.sections import section_texts
 from .lsa import card_texts, lsa
 from .vectors import Floats, blanked, ids_of, matrix, parquet_columns, rows_of, usable, whole_number

@@ -21,9 +21,8 @@ from typing import Any
 from markdownify import MarkdownConverter
 
 from ..schema import ReportError, one_of
-from .index import CARD
 from .outputs import vega_script
-from .page import PLACES, check_page, packed_script, page_script, rendered
+from .page import CARD, PLACES, check_page, packed_script, page_script, rendered
 from .sanitize import json_block
 
 FORMATS = ("html", "single", "md", "pdf")

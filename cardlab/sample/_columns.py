@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from ._draw import (
+from ._prose import (
     WORDS,
     Bools,
     Ints,

@@ -11,14 +11,16 @@ import re
 from bisect import bisect_right
 from collections import Counter as Counts
 from html.parser import HTMLParser
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
 from ..frames import narrow
 from ..schema import NoFigure, column_names, require
 from .markdown import MAX_NESTING, to_html
-from .passages import Counter
+
+if TYPE_CHECKING:
+    from .passages import Counter
 
 #: What its model, of the E5 family, reads before each text.
 PREFIX = "passage: "

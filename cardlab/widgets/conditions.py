@@ -11,10 +11,9 @@ import polars as pl
 
 from ..coverage.coverage import card_coverage
 from ..embeddings.search import search
-from ..labels import label
 from ..languages import with_languages
 from ..licenses.counts import with_licenses
-from ..schema import CardlabError, MissingColumn, one_of, printable, shorten
+from ..schema import CardlabError, MissingColumn, label, one_of, printable, shorten
 from ..text.lengths import MEASURES, with_text_lengths
 
 #: Cards that a search leaves at most: the best.

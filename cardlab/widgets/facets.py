@@ -12,8 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ..frames import check_countable, codes_of, lists_of
-from ..labels import label
-from ..schema import collect
+from ..schema import collect, label
 
 Bits = npt.NDArray[np.uint8]
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..labels import label
-from ..schema import CardlabError, at_least, one_of, printable
+from ..schema import CardlabError, at_least, label, one_of, printable
 from ..tags.kinds import KINDS, NOT_PAIRED, parted, tag_kind
 from ..tags.variants import folded
 from ..text.lengths import MEASURES

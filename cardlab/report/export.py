@@ -19,7 +19,6 @@ from typing import Any
 from ..schema import NotebookFailedError, NotebookFailure, ReportError, at_least
 from ..scratch import ended_by_signals, scratch_folder
 from .execute import Kernels, execute
-from .index import render_index, thumbnail
 from .notebooks import (
     Source,
     find_notebook,
@@ -35,7 +34,7 @@ from .notebooks import (
     selected_notebooks,
 )
 from .outputs import Outputs, hidden_paths
-from .page import check_page, introduction, render_page
+from .page import check_page, introduction, render_index, render_page, thumbnail
 from .sanitize import visible
 
 # ---- What a run says while it runs.

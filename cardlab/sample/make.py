@@ -11,8 +11,7 @@ import polars as pl
 
 from ..schema import CardlabError
 from . import _columns
-from ._draw import topics
-from ._prose import add_passages, n_hostile, texts, with_hostile
+from ._prose import add_passages, n_hostile, texts, topics, with_hostile
 
 # One stream of random numbers for each part: leaving out a part changes no other.
 _STREAMS = (

@@ -1,1 +1,0 @@
-"""Two corpora side by side: one's own and the Hub, or one corpus at two times."""

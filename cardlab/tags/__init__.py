@@ -1,1 +1,0 @@
-"""Which tags cards carry, of what kind, which go together, and which rise."""

@@ -1,1 +1,0 @@
-"""What cards say and how long they are: words, sections, passages, lengths."""
