@@ -52,11 +52,10 @@ AUTHOR, FAMILY, _ROW = "__author", "__family", "__row"
 class Claim:
     """One row of numbers and the sentence that is made of it.
 
-    `about` is what no second finding of the topic is said about,
-    `expected` what a reader would expect without the corpus, `p_value` how easily chance gives a
-    value as far from it, `scope` the share of the cards that it is about. `without` gives the value
-    without the largest author and without the largest family, by what is left out. A `reason` says
-    why it does not hold.
+    `about` is what no second finding of the topic is said about, `expected` what a reader would
+    expect without the corpus, `p_value` how easily chance gives a value as far from it, `scope` the
+    share of the cards that it is about. `without` gives the value without the largest author and
+    without the largest family, by what is left out. A `reason` says why it does not hold.
     """
 
     topic: str

@@ -45,16 +45,15 @@ def crosstab(
     Returns
     -------
     pl.DataFrame
-        ``row``, ``column``, ``n_cards``, ``row_share`` (0-1: of the cards that have this row
-        value and any column value), ``row_low``, ``row_high`` (its 95 % interval; null of a
-        census), ``expected`` (n_row n_column / n, over the cards that have a
-        value in both), ``residual`` (adjusted standardised residual, Haberman 1973: about N(0, 1)
-        by chance; null where it is not defined), ``n_row``, ``n_column`` (cards with the value),
-        ``n_total`` (cards that have a value in both). Where authors are known also
-        ``design_effect`` to ``is_reliable``, of ``row_share``, as in :func:`license_counts`, and
-        the residual is divided by the root of the design effect (J. N. K. Rao and A. J. Scott
-        1984). Every cell of the kept values is there, also those with 0 cards. Rows and columns by
-        frequency.
+        ``row``, ``column``, ``n_cards``, ``row_share`` (0-1: of the cards that have this row value
+        and any column value), ``row_low``, ``row_high`` (its 95 % interval; null of a census),
+        ``expected`` (n_row n_column / n, over the cards that have a value in both), ``residual``
+        (adjusted standardised residual, Haberman 1973: about N(0, 1) by chance; null where it is
+        not defined), ``n_row``, ``n_column`` (cards with the value), ``n_total`` (cards that have a
+        value in both). Where authors are known also ``design_effect`` to ``is_reliable``, of
+        ``row_share``, as in :func:`license_counts`, and the residual is divided by the root of the
+        design effect (J. N. K. Rao and A. J. Scott 1984). Every cell of the kept values is there,
+        also those with 0 cards. Rows and columns by frequency.
 
     Raises
     ------

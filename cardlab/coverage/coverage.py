@@ -89,14 +89,13 @@ def section_coverage(
         ``filled_share_corrected`` with ``corrected_low`` and ``corrected_high`` (the share that
         readers would find, see the notes; null where fewer than 10 labelled cards have the section
         or lack it), ``n_cards`` (with a text, of the group; an empty text counts, a null does not),
-        ``n_in_metadata`` (cards whose
-        front matter states it), ``n_only_in_metadata`` (of these, those whose text is not filled)
-        and ``n_by_evidence`` (of those filled, the cards where no heading or label says so but the
-        content shows it: a BibTeX entry, code that loads a model, a table of scores ...). With
-        `families` also ``n_filled_families``, ``n_families`` (of the group) and ``family_share``
-        (0-1, of the two), and where authors are known ``design_effect`` to ``is_reliable``, of
-        ``filled_share``, as in :func:`license_counts`. Standards as they were asked for, groups by
-        size, sections in the standard's own order.
+        ``n_in_metadata`` (cards whose front matter states it), ``n_only_in_metadata`` (of these,
+        those whose text is not filled) and ``n_by_evidence`` (of those filled, the cards where no
+        heading or label says so but the content shows it: a BibTeX entry, code that loads a model,
+        a table of scores ...). With `families` also ``n_filled_families``, ``n_families`` (of the
+        group) and ``family_share`` (0-1, of the two), and where authors are known ``design_effect``
+        to ``is_reliable``, of ``filled_share``, as in :func:`license_counts`. Standards as they
+        were asked for, groups by size, sections in the standard's own order.
 
     Raises
     ------
@@ -400,8 +399,7 @@ def documentation_gaps(
         By default downloads; where no card has any, age; where there is none either, ``"gaps"``
         alone. What was taken is in ``ranked_by``.
     weights : mapping of str to number, optional
-        Weights of sections in place of its own (1 each); 0 leaves a
-        section out.
+        Weights of sections in place of its own (1 each); 0 leaves a section out.
     metadata : bool
         Whether a section that the front matter states is no gap.
 

@@ -313,9 +313,8 @@ def export_reports(
     Raises
     ------
     ReportError
-        Before anything runs: for an argument that cannot be meant, a folder that cannot be
-        written to. After all others are written: naming every notebook that failed, the cell and
-        the error.
+        Before anything runs: for an argument that cannot be meant, a folder that cannot be written
+        to. After all others are written: naming every notebook that failed, the cell and the error.
 
     Examples
     --------
