@@ -32,9 +32,7 @@ def judge(run: Run) -> Figures:
 
 
 PAIRS = Task(
-    "Pairs of the most frequent tags",
-    load=lambda path, options: (path, options.top),
-    judge=judge,
+    "Pairs of the most frequent tags", load=lambda path, options: (path, options.top), judge=judge
 )
 TASKS = {"pairs": PAIRS}
 

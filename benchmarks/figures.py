@@ -58,10 +58,7 @@ ANALYSES: dict[str, tuple[str, Callable[..., Any]]] = {
         lambda c: cl.share_trends(c, column="pipeline_tag"),
     ),
     "license_conflicts": ("id tags metadata license base_model", lambda c: cl.license_conflicts(c)),
-    "compare": (
-        "id tags license languages pipeline_tag library_name downloads author",
-        _halves,
-    ),
+    "compare": ("id tags license languages pipeline_tag library_name downloads author", _halves),
 }
 #: Those that give shares with and without authors.
 _OF_AUTHORS = ("tag_counts", "cooccurrence", "license_counts", "language_counts", "crosstab")

@@ -19,13 +19,7 @@ from .languages import language_name, with_languages
 from .licenses.counts import with_licenses
 from .overview.time import judge
 from .schema import collect, column_names, printable, shorten, words_of
-from .shares.authors import (
-    MIN_AUTHORS,
-    MIN_EFFECTIVE,
-    difference,
-    share_effect,
-    wilson,
-)
+from .shares.authors import MIN_AUTHORS, MIN_EFFECTIVE, difference, share_effect, wilson
 from .text.lengths import with_text_lengths
 
 #: Cards and authors from which on a group is looked at, groups of a column and values at most.

@@ -61,9 +61,7 @@ _DARK = {
     **{"other": "#7d8794", "missing": "#57606b", "pale": "#2d343d"},
 }
 #: The same on a light and on a dark page: pictures, and the box at a pointer.
-_BOTH = {
-    **{"paper": PAPER, "tip": _LIGHT["text"], "tip-text": PAPER, "tip-key": "#b9c4d2"},
-}
+_BOTH = {**{"paper": PAPER, "tip": _LIGHT["text"], "tip-text": PAPER, "tip-key": "#b9c4d2"}}
 
 
 def style() -> str:

@@ -23,13 +23,7 @@ from .frames import as_polars
 from .overview.concentration import check_single, concentration
 from .overview.time import read_dates
 from .schema import CardlabError, Frame, NoFigure, collect, count, lazy, require
-from .shares.authors import (
-    AUTHOR_COLUMNS,
-    Population,
-    author_column,
-    designs_of,
-    with_interval,
-)
+from .shares.authors import AUTHOR_COLUMNS, Population, author_column, designs_of, with_interval
 from .shares.counting import check_by
 
 #: The study's cut-offs: every week from the first of these, and in its fit from the second.

@@ -125,10 +125,7 @@ def scan_cards(
 
 
 def read_cards(
-    source: Any,
-    *,
-    on_error: str = "null",
-    columns: Sequence[str] | Mapping[str, str] | None = None,
+    source: Any, *, on_error: str = "null", columns: Sequence[str] | Mapping[str, str] | None = None
 ) -> pl.DataFrame:
     """Read a source of cards into memory; see :func:`scan_cards`.
 

@@ -230,12 +230,7 @@ def one_group(frame: pl.DataFrame, by: str, *, made_by: str) -> None:
 
 
 def finish(
-    chart: C,
-    *,
-    title: str,
-    subtitle: str | Iterable[str],
-    description: str,
-    **size: int,
+    chart: C, *, title: str, subtitle: str | Iterable[str], description: str, **size: int
 ) -> C:
     """Put title, denominator and description on a chart.
 

@@ -119,11 +119,7 @@ def plot_cooccurrence(
 
 
 def _cells(
-    inside: pl.DataFrame,
-    order: list[str],
-    communities: pl.DataFrame,
-    spread: float,
-    most: float,
+    inside: pl.DataFrame, order: list[str], communities: pl.DataFrame, spread: float, most: float
 ) -> tuple[pl.DataFrame, list[str]]:
     """Give both cells of each pair with its shades, and the names on the axes in `order`.
 
@@ -273,9 +269,7 @@ def plot_crosstab(
             "rows of one table."
         )
     shown = clean(table).with_columns(
-        not_declared("row"),
-        not_declared("column"),
-        pl.col("residual").clip(-10, 10).alias("shade"),
+        not_declared("row"), not_declared("column"), pl.col("residual").clip(-10, 10).alias("shade")
     )
     row_order, column_order = (
         shown[name].unique(maintain_order=True).to_list() for name in ("row", "column")

@@ -160,12 +160,7 @@ def _leaders(shown: pl.DataFrame) -> str:
 
 def _panel(shown: pl.DataFrame, name: str, *, first: bool) -> alt.LayerChart:
     """Draw one measure of all groups; the names stand at the first panel only."""
-    axis: dict[str, Any] = {
-        "labels": first,
-        "ticks": False,
-        "domain": False,
-        "grid": True,
-    }
+    axis: dict[str, Any] = {"labels": first, "ticks": False, "domain": False, "grid": True}
     base = each(shown, step=22, **axis, labelLimit=180).properties(width=190)
     x, end, format = (
         alt.X(f"{name}_low:Q", title=label(name)).axis(tickCount=5),

@@ -298,8 +298,7 @@ def _tags(trends: pl.DataFrame, top: int, title: str) -> alt.FacetChart:
     shown = clean(trends.filter(pl.col("tag").is_in(kept)))
     heads = {row["tag"]: _odds(row) for row in shown.unique("tag", keep="first").to_dicts()}
     shown = shown.with_columns(
-        direction=falls.otherwise(pl.lit(_DIRECTIONS[2])),
-        panel=pl.col("tag").replace_strict(heads),
+        direction=falls.otherwise(pl.lit(_DIRECTIONS[2])), panel=pl.col("tag").replace_strict(heads)
     )
     color = alt.Color("direction:N").scale(domain=_DIRECTIONS, range=[ACCENT, WARM, FAINT])
     color = color.legend(title=None, orient="bottom")

@@ -10,13 +10,7 @@ import polars as pl
 from ..frames import first_of_families
 from ..overview.time import check_dates, judge
 from ..schema import STRINGS, CardlabError, NoFigure, at_least, column_names
-from ..shares.authors import (
-    AUTHOR_COLUMNS,
-    Population,
-    author_column,
-    designs_of,
-    with_interval,
-)
+from ..shares.authors import AUTHOR_COLUMNS, Population, author_column, designs_of, with_interval
 from ..shares.counting import check_by
 from .bodies import ABSENT, FILLED, STATES
 from .headings import (

@@ -44,7 +44,7 @@ VEGALITE = "application/vnd.vegalite.v5+json"
 _DATA_KEYS = {"datasets", "values"}
 # Under these stand formulas, which half a text would break.
 _FORMULAS = {
-    *("and", "calculate", "expr", "filter", "labelExpr", "not", "or", "signal", "test", "update"),
+    *("and", "calculate", "expr", "filter", "labelExpr", "not", "or", "signal", "test", "update")
 }
 _BIND_INPUTS = {"range", "select", "radio", "checkbox", "text", "number", "date", "color"}
 _BIND_KEYS = {"input", "min", "max", "step", "options", "labels", "name", "debounce", "placeholder"}

@@ -314,10 +314,7 @@ def length_ecdf(
     slot = (pl.col("below") * (MAX_POINTS - 2) / pl.col("n_cards")).floor()
     kept = (pl.col("n_values") <= MAX_POINTS) | (slot != slot.shift(1).over("group"))
     return steps.filter(kept.fill_null(True)).select(
-        "group",
-        "value",
-        (pl.col("below") / pl.col("n_cards")).alias("cumulative_share"),
-        "n_cards",
+        "group", "value", (pl.col("below") / pl.col("n_cards")).alias("cumulative_share"), "n_cards"
     )
 
 

@@ -124,9 +124,7 @@ def recipe_losses(cards: Any) -> pl.DataFrame:
         rows |= {"other card": (known & (pl.col("text").n_unique().over("input") > 1), known)}
     return pl.concat(
         found.select(
-            lost=pl.lit(what),
-            n_lost=some.cast(pl.Int64).sum(),
-            n_total=whole.cast(pl.Int64).sum(),
+            lost=pl.lit(what), n_lost=some.cast(pl.Int64).sum(), n_total=whole.cast(pl.Int64).sum()
         )
         for what, (some, whole) in rows.items()
     ).with_columns(lost_share=pl.col("n_lost") / pl.when(pl.col("n_total") > 0).then("n_total"))
