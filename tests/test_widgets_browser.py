@@ -218,7 +218,8 @@ async () => {
   while (!panels.get("points").map) await new Promise((done) => setTimeout(done));
   explorer.set({ conditions: [] });
   const [answer, held] = [model.send.bind(model), []];
-  model.send = (message) => (["card", "rows"].includes(message.type) ? answer(message) : held.push(message));
+  model.send = (message) =>
+    ["card", "rows"].includes(message.type) ? answer(message) : held.push(message);
   panels.get("points").map.onselect([...Array(150).keys()]);
   explorer.where("pipeline_tag", "any", ["text-generation", null]);
   explorer.where("n_words", "between", [50, null]);
