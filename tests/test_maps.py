@@ -233,13 +233,27 @@ def unpack(text: str) -> bytes:
     return gzip.decompress(base64.b64decode(text))
 
 
+def card_ids(found: dict) -> list[str]:
+    """Read the ids of a map's points, each without what it shares with the one before."""
+    told, n, ids = unpack(found["cards"]), found["n_points"], [""]
+    for shared, rest in zip(told[:n], told[n:].decode().split("\n"), strict=True):
+        ids.append(ids[-1][:shared] + rest)
+    return ids[1:]
+
+
+def test_ids_of_any_kind_are_those_that_were_given():
+    ids = ["a/𝒳1", "a/𝒳2", "a/b", "a/bé", "a/béc", "", "x" * 200, "x" * 200 + "y", "a/b"]
+    made = cl.plot_map(pl.DataFrame({"id": ids, "x": range(9), "y": range(9)})).to_dict()
+    assert card_ids(made) == sorted([name[:199] + "…" if len(name) > 200 else name for name in ids])
+
+
 def test_large_map_holds_every_point_once(found):
     frame = cards(10_500)
     assert "judged on 1,000 cards" in found["subtitle"][1]
     n, k = found["n_points"], len(found["columns"])
     data = unpack(found["points"])
     assert (n, k, len(data)) == (10_500, 4, 10_500 * 12)
-    ids = unpack(found["cards"]).decode().split("\n")
+    ids = card_ids(found)
     assert len(ids) == len(set(ids)) == n
     at = {name: i for i, name in enumerate(ids)}
     planes = np.frombuffer(data, np.uint8).reshape(2 + k, 2, n).astype(int)
@@ -376,7 +390,7 @@ def packed(data: bytes) -> str:
         ({"points": None}, "missing"),
         ({"points": packed(bytes(10_500 * 12))[:-40]}, "damaged"),
         ({"cards": packed(b"only one")}, "1 ids for 10,500 points"),
-        ({"cards": packed(b"\xff")}, "utf-8"),
+        ({"cards": packed(bytes(10_500) + b"\xff")}, "utf-8"),
         ({"columns": []}, "no column"),
         ({"columns": None}, "list"),
         ({"names": [{"text": "a", "column": 0, "group": 0, "point": 10_500}]}, "point of a name"),

@@ -10,8 +10,10 @@ import gzip
 import hashlib
 import html
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,25 @@ _STYLE = (
 def packed(data: bytes) -> str:
     """Gzip in base64, the same bytes each time."""
     return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode("ascii")
+
+
+def packed_lines(lines: Sequence[str]) -> str:
+    """Pack texts in an order: how many letters each shares with the last, and the rest of each."""
+    common = [os.path.commonprefix(two) for two in pairwise(["", *lines])]  # noqa: RUF071
+    # only where a script counts letters alike; a byte each
+    shared = [min(len(part), 255) if part.isascii() else 0 for part in common]
+    rest = "\n".join(line[n:] for line, n in zip(lines, shared, strict=True))
+    return packed(bytes(shared) + rest.encode())
+
+
+def lines_of(data: bytes, n: int) -> list[str]:
+    """Give the texts that were packed so."""
+    rest, lines = data[n:].decode().split("\n"), [""]
+    if len(rest) != n:
+        raise ValueError(f"it has {len(rest):,} ids for {n:,} points")
+    for shared, part in zip(data[:n], rest, strict=True):
+        lines.append(lines[-1][:shared] + part)
+    return lines[1:]
 
 
 def figure(data: Mapping[str, Any], description: str, number: int = 1) -> str:

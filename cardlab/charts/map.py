@@ -19,7 +19,7 @@ from ..colors import INK, PAPER, PLAIN
 from ..embeddings.project import TRUST_SAMPLE
 from ..schema import CardlabError, NoFigure, at_least, printable, shorten
 from .base import SWITCH, need, place, smaller
-from .canvas import CLUSTER, MIME, Groups, framed, groups_of, packed, peaks
+from .canvas import CLUSTER, MIME, Groups, framed, groups_of, packed, packed_lines, peaks
 
 #: Columns that are coloured by where the caller names none, and the one group where none is there.
 USUAL = (CLUSTER, "pipeline_tag", "library_name", "license_class", "created_at", "author")
@@ -97,8 +97,9 @@ class PointMap:
             ``title``, ``subtitle`` (lines), ``description``; ``n_points``; ``columns``, each with
             ``name``, ``label``, ``layer`` and ``groups`` (``label``, ``n``, ``color``); ``names``;
             ``points``, gzipped in base64: the low bytes of all x, their high bytes, the same of y,
-            then of the group of each point in each column; ``cards``, the ids, a line each,
-            gzipped in base64.
+            then of the group of each point in each column; ``cards``, gzipped in base64: a byte
+            for each id, how many letters it has in common with the one before, then the rest of
+            each, a line each.
         """
         low, span = self.xy.min(axis=0), float(np.ptp(self.xy, axis=0).max()) or 1.0
         # a step is as long on one axis as on the other
@@ -115,7 +116,7 @@ class PointMap:
             "points": packed(
                 planes.view(np.uint8).reshape(*planes.shape, 2).swapaxes(1, 2).tobytes()
             ),
-            "cards": packed("\n".join(cards).encode()),
+            "cards": packed_lines(cards),
         }
 
     @classmethod

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..charts.canvas import MIME as MAP
-from ..charts.canvas import figure
+from ..charts.canvas import figure, lines_of, packed_lines
 from .findings import FINDINGS, checked_findings, findings_html
 from .sanitize import (
     MAX_PRINTED,
@@ -161,10 +161,8 @@ def checked_map(found: Any, cuts: Cuts | None = None) -> dict[str, Any]:
     for column, (low, high) in zip(columns, codes.astype(int), strict=True):
         if int((low + 256 * high).max()) >= len(column["groups"]):
             raise ValueError(f"points are in groups that column {column['name']!r} lacks")
-    cards = visible(_unpacked(found.get("cards"), 4 * MAX_TEXT * n).decode("utf-8")).split("\n")
-    cards = [card if len(card) <= MAX_TEXT else cuts(card) for card in cards]
-    if len(cards) != n:
-        raise ValueError(f"it has {len(cards):,} ids for {n:,} points")
+    cards = lines_of(_unpacked(found.get("cards"), 4 * MAX_TEXT * n), n)
+    cards = [card if len(card) <= MAX_TEXT else cuts(card) for card in map(visible, cards)]
     return {
         "title": _text_maps(found.get("title"), cuts),
         "subtitle": [_text_maps(line, cuts) for line in _list(found.get("subtitle"), 20)],
@@ -172,7 +170,7 @@ def checked_map(found: Any, cuts: Cuts | None = None) -> dict[str, Any]:
         "columns": columns,
         "names": [_name(name, n, columns, cuts) for name in _list(found.get("names"), _MAX_NAMES)],
         "points": packed(data),
-        "cards": packed("\n".join(cards)),
+        "cards": packed_lines(cards),
     }
 
 

@@ -527,8 +527,13 @@ const cardlabMap = (() => {
       return { starts, order };
     }
 
+    // Ids stand in their order, each without the letters that it shares with the one before.
     cards() {
-      return (this.unpacked ??= inflateBytes(this.data.cards).then((bytes) => (this.ids = new TextDecoder().decode(bytes).split("\n"))));
+      return (this.unpacked ??= inflateBytes(this.data.cards).then((bytes) => {
+        const rest = new TextDecoder().decode(bytes.subarray(this.n)).split("\n");
+        let last = "";
+        return (this.ids = rest.map((part, i) => (last = last.slice(0, bytes[i]) + part)));
+      }));
     }
 
     about(i) {
