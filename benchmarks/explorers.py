@@ -35,6 +35,8 @@ def memory(of):
 open("/proc/self/clear_refs", "w").write("5")  # the peak begins anew
 before = memory("VmRSS")
 """
+#: Seconds that a kernel has worked.
+_CPU = "import time; print(time.process_time())"
 #: Do each of some things and give how long it took until it was drawn: a frame after the change.
 _TIMED = """
 const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
@@ -86,7 +88,7 @@ async (root) => {{{_TIMED}
   return timed(keys.map(press), () => until(card, "data-row", () => true));
 }}
 """
-#: A brush drawn over the bars of lengths, or the first bars there are, step by step.
+#: A brush drawn over the bars of lengths, or the first bars there are: from bar to bar, and back.
 _BRUSH = f"""
 async (root) => {{{_TIMED}
   const canvas = root.querySelector(".clx-large canvas") ?? root.querySelector("canvas.clx-bins");
@@ -95,7 +97,9 @@ async (root) => {{{_TIMED}
   const at = (kind, share) => () => canvas.dispatchEvent(
     new PointerEvent(kind, {{ clientX: box.left + share * box.width, clientY: box.top + 9 }}));
   at("pointerdown", 0.1)();
-  const steps = Array.from({{ length: 20 }}, (_, i) => at("pointermove", 0.12 + 0.04 * i));
+  const n = canvas.parentElement.querySelector("select").length - 2;
+  const bar = (i) => Math.abs((i % (2 * n - 2)) - n + 1);
+  const steps = Array.from({{ length: 20 }}, (_, i) => at("pointermove", (bar(i) + 0.5) / n));
   return timed(steps, () => null);
 }}
 """
@@ -106,8 +110,8 @@ def report(options: Options) -> str:
     with tempfile.TemporaryDirectory() as folder:
         files = (options.source or "").split(",") if options.source else _written(Path(folder))
         rows = [{**_in_lab(file), **_in_page(file, Path(folder))} for file in files]
-    load = os.getloadavg()[0]
-    return f"{markdown(pl.DataFrame(rows))}\n\nMedians of 20 events; load of the machine {load:.1f}"
+    table, load = markdown(pl.DataFrame(rows)), os.getloadavg()[0]
+    return f"{table}\n\nMedians of 20 events, of CPU means; load of the machine {load:.1f}"
 
 
 def _written(folder: Path) -> list[str]:
@@ -136,8 +140,11 @@ def _in_lab(file: str) -> Figures:
         waits = "() => document.querySelector('.clx').innerText.includes('reading …')"
         page.wait_for_function(f"!({waits})()", timeout=600_000)
         whole = time.perf_counter() - start
+        began = float(page.evaluate(lab.RUN, _CPU))
         events = root.evaluate(_INTERACT)
+        between = float(page.evaluate(lab.RUN, _CPU))
         cards = root.evaluate(_OPEN)
+        ended = float(page.evaluate(lab.RUN, _CPU))
         n, added = page.evaluate(
             lab.RUN, "print(explorer.view['n'], memory('VmHWM') - before)"
         ).split()
@@ -148,7 +155,9 @@ def _in_lab(file: str) -> Figures:
         "all columns, s": whole,
         "event, ms": median(events),
         "slowest, ms": max(events),
+        "kernel's CPU, ms": 1000 * (between - began) / len(events),
         "card opens, ms": median(cards),
+        "its CPU, ms": 1000 * (ended - between) / len(cards),
         "added MB": float(added),
     }
 
@@ -171,6 +180,16 @@ def _in_page(file: str, folder: Path) -> Figures:
     with browser.opened_report(path) as seen:
         root = seen.page.locator(".clx").first
         root.locator(".clx-row").first.wait_for(timeout=120_000)
+        inside = seen.page.context.new_cdp_session(seen.page)
+        inside.send("Performance.enable", {"timeDomain": "threadTicks"})
+        began = _worked(inside)
         steps = root.evaluate(_BRUSH)
+        cpu = 1000 * (_worked(inside) - began) / len(steps)
     figures = {"cards of the page": cards.height, "page, MB": path.stat().st_size / 1e6}
-    return {**figures, "brush, ms": median(steps)}
+    return {**figures, "brush, ms": median(steps), "its CPU in the page, ms": cpu}
+
+
+def _worked(page: Any) -> float:
+    """Give the seconds of the processor that a page has taken."""
+    found = page.send("Performance.getMetrics")["metrics"]
+    return float(next(one["value"] for one in found if one["name"] == "TaskDuration"))

@@ -115,6 +115,8 @@ const cardlabExplorer = (() => {
     draw(view) {
       if (!view.state) return;
       this.view = view;
+      const style = getComputedStyle(this.root);
+      this.colors = { pale: style.getPropertyValue("--clx-pale"), mark: style.getPropertyValue("--clx-mark") };
       if (view.seq === this.waiting) this.waiting = null;
       if (this.waiting === null) this.root.removeAttribute("aria-busy");
       this.pending.splice(0, this.pending.map(({ seq }) => seq).lastIndexOf(view.seq) + 1);

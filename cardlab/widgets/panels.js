@@ -11,8 +11,10 @@ const cardlabPanels = (() => {
     for (const [name, value] of Object.entries(values)) node.setAttribute(`aria-${name}`, value);
     return node;
   };
-  const number = (n) => Number(n).toLocaleString("en-US");
-  const short = (n) => (typeof n === "number" ? n.toLocaleString("en-US", { notation: "compact" }) : String(n).slice(0, 7));
+  const whole = new Intl.NumberFormat("en-US"); // kept: making one takes longer than all that it writes
+  const compact = new Intl.NumberFormat("en-US", { notation: "compact" });
+  const number = (n) => whole.format(Number(n));
+  const short = (n) => (typeof n === "number" ? compact.format(n) : String(n).slice(0, 7));
   const choice = (text, control) => make("label", { className: "clx-choice" }, [make("span", { textContent: text }), control]);
   const select = (options, act) => {
     const node = make("select", {}, options.map(([value, text]) => make("option", { value, textContent: text })));
@@ -151,7 +153,11 @@ const cardlabPanels = (() => {
         this.none,
       ]);
       this.brush();
-      new ResizeObserver(() => this.found && this.paint()).observe(this.canvas);
+      // Sizes and colours are kept: to ask for them makes a browser lay out all that has changed.
+      new ResizeObserver(([{ contentRect }]) => {
+        this.size = [contentRect.width, contentRect.height];
+        if (this.found) this.paint();
+      }).observe(this.canvas);
     }
 
     choose() {
@@ -182,14 +188,13 @@ const cardlabPanels = (() => {
     paint() {
       const { canvas, found } = this;
       const ratio = Math.min(window.devicePixelRatio || 1, 2);
-      const width = canvas.clientWidth;
-      const height = canvas.clientHeight;
+      const [width, height] = this.size ?? [0, 0];
       if (!width || !height) return;
+      const { pale, mark } = this.explorer.colors;
       canvas.width = width * ratio;
       canvas.height = height * ratio;
       const ctx = canvas.getContext("2d");
       ctx.scale(ratio, ratio);
-      const style = getComputedStyle(canvas);
       const n = found.n.length;
       const most = Math.max(...found.of, 1);
       const step = width / Math.max(n, 1);
@@ -203,10 +208,10 @@ const cardlabPanels = (() => {
           if (fits(i)) ctx.fillRect(i * step + 0.5, height - h, Math.max(step - 1, 0.5), h);
         });
       };
-      bars(found.of, style.getPropertyValue("--clx-pale"), () => true);
-      bars(found.n, style.getPropertyValue("--clx-mark"), (i) => i >= low && i < high);
+      bars(found.of, pale, () => true);
+      bars(found.n, mark, (i) => i >= low && i < high);
       if (range) {
-        ctx.strokeStyle = style.getPropertyValue("--clx-mark");
+        ctx.strokeStyle = mark;
         ctx.strokeRect(low * step + 0.5, 0.5, Math.max((high - low) * step - 1, 1), height - 1);
       }
     }

@@ -17,9 +17,11 @@ const cardlabTwin = (() => {
       this.n = this.cards.ids.length;
       this.heard = { "change:view": [], "msg:custom": [] };
       this.masks = new Map();
+      this.orders = new Map();
       this.state = about.state;
       // The values of a card stand one after another: where those of each begin.
       for (const facet of Object.values(parts)) {
+        if (facet.codes) facet.codes = Int32Array.from(facet.codes);
         if (!facet.lengths) continue;
         facet.starts = new Uint32Array(this.n + 1);
         facet.lengths.forEach((n, i) => (facet.starts[i + 1] = facet.starts[i] + n));
@@ -75,7 +77,7 @@ const cardlabTwin = (() => {
         const wanted = [value].flat().map((v) => facet.values.indexOf(v));
         const none = facet.values.length - 1;
         for (let i = 0; i < this.n; i++) {
-          const own = facet.codes.slice(facet.starts[i], facet.starts[i + 1]);
+          const own = facet.codes.subarray(facet.starts[i], facet.starts[i + 1]);
           const has = (code) => (code === none ? own.length === 0 : own.includes(code));
           mask[i] = Number(op === "all" ? wanted.every(has) : wanted.some(has));
         }
@@ -95,6 +97,11 @@ const cardlabTwin = (() => {
 
     order() {
       const { sort } = this.state;
+      if (!this.orders.has(sort)) this.orders.set(sort, this.sorted(sort));
+      return this.orders.get(sort);
+    }
+
+    sorted(sort) {
       const by = { "by id": this.cards.ids, "most downloads": this.cards.beside.downloads, newest: this.cards.beside.created_at }[sort];
       const all = Array.from({ length: this.n }, (_, i) => i);
       if (!by) return all;
@@ -171,14 +178,17 @@ const cardlabTwin = (() => {
       const facts = this.about.columns.filter((column) => column !== "tags").flatMap((column) => {
         const facet = this.parts[column];
         if (facet.kind === "bins") return [];
-        const values = facet.codes.slice(facet.starts[row], facet.starts[row + 1]).map((code) => facet.values[code]);
+        const values = this.own(facet, row);
         return values.length ? [[this.about.labels[column], values.join(", ")]] : [];
       });
       const { ids, beside, html, more } = this.cards;
       for (const [name, values] of Object.entries(beside)) if (values[row] !== null) facts.push([name, String(values[row])]);
-      const tags = this.parts.tags;
-      const own = tags ? tags.codes.slice(tags.starts[row], tags.starts[row + 1]).map((code) => tags.values[code]) : [];
+      const own = this.parts.tags ? this.own(this.parts.tags, row) : [];
       return { row, id: ids[row], facts, tags: own, html: html ? html[row] : null, more: more ? more[row] : 0 };
+    }
+
+    own(facet, row) {
+      return Array.from(facet.codes.subarray(facet.starts[row], facet.starts[row + 1]), (code) => facet.values[code]);
     }
 
     pairs() {
