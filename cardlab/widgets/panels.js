@@ -491,7 +491,9 @@ const cardlabPanels = (() => {
       );
       this.card.scrollTop = 0;
       this.card.dataset.row = card.row;
-      this.explorer.model.send({ type: "problems", row: card.row });
+      // They take a kernel longer than all else of a card: only where a reader stays are they asked for.
+      clearTimeout(this.stays);
+      this.stays = setTimeout(() => card.row === this.asked && this.explorer.model.send({ type: "problems", row: card.row }), 400);
     }
 
     tell({ row, problems }) {
