@@ -172,6 +172,7 @@ def _in_page(file: str, folder: Path) -> Figures:
     cards = cl.scan_cards(file).head(_OF_PAGE).collect()
     points = cl.map_points(cards, x=cl.embed(cards), method="pca") if "text" in cards else None
     bundle: Any = cl.explore(cards, points=points)._repr_mimebundle_()
+    del os.environ[SWITCH]  # the next kernel is none of a report
     shown = nbformat.new_output("display_data", bundle[0])
     cells = [nbformat.new_markdown_cell("# A"), nbformat.new_code_cell("x", outputs=[shown])]
     notebook = nbformat.new_notebook(cells=cells)
