@@ -120,17 +120,20 @@ def crosstab(
 
 def _design(frame: pl.DataFrame, rows: pl.DataFrame, columns: pl.DataFrame) -> pl.DataFrame:
     """Say how many independent cards the share of each cell in its row is worth."""
-    kept = frame.join(rows.select("row", "at_row"), on="row").join(
-        columns.select("column", "at_column"), on="column", how="left"
+    code, names = author_codes(frame["author"])
+    kept = (
+        frame.with_columns(author=code)
+        .join(rows.select("row", "at_row"), on="row")
+        .join(columns.select("column", "at_column"), on="column", how="left")
     )
     own = kept if frame["card"].is_unique().all() else kept.unique(["card", "at_row"])
     cells = kept.drop_nulls("at_column")
     place = pl.col("at_row").cast(pl.Int64) * columns.height + pl.col("at_column")
     (found,) = designs(
-        (cells.select(place).to_series().to_numpy(), author_codes(cells["author"])),
-        (own["at_row"].to_numpy(), author_codes(own["author"])),
+        (cells.select(place).to_series().to_numpy(), cells["author"].to_numpy()),
+        (own["at_row"].to_numpy(), own["author"].to_numpy()),
         group=np.repeat(np.arange(rows.height), columns.height),
-        authors=frame["author"],
+        names=names,
     )
     return found
 

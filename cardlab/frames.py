@@ -159,6 +159,11 @@ class Coded:
         """Repeat what each card has for each of its values."""
         return np.repeat(numbers, self.lengths)
 
+    def lengths_of(self, kept: Any) -> Any:
+        """Count the values of each card that are kept, of an array of bool."""
+        ends = np.append(0, np.cumsum(self.lengths))
+        return np.diff(np.append(0, np.cumsum(kept))[ends])
+
     def of_cards(self, kept: Any) -> Coded:
         """Keep some cards, of an array of bool."""
         return Coded(self.names, self.code[self.of_each(kept)], self.lengths[kept])
@@ -168,9 +173,7 @@ class Coded:
         place = np.full(len(self.names), -1)
         place[kept] = np.arange(len(kept))
         code = place[self.code]
-        card = self.of_each(np.arange(self.n_cards))[code >= 0]
-        lengths = np.bincount(card, minlength=self.n_cards)
-        return Coded(self.names.gather(kept), code[code >= 0], lengths)
+        return Coded(self.names.gather(kept), code[code >= 0], self.lengths_of(code >= 0))
 
 
 def encode(
@@ -180,7 +183,7 @@ def encode(
     together: bool = False,
     rename: Mapping[str, str] | None = None,
 ) -> tuple[list[Coded], pl.DataFrame]:
-    """Read columns of lists as codes, and what `others` give beside them, in one pass.
+    """Read columns of strings, or of lists, as codes, and what `others` give, in one pass.
 
     With `together` a code means the same in all columns. `rename` has the values of the first
     column that are counted under another name.
@@ -188,15 +191,17 @@ def encode(
     schema = frame.collect_schema()
     common = pl.Categories.random()
     sets = {name: common if together else pl.Categories.random() for name in columns}
-    read = (
-        lists_of(name, schema[name]).cast(pl.List(pl.Categorical(categories)))
-        for name, categories in sets.items()
-    )
+    read = []
+    for name, categories in sets.items():
+        is_list = isinstance(schema[name], pl.List)
+        dtype = pl.List(pl.Categorical(categories)) if is_list else pl.Categorical(categories)
+        read.append(pl.col(name).cast(STRINGS if is_list else pl.String).cast(dtype))
     rows = collect(frame.select(*read, *others))
     coded: list[Coded] = []
     for name, categories in sets.items():
         if not coded or not together:
-            old = categories.to_series().cast(pl.String)
+            alike = rows.select([*sets] if together else name).get_columns()
+            old = strings_of(categories, *alike)
             new = old.replace(rename) if rename and not coded else old
             # sorted by name, since threads decide in which order the strings came
             names = (old if new is old else pl.concat([old, new]).unique()).sort()
@@ -207,6 +212,17 @@ def encode(
     return coded, rows.drop(list(sets))
 
 
+def strings_of(categories: pl.Categories, *coded: pl.Series) -> pl.Series:
+    """Give the strings of the codes of some columns, or of lists, up to the highest code.
+
+    ``Categories.to_series`` asks for them one by one in Python.
+    """
+    highest: list[Any] = [of.explode(empty_as_null=False).to_physical().max() for of in coded]
+    n = 1 + max((code for code in highest if code is not None), default=-1)
+    codes = pl.Series(np.arange(n, dtype=np.uint32))
+    return codes.cat.to(pl.Categorical(categories)).cast(pl.String)
+
+
 def codes_of(lists: pl.Series, number: Any) -> tuple[Any, Any]:
     """Give the codes of each card, ascending and each once, and how many they are.
 
@@ -215,6 +231,10 @@ def codes_of(lists: pl.Series, number: Any) -> tuple[Any, Any]:
     the processor's cache, without which that takes half as long again. Most is done without
     Python's lock, so that two batches at a time take half as long.
     """
+    if not isinstance(lists.dtype, pl.List):
+        known = lists.is_not_null()
+        physical = lists.drop_nulls().to_physical().to_numpy()
+        return number[physical], known.to_numpy().astype(np.int64)
 
     def of_batch(start: int) -> tuple[Any, Any]:
         batch = lists.slice(start, _BATCH)

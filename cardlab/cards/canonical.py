@@ -458,6 +458,8 @@ class _Derived:
         several = [name for name in COLUMNS if name in have and len(self._ways(name)) > 1]
         #: The columns that are taken as they are, and whether nulls may come in later rows.
         self._settled, self._later = _settled(frame, several, plan)
+        #: Where a column is null and others would say something, and the ways to that.
+        self._unread: dict[str, tuple[pl.Expr, list[_Way]]] = {}
 
     def column(self, name: str) -> pl.Expr | None:
         """Give one canonical column; None where nothing gives it."""
@@ -491,11 +493,8 @@ class _Derived:
         settled = [n for n, way in enumerate(ways, start=1) if way.column in self._settled]
         n_used = settled[0] if settled else len(ways)
         if self._later and ways[n_used:]:
-            null = ways[n_used - 1].whole.is_null()
-            left = _first_of(ways[n_used:], null)
-            text = left.list.join(", ") if COLUMNS[name] == STRINGS else left.cast(pl.String)
-            says = "null here, where the card's tags or front matter say " + text.str.slice(0, 200)
-            self.findings.append(_finding(null & (text != ""), name, "unread_value", says))
+            given = pl.any_horizontal(way.source.is_not_null() for way in ways[n_used:])
+            self._unread[name] = ways[n_used - 1].whole.is_null() & given, ways[n_used:]
         return _first_of(ways[:n_used])
 
     def _ids(self, parents: pl.Expr) -> pl.Expr:
@@ -514,7 +513,7 @@ class _Derived:
         """Give lists of what is wrong with front matter, and of front matter in texts."""
         lists = [pl.col(f"{FRONT_MATTER}{n}").struct.field("problems") for n in self._sources]
         if "card" in self.have:
-            return lists[:1]
+            return lists[:1] + self._unread_values()
         if "metadata" in self.have:
             metadata = self.column("metadata")
             assert metadata is not None  # it is among the columns
@@ -528,7 +527,23 @@ class _Derived:
             odd = text.str.contains(frontmatter.RULE) & text.str.contains(frontmatter.KEY_LINE)
             odd &= self._bare | text.str.contains(_RULE_FIRST)
             lists.append(_mapped(pl.when(odd).then(text), fronts.text_problems, PROBLEMS))
-        return lists
+        return lists + self._unread_values()
+
+    def _unread_values(self) -> list[pl.Expr]:
+        """Give a list of what nulls of settled columns leave unread, if that is looked at."""
+        if not self._unread:
+            return []
+        says, where = [], {name: f"{_ROW}_{name}" for name in self._unread}
+        for name, (_, ways) in self._unread.items():
+            left = _first_of(ways, pl.col(where[name]))
+            text = left.list.join(", ") if COLUMNS[name] == STRINGS else left.cast(pl.String)
+            prefix = "null here, where the card's tags or front matter say "
+            detail = pl.when(text != "").then(prefix + text.str.slice(0, 200))
+            says.append(detail.alias(name))
+        needed = {name for detail in says for name in detail.meta.root_names()} - {*where.values()}
+        masks = [mask.alias(where[name]) for name, (mask, _) in self._unread.items()]
+        rows = pl.struct(*masks, *sorted(needed))
+        return [_mapped(rows, partial(fronts.unread_values, says=says, where=where), PROBLEMS)]
 
     def _ways(self, name: str) -> list[_Way]:
         """Give the ways to a column, the surest first."""

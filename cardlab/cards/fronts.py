@@ -192,6 +192,8 @@ def text_problems(texts: pl.Series) -> pl.Series:
 
 def _laid_out(places: pl.Series, values: pl.Series, other: Any = None) -> pl.Series:
     """Lay out the values of a few rows as those of all."""
+    if other is None and values.null_count() == len(values):
+        return pl.Series(values.name, [None], dtype=values.dtype).new_from_index(0, len(places))
     rows = places.cum_sum().cast(pl.UInt32) * places.cast(pl.UInt32)
     return pl.concat([pl.Series([other], dtype=values.dtype), values], rechunk=True).gather(rows)
 
@@ -384,6 +386,18 @@ def join_problems(parts: pl.Series, *, labels: list[tuple[str, str]]) -> pl.Seri
     problems += [pl.col(name).fill_null(pl.lit([], PROBLEMS)) for name in lists]
     some = frame.filter(hit).select(pl.concat_list(problems)).to_series()
     return _laid_out(hit, some, [])
+
+
+def unread_values(rows: pl.Series, *, says: list[pl.Expr], where: dict[str, str]) -> pl.Series:
+    """List what `says` gives of the few rows that any of the fields `where` marks.
+
+    Of all rows, lists would be copied to leave nearly all of them out.
+    """
+    frame = rows.struct.unnest()
+    hit = frame.select(pl.any_horizontal(where.values())).to_series()
+    details = frame.filter(hit).select(pl.struct(says)).to_series()
+    labels = [(name, "unread_value") for name in where]
+    return _laid_out(hit, join_problems(details, labels=labels), [])
 
 
 def _problem_of(column: str, kind: str, detail: pl.Expr) -> pl.Expr:

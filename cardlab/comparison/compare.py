@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,12 +100,16 @@ def read_pairs(
     types = [frame.collect_schema() for frame in sides]
     numbers = {name: [kind[name] for kind in types] for name in columns if _numeric(name, *types)}
     listed = [name for name in columns if name not in numbers]
+    single = {name for name in listed if not any(isinstance(kind[name], pl.List) for kind in types)}
     # one frame of both, so that a code means the same on both sides
     both = pl.concat(
         frame.select(
-            *(lists_of(name, kind[name]) for name in listed),
+            *(
+                pl.col(name).cast(pl.String) if name in single else lists_of(name, kind[name])
+                for name in listed
+            ),
             *(pl.col(name).cast(pl.Float64).fill_nan(None) for name in numbers),
-            (pl.col("id").cast(pl.String) if "id" in kind else pl.lit(None, pl.String)).alias(_ID),
+            (_id_key() if "id" in kind else pl.lit(None, pl.UInt64)).alias(_ID),
             pl.lit(in_a).alias(_IN_A),
             _AUTHOR,
         )
@@ -140,6 +145,11 @@ def read_pairs(
         for name in columns
     }
     return pairs, int(shared.sum())
+
+
+def _id_key() -> pl.Expr:
+    """Give 64 bits that stand for an id."""
+    return pl.when(pl.col("id").is_not_null()).then(pl.col("id").cast(pl.String).hash(seed=0))
 
 
 def asked(columns: str | Sequence[str]) -> list[str]:
@@ -406,12 +416,16 @@ def _distance(pair: Pair, n_permutations: int, generator: np.random.Generator) -
     # what is drawn in one go hangs on how many there are, unless each part is drawn by itself
     at_once = max(1, (4 if draws.one_by_one else 1) * _AT_ONCE // sum(draws.table.shape))
     of_value = draws.table.T.tocsr()  # each value's parts side by side: half the time
-    for begin in range(0, n_permutations, at_once):
-        times = draws.times(dealt, min(at_once, n_permutations - begin), replace=False)
+
+    def apart(times: Any) -> list[float]:
         drawn = np.ascontiguousarray((of_value @ times.T.astype(float, order="C")).T)
         # rounding may leave of a value that is wholly in the first part an ulp below 0
-        apart = [_divergence(row, np.maximum(whole - row, 0)) for row in drawn]
-        chance = np.append(chance, apart)
+        return [_divergence(row, np.maximum(whole - row, 0)) for row in drawn]
+
+    with ThreadPoolExecutor(2) as two:  # the column of most values takes as long as all others
+        for begin in range(0, n_permutations, at_once):
+            times = draws.times(dealt, min(at_once, n_permutations - begin), replace=False)
+            chance = np.append(chance, [*chain(*two.map(apart, np.array_split(times, 2)))])
     found = {
         "distance": divergence**0.5,
         "distance_beyond_chance": max(divergence - float(chance.mean()), 0) ** 0.5,
@@ -617,10 +631,10 @@ def _product(tables: list[Any], sizes: list[Any], at: int, to: int) -> Callable[
 
 def _share_ends(side: Coded, authors: pl.Series, table: Any, size: Any) -> tuple[Any, ...]:
     """Give the interval of each share of one side, if it is reliable, and its design effect."""
-    (card, code), who = _values(side), author_codes(authors)
+    (card, code), (who, names) = _values(side), author_codes(authors)
     group = np.zeros(len(side.names) + 1, dtype=np.int64)
     everyone = np.zeros(side.n_cards, dtype=np.int64), who
-    design = designs((code, who[card]), everyone, group=group, authors=authors)[0]
+    design = designs((code, who[card]), everyone, group=group, names=names)[0]
     n = pl.Series(np.bincount(code, minlength=len(group)))
     known = None
     if authors.null_count() < len(authors):

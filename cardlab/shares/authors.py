@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from ..frames import strings_of
 from ..schema import CardlabError, column_names, lazy, one_of, require
 
 #: Whether the cards are a sample of what their authors could have written, or all there are.
@@ -28,6 +29,8 @@ DESIGN = ("design_effect", "n_all_authors", "n_effective_authors", *AUTHOR_COLUM
 #: widths of an interval that is narrow, or wide, by itself and beside its share (Parker 2017).
 MIN_EFFECTIVE, MIN_AUTHORS, MIN_EFFECTIVE_AUTHORS = 30, 10, 15
 NARROW, WIDE, WIDE_RATIO = 0.05, 0.30, 1.3
+#: Numbers up to which a table of places is quicker than a search.
+_TABLE = 1 << 25
 
 
 def author_column(
@@ -111,23 +114,27 @@ def difference(
     return gap, low, gap + beside(high_a - found, other - low_b)
 
 
-def author_codes(authors: pl.Series) -> Any:
-    """Give 64 bits that stand for the author of each card."""
-    return authors.cast(pl.String).hash().to_numpy()
+def author_codes(authors: pl.Series) -> tuple[Any, pl.Series]:
+    """Give the number of the author of each card, 0 for none, and the names by number."""
+    categories = pl.Categories.random()
+    named = authors.cast(pl.String).cast(pl.Categorical(categories))
+    names = pl.concat([pl.Series([None], dtype=pl.String), strings_of(categories, named)])
+    code = named.to_physical().cast(pl.Int64) + 1
+    return code.fill_null(0).to_numpy(writable=True), names
 
 
 def designs(
-    value: tuple[Any, Any], *of: tuple[Any, Any], group: Any, authors: pl.Series
+    value: tuple[Any, Any], *of: tuple[Any, Any], group: Any, names: pl.Series
 ) -> list[pl.DataFrame]:
     """Say how many independent cards shares are worth, and who stands behind them.
 
     `value` has the values, numbered from 0, and the :func:`author_codes` of the cards with any, one
     for each value; each `of` the groups, numbered from 0, and the codes of all cards that the
-    shares are of. `group` has the group of each value; `authors` are the names behind the codes, in
-    any order, null for cards without one, each of which is an author of its own. Gives for each
-    `of` the :data:`DESIGN` of each value, of which ``n_authors``, ``top_author`` (the author of
-    most of its cards, ties by name; null where none of them has one) and ``top_author_share`` (0-1,
-    of its cards) are about the cards with the value, the others about its group.
+    shares are of. `group` has the group of each value, `names` the names of the codes; each card
+    without an author is one of its own. Gives for each `of` the :data:`DESIGN` of each value, of
+    which ``n_authors``, ``top_author`` (the author of most of its cards, ties by name; null where
+    none of them has one) and ``top_author_share`` (0-1, of its cards) are about the cards with the
+    value, the others about its group.
 
     Notes
     -----
@@ -144,41 +151,45 @@ def designs(
     """
     n_values = len(group)
     n_groups = 1 + max(int(at.max(initial=0)) for at in (group, *(at for at, _ in of)))
-    # place and author in one number, the quickest to sort: a million authors among a million values
-    # leave 44 bits of a hash, where two of them are taken for one with a chance of 1 in 30
-    bits = np.uint64(max(n_values, n_groups, 2).bit_length())
-    rest = np.uint64(64) - bits
-    nameless = author_codes(pl.Series([None]))[0] >> bits
-
-    def pairs(place: Any, author: Any) -> Any:
-        return (place.astype(np.uint64) << rest) | (author >> bits)
+    # place and author in one number, the quickest to sort
+    bits, group = len(names).bit_length(), group.astype(np.int64)
 
     def counted(place: Any, author: Any) -> tuple[Any, ...]:
-        key, n = np.unique(pairs(place, author), return_counts=True)
-        alone = key << bits == nameless << bits
-        alike, own = np.where(alone, n, 1), np.where(alone, 1, n)
-        return key, (key >> rest).astype(np.int64), alike.astype(float), own.astype(float)
+        key, n = np.unique(
+            (place.astype(np.int64, copy=False) << bits) | author, return_counts=True
+        )
+        author = key & ((1 << bits) - 1)
+        alike, own = np.where(author == 0, n, 1), np.where(author == 0, 1, n)
+        return key, key >> bits, author, alike.astype(float), own.astype(float)
 
-    pair, what, alike, own = counted(*value)
-    author = pair << bits
+    _, what, author, alike, own = counted(*value)
     n = np.bincount(what, alike * own, n_values)
-    names = pl.DataFrame({"code": author_codes(authors) >> bits << bits, "name": authors})
-    behind = _behind(pl.DataFrame({"value": what, "code": author, "own": own}), names, n)
     n_authors = np.bincount(what, alike, n_values).astype(np.int64)
+    behind = _behind(what, author, own, names, n)
     behind.insert_column(0, pl.Series("n_authors", n_authors))
-    found = []
+    pair, found = (group[what] << bits) | author, []
     for cards in of:
-        key, at, many, size = counted(*cards)
+        key, at, _, many, size = counted(*cards)
         groups, weight = _of_groups(at, many, size, n_groups)
         sums = {name: of_group[group] for name, of_group in groups.items()}
         # of a value that is no part of these cards there is no share
-        at = np.searchsorted(key, pairs(group[what], author)).clip(max=max(len(key) - 1, 0))
+        at = _places(key, pair, n_groups << bits)
         size, weight = (np.append(of_size, 1.0)[at] for of_size in (size, weight))
         sums["aa"] = np.bincount(what, alike * own**2 * weight, n_values)
         sums["ab"] = np.bincount(what, alike * own * size * weight, n_values)
         sums["within"] = np.bincount(what, alike * own**2 / size, n_values)
         found.append(_designed(n, sums).hstack(behind))
     return found
+
+
+def _places(key: Any, wanted: Any, end: int) -> Any:
+    """Find numbers below `end` among the ascending ones of `key`; its length for none."""
+    if end > _TABLE:
+        at = np.searchsorted(key, wanted)
+        return np.where(np.append(key, -1)[at] == wanted, at, len(key))
+    table = np.full(end, len(key))
+    table[key] = np.arange(len(key))
+    return table[wanted]
 
 
 def _of_groups(at: Any, many: Any, size: Any, n_groups: int) -> tuple[dict[str, Any], Any]:
@@ -207,13 +218,13 @@ def _designed(n: Any, sums: dict[str, Any]) -> pl.DataFrame:
     ).fill_nan(None)
 
 
-def _behind(pairs: pl.DataFrame, names: pl.DataFrame, n: Any) -> pl.DataFrame:
+def _behind(value: Any, author: Any, own: Any, names: pl.Series, n: Any) -> pl.DataFrame:
     """Name the author of most cards of each value, and its share of them."""
     most = np.zeros(len(n))
-    np.maximum.at(most, pairs["value"].to_numpy(), pairs["own"].to_numpy())
-    leading = pairs.filter(pairs["own"].to_numpy() == most[pairs["value"].to_numpy()])
-    names = names.filter(pl.col("code").is_in(leading["code"].implode())).unique("code")
-    top = leading.join(names, on="code").group_by("value").agg(pl.col("name").cast(pl.String).min())
+    np.maximum.at(most, value, own)
+    leads = own == most[value]
+    leading = pl.DataFrame({"value": value[leads], "name": names.gather(author[leads])})
+    top = leading.group_by("value").agg(pl.col("name").min())
     rows = pl.DataFrame({"value": np.arange(len(n))}, schema_overrides={"value": pl.Int64})
     with np.errstate(divide="ignore", invalid="ignore"):
         share = pl.Series("top_author_share", most / n)
@@ -253,9 +264,9 @@ def mean_effect(residual: Any, authors: pl.Series) -> tuple[float, int]:
 
     As :func:`designs` has it for shares.
     """
-    _, code = np.unique(author_codes(authors), return_inverse=True)
-    alone = authors.is_null().to_numpy()
-    code[alone] = code.max() + 1 + np.arange(alone.sum())
+    code, names = author_codes(authors)
+    alone = code == 0
+    code[alone] = len(names) + np.arange(alone.sum())
     _, code = np.unique(code, return_inverse=True)
     return _effect_of_sums(np.bincount(code, residual), np.bincount(code), (residual**2).sum())
 
@@ -375,13 +386,14 @@ def designs_of(
     rows = rows.join(groups, on=by, how="left", nulls_equal=True, maintain_order="left")
     of_value = have.join(rows, on=[*by, *value], nulls_equal=True)
     of_group = cards.join(groups, on=by, nulls_equal=True)
+    code, names = author_codes(pl.concat([of_value[author], of_group[author]]))
     (found,) = designs(
-        (of_value["__designs_row"].to_numpy(), author_codes(of_value[author])),
-        (of_group["__designs_group"].to_numpy(), author_codes(of_group[author])),
+        (of_value["__designs_row"].to_numpy(), code[: of_value.height]),
+        (of_group["__designs_group"].to_numpy(), code[of_value.height :]),
         group=rows["__designs_group"]
         .fill_null(groups.height)
         .to_numpy(),  # a group may have no cards
-        authors=cards[author],
+        names=names,
     )
     return found
 

@@ -298,7 +298,8 @@ def _with_designs(
     table: pl.DataFrame, rows: pl.DataFrame, authors: pl.Series, none: str | None
 ) -> pl.DataFrame:
     """Add how many independent cards the shares of each row are worth."""
-    code = author_codes(authors)[rows[_CARDS].explode().to_numpy()]
+    code, names = author_codes(authors)
+    code = code[rows[_CARDS].explode().to_numpy()]
     of_card = np.repeat(np.arange(rows.height), rows[_CARDS].list.len().to_numpy())
     groups = rows.select(pl.col(_GROUP).unique(maintain_order=True)).with_row_index("group")
     listed = rows.select(_GROUP, _VALUE).with_row_index("row")
@@ -319,10 +320,10 @@ def _with_designs(
         declares &= listed[_VALUE].list.first() != none
     declared = declares.fill_null(False).to_numpy()[of_card]
     parts = (of, code), (of[declared], code[declared])
-    held = designs(value, *parts, group=group, authors=authors)
-    names = ("design", "declared_design")
+    held = designs(value, *parts, group=group, names=names)
+    columns = ("design", "declared_design")
     return table.with_columns(
-        design.to_struct(name) for name, design in zip(names, held, strict=True)
+        design.to_struct(name) for name, design in zip(columns, held, strict=True)
     )
 
 
@@ -331,8 +332,12 @@ def _with_designs(
 
 def numbered(authors: pl.Series) -> Any:
     """Give authors numbers in the order of their names; a card without one is one of its own."""
-    # by hashes, since sorting a million strings takes a second
-    _, first, code = np.unique(authors.hash(), return_index=True, return_inverse=True)
+    # by codes, since sorting a million strings takes a second
+    code, names = author_codes(authors)
+    if not len(code):
+        return code
+    first = np.zeros(len(names), dtype=np.int64)
+    first[code[::-1]] = np.arange(len(code))[::-1]
     rank = authors.gather(first).rank("dense").fill_null(0).to_numpy().astype(np.int64) - 1
     number = rank[code]
     alone = number < 0

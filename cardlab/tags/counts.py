@@ -120,7 +120,7 @@ def _design(coded: Coded, kept: pl.Series, authors: pl.Series) -> pl.DataFrame:
     """Say how many independent cards the shares of some values are worth, in their order."""
     place = np.full(len(coded.names), -1)
     place[kept.to_numpy()] = np.arange(len(kept))
-    value, code = place[coded.code], author_codes(authors)
+    value, (code, names) = place[coded.code], author_codes(authors)
     author, one = coded.of_each(code), np.zeros(coded.n_cards, dtype=np.int64)
     if (place < 0).any():
         value, author = value[value >= 0], author[value >= 0]
@@ -128,7 +128,7 @@ def _design(coded: Coded, kept: pl.Series, authors: pl.Series) -> pl.DataFrame:
         (value, author),
         (one, code),
         group=np.zeros(len(kept), dtype=np.int64),
-        authors=authors,
+        names=names,
     )
     return found
 

@@ -79,6 +79,16 @@ def tag_kind(tag: str) -> str:
     return _known_tags().get(tag) or ("other prefix" if parted(tag)[0] else "free")
 
 
+def _tag_kinds(tags: pl.Series) -> list[str]:
+    """Give the :func:`tag_kind` of many tags, calling it for the rarer prefixes only."""
+    prefix = tags.str.extract("^([^:]*):")
+    plain = tags.replace_strict(_known_tags(), default="free")
+    kinds: list[str] = prefix.zip_with(prefix.is_in(_PREFIXES).fill_null(False), plain).to_list()
+    for at in (prefix.is_not_null() & ~prefix.is_in(_PREFIXES)).arg_true():
+        kinds[at] = tag_kind(tags[at])
+    return kinds
+
+
 def parted(tag: str) -> tuple[str, str]:
     """Part a tag into prefix and value: ``base_model:finetune:x`` is ``base_model`` and ``x``."""
     prefix, _, rest = tag.partition(":")
@@ -120,8 +130,10 @@ def with_tag_kinds(counts: pl.DataFrame, *, column: str = "tag", cards: Any = No
         coded, kinds, *_ = read_tags(cards, "tags")
         shown = dict(zip(coded.names, kinds if kinds is not None else [], strict=True))
     tags = counts[column].cast(pl.String)
-    named = {tag: shown.get(tag) or tag_kind(tag) for tag in tags.drop_nulls().unique()}
-    return counts.with_columns(pl.Series("kind", [named.get(tag) for tag in tags], dtype=pl.String))
+    known = tags.replace_strict(shown, default=None, return_dtype=pl.String)
+    own = tags.drop_nulls().unique()
+    named = tags.replace_strict(own, pl.Series(_tag_kinds(own), dtype=pl.String), default=None)
+    return counts.with_columns(known.fill_null(named).alias("kind"))
 
 
 # names of our own, so that a column may have any name
@@ -194,14 +206,13 @@ def _kinds_of(coded: Coded, column: str, beside: dict[str, Coded]) -> pl.Series:
         own = _OF_COLUMN.get(column, column)
         own = own if own in KINDS else "free"
         return pl.repeat(own, len(coded.names), dtype=pl.String, eager=True).alias("kind")
-    kinds = [tag_kind(tag) for tag in coded.names]
+    kinds = _tag_kinds(coded.names)
     if beside:
         # of the tags those that are a value of these columns, which are few
         shown = np.zeros(len(coded.names), dtype=bool)
         shown[np.concatenate([other.code for other in beside.values()])] = True
         kept = shown[coded.code]
-        card = coded.of_each(np.arange(coded.n_cards))[kept]
-        few = Coded(coded.names, coded.code[kept], np.bincount(card, minlength=coded.n_cards))
+        few = Coded(coded.names, coded.code[kept], coded.lengths_of(kept))
         n_same = np.stack([_same(few, other) for other in beside.values()])
         best = n_same.argmax(axis=0)
         for code in np.flatnonzero(2 * n_same.max(axis=0) > coded.counts()):

@@ -151,9 +151,9 @@ def tag_trends(
         at, who = np.flatnonzero(is_dated), numbered(rows["author"])
         shape = int(who.max()) + 1, n_periods
         held = _held(who, place, shape, [at, *(card[tag == k] for k in range(len(codes)))])
-        code, of = author_codes(rows["author"]), np.tile(np.arange(n_periods), len(codes))
+        (code, called), of = author_codes(rows["author"]), np.tile(np.arange(n_periods), len(codes))
         parts = (cell, code[card]), (place[at], code[at])
-        (design,) = designs(*parts, group=of, authors=rows["author"])
+        (design,) = designs(*parts, group=of, names=called)
     fits = pl.DataFrame(slopes(number.reshape(-1, n_periods), total, held)._asdict())
     if census := population == "census":
         nothing = pl.lit(np.nan).alias
