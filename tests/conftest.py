@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 from browser import close_browser
+from hypothesis import settings
 
 # Kernels and commands that tests start share what is compiled, whatever the environment says.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# The pace of a machine decides no test: a deadline of 200 ms failed on a busy one.
+settings.register_profile("any pace", deadline=None)
+settings.load_profile("any pace")
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
