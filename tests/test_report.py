@@ -31,6 +31,7 @@ from cardlab.report.notebooks import (
     read_notebook,
 )
 from cardlab.schema import CardlabError, MissingSourceError, ReportError
+from cardlab.text.passages import Progress
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.4.1.json"
 SPEC: dict[str, Any] = {
@@ -436,3 +437,14 @@ def test_an_interrupt_ends_the_kernels(tmp_path: Path) -> None:
         os.kill(int((tmp_path / "pid").read_text()), 0)
     assert list(tmp_path.glob("cardlab-*")) == []
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("switch", ["0", "1"])
+def test_no_page_tells_how_slow_its_machine_was(switch, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("CARDLAB_PICTURES", switch)
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    progress = Progress(5, "draws")
+    progress.shown = float("-inf")  # as long ago as can be
+    progress.step(5)
+    progress.end()
+    assert capsys.readouterr().err == ("" if switch == "0" else "\r5 of 5 draws\n")
