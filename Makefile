@@ -20,6 +20,7 @@ lab: $(VENV)/.run ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
 docs: $(VENV)/.dev ## build the book: docs/_build/html/index.html
+	rm -rf docs/reference/generated # a page of a name that has gone would break the build
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	$(BIN)/cardlab report --notebook 03 --notebook 06 --out docs/_build/html/reports
 

@@ -123,7 +123,7 @@ def test_each_name_is_documented_and_its_example_runs(name, said, monkeypatch):
     assert 1 <= len(test.examples) <= 3
     assert test.examples[-1].want or doctest.SKIP in test.examples[-1].options
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    doctest.DocTestRunner(optionflags=flags).run(test, out=told.append)
+    doctest.DocTestRunner(verbose=False, optionflags=flags).run(test, out=told.append)
     assert not told, "".join(told)
 
 

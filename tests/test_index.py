@@ -95,6 +95,21 @@ def test_the_title_is_the_finding_and_the_topic_stands_beneath(found):
         assert nb.titled(chart, found, *topics, figure=figure) is chart
 
 
+def test_an_index_without_findings_says_why(found, tmp_path):
+    none = found.with_columns(held=pl.lit(False), reason=pl.col("reason").fill_null("few & far"))
+    bundle = nb.show_findings(none, "licences", "contrasts", "growth")._bundle
+    cell = new_code_cell("x", outputs=[new_output("display_data", data=bundle)])
+    for name in "pq":  # the same is looked for by two pages
+        notebook = new_notebook(cells=[new_markdown_cell("# Title\n\nWhat?"), cell])
+        html = render_page(notebook, name=name, outputs=Outputs(), corpus="c")
+        (tmp_path / f"{name}.html").write_text(html, "utf-8")
+    index = render_index(tmp_path, day="2026-01-02", failures={}, introductions={})
+    check_page(index, name="index")
+    section = re.search(r'<h2 id="found">.*?</section>', index, re.DOTALL)[0]
+    reasons = [" ".join(line.split()) for line in re.findall(r"<li[^>]*>(.*?)</li>", section)]
+    assert reasons == ["few &amp; far (2 findings)", "too few dates"]
+
+
 def test_the_index_says_what_was_found_and_what_is_to_be_done(cells, tmp_path):
     html = render_page(
         new_notebook(cells=cells), name="p", outputs=Outputs(), corpus="c", thumbnail=thumbnail

@@ -493,6 +493,7 @@ def render_index(
         card=json_block({"title": title, "corpus": corpus, "day": day, "hub": hub}),
         made_from=next((card["made_from"] for card in own if card["made_from"]), []),
         findings=_strongest(own),
+        unsaid=_reasons(own),
         todo=todo,
         without=[
             (introductions.get(name, (name, ""))[0], visible(why.split(". ")[0])[:300])
@@ -510,3 +511,9 @@ def _strongest(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
             found.setdefault(item["text"], (place, -(item["strength"] or 0), item | more))
     ranked = sorted(found.values(), key=lambda one: (*one[:2], one[2]["text"]))
     return [item for *_, item in ranked[:MOST]]
+
+
+def _reasons(cards: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    """Count why findings were not said, each once though several pages looked for it."""
+    others = {item["text"]: item["reason"] for card in cards for item in card["findings"]["others"]}
+    return Counter(filter(None, others.values())).most_common(MOST)

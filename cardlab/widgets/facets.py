@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ..frames import check_countable, codes_of, lists_of
+from ..frames import check_countable, codes_of, lists_of, strings_of
 from ..schema import collect, label
 
 Bits = npt.NDArray[np.uint8]
@@ -104,7 +104,7 @@ def facet_of(cards: pl.LazyFrame, column: str, top: int | None = None) -> Facet:
     categories = pl.Categories.random()
     read = lists_of(column, dtype).cast(pl.List(pl.Categorical(categories)))
     lists = collect(cards.select(read)).to_series()
-    names = categories.to_series().cast(pl.String)
+    names = strings_of(categories, lists)
     blocks = [lists[start : start + _BLOCK] for start in range(0, len(lists), _BLOCK)]
     counts, none = np.zeros(len(names), np.int64), [np.zeros(0, bool)]
     for block in blocks:
