@@ -28,6 +28,9 @@ HITS = pl.List(pl.Struct({"start": pl.Int32, "end": pl.Int32}))
 #: Letters of scripts that put no blanks between words.
 SPACED = re.compile("[぀-ヿ㐀-鿿\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
 
+#: A word, and what stands between words.
+_WORD, _BETWEEN = r"[\p{L}\p{M}\p{N}]+", r"[^\p{L}\p{M}\p{N}]+"
+
 _WIDTH = 240
 #: Characters of a card among which the best part is sought, and hits that are looked at.
 _MAX_TEXT = 2_000_000
@@ -36,9 +39,7 @@ _MAX_HITS = 10_000
 
 def query_words(query: str) -> list[str]:
     """Give the distinct words of a query in alphabetical order, as the words of cards are read."""
-    lower = pl.select(
-        pl.lit(query).str.to_lowercase().str.extract_all(r"[\p{L}\p{M}\p{N}]+")
-    ).item()
+    lower = pl.select(pl.lit(query).str.to_lowercase().str.extract_all(_WORD)).item()
     return sorted(set(lower))
 
 
@@ -95,15 +96,15 @@ _MAX_QUERY = 1_000
 #: BM25: how soon repetition stops to count, and how much a long card pays for its length.
 _K1, _B = 1.2, 0.75
 
-#: How often a word counts that stands in what names a card.
-_NAMED = 3
+#: How often a word counts that stands in what names a card, or in its text.
+_WEIGHTS = {"named": 3, "text": 1}
 
 #: Ranks of words and of vectors together: cards of each ranking, how far the first stand out, and
 #: what a rank by vectors weighs; the vector asked for is that of so many of the best by words.
 _RANKED, _STAND_OUT, _WEIGHT, _BEST = 200, 10, 0.15, 3
 
-#: Rows whose words are counted at a time.
-_BATCH = 2_000
+#: Rows whose words are counted at a time, of texts and of names alone.
+_BATCH, _BATCH_OF_NAMES = 2_000, 32_000
 
 _RESULT: dict[str, Any] = {"id": pl.String, "score": pl.Float64, "snippet": pl.String, "hits": HITS}
 
@@ -227,35 +228,48 @@ def _by_words(cards: Any, words: list[str]) -> pl.DataFrame:
     names = ("id", "text", "tags", "pipeline_tag", "library_name")
     frame = narrow(cards, [name for name in names if name in schema.column_names(cards)])
     empty = frame.head(0).collect()
-    name, text = pl.col("id").cast(pl.String), strings(empty, "text", pl.String)
+    name, have = pl.col("id").cast(pl.String), empty.columns
     tags = strings(empty, "tags", schema.STRINGS)
-    tags = tags.list.eval(pl.element().str.replace(r"^task_\w+:", ""))
-    others = [strings(empty, name, pl.String) for name in names[3:] if name in empty.columns]
-    named = [name, free_tags(tags, but=["hub"]).list.join(" "), *others]
-    plain = pl.concat_str(*named * _NAMED, text, separator=" ", ignore_nulls=True)
-    plain = plain.str.to_lowercase()
-    # Two blanks between words: each has its own on both sides, and can be counted as it is.
-    words_only = plain.str.replace_all(r"[^\p{L}\p{M}\p{N}]+", "  ").str.strip_chars(" ")
-    said = pl.concat_str(pl.lit(" "), words_only, pl.lit(" "))
-    asked = [word if SPACED.search(word) else f" {word} " for word in words]
-    counted = [
-        pl.col("said").str.count_matches(word, literal=True).alias(str(i))
-        for i, word in enumerate(["  ", *asked])
-    ]
-    table = pl.concat(
-        batch.select(name, said=said).select("id", *counted)
-        for batch in chain([empty], in_batches(frame, _BATCH))
-    )
-    length = pl.col("0") + 1
+    tags = free_tags(tags.list.eval(pl.element().str.replace(r"^task_\w+:", "")), but=["hub"])
+    others = [strings(empty, name, pl.String) for name in names[3:] if name in have]
+    named = [name, *([tags.list.join(" ")] if "tags" in have else []), *others]
+    parts = {"named": pl.concat_str(*named, separator=" ", ignore_nulls=True)}
+    if "text" in have:
+        parts["text"] = strings(empty, "text", pl.String)
+    said, size = frame.select(name, **parts), _BATCH if "text" in have else _BATCH_OF_NAMES
+    batches = chain([said.head(0).collect()], in_batches(said, size))
+    table = pl.concat(_counted(batch, words) for batch in batches)
+    length = pl.when(pl.col("0") > 0).then("0").otherwise(2)
     damp = _K1 * (1 - _B + _B * length / length.mean())
     scores = []
-    for i in range(1, len(counted)):
+    for i in range(1, len(words) + 1):
         often = pl.col(str(i))
         n_with = (often > 0).sum()
         weight = ((pl.len() - n_with + 0.5) / (n_with + 0.5)).log1p()
         scores.append(weight * often * (_K1 + 1) / (often + damp))
     table = table.select("id", row=pl.int_range(pl.len()), score=pl.sum_horizontal(scores))
     return table.filter(pl.col("score") > 0)
+
+
+def _counted(batch: pl.DataFrame, words: list[str]) -> pl.DataFrame:
+    """Count all words of ``named`` and ``text`` as ``0``, and those of the query as ``1`` on.
+
+    Apart, so that a name is not written as often as it counts; only what has the letters of a word
+    at all is parted into words. Between these stand two blanks: each has its own on both sides,
+    and is counted as it is.
+    """
+    weights = {part: weight for part, weight in _WEIGHTS.items() if part in batch.columns}
+    parts = pl.col(*weights)
+    lower = batch.with_columns((" " + parts + " ").str.to_lowercase().name.keep())
+    apart = pl.when(parts.str.contains_any(words)).then(parts).str.replace_all(_BETWEEN, "  ")
+    said = lower.with_columns(apart.name.suffix(" said"))
+    counts = [[pl.col(part).str.count_matches(_WORD) for part in weights]]
+    for word in words:
+        whole = word if SPACED.search(word) else f" {word} "
+        found = [pl.col(f"{part} said").str.count_matches(whole, literal=True) for part in weights]
+        counts.append(found)
+    often = ((n * weight for n, weight in zip(ns, weights.values(), strict=True)) for ns in counts)
+    return said.select("id", **{str(i): pl.sum_horizontal(n) for i, n in enumerate(often)})
 
 
 def _by_both(found: pl.DataFrame, values: Floats, ids: pl.Series) -> pl.DataFrame:
