@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ..frames import check_countable, codes_of, lists_of, strings_of
+from ..frames import check_countable, in_batches, lists_of, strings_of
 from ..schema import collect, label
 
 Bits = npt.NDArray[np.uint8]
@@ -21,7 +22,7 @@ _TOP, _TOP_TAGS = 60, 200
 #: Bins of dates at most: of months, else of quarters or years.
 _MAX_BINS = 48
 #: Cards of which the bits are made at once, so that little more than the bits is held.
-_BLOCK = 2**16
+_BLOCK = 2**15
 
 
 @dataclass(frozen=True)
@@ -103,14 +104,18 @@ def facet_of(cards: pl.LazyFrame, column: str, top: int | None = None) -> Facet:
     check_countable(dtype, column)
     categories = pl.Categories.random()
     read = lists_of(column, dtype).cast(pl.List(pl.Categorical(categories)))
-    lists = collect(cards.select(read)).to_series()
-    names = strings_of(categories, lists)
+    batches = chain(
+        [collect(cards.select(column).head(0))], in_batches(cards.select(column), _BLOCK)
+    )
+    lists = pl.concat((batch.select(read) for batch in batches), rechunk=False).to_series()
     blocks = [lists[start : start + _BLOCK] for start in range(0, len(lists), _BLOCK)]
+    names = strings_of(categories, *blocks)
     counts, none = np.zeros(len(names), np.int64), [np.zeros(0, bool)]
     for block in blocks:
-        code, lengths = codes_of(block, np.arange(len(names)))
+        once = block.list.unique().list.drop_nulls() if isinstance(dtype, pl.List) else block
+        code = once.explode(empty_as_null=False, keep_nulls=False).to_physical()
         counts += np.bincount(code, minlength=len(names))
-        none.append(lengths == 0)
+        none.append(once.list.len().fill_null(0).to_numpy() == 0)
     most = top or (_TOP_TAGS if column == "tags" else _TOP)
     first = np.lexsort((names.rank("ordinal").to_numpy(), -counts))[:most]
     place = np.full(len(names) + 1, len(first), dtype=np.int32)  # one more for null
