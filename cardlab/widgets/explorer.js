@@ -141,7 +141,7 @@ const cardlabExplorer = (() => {
     loadNext() {
       if (this.wanted && !this.loads.has(this.wanted)) return void this.load(this.wanted);
       for (const panel of this.panels.values()) {
-        const column = panel.wants?.();
+        const column = panel.wants?.() ?? panel.part?.load;
         if (column && !this.loads.has(column)) return void this.load(column);
       }
     }

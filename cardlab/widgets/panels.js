@@ -11,13 +11,19 @@ const cardlabPanels = (() => {
     for (const [name, value] of Object.entries(values)) node.setAttribute(`aria-${name}`, value);
     return node;
   };
+  const withRole = (role, properties = {}, children = []) => {
+    const node = make("div", properties, children);
+    node.setAttribute("role", role);
+    return node;
+  };
   const whole = new Intl.NumberFormat("en-US"); // kept: making one takes longer than all that it writes
   const compact = new Intl.NumberFormat("en-US", { notation: "compact" });
   const number = (n) => whole.format(Number(n));
   const short = (n) => (typeof n === "number" ? compact.format(n) : String(n).slice(0, 7));
   const choice = (text, control) => make("label", { className: "clx-choice" }, [make("span", { textContent: text }), control]);
-  const select = (options, act) => {
-    const node = make("select", {}, options.map(([value, text]) => make("option", { value, textContent: text })));
+  const options = (pairs) => pairs.map(([value, textContent]) => make("option", { value, textContent }));
+  const select = (act) => {
+    const node = make("select");
     node.addEventListener("change", () => act(node.value));
     return node;
   };
@@ -68,8 +74,12 @@ const cardlabPanels = (() => {
       ]);
     }
 
+    chosen() {
+      return new Set(this.explorer.asks(this.column, this.op) ?? []);
+    }
+
     toggle(value, on) {
-      const chosen = new Set(this.explorer.asks(this.column, this.op) ?? []);
+      const chosen = this.chosen();
       if (on) chosen.add(value);
       else chosen.delete(value);
       this.explorer.where(this.column, this.op, chosen.size ? [...chosen] : null);
@@ -77,7 +87,7 @@ const cardlabPanels = (() => {
 
     draw(found) {
       this.found = found;
-      const chosen = new Set(this.explorer.asks(this.column, this.op) ?? []);
+      const chosen = this.chosen();
       const most = Math.max(...found.of, 1);
       const seen = found.values.map((value, i) => i).filter((i) => found.of[i]);
       const first = this.all ? seen : seen.filter((i, k) => k < 7 || chosen.has(found.values[i]));
@@ -94,7 +104,7 @@ const cardlabPanels = (() => {
       this.more.textContent = this.all ? "Show fewer" : `Show ${rest} more`;
       this.entry.hidden = found.n_distinct <= 7 || this.op === "section";
       if (!this.list.childElementCount && !this.entry.hidden) {
-        this.list.append(...found.values.filter((v) => v !== null).map((value) => make("option", { value })));
+        this.list.append(...options(found.values.filter((v) => v !== null).map((value) => [value, ""])));
       }
     }
 
@@ -124,12 +134,8 @@ const cardlabPanels = (() => {
       this.explorer.set(({ conditions }) => ({ conditions: [...conditions.filter(others), ...added] }));
     }
 
-    draw(found) {
-      const asked = this.explorer.state.conditions.filter((one) => one.op === "section").map((one) => one.value);
-      const asks = this.explorer.asks;
-      this.explorer.asks = () => asked;
-      super.draw(found);
-      this.explorer.asks = asks;
+    chosen() {
+      return new Set(this.explorer.state.conditions.filter((one) => one.op === "section").map((one) => one.value));
     }
   }
 
@@ -137,13 +143,8 @@ const cardlabPanels = (() => {
     constructor(explorer, found) {
       this.explorer = explorer;
       this.column = found.column;
-      this.canvas = make("canvas", { className: "clx-bins" });
-      aria(this.canvas, { hidden: "true" });
-      const end = (text) => {
-        const node = select([], () => this.choose());
-        aria(node, { label: `${found.label}: ${text}` });
-        return node;
-      };
+      this.canvas = aria(make("canvas", { className: "clx-bins" }), { hidden: "true" });
+      const end = (text) => aria(select(() => this.choose()), { label: `${found.label}: ${text}` });
       this.from = end("from");
       this.to = end("to, not included");
       this.none = make("p", { className: "clx-help" });
@@ -170,10 +171,8 @@ const cardlabPanels = (() => {
       const { values } = found;
       if (this.from.options.length !== values.length + 1) {
         for (const node of [this.from, this.to]) {
-          node.replaceChildren(
-            make("option", { value: "", textContent: "…" }),
-            ...values.map((v, i) => make("option", { value: i, textContent: typeof v === "number" ? number(v) : v.slice(0, 7) })),
-          );
+          const ends = values.map((v, i) => [i, typeof v === "number" ? number(v) : v.slice(0, 7)]);
+          node.replaceChildren(...options([["", "…"], ...ends]));
         }
       }
       this.found = found;
@@ -293,11 +292,6 @@ const cardlabPanels = (() => {
 
   // A card's tables are parts of its text: a page counts, sorts and prints only its own.
   const ROLES = { table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", th: "columnheader", td: "cell" };
-  const withRole = (role, properties = {}, children = []) => {
-    const node = make("div", properties, children);
-    node.setAttribute("role", role);
-    return node;
-  };
 
   // Rebuilds cleaned HTML from a short list of elements without attributes: whatever it was made
   // from, nothing of it can act, load or lead away. What is no element of the list is its text.
@@ -333,9 +327,8 @@ const cardlabPanels = (() => {
       };
       this.query = search("search", "id", "search");
       this.part = search("id", "id", "contains");
-      this.sort = select([], (sort) => explorer.set({ sort }));
-      this.list = make("div", { className: "clx-list", tabIndex: 0, id: `${explorer.key}-list` });
-      this.list.setAttribute("role", "listbox");
+      this.sort = select((sort) => explorer.set({ sort }));
+      this.list = withRole("listbox", { className: "clx-list", tabIndex: 0, id: `${explorer.key}-list` });
       aria(this.list, { label: "Cards that are left" });
       this.inner = make("div", { className: "clx-inner" });
       this.list.append(this.inner);
@@ -360,7 +353,7 @@ const cardlabPanels = (() => {
       const key = JSON.stringify([view.state.conditions, view.state.sort]);
       this.view = view;
       if (this.sort.options.length !== view.sorts.length) {
-        this.sort.replaceChildren(...view.sorts.map((name) => make("option", { value: name, textContent: name })));
+        this.sort.replaceChildren(...options(view.sorts.map((name) => [name, name])));
       }
       this.sort.value = view.state.sort;
       for (const [input, op] of [[this.query, "search"], [this.part, "contains"]]) {
@@ -402,12 +395,11 @@ const cardlabPanels = (() => {
       for (let place = first; place < last; place++) {
         const cells = this.pages.get(place);
         if (!cells && lacks < 0) lacks = place;
-        const row = make("div", { className: "clx-row", id: `${this.list.id}-${place}` }, [
+        const row = withRole("option", { className: "clx-row", id: `${this.list.id}-${place}` }, [
           make("bdi", { textContent: cells ? cells[1] : "…" }),
           ...(cells ? cells.slice(2) : []).map((value) => make("span", { textContent: typeof value === "number" ? short(value) : (value ?? "") })),
         ]);
         row.dataset.place = place;
-        row.setAttribute("role", "option");
         aria(row, { selected: String(place === this.active), posinset: place + 1, setsize: this.n });
         row.style.top = `${this.list.scrollTop + place * ROW - top}px`;
         rows.push(row);
@@ -508,7 +500,7 @@ const cardlabPanels = (() => {
   class Pairs {
     constructor(explorer) {
       this.explorer = explorer;
-      this.measure = select([], (measure) => explorer.set({ measure }));
+      this.measure = select((measure) => explorer.set({ measure }));
       this.support = make("input", { type: "number", min: 1, step: 1 });
       typed(this.support, (value) => explorer.set({ support: Math.max(Math.round(Number(value)) || 1, 1) }));
       this.kinds = make("details", { className: "clx-kinds" }, [make("summary", { textContent: "Kinds of tags" })]);
@@ -529,15 +521,11 @@ const cardlabPanels = (() => {
       });
     }
 
-    wants() {
-      return this.part?.load;
-    }
-
     draw(part, view) {
       this.part = part;
       const { state } = view;
       if (!this.measure.options.length) {
-        for (const [value, text] of Object.entries(part.measures)) this.measure.append(make("option", { value, textContent: text }));
+        this.measure.append(...options(Object.entries(part.measures)));
         this.boxes = part.kinds.map((kind) => {
           const box = make("input", { type: "checkbox", value: kind });
           box.addEventListener("change", () => this.explorer.set({ kinds: this.boxes.filter((b) => b.checked).map((b) => b.value) }));
@@ -637,8 +625,8 @@ const cardlabPanels = (() => {
   class Lengths {
     constructor(explorer) {
       this.explorer = explorer;
-      this.length = select([], (length) => explorer.set({ length }));
-      this.by = select([], (by) => explorer.set({ by }));
+      this.length = select((length) => explorer.set({ length }));
+      this.by = select((by) => explorer.set({ by }));
       this.note = make("p", { className: "clx-help" });
       this.main = make("div", { className: "clx-main" });
       this.groups = make("div", { className: "clx-groups" });
@@ -656,16 +644,11 @@ const cardlabPanels = (() => {
       ]);
     }
 
-    wants() {
-      return this.part?.load;
-    }
-
     draw(part, view) {
       this.part = part;
       if (!this.length.options.length) {
-        for (const [value, text] of Object.entries(part.measures)) this.length.append(make("option", { value, textContent: text }));
-        this.by.append(make("option", { value: "", textContent: "no groups" }));
-        for (const name of part.groups) this.by.append(make("option", { value: name, textContent: name.replaceAll("_", " ") }));
+        this.length.append(...options(Object.entries(part.measures)));
+        this.by.append(...options([["", "no groups"], ...part.groups.map((name) => [name, name.replaceAll("_", " ")])]));
       }
       this.length.value = view.state.length;
       this.by.value = view.state.by;

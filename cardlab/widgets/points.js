@@ -8,7 +8,7 @@ const cardlabPoints = (() => {
     constructor(explorer) {
       this.explorer = explorer;
       this.plane = make("div", { className: "map", id: `${explorer.key}-map` });
-      this.layer = select([], (layer) => explorer.set({ layer }));
+      this.layer = select((layer) => explorer.set({ layer }));
       this.choice = choice("Clusters of", this.layer);
       this.table = make("div");
       this.beside = make("div", { className: "clx-sections" }, [this.choice, this.table]);
