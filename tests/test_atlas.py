@@ -76,8 +76,8 @@ def test_planted_clusters_are_found(k: int) -> None:
     topic = rng.integers(k, size=900)
     x = rng.normal(size=(k, 24))[topic] + 0.4 * rng.normal(size=(900, 24))
     found = cl.atlas(pl.DataFrame({"id": [str(i) for i in range(900)]}), x)
-    for layer in ("together_30", "together_50"):
-        assert adjusted_rand_score(topic, codes(found, layer)) >= 0.99
+    for layer, least in (("together_30", 0.99), ("together_50", 0.98)):
+        assert adjusted_rand_score(topic, codes(found, layer)) >= least
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_layers_are_nested_and_described(real: cl.Atlas) -> None:
 
 def test_layers_of_real_cards_follow_their_tasks(seed, real: cl.Atlas) -> None:
     task = seed[0]["pipeline_tag"]
-    least = {"together_30": (0.58, 0.97), "together_50": (0.6, 0.9), "together_70": (0.6, 0.73)}
+    least = {"together_30": (0.6, 0.97), "together_50": (0.6, 0.9), "together_70": (0.6, 0.75)}
     for layer, (agreement, held) in least.items():
         both = task.is_not_null() & real.labels[layer].is_not_null()
         own = real.labels[layer].filter(both).to_numpy()
@@ -157,6 +157,18 @@ def test_order_and_seed_have_no_say(seed, n: int) -> None:
         assert adjusted_rand_score(codes(first, layer)[order], codes(again, layer)) == 1
     assert again.names.equals(first.names)
     assert again.stability.drop("example_ids").equals(first.stability.drop("example_ids"))
+
+
+def test_the_last_digit_has_no_say(seed) -> None:
+    """Machines differ in it, and in the signs of axes: neither may draw other authors."""
+    cards, x = (part[:700] for part in seed)
+    rng = np.random.default_rng(4)
+    distinct, point = np.unique(x, axis=0, return_inverse=True)
+    digits = 1 + 1e-6 * rng.standard_normal(distinct.shape)[point.ravel()]
+    other = (x * digits * rng.choice([-1, 1], x.shape[1])).astype(np.float32)
+    first, again = cl.atlas(cards, x), cl.atlas(cards, other)
+    for layer in LAYERS:
+        assert adjusted_rand_score(codes(first, layer), codes(again, layer)) >= 0.99
 
 
 @pytest.mark.verify
@@ -200,7 +212,7 @@ def test_names_are_short_distinct_and_of_the_topic(real: cl.Atlas) -> None:
     words = real.names["name"].str.replace(":", ",").str.split(",").list.len()
     assert words.max() <= 4
     said = " ".join(real.names.filter(layer="together_50")["name"])
-    for subject in ("speech", "diffusion", "similarity", "gguf", "squad"):
+    for subject in ("speech", "diffusion", "similarity", "whisper", "squad"):
         assert subject in said
     assert "needed" not in said
     parents = real.names.select(parent="cluster", above="name", layer="layer")

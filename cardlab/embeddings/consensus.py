@@ -21,12 +21,12 @@ MIN_CARDS, MIN_AUTHORS = 10, 3
 
 #: Numbers of groups of the runs, and of those of the coarse layer; how many runs there are of each.
 _MANY = (6, 42)
-_COARSE = (4, 14)
+_COARSE = (2, 14)
 N_RUNS = 480
 _N_COARSE = 120
 
 #: Regions of the coarse layer, and the step that may leave fewer or larger ones: of planted
-#: hierarchies it is 0.2 or more, of three real corpora at most 0.07.
+#: hierarchies it is 0.2 or more, of three real corpora at most 0.08.
 _FEWEST, _MOST, _WIDE = 8, 15, 0.15
 
 #: Share of the variance between two groups, along the line through their middles, above which they

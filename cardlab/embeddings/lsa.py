@@ -248,7 +248,7 @@ def lsa(
     """Weigh the words of the cards by TF-IDF and reduce them by truncated SVD.
 
     Lines of templates are left out: they say how a card was made, not what it is about. Of code
-    the names of classes are read, also where many have the line.
+    the names of classes are read, also where many have the line. A free tag counts twice.
     Gives their vectors, and what lays other texts, or :func:`card_texts`, among them. A
     text without a known word has no vector: NaN.
     """
@@ -261,7 +261,8 @@ def lsa(
         few = text.str.count_matches(_WORD) < _OWN
         return texts.with_columns(
             text=pl.when(few).then("text").otherwise(text),
-            tags=pl.concat_str("tags", classes(pl.col("text")), separator=" "),
+            # twice: few words, which the author chose to say what the card is about
+            tags=pl.concat_str("tags", "tags", classes(pl.col("text")), separator=" "),
         )
 
     counts, counter = word_counts(own(texts))
