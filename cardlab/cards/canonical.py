@@ -41,8 +41,6 @@ _PREFIX = {
     "datasets": "dataset:",
     "arxiv": "arxiv:",
 }
-#: Texts that stand for nothing where a number, a date or front matter is expected.
-_NOTHING = ("", "null", "None", "none", "nan", "NaN", "NaT", "<NA>")
 #: Days since 1970 of the first and the last day that Python knows.
 _DAYS = (-719_162, 2_932_896)
 _PER_DAY = {"days": 1, "ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
@@ -63,12 +61,9 @@ _WORDS = {
     "gated": {"false": "no", "true": "yes", "0": "no", "1": "yes"},
     "kind": {f"{kind}{s}": kind for kind in SCHEMAS["kinds"] for s in ("", "s")},
 }
-#: A list or mapping that is written as text; a list of strings without any escape; its strings.
-WRITTEN = r"^\s*(?:[\[{]|set\(|\(\s*['\"])"
+#: A list of strings that is written as text, without any escape; its strings.
 _QUOTED = r"""'[^'\\]*'|"[^"\\]*\""""
 _SIMPLE = rf"^\s*\[\s*(?:(?:{_QUOTED})(?:\s*,\s*(?:{_QUOTED}))*)?\s*\]\s*$"
-#: Front matter that is no JSON: keys of YAML, or a mapping as Python prints it.
-_NO_JSON = r"^\s*(?:\{\s*'|[A-Za-z_][\w-]*:(?:\s|$))"
 _RULE_FIRST = r"\A[\s\x{FEFF}]*---[ \t]*\r*\n"
 
 _ROW = "__cardlab_row"
@@ -328,17 +323,16 @@ def _typed(name: str, column: pl.Expr, dtype: pl.DataType, found: list[Finding])
         found.append(_finding(pointer, "text", "lfs_pointer", fetch))
         return pl.when(~pointer).then(text)
     if name in ("metadata", "model_index"):
-        text = _something(text)
-        odd = pl.when(text.str.contains(_NO_JSON)).then(text)
-        return pl.coalesce(_each(odd, fronts.metadata_of, pl.String), text)
+        return _mapped(text, fronts.json_texts, pl.String)
     text = text.str.strip_chars()
     if name == "id":
         says = "no ORG/NAME, but an address or a path: " + text.str.slice(0, 200)
         found.append(_finding(text.str.contains(_NO_NAME), name, "not_a_model_id", says))
     if name in _WORDS:
         text = text.str.to_lowercase().replace_strict(_WORDS[name], default=text)
-    # looks at it once
-    return _written(name, text, text, fronts.TEXT, found).replace("", None)
+    lost = _mapped(text, partial(fronts.read_texts_as, name=name, part="detail"), pl.String)
+    found.append(Finding(name, "bad_value", lost))
+    return _mapped(text, partial(fronts.read_texts_as, name=name), pl.String)
 
 
 def _is_odd(name: str, dtype: pl.DataType) -> bool:
@@ -363,7 +357,7 @@ _PLAIN = (pl.String, pl.Null, pl.Categorical, pl.Enum)
 def _something(text: pl.Expr) -> pl.Expr:
     """Strip a text; null where it stands for nothing."""
     text = text.str.strip_chars()
-    return pl.when(~text.is_in(_NOTHING)).then(text)
+    return pl.when(~text.is_in(fronts.NOTHING)).then(text)
 
 
 def _as_count(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
@@ -391,17 +385,15 @@ def as_list(name: str, column: pl.Expr, dtype: pl.DataType, found: list[Finding]
         quoted = some.str.extract_all(_QUOTED).list.eval(pl.element().str.slice(1).str.head(-1))
         others = pl.when(~simple).then(some)
         lists = pl.when(empty).then(pl.lit([], STRINGS)).when(simple).then(quoted)
-        lists = lists.otherwise(_written(name, others, plain, fronts.LIST, found))
+        lists = lists.otherwise(_written(name, others, plain, found))
     item = pl.element()
     return lists.list.eval(item.str.strip_chars()).list.filter(item != "")
 
 
-def _written(
-    name: str, text: pl.Expr, plain: pl.Expr, dtype: pl.Struct, found: list[Finding]
-) -> pl.Expr:
+def _written(name: str, text: pl.Expr, plain: pl.Expr, found: list[Finding]) -> pl.Expr:
     """Read the texts that hold a list or mapping, and give `plain` for the others."""
-    odd = text.str.contains(WRITTEN)
-    read = _each(pl.when(odd).then(text), partial(fronts.read_written, name=name), dtype)
+    odd = text.str.contains(fronts.WRITTEN)
+    read = _each(pl.when(odd).then(text), partial(fronts.read_written, name=name), fronts.LIST)
     others = pl.when(text.is_not_null()).then(plain)
     found.append(Finding(name, "bad_value", read.struct.field("detail")))
     return pl.when(odd).then(read.struct.field("value")).otherwise(others)
@@ -493,8 +485,11 @@ class _Derived:
         settled = [n for n, way in enumerate(ways, start=1) if way.column in self._settled]
         n_used = settled[0] if settled else len(ways)
         if self._later and ways[n_used:]:
-            given = pl.any_horizontal(way.source.is_not_null() for way in ways[n_used:])
-            self._unread[name] = ways[n_used - 1].whole.is_null() & given, ways[n_used:]
+            # of the nulls alone: to look for keys in all front matter takes longer than the rest
+            null = ways[n_used - 1].whole.is_null()
+            sources = (way.source for way in self._ways(name, null)[n_used:])
+            given = pl.any_horizontal(source.is_not_null() for source in sources)
+            self._unread[name] = null & given, ways[n_used:]
         return _first_of(ways[:n_used])
 
     def _ids(self, parents: pl.Expr) -> pl.Expr:
@@ -545,8 +540,8 @@ class _Derived:
         rows = pl.struct(*masks, *sorted(needed))
         return [_mapped(rows, partial(fronts.unread_values, says=says, where=where), PROBLEMS)]
 
-    def _ways(self, name: str) -> list[_Way]:
-        """Give the ways to a column, the surest first."""
+    def _ways(self, name: str, rows: pl.Expr | None = None) -> list[_Way]:
+        """Give the ways to a column, the surest first; keys are looked for in some rows, or all."""
         ways = []
 
         def add(column: str, source: pl.Expr, read: Any = lambda source: source) -> None:
@@ -567,8 +562,9 @@ class _Derived:
             if name == "text" and source == "card":
                 add(source, texts, partial(_each, function=fronts.body_of_card, dtype=pl.String))
             elif name in _FIELDS and (source != "metadata" or name not in ("arxiv", "metadata")):
-                for key in _KEY.get(name, ()):
-                    texts = pl.when(texts.str.contains(key)).then(texts)
+                if name in _KEY:
+                    texts = texts if rows is None else pl.when(rows).then(texts)
+                    texts = _mapped(texts, partial(fronts.with_keys, keys=_KEY[name]), pl.String)
                 some = partial(_mapped, function=partial(read, field=name), dtype=COLUMNS[name])
                 whole = pl.col(f"{FRONT_MATTER}{source}").struct.field(name)
                 ways.append(_Way("", texts, some, whole))

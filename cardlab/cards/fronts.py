@@ -44,6 +44,12 @@ _TEXT = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _ARRAY = re.compile(rf"\[\s*(?:{_TEXT.pattern})(?:\s+(?:{_TEXT.pattern}))*\s*\]", re.DOTALL)
 _ODD_ESCAPE = re.compile(r"""\\[^\\'"abfnrtv\n]""")
 Reader = Callable[[pl.Series], pl.Series]
+#: Texts that stand for nothing where a number, a date or front matter is expected.
+NOTHING = ("", "null", "None", "none", "nan", "NaN", "NaT", "<NA>")
+#: A list or mapping that is written as text.
+WRITTEN = r"^\s*(?:[\[{]|set\(|\(\s*['\"])"
+#: Front matter that is no JSON: keys of YAML, or a mapping as Python prints it.
+_NO_JSON = r"^\s*(?:\{\s*'|[A-Za-z_][\w-]*:(?:\s|$))"
 _UNREADABLE = dict.fromkeys(FRONT.to_schema())
 #: In JSON: keys that are not as the Hub writes them (``dataset: {...}`` belongs to results), and
 #: keys that hold more than a string or a list of strings. What it finds is read by Python.
@@ -260,6 +266,40 @@ def read_written(text: str, *, name: str) -> dict[str, Any]:
     if name == "base_model" and isinstance(value, dict) and isinstance(value.get("models"), list):
         value = [model.get("id") if isinstance(model, dict) else model for model in value["models"]]
     return _read_odd(value, name)
+
+
+# As expressions polars would look at each text once for every place in which one stands.
+
+
+def read_texts_as(texts: pl.Series, *, name: str, part: str = "value") -> pl.Series:
+    """Read the texts of a column, blanks as null, or give what was lost where that is the `part`.
+
+    A text may hold a list or mapping.
+    """
+    texts = texts.str.strip_chars()
+    odd = texts.str.contains(WRITTEN).fill_null(False)
+    read = [read_written(text, name=name)[part] for text in texts.filter(odd)]
+    found = pl.Series(read, dtype=pl.String)
+    if part == "detail":
+        return _laid_out(odd, found)
+    texts = texts.scatter(odd.arg_true(), found) if read else texts
+    return texts.set(texts == "", None)
+
+
+def json_texts(texts: pl.Series) -> pl.Series:
+    """Give front matter as JSON, whatever way it is written; null where a text holds nothing."""
+    texts = texts.str.strip_chars()
+    texts = texts.set(texts.is_in(NOTHING), None)
+    odd = texts.str.contains(_NO_JSON).fill_null(False)
+    read = [metadata_of(text) for text in texts.filter(odd)]
+    return texts.scatter(odd.arg_true(), pl.Series(read, dtype=pl.String)) if read else texts
+
+
+def with_keys(texts: pl.Series, *, keys: tuple[str, ...]) -> pl.Series:
+    """Keep the texts in which all of some patterns are found, of which the first is quick."""
+    for key in keys:
+        texts = texts.set(~texts.str.contains(key), None)
+    return texts
 
 
 def record(text: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import polars as pl
 from .. import frontmatter
 from ..schema import SCHEMAS, STRINGS, canonical_name, collect, folded
 from . import fronts
-from .canonical import WRITTEN, as_list
+from .canonical import as_list
 
 #: Rows that are looked at before a rule is said to hold.
 _LOOK_AT = 100
@@ -98,7 +98,7 @@ def _parted(raw: pl.LazyFrame) -> tuple[pl.LazyFrame, list[tuple[str, str]]]:
         joins = (j for j in ";|," if some.str.contains(j, literal=True).sum() * 10 > len(some))
         join = next(joins, None)
         known = join == ";" and canonical_name(name) == "tags"  # as listings are passed around
-        if join and not known and not some.str.contains(WRITTEN).any():
+        if join and not known and not some.str.contains(fronts.WRITTEN).any():
             raw = raw.with_columns(pl.col(name).str.split(join))
             overrule = f"to overrule it: scan_cards(frame.with_columns(pl.concat_list({name!r})))"
             said = f"`{name}` is text and is parted at each {join!r}; {overrule}"
