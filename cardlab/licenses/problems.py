@@ -172,24 +172,37 @@ def license_conflicts(cards: Any) -> pl.DataFrame:
 
 
 def _front_matter_and_tags(cards: pl.LazyFrame) -> pl.DataFrame:
-    """Give the licences of the front matter and of the tags, where both can be read."""
+    """Give the licences of the front matter and of the tags, where both can be read and differ."""
     lists_in(cards, "metadata")
-    metadata, declared = pl.col("metadata").cast(pl.String), pl.col("declared")
+    metadata, declared, tagged = pl.col("metadata"), pl.col("declared"), pl.col("tagged")
+    is_flat, times = pl.col("is_flat"), pl.col("times")
     # a JSON parser takes ten times as long, and is asked only where there is more to see
-    flat = metadata.str.contains(FLAT_JSON)
-    times = pl.when(flat).then(metadata.str.count_matches('"license"', literal=True))
-    single = pl.when(times == 1).then(metadata).str.extract(r'"license": ?"([^"]+)"')
-    others = pl.when((times.fill_null(2) > 0) & single.is_null()).then(metadata)
+    others = pl.when((times.fill_null(2) > 0) & declared.is_null()).then(metadata)
     # only where it names no licence is there a doubt whether it can be read
-    silent = pl.when(declared.is_null() & ~flat).then(metadata).str.json_path_match("$")
+    silent = pl.when(declared.is_null() & ~is_flat).then(metadata).str.json_path_match("$")
+    # nearly all cards say the same in both places: that is seen before any list is made
+    same = (tagged.list.len() == 1) & (tagged.list.first() == declared)
+    same &= declared.str.contains(r"^[^\s\[{]")
     rows = collect(
-        cards.filter(pl.col("tags").is_not_null() & metadata.is_not_null())
-        .select(
-            *("id", "metadata", _tagged(cards)),
-            pl.coalesce(single, others.str.json_path_match("$.license")).alias("declared"),
+        cards.select("id", metadata.cast(pl.String), _tagged(cards))
+        .filter(metadata.is_not_null() & tagged.is_not_null())
+        # step by step, since polars looks at a text for each place in which an expression stands
+        .with_columns(metadata.str.contains(FLAT_JSON).alias("is_flat"))
+        .with_columns(
+            pl.when(is_flat)
+            .then(metadata.str.count_matches('"license"', literal=True))
+            .alias("times")
         )
-        .filter(declared.is_not_null() | flat | silent.str.starts_with("{"))
-        .drop("metadata")
+        .with_columns(
+            pl.when(times == 1)
+            .then(metadata)
+            .str.extract(r'"license": ?"([^"]+)"')
+            .alias("declared")
+        )
+        .filter(~same.fill_null(False))
+        .with_columns(pl.coalesce(declared, others.str.json_path_match("$.license")))
+        .filter(declared.is_not_null() | is_flat | silent.str.starts_with("{"))
+        .select("id", "declared", "tagged")
     )
     texts = rows["declared"].drop_nulls().unique()
     lists = pl.Series("lists", [in_json(text) for text in texts], dtype=STRINGS)
