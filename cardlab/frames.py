@@ -16,8 +16,9 @@ from .schema import STRINGS, CardlabError, collect, lazy, unreadable
 #: Gives the name, or the several names, under which a distinct string is counted.
 Rename = Callable[[str], str | tuple[str, ...]]
 
-_LOW = (1 << 32) - 1
 _BATCH = 1 << 15
+#: Numbers from which on two threads sort them sooner than one.
+_LONG = 1 << 20
 
 
 def as_polars(cards: Any, *columns: str) -> Any:
@@ -162,7 +163,8 @@ class Coded:
     def lengths_of(self, kept: Any) -> Any:
         """Count the values of each card that are kept, of an array of bool."""
         ends = np.append(0, np.cumsum(self.lengths))
-        return np.diff(np.append(0, np.cumsum(kept))[ends])
+        # places are found sooner than sums of all values are made
+        return np.diff(np.searchsorted(np.flatnonzero(kept), ends))
 
     def of_cards(self, kept: Any) -> Coded:
         """Keep some cards, of an array of bool."""
@@ -173,7 +175,8 @@ class Coded:
         place = np.full(len(self.names), -1)
         place[kept] = np.arange(len(kept))
         code = place[self.code]
-        return Coded(self.names.gather(kept), code[code >= 0], self.lengths_of(code >= 0))
+        there = code >= 0
+        return Coded(self.names.gather(kept), code[there], self.lengths_of(there))
 
 
 def encode(
@@ -227,30 +230,52 @@ def codes_of(lists: pl.Series, number: Any) -> tuple[Any, Any]:
     """Give the codes of each card, ascending and each once, and how many they are.
 
     A string with the physical code i has `number[i]`. Card and code stand in one whole number, the
-    code in its lower 32 bits, so that one sort of numbers orders both; a batch of cards stays in
-    the processor's cache, without which that takes half as long again. Most is done without
-    Python's lock, so that two batches at a time take half as long.
+    code in its lower bits, so that one sort of numbers orders both; a batch of cards stays in the
+    processor's cache, without which that takes half as long again, and has so few of them that 32
+    bits hold both, if there are not very many codes. Most is done without Python's lock, so that
+    two batches at a time take half as long.
     """
     if not isinstance(lists.dtype, pl.List):
         known = lists.is_not_null()
         physical = lists.drop_nulls().to_physical().to_numpy()
         return number[physical], known.to_numpy().astype(np.int64)
+    bits = max(int(number.max(initial=0)).bit_length(), 1)
+    dtype: Any = np.uint32 if bits < 20 else np.uint64
+    size = min(_BATCH, 1 << 32 - bits) if bits < 20 else _BATCH
+    own = number.astype(dtype)
 
     def of_batch(start: int) -> tuple[Any, Any]:
-        batch = lists.slice(start, _BATCH)
-        card = np.repeat(np.arange(len(batch)) << 32, batch.list.len().fill_null(0).to_numpy())
+        batch = lists.slice(start, size)
+        card = np.arange(len(batch), dtype=dtype) << dtype(bits)
+        card = np.repeat(card, batch.list.len().fill_null(0).to_numpy())
         items = batch.explode(empty_as_null=False, keep_nulls=False)
         if items.null_count():
             card = card[items.is_not_null().to_numpy()]
-        key = card | number[items.drop_nulls().to_physical().to_numpy()]
+        key = card | own[items.drop_nulls().to_physical().to_numpy()]
         key.sort()
-        key = key[np.diff(key, prepend=-1) > 0]
-        return key & _LOW, np.bincount(key >> 32, minlength=len(batch))
+        key = key[np.append(True, key[1:] != key[:-1])] if len(key) else key
+        lengths = np.bincount((key >> dtype(bits)).astype(np.int64), minlength=len(batch))
+        return (key & dtype((1 << bits) - 1)).astype(np.int64), lengths
 
     with ThreadPoolExecutor(2) as two:
-        found = [*two.map(of_batch, range(0, len(lists), _BATCH))]
+        found = [*two.map(of_batch, range(0, len(lists), size))]
     codes, lengths = zip((number[:0],) * 2, *found, strict=True)
     return np.concatenate(codes), np.concatenate(lengths)
+
+
+def runs(keys: Any) -> tuple[Any, Any]:
+    """Sort whole numbers in place, and give each once and how often it is there."""
+    if len(keys) > _LONG:  # halves are sorted at a time, without Python's lock
+        middle = len(keys) // 2
+        keys.partition(middle)
+        with ThreadPoolExecutor(2) as two:
+            [*two.map(np.ndarray.sort, (keys[:middle], keys[middle:]))]
+    else:
+        keys.sort()
+    new = np.ones(len(keys), dtype=bool)
+    np.not_equal(keys[1:], keys[:-1], out=new[1:])
+    starts = np.flatnonzero(new)
+    return keys[starts], np.diff(starts, append=len(keys))
 
 
 # ---- Which cards are copies of each other, so that a family can count once.

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from ..frames import strings_of
+from ..frames import runs, strings_of
 from ..schema import CardlabError, column_names, lazy, one_of, require
 
 #: Whether the cards are a sample of what their authors could have written, or all there are.
@@ -155,9 +155,7 @@ def designs(
     bits, group = len(names).bit_length(), group.astype(np.int64)
 
     def counted(place: Any, author: Any) -> tuple[Any, ...]:
-        key, n = np.unique(
-            (place.astype(np.int64, copy=False) << bits) | author, return_counts=True
-        )
+        key, n = runs((place.astype(np.int64, copy=False) << bits) | author)
         author = key & ((1 << bits) - 1)
         alike, own = np.where(author == 0, n, 1), np.where(author == 0, 1, n)
         return key, key >> bits, author, alike.astype(float), own.astype(float)

@@ -330,10 +330,13 @@ def _with_designs(
 # ---- Random draws of authors, or of cards: the values of each stay together.
 
 
-def numbered(authors: pl.Series) -> Any:
-    """Give authors numbers in the order of their names; a card without one is one of its own."""
+def numbered(authors: pl.Series, coded: tuple[Any, pl.Series] | None = None) -> Any:
+    """Give authors numbers in the order of their names; a card without one is one of its own.
+
+    `coded` are their :func:`~.authors.author_codes`, where these are known already.
+    """
     # by codes, since sorting a million strings takes a second
-    code, names = author_codes(authors)
+    code, names = coded or author_codes(authors)
     if not len(code):
         return code
     first = np.zeros(len(names), dtype=np.int64)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from ..frames import Coded
+from ..frames import Coded, runs
 from ..schema import CardlabError, at_least
 from ..shares.authors import author_column
 from .counts import ranked
@@ -299,7 +300,8 @@ def _count_authors(coded: Coded, author: Any, key: Any) -> tuple[Any, Any]:
     if place is not None:
         place[key] = np.arange(len(key))
     n_authors, most = np.zeros((2, len(key)), dtype=np.int64)
-    for cards in np.split(order, last[ends] + 1)[:-1]:
+
+    def of_some(cards: Any) -> tuple[Any, Any]:
         if n_pairs[cards].sum() > 2 * step:
             is_theirs = np.zeros(coded.n_cards, dtype=bool)
             is_theirs[cards] = True
@@ -310,20 +312,19 @@ def _count_authors(coded: Coded, author: Any, key: Any) -> tuple[Any, Any]:
             keys = np.concatenate(
                 [(_keys(coded, begin[c], n) + author[c] * n_keys).ravel() for n, c in alike]
             )
-            pair, n_cards = _runs(keys)
+            pair, n_cards = runs(keys)
             pair %= n_keys
         at = np.searchsorted(key, pair).clip(max=len(key) - 1) if place is None else place[pair]
         kept = (key[at] == pair) if place is None else at >= 0
-        n_authors += np.bincount(at[kept], minlength=len(key))
-        np.maximum.at(most, at[kept], n_cards[kept])
+        return at[kept], n_cards[kept]
+
+    with ThreadPoolExecutor(2) as two:  # most is sorting, without Python's lock
+        parts = np.split(order, last[ends] + 1)[:-1]
+        for some in range(0, len(parts), 8):  # few are held at once
+            for at, n_cards in two.map(of_some, parts[some : some + 8]):
+                n_authors += np.bincount(at, minlength=len(key))
+                np.maximum.at(most, at, n_cards)
     return n_authors, most
-
-
-def _runs(keys: Any) -> tuple[Any, Any]:
-    """Sort whole numbers in place, and give each once and how often it is there."""
-    keys.sort()
-    starts = np.flatnonzero(np.diff(keys, prepend=-1))
-    return keys[starts], np.diff(starts, append=len(keys))
 
 
 def _by_size(coded: Coded, author: Any) -> tuple[Any, Any, Any, Any]:
@@ -337,7 +338,7 @@ def _by_size(coded: Coded, author: Any) -> tuple[Any, Any, Any, Any]:
     tag.
     """
     n_tags, sizes = len(coded.names), np.bincount(author)
-    of_author, n = _runs(coded.of_each(author) * n_tags + coded.code)
+    of_author, n = runs(coded.of_each(author) * n_tags + coded.code)
     of_author, tag = np.divmod(of_author, max(n_tags, 1))
     # whole numbers are summed first, and in their order, so that no sum hangs on that of the cards
     alike = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -148,13 +149,24 @@ def tag_trends(
     total = np.bincount(place[is_dated], minlength=n_periods)
     held = design = None
     if author:
-        at, who = np.flatnonzero(is_dated), numbered(rows["author"])
+        code, called = author_codes(rows["author"])
+        at, who = np.flatnonzero(is_dated), numbered(rows["author"], (code, called))
         shape = int(who.max()) + 1, n_periods
-        held = _held(who, place, shape, [at, *(card[tag == k] for k in range(len(codes)))])
-        (code, called), of = author_codes(rows["author"]), np.tile(np.arange(n_periods), len(codes))
         parts = (cell, code[card]), (place[at], code[at])
-        (design,) = designs(*parts, group=of, names=called)
-    fits = pl.DataFrame(slopes(number.reshape(-1, n_periods), total, held)._asdict())
+        with ThreadPoolExecutor(1) as aside:  # most of both is done without Python's lock
+            designing = aside.submit(
+                designs, *parts, group=np.tile(np.arange(n_periods), len(codes)), names=called
+            )
+            # of the smallest type, whose order is soonest found
+            order = np.argsort(tag.astype(np.min_scalar_type(len(codes))), kind="stable")
+            last = np.cumsum(np.bincount(tag, minlength=len(codes)))[:-1]
+            of_tags = np.split(card[order], last)
+            held = _held(who, place, shape, [at, *of_tags])
+            fitted = slopes(number.reshape(-1, n_periods), total, held)
+        (design,) = designing.result()
+    else:
+        fitted = slopes(number.reshape(-1, n_periods), total)
+    fits = pl.DataFrame(fitted._asdict())
     if census := population == "census":
         nothing = pl.lit(np.nan).alias
         exact = ("slope_low", "slope_high", "design_effect", "n_effective")
