@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import polars as pl
 import pytest
 from test_maps import card_ids
 
 import cardlab as cl
 from cardlab.frontmatter import read_card
+from cardlab.widgets.conditions import ids_found
 from cardlab.widgets.engine import MAX_SHOWN, as_html
 from cardlab.widgets.facets import facet_of, unpack
 
@@ -52,6 +56,31 @@ CONDITIONS = [
     [where("id", "ids", ["a", "b"])],
     [where("tags", "all", ["no such tag '\"\\\n{x}"])],
 ]
+
+
+def test_a_search_keeps_nothing_else_waiting(cards, monkeypatch):
+    """What is quick is answered while a search runs, and drawn anew when it has found its cards."""
+    goes_on = threading.Event()
+    place, late = "cardlab.widgets.conditions.ids_found", lambda *given: goes_on.wait(60)
+    monkeypatch.setattr(place, lambda *given: late() and ids_found(*given))
+
+    async def typed(query):
+        goes_on.clear()
+        told(browser, "state", state={"conditions": [where("id", "search", query)]})
+        assert (browser.view["searching"], browser.view["selected"]) == (True, cards.height)
+        (rows,) = told(browser, "rows", start=60, stop=90)
+        assert len(rows["rows"]) == 30
+        goes_on.set()
+        while browser.view["searching"]:
+            await asyncio.sleep(0.01)
+        return browser.view
+
+    browser = cl.CardBrowser(cards)
+    seen(browser)
+    view = asyncio.run(typed("speech recognition"))
+    assert view["selected"] == browser.selection.collect().height < cards.height
+    view = asyncio.run(typed("!"))
+    assert (view["selected"], view["error"][:13]) == (cards.height, "the query '!'")
 
 
 @pytest.mark.parametrize("given", ["eager", "lazy", "pandas", "file"])

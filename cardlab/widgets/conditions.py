@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -16,6 +16,8 @@ from ..licenses.counts import with_licenses
 from ..schema import CardlabError, MissingColumn, label, one_of, printable, shorten
 from ..text.lengths import MEASURES, with_text_lengths
 
+#: Gives the ids of :func:`ids_found`.
+Find = Callable[[dict[str, Any]], pl.Series]
 #: Cards that a search leaves at most: the best.
 MAX_FOUND = 1_000
 
@@ -103,8 +105,16 @@ def with_columns(cards: pl.LazyFrame, conditions: list[dict[str, Any]]) -> tuple
     return cards, lines
 
 
+def ids_found(cards: pl.LazyFrame, condition: dict[str, Any]) -> pl.Series:
+    """Give the ids of the cards that a search finds, or that fill a section."""
+    if condition["op"] == "search":
+        return search(cards, condition["value"], top=MAX_FOUND)["id"]
+    filled = card_coverage(cards).filter(pl.col("state") == "filled")
+    return filled.filter(pl.col("section") == condition["value"])["id"]
+
+
 def expression(
-    condition: dict[str, Any], dtype: pl.DataType | None, cards: pl.LazyFrame, name: str
+    condition: dict[str, Any], dtype: pl.DataType | None, find: Find, name: str
 ) -> tuple[pl.Expr, str]:
     """Give a condition as an expression and as its code, in which the cards are called `name`."""
     column, op, value = condition["column"], condition["op"], condition["value"]
@@ -121,16 +131,13 @@ def expression(
     if op == "ids":
         return own.is_in(value), f"pl.col('id').is_in({value!r})"
     if op == "search":
-        ids = search(cards, value, top=MAX_FOUND)["id"]
         code = f"cl.search({name}, {value!r}, top={MAX_FOUND})"
     else:
-        filled = card_coverage(cards).filter(pl.col("state") == "filled")
-        ids = filled.filter(pl.col("section") == value)["id"]
         code = (
             f"cl.card_coverage({name}).filter(pl.col('section') == {value!r}, "
             "pl.col('state') == 'filled')"
         )
-    return own.is_in(ids.implode()), f"pl.col('id').is_in({code}['id'].implode())"
+    return own.is_in(find(condition).implode()), f"pl.col('id').is_in({code}['id'].implode())"
 
 
 def _among(
@@ -183,6 +190,7 @@ def _between(
 def selected(
     cards: pl.LazyFrame,
     state: Mapping[str, Any],
+    find: Find,
     *,
     name: str = "cards",
     start: str = "cards.lazy()",
@@ -193,7 +201,7 @@ def selected(
     frame, lines = with_columns(cards, conditions)
     have = frame.collect_schema()
     for condition in conditions:
-        wanted, code = expression(condition, have.get(condition["column"]), cards, name)
+        wanted, code = expression(condition, have.get(condition["column"]), find, name)
         frame = frame.filter(wanted)
         lines.append(f".filter({code})")
     column, down = SORTS[state.get("sort", "as they come")]

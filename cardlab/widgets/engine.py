@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
@@ -28,7 +29,9 @@ _FACTS = (
     *("pipeline_tag", "library_name", "license", "languages", "downloads", "likes"),
     *("created_at", "last_modified", "base_model", "datasets"),
 )
-_KEPT_MASKS = 64
+_KEPT_MASKS, _KEPT_FOUND = 64, 8
+#: Runs searches one after another, so that what is quick is answered meanwhile.
+_ASIDE = ThreadPoolExecutor(1, "cardlab-search")
 
 
 class Engine:
@@ -50,6 +53,7 @@ class Engine:
         self.schema = self.cards.collect_schema()
         self._facets: dict[str, Facet] = {}
         self._masks: dict[str, Bits] = {}
+        self._found: dict[str, Future[pl.Series]] = {}
         self._orders: dict[str, Any] = {}
         #: Of each column the cards that were left when it was last counted, and its counts.
         self._counted: dict[str, tuple[Bits, Any]] = {}
@@ -139,8 +143,21 @@ class Engine:
             return found
         frame, _ = conditions.with_columns(self.cards, [condition])
         dtype = frame.collect_schema().get(column)
-        wanted, _ = conditions.expression(condition, dtype, self.cards, self.name)
+        wanted, _ = conditions.expression(condition, dtype, self.find, self.name)
         return pack(collect(frame.select(fits=wanted.fill_null(False)))["fits"].to_numpy())
+
+    def found(self, condition: dict[str, Any]) -> Future[pl.Series]:
+        """Look for the ids of a condition beside all else; what was looked for last is kept."""
+        key = json.dumps(condition, sort_keys=True)
+        if key not in self._found:
+            if len(self._found) >= _KEPT_FOUND:
+                del self._found[next(iter(self._found))]
+            self._found[key] = _ASIDE.submit(conditions.ids_found, self.cards, condition)
+        return self._found[key]
+
+    def find(self, condition: dict[str, Any]) -> pl.Series:
+        """Wait for the ids of a condition."""
+        return self.found(condition).result()
 
     def left(self, found: Iterable[dict[str, Any]], *, but: str | None = None) -> Bits:
         """Give the cards that fit all conditions but those on one column."""

@@ -118,13 +118,14 @@ const cardlabExplorer = (() => {
       const style = getComputedStyle(this.root);
       this.colors = { pale: style.getPropertyValue("--clx-pale"), mark: style.getPropertyValue("--clx-mark") };
       if (view.seq === this.waiting) this.waiting = null;
-      if (this.waiting === null) this.root.removeAttribute("aria-busy");
+      if (this.waiting === null && !view.searching) this.root.removeAttribute("aria-busy");
+      else this.root.setAttribute("aria-busy", "true");
       this.pending.splice(0, this.pending.map(({ seq }) => seq).lastIndexOf(view.seq) + 1);
       this.state = this.changed();
       this.root.classList.toggle("clx-local", Boolean(this.model.isLocal));
       const share = view.n ? ` (${((100 * view.selected) / view.n).toFixed(1)} %)` : "";
       const ignored = view.ignored ? ` ${view.ignored} of the conditions cannot be asked of these cards.` : "";
-      const text = `${number(view.selected)} of ${number(view.n)} cards${share}.${ignored}`;
+      const text = `${number(view.selected)} of ${number(view.n)} cards${share}.${ignored}${view.searching ? " Searching …" : ""}`;
       if (this.status.textContent !== text) this.status.textContent = text;
       this.error.textContent = view.error;
       this.error.hidden = !view.error;

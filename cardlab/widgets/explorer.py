@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -140,7 +142,7 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
         known = [one for one in self.state["conditions"] if engine.knows(one)]
         state = {**self.state, "conditions": [engine.in_code(one) for one in known]}
         return conditions.selected(
-            engine.cards, state, name=engine.name, start=engine.start, without=without
+            engine.cards, state, engine.find, name=engine.name, start=engine.start, without=without
         )
 
     def sampled(self, rows: Any) -> Engine:
@@ -186,9 +188,10 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
 
     def _draw(self, **more: Any) -> None:
         """Send what is to be seen now."""
-        engine, state = self._engine, self.state
-        found = state["conditions"]
-        left = engine.left(found)
+        engine, found = self._engine, self.state["conditions"]
+        kept, runs, error = self._answered()
+        state = {**self.state, "conditions": kept}
+        left = engine.left(kept)
         parts = {part: getattr(panels, part)(engine, state, self._columns) for part in self.panels}
         known = [one for one in found if engine.knows(one)]
         self.view = {
@@ -197,14 +200,38 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
             "selected": int(count(left)),
             "said": [conditions.said(one) for one in found],
             "ignored": len(found) - len(known),
+            "searching": runs,
             "state": {**state, "conditions": [self._short(one) for one in found]},
             "sorts": engine.sorts,
             "rows": {"start": 0, "rows": engine.rows(left, state["sort"], 0, _ROWS)},
             "beside": engine.listed.columns[1:],
-            "error": "",
+            "error": error,
             **parts,
             **more,
         }
+
+    def _answered(self) -> tuple[list[dict[str, Any]], bool, str]:
+        """Give the conditions that can be drawn now, whether searches run, and what they lack."""
+        kept, runs, wrong, loop = [], False, [], None
+        with suppress(RuntimeError):  # without a loop nothing would draw what is found later
+            loop = asyncio.get_running_loop()
+        for one in self.state["conditions"]:
+            if one["op"] == "search" and self._engine.knows(one):
+                run = self._engine.found(one)
+                if loop is not None and not run.done():
+                    runs = True
+                    run.add_done_callback(lambda _: loop.call_soon_threadsafe(self._draw_late))
+                    continue
+                if isinstance(error := run.exception(), CardlabError):
+                    wrong.append(printable(str(error)))
+                    continue
+            kept.append(one)
+        return kept, runs, " ".join(wrong)
+
+    def _draw_late(self) -> None:
+        """Draw what a search has found, once."""
+        if self.view["searching"]:
+            self._draw()
 
     def _receive(self, _: Any, message: dict[str, Any], __: Any) -> None:
         """Answer what was done on the screen."""
@@ -223,7 +250,7 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
             elif kind == "hello":
                 self._draw()
             elif kind == "rows":
-                left = self._engine.left(self.state["conditions"])
+                left = self._engine.left(self._answered()[0])
                 start, stop = int(message["start"]), int(message["stop"])
                 rows = self._engine.rows(left, self.state["sort"], start, min(stop, start + 500))
                 self.send({"type": "rows", "start": start, "rows": rows, "seq": seq})

@@ -350,7 +350,7 @@ const cardlabPanels = (() => {
 
     draw(part, view) {
       const { explorer } = this;
-      const key = JSON.stringify([view.state.conditions, view.state.sort]);
+      const key = JSON.stringify([view.state.conditions, view.state.sort, view.searching]);
       this.view = view;
       if (this.sort.options.length !== view.sorts.length) {
         this.sort.replaceChildren(...options(view.sorts.map((name) => [name, name])));
