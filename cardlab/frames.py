@@ -264,7 +264,14 @@ def codes_of(lists: pl.Series, number: Any) -> tuple[Any, Any]:
 
 
 def runs(keys: Any) -> tuple[Any, Any]:
-    """Sort whole numbers in place, and give each once and how often it is there."""
+    """Give each of some whole numbers of at least 0 once, ascending, and how often it is there.
+
+    They may be sorted in place.
+    """
+    if int(keys.max(initial=0)) < min(8 * len(keys), 8 * _LONG):  # a table is looked through sooner
+        n = np.bincount(keys)
+        found = np.flatnonzero(n)
+        return found, n[found]
     if len(keys) > _LONG:  # halves are sorted at a time, without Python's lock
         middle = len(keys) // 2
         keys.partition(middle)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from ..frames import runs, strings_of
+from ..frames import runs
 from ..schema import CardlabError, column_names, lazy, one_of, require
 
 #: Whether the cards are a sample of what their authors could have written, or all there are.
@@ -116,11 +116,10 @@ def difference(
 
 def author_codes(authors: pl.Series) -> tuple[Any, pl.Series]:
     """Give the number of the author of each card, 0 for none, and the names by number."""
-    categories = pl.Categories.random()
-    named = authors.cast(pl.String).cast(pl.Categorical(categories))
-    names = pl.concat([pl.Series([None], dtype=pl.String), strings_of(categories, named)])
-    code = named.to_physical().cast(pl.Int64) + 1
-    return code.fill_null(0).to_numpy(writable=True), names
+    found = authors.cast(pl.String).to_arrow().dictionary_encode()  # half the time of a Categorical
+    names = pl.Series(found.dictionary, dtype=pl.String)
+    code = found.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64) + 1
+    return code, pl.concat([pl.Series([None], dtype=pl.String), names])
 
 
 def designs(
