@@ -324,8 +324,8 @@ class Share:
         if self.census:
             return None
         if of.sum() / effect < MIN_EFFECTIVE:
-            worth = f"{of.sum() / effect:.0f} independent ones"
-            return f"its {self.of.sum():,} cards are worth only {worth}"
+            worth = f"{of.sum() / effect:.0f} drawn one by one"
+            return f"its {self.of.sum():,} cards tell only as much as {worth}"
         if n_authors < MIN_AUTHORS:
             return f"only {n_authors} authors stand behind it"
         if of.sum() ** 2 / (of**2).sum() < MIN_AUTHORS:

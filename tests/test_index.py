@@ -97,6 +97,12 @@ def test_the_title_is_the_finding_and_the_topic_stands_beneath(found):
 
 def test_an_index_without_findings_says_why(found, tmp_path):
     none = found.with_columns(held=pl.lit(False), reason=pl.col("reason").fill_null("few & far"))
+    few = pl.when(pl.col("topic") == "contrasts").then(pl.lit("only 4 authors, of 7"))
+    none = none.with_columns(
+        reason=few.when(pl.col("topic") == "growth")
+        .then(pl.lit("only 5 authors, of 7"))
+        .otherwise("reason")
+    )
     bundle = nb.show_findings(none, "licences", "contrasts", "growth")._bundle
     cell = new_code_cell("x", outputs=[new_output("display_data", data=bundle)])
     for name in "pq":  # the same is looked for by two pages
@@ -107,7 +113,7 @@ def test_an_index_without_findings_says_why(found, tmp_path):
     check_page(index, name="index")
     section = re.search(r'<h2 id="found">.*?</section>', index, re.DOTALL)[0]
     reasons = [" ".join(line.split()) for line in re.findall(r"<li[^>]*>(.*?)</li>", section)]
-    assert reasons == ["few &amp; far (2 findings)", "too few dates"]
+    assert reasons == ["only … authors, of … (2 findings)", "few &amp; far"]
 
 
 def test_the_index_says_what_was_found_and_what_is_to_be_done(cells, tmp_path):

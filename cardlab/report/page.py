@@ -514,6 +514,13 @@ def _strongest(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _reasons(cards: list[dict[str, Any]]) -> list[tuple[str, int]]:
-    """Count why findings were not said, each once though several pages looked for it."""
+    """Count why findings were not said, each once though several pages looked for it.
+
+    Reasons that differ in their numbers are one, without them.
+    """
     others = {item["text"]: item["reason"] for card in cards for item in card["findings"]["others"]}
-    return Counter(filter(None, others.values())).most_common(MOST)
+    alike: dict[str, list[str]] = {}
+    for reason in filter(None, others.values()):
+        alike.setdefault(re.sub(r"\d[\d,.]*", "…", reason), []).append(reason)
+    said = [(of[0] if len({*of}) == 1 else without, len(of)) for without, of in alike.items()]
+    return sorted(said, key=lambda one: -one[1])[:MOST]
