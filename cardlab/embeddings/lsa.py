@@ -134,8 +134,8 @@ def free_tags(tags: pl.Expr, *, but: Sequence[str] = _NOT_FREE) -> pl.Expr:
     Which tag is of which kind says ``data/tag_kinds.json``, as for :func:`cardlab.tag_kind`.
     """
     tag = pl.element()
-    own = ~tag.str.contains(_PREFIXED) & ~tag.is_in(known_tags(*but)) & tag.str.contains(r"\S")
-    return tags.list.eval(tag.filter(own)).list.drop_nulls().list.unique(maintain_order=True)
+    own = ~tag.str.contains(rf"{_PREFIXED}|^\s*$") & ~tag.is_in(known_tags(*but))
+    return tags.list.eval(tag.filter(own)).list.unique(maintain_order=True)  # null is not own
 
 
 def prose(text: pl.Expr) -> pl.Expr:

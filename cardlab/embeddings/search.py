@@ -6,7 +6,8 @@ import os
 import re
 from bisect import bisect_left
 from collections.abc import Callable
-from itertools import chain
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, zip_longest
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,7 @@ _WEIGHTS = {"named": 3, "text": 1}
 _RANKED, _STAND_OUT, _WEIGHT, _BEST = 200, 10, 0.15, 3
 
 #: Rows whose words are counted at a time, of texts and of names alone.
-_BATCH, _BATCH_OF_NAMES = 2_000, 32_000
+_BATCH, _BATCH_OF_NAMES = 2_000, 16_000
 
 _RESULT: dict[str, Any] = {"id": pl.String, "score": pl.Float64, "snippet": pl.String, "hits": HITS}
 
@@ -236,9 +237,15 @@ def _by_words(cards: Any, words: list[str]) -> pl.DataFrame:
     parts = {"named": pl.concat_str(*named, separator=" ", ignore_nulls=True)}
     if "text" in have:
         parts["text"] = strings(empty, "text", pl.String)
-    said, size = frame.select(name, **parts), _BATCH if "text" in have else _BATCH_OF_NAMES
-    batches = chain([said.head(0).collect()], in_batches(said, size))
-    table = pl.concat(_counted(batch, words) for batch in batches)
+    size = _BATCH if "text" in have else _BATCH_OF_NAMES
+    batches = chain([empty], in_batches(frame, size))
+
+    def counted(batch: pl.DataFrame) -> pl.DataFrame:
+        return _counted(batch.select(name, **parts), words)
+
+    with ThreadPoolExecutor(2) as two:  # two at a time, of which each is small
+        pairs = zip_longest(batches, batches, fillvalue=empty)
+        table = pl.concat(part for pair in pairs for part in two.map(counted, pair))
     length = pl.when(pl.col("0") > 0).then("0").otherwise(2)
     damp = _K1 * (1 - _B + _B * length / length.mean())
     scores = []
