@@ -147,6 +147,20 @@ def distinct(spec: Any) -> Any:
     return f"{spec}\u200b" if isinstance(spec, str) and spec in _INHERITED else spec
 
 
+#: How JupyterLab shows charts: its dark theme turns light and dark around and keeps the hues, when
+#: it is chosen, too. It takes the place of the style of vega-embed, whose menu is styled as well.
+_IN_LAB = """
+[data-jp-theme-light=false] .vega-embed canvas { filter: invert(0.93) hue-rotate(180deg); }
+.vega-embed { position: relative; display: inline-block; padding-right: 36px; }
+.vega-embed details { position: absolute; top: 0; right: 0; }
+.vega-embed summary { list-style: none; cursor: pointer; color: var(--jp-ui-font-color1); }
+.vega-embed summary svg { width: 18px; height: 18px; fill: currentcolor; stroke: currentcolor; }
+.vega-embed .vega-actions { position: absolute; right: 0; z-index: 9; white-space: nowrap;
+  background: var(--jp-layout-color1); border: 1px solid var(--jp-border-color1); }
+.vega-embed .vega-actions a { display: block; padding: 4px 12px; color: var(--jp-ui-font-color1); }
+"""
+
+
 def shown(spec: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Give a chart in the forms that front ends ask for, and what they must know of its picture.
 
@@ -156,6 +170,7 @@ def shown(spec: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     words = str(spec.get("description", "A chart."))
     drawn = distinct(spec)
     content, about = picture(drawn)
+    about |= {_MIME: {"embed_options": {"defaultStyle": _IN_LAB}}}
     return {_MIME: drawn, "text/plain": words, **content}, about
 
 
