@@ -20,6 +20,14 @@ _CODE = r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+[A-Za-z]*\b"
 #: Names of arguments, and of classes with a digit: their parts ("skip", "ids") name no subject.
 _ARGUMENT = r"[A-Za-z]+(?:_[A-Za-z]+)+|\b(?:[A-Z][a-z]+){2,}\d\w*"
 
+#: Words of papers and of how a thing is done, which name no subject either.
+_NO_SUBJECT = (
+    "abstract architecture auto clone dataset datasets device direct efficient existing exp "
+    "experimental extract git install instance log objective page pages paper performance "
+    "precision presented project research strategy support texts tokenization tokenizer total "
+    "transfer version view"
+).split()
+
 #: Words of a name; authors that must say one; cards that are read of a large corpus.
 _WORDS, _SAYERS, _READ = 4, 3, 20_000
 
@@ -60,7 +68,7 @@ def name_clusters(
             code = found.explode().drop_nulls().value_counts()
             n_cards = pl.Series(np.asarray(said.sum(axis=0)).ravel())
             as_code = words.replace_strict(code.to_series(0), code.to_series(1), default=0)
-            plain = (as_code < n_cards / 2).arg_true()
+            plain = ((as_code < n_cards / 2) & ~words.is_in(_NO_SUBJECT)).arg_true()
             said, words = said[:, plain.to_numpy()], words.gather(plain)
         except schema.NoFigure:
             pass
