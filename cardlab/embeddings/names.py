@@ -26,7 +26,7 @@ _NO_SUBJECT = (
     "experimental extract git install instance log objective page pages paper performance "
     "precision presented project research strategy support texts tokenization tokenizer total "
     "transfer version view"
-).split()
+)
 
 #: Words of a name; authors that must say one; cards that are read of a large corpus.
 _WORDS, _SAYERS, _READ = 4, 3, 20_000
@@ -68,7 +68,7 @@ def name_clusters(
             code = found.explode().drop_nulls().value_counts()
             n_cards = pl.Series(np.asarray(said.sum(axis=0)).ravel())
             as_code = words.replace_strict(code.to_series(0), code.to_series(1), default=0)
-            plain = ((as_code < n_cards / 2) & ~words.is_in(_NO_SUBJECT)).arg_true()
+            plain = ((as_code < n_cards / 2) & ~words.is_in(_NO_SUBJECT.split())).arg_true()
             said, words = said[:, plain.to_numpy()], words.gather(plain)
         except schema.NoFigure:
             pass
