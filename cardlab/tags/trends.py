@@ -147,25 +147,11 @@ def tag_trends(
     cell = tag * n_periods + place[card]
     number = np.bincount(cell, minlength=len(codes) * n_periods)
     total = np.bincount(place[is_dated], minlength=n_periods)
-    held = design = None
+    counted, design = (number.reshape(-1, n_periods), total), None
     if author:
-        code, called = author_codes(rows["author"])
-        at, who = np.flatnonzero(is_dated), numbered(rows["author"], (code, called))
-        shape = int(who.max()) + 1, n_periods
-        parts = (cell, code[card]), (place[at], code[at])
-        with ThreadPoolExecutor(1) as aside:  # most of both is done without Python's lock
-            designing = aside.submit(
-                designs, *parts, group=np.tile(np.arange(n_periods), len(codes)), names=called
-            )
-            # of the smallest type, whose order is soonest found
-            order = np.argsort(tag.astype(np.min_scalar_type(len(codes))), kind="stable")
-            last = np.cumsum(np.bincount(tag, minlength=len(codes)))[:-1]
-            of_tags = np.split(card[order], last)
-            held = _held(who, place, shape, [at, *of_tags])
-            fitted = slopes(number.reshape(-1, n_periods), total, held)
-        (design,) = designing.result()
+        design, fitted = _with_authors(rows["author"], is_dated, place, cell, card, tag, counted)
     else:
-        fitted = slopes(number.reshape(-1, n_periods), total)
+        fitted = slopes(counted[0], total)
     fits = pl.DataFrame(fitted._asdict())
     if census := population == "census":
         nothing = pl.lit(np.nan).alias
@@ -197,6 +183,27 @@ def _commonest(coded: Coded, is_dated: Any, kinds: list[str] | None, top: int) -
     if not len(codes):
         raise NoFigure("no card with a usable creation date has a tag that was asked for.")
     return codes
+
+
+def _with_authors(
+    authors: pl.Series, is_dated: Any, place: Any, cell: Any, card: Any, tag: Any, counted: Any
+) -> tuple[Any, Slopes]:
+    """Give the designs of all cells of tag and period, and the slopes, of authors as clusters."""
+    number, total = counted
+    n_tags, n_periods = number.shape
+    code, called = author_codes(authors)
+    at, who = np.flatnonzero(is_dated), numbered(authors, (code, called))
+    parts = (cell, code[card]), (place[at], code[at])
+    group = np.tile(np.arange(n_periods), n_tags)
+    with ThreadPoolExecutor(1) as aside:  # most of both is done without Python's lock
+        designing = aside.submit(designs, *parts, group=group, names=called)
+        # of the smallest type, whose order is soonest found
+        order = np.argsort(tag.astype(np.min_scalar_type(n_tags)), kind="stable")
+        of_tags = np.split(card[order], np.cumsum(np.bincount(tag, minlength=n_tags))[:-1])
+        held = _held(who, place, (int(who.max()) + 1, n_periods), [at, *of_tags])
+        fitted = slopes(number, total, held)
+    (design,) = designing.result()
+    return design, fitted
 
 
 def _held(who: Any, place: Any, shape: tuple[int, int], parts: list[Any]) -> tuple[Any, list[Any]]:
