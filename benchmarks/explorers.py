@@ -166,12 +166,13 @@ def _in_lab(file: str) -> Figures:
 def _in_page(file: str, folder: Path) -> Figures:
     """Export all explorers of some cards, and draw a brush in the page."""
     from cardlab.charts.base import SWITCH
+    from cardlab.embeddings.project import map_points
     from cardlab.report.outputs import Outputs
     from cardlab.report.page import render_page
 
     os.environ[SWITCH] = "0"  # as in a report
     cards = cl.scan_cards(file).head(_OF_PAGE).collect()
-    points = cl.map_points(cards, x=cl.embed(cards), method="pca") if "text" in cards else None
+    points = map_points(cards, x=cl.embed(cards), method="pca") if "text" in cards else None
     bundle: Any = cl.explore(cards, points=points)._repr_mimebundle_()
     del os.environ[SWITCH]  # the next kernel is none of a report
     shown = nbformat.new_output("display_data", bundle[0])

@@ -5,27 +5,32 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import partial, wraps
 from importlib import import_module
 from inspect import Parameter, isfunction, signature
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from .schema import SourceError, as_frame, is_spark
 
+F = TypeVar("F", bound=Callable[..., Any])
 _FRAMES = {"cards", "a", "b"}
 
 #: Names of version 0.1 that moved, by where they are now, and those that became an argument.
 _MOVED = {
+    "comparison.changes": "compare_ids",
     "notebook": "key_figures note provenance require show_table usable use_theme where_possible",
     "replication": "card_rates replicate with_task_domains",
     "charts.counts": "plot_card_rates",
-    "coverage.coverage": "heading_meanings",
+    "coverage.coverage": "heading_meanings unmapped_headings",
     "coverage.headings": "coverage_sections",
+    "embeddings.describe_clusters": "between_clusters cluster_agreement",
+    "embeddings.neighbors": "shared_vectors",
+    "embeddings.project": "map_points trustworthiness",
     "embeddings.vectors": "vector_problems",
     "licenses.problems": "license_problems",
-    "text.lengths": "text_problems",
+    "text.lengths": "length_histogram length_outliers length_relation text_problems",
 }
 _BECAME: dict[str, tuple[str, dict[str, Any]]] = {
     "class_counts": ("license_counts", {"classes": True}),
@@ -65,14 +70,14 @@ def public(name: str, home: Mapping[str, str]) -> Any:
     if not isfunction(value):
         return value
     # `vectors` takes the path of a file of vectors
-    return _taking_sources(value, paths=name != "vectors")
+    return taking_sources(value, paths=name != "vectors")
 
 
 def _warn(name: str, now: str) -> None:
     warnings.warn(f"cardlab.{name} is {now} now.", DeprecationWarning, stacklevel=4)
 
 
-def _taking_sources(function: Any, *, paths: bool) -> Any:
+def taking_sources(function: F, *, paths: bool = True) -> F:
     """Let a function take whatever ``scan_cards`` takes where it takes a frame of cards.
 
     A keyword that it does not have ends in an error that names the nearest it has. `paths` as
@@ -113,7 +118,7 @@ def _taking_sources(function: Any, *, paths: bool) -> Any:
         return function(*placed, **named)
 
     setattr(sys.modules[function.__module__], function.__name__, taking)  # so that it pickles
-    return taking
+    return cast(F, taking)
 
 
 def meant(name: str, known: Iterable[str]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browser import close_browser
@@ -65,3 +67,12 @@ def table_rows(markdown: str) -> list[dict[str, str]]:
         elif set(line) - set("|-"):
             rows.append(dict(zip(heads, cells, strict=True)))
     return rows
+
+
+def public(name: str) -> Any:
+    """Give what a public name stands for, at the top or where it moved to."""
+    import cardlab
+    from cardlab import _public
+
+    room = next((room for room, names in _public._MOVED.items() if name in names.split()), None)
+    return getattr(import_module(f"cardlab.{room}") if room else cardlab, name)

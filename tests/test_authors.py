@@ -18,6 +18,7 @@ from cardlab.shares.authors import (
     wilson,
 )
 from cardlab.shares.counting import CardlabError
+from cardlab.text.lengths import length_relation
 
 
 def bundles(seed: int = 0, n_authors: int = 40) -> pl.DataFrame:
@@ -221,7 +222,7 @@ def test_a_rank_correlation_knows_authors() -> None:
         alike = {author: rng.normal() for author in alike}
         both = cards.with_columns(other=pl.Series([alike[author] for author in cards["author"]]))
         for cluster in inside:
-            row = cl.length_relation(both, measure="value", to="other", cluster=cluster)
+            row = length_relation(both, measure="value", to="other", cluster=cluster)
             low, high = row.select("spearman_low", "spearman_high").row(0)
             inside[cluster] += low <= 0 <= high
     assert inside["author"] >= 35 and inside[None] <= 30

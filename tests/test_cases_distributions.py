@@ -23,6 +23,7 @@ from cardlab.languages import SUSPICIOUS, language_codes, language_problems
 from cardlab.licenses.problems import license_problems
 from cardlab.licenses.reading import read_license, rows_of
 from cardlab.schema import HEADINGS, is_share
+from cardlab.text.lengths import length_histogram
 
 #: Numbers of 0 to 1 that are an index or a probability, no share of anything.
 INDICES = {
@@ -376,7 +377,7 @@ def test_N12_no_bar_hides_another():
 def test_N12_nor_does_any_other_chart_of_groups(made):
     measured = cl.with_text_lengths(made)
     with pytest.raises(cl.CardlabError, match="in its column 'group'"):
-        cl.plot_lengths(cl.length_histogram(measured, by="pipeline_tag"))
+        cl.plot_lengths(length_histogram(measured, by="pipeline_tag"))
     with pytest.raises(cl.CardlabError, match="more than once"):
         cl.plot_coverage(cl.section_coverage(made, by="pipeline_tag"))
     varied = cl.diversity(made, column="license_spdx", by="pipeline_tag", n_boot=5)

@@ -20,6 +20,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from conftest import public
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -585,6 +586,11 @@ def test_U01_paths_of_cards_one_by_one(tmp_path):
     assert ids(tmp_path.rglob("README.md")) == ["o/a", "o/b", "p/c"]
 
 
+#: Analyses that are not at the top, and take sources all the same.
+MOVED = (
+    *("cluster_agreement", "compare_ids", "length_histogram", "length_outliers"),
+    *("length_relation", "map_points", "shared_vectors", "unmapped_headings"),
+)
 #: What some analyses need beside the cards.
 NEEDED: dict[str, dict[str, Any]] = {
     "cluster_agreement": {"labels": np.arange(80) % 2},
@@ -600,7 +606,7 @@ NEEDED: dict[str, dict[str, Any]] = {
 
 def takers() -> list[str]:
     """The public functions that take cards, found by the names of their parameters."""
-    functions = ((name, getattr(cl, name)) for name in cl.__all__)
+    functions = ((name, public(name)) for name in (*cl.__all__, *MOVED))
     return [
         name
         for name, function in functions
@@ -621,7 +627,7 @@ def corpus(tmp_path_factory) -> Path:
 
 def outcome(name: str, give: Any) -> Any:
     """What a function gives for cards from a source, or why it gives nothing."""
-    function = getattr(cl, name)
+    function = public(name)
     frames = [n for n in inspect.signature(function).parameters if n in ("cards", "a", "b")]
     try:
         given = function(*(give() for _ in frames), **NEEDED.get(name, {}))

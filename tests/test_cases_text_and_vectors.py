@@ -17,8 +17,10 @@ import vl_convert
 
 import cardlab as cl
 from cardlab import notebook as nb
+from cardlab.embeddings.describe_clusters import between_clusters
+from cardlab.embeddings.project import map_points, trustworthiness
 from cardlab.tags.kinds import known_tags
-from cardlab.text.lengths import text_problems
+from cardlab.text.lengths import length_histogram, length_outliers, length_relation, text_problems
 
 WIDE = "|a" * 40_000 + "|\n" + "|-" * 40_000 + "|\n" + "|b\n" * 12
 
@@ -123,7 +125,7 @@ def test_F32_charts_of_one_length_have_true_labels(lengths):
     made = {
         "medians": cl.plot_lengths(cl.length_summary(measured, by="task")),
         "curve": cl.plot_lengths(cl.length_ecdf(measured)),
-        "bars": cl.plot_lengths(cl.length_histogram(measured)),
+        "bars": cl.plot_lengths(length_histogram(measured)),
         "coverage": cl.plot_coverage(cl.section_coverage(cards, standard="liang2024")),
         "values": cl.plot_comparison(cl.compare_values(measured, measured, column="n_words")),
     }
@@ -145,7 +147,7 @@ def test_F32_a_curve_of_one_length_is_a_line():
     chart = cl.plot_lengths(cl.length_ecdf(words(15, 15))).to_dict()
     (rows,) = chart["datasets"].values() if "datasets" in chart else [chart["data"]["values"]]
     assert [row["cumulative_share"] for row in rows] == [0, 1]
-    relation = cl.length_relation(
+    relation = length_relation(
         words(*range(3, 23)).with_columns(downloads=pl.int_range(pl.len()) // 19)
     )
     for labels in axis_labels(cl.plot_lengths(relation)):
@@ -223,7 +225,7 @@ def test_N16_far_is_by_robust_distance_in_groups_large_enough():
             "task": ["a"] * 61 + ["b"] * 61 + ["c"] * 18,
         }
     )
-    found = cl.length_outliers(frame, measure="n", by="task", top=200)
+    found = length_outliers(frame, measure="n", by="task", top=200)
     assert found["id"][0] == "a/60"  # unusual in its group, though the ratio of another is larger
     assert found.filter(id="b/60")["ratio"][0] > found["ratio"][0]
     assert "c" not in found["group"]
@@ -232,7 +234,7 @@ def test_N16_far_is_by_robust_distance_in_groups_large_enough():
     log = np.log1p(np.array([*usual, 2_000]))
     mad = np.median(np.abs(log - np.median(log)))
     assert found["robust_z"][0] == pytest.approx(0.6745 * (log[-1] - np.median(log)) / mad)
-    short = cl.length_outliers(frame, measure="n", by="task", side="short", top=200)
+    short = length_outliers(frame, measure="n", by="task", side="short", top=200)
     assert short["robust_z"].is_sorted()
     assert (short["robust_z"] < 0).all()
 
@@ -556,7 +558,7 @@ def test_U07_one_call_from_cards_vectors_and_labels_to_a_map():
     cards = cl.make_cards(120)
     x = cl.vectors(cards)
     labels = cl.cluster(x, n_clusters=4)
-    points = cl.map_points(cl.with_licenses(cards).lazy(), x=x, labels=labels)
+    points = map_points(cl.with_licenses(cards).lazy(), x=x, labels=labels)
     assert points.columns == [
         *("id", "x", "y", "cluster", "pipeline_tag", "library_name", "license_class"),
         *("created_at", "method", "trustworthiness"),
@@ -565,15 +567,15 @@ def test_U07_one_call_from_cards_vectors_and_labels_to_a_map():
     np.testing.assert_array_equal(points["cluster"], labels)
     xy = cl.project(x)
     np.testing.assert_allclose(points.select("x", "y").to_numpy(), xy, equal_nan=True)
-    assert points["trustworthiness"][0] == pytest.approx(cl.trustworthiness(x, xy))
+    assert points["trustworthiness"][0] == pytest.approx(trustworthiness(x, xy))
     said = str(cl.plot_map(points).to_dict()["subtitle"])
     assert "t-SNE" in said
     assert "trustworthiness 0." in said
     assert "licence class" in cl.plot_map(points).to_dict()["description"]
     with pytest.raises(cl.CardlabError, match="labels must have one row for each of the 120"):
-        cl.map_points(cards, x=x, labels=labels[:5])
+        map_points(cards, x=x, labels=labels[:5])
     with pytest.raises(cl.CardlabError, match="x must have one row for each of the 120"):
-        cl.map_points(cards, x=x[:50])
+        map_points(cards, x=x[:50])
 
 
 def test_U07_places_alone_are_drawn_and_vectors_say_how():
@@ -602,7 +604,7 @@ def test_U08_ids_of_every_kind():
         assert sorted(found.rows(), key=lambda row: row[1]) == found.rows()
         assert {row[2] for row in found.rows()} == {row[2] for row in wanted}
         assert cl.near_duplicates(x, ids=ids, threshold=0.9999).height == 0
-        assert cl.between_clusters(x, labels=[0, 0, 1], ids=ids).height <= 3
+        assert between_clusters(x, labels=[0, 0, 1], ids=ids).height <= 3
     for wrong in (None, 7, "o/a", [["a"], ["b"], ["c"]], x):
         with pytest.raises(cl.CardlabError, match="ids must be the ids of the cards"):
             cl.neighbors(x, ids=wrong, query="o/a")

@@ -11,6 +11,7 @@ import cardlab as cl
 from cardlab import charts
 from cardlab import notebook as nb
 from cardlab.charts.base import MAX_ROWS_SHOWN
+from cardlab.text.lengths import length_histogram, length_relation
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[2J\u202e"
 
@@ -36,7 +37,7 @@ def every_chart(cards):
         "crosstab": cl.plot_crosstab(crosstab, rows="task", columns="licence"),
         "ecdf": cl.plot_lengths(cl.length_ecdf(cards)),
         "ecdf by": cl.plot_lengths(cl.length_ecdf(cards, by="pipeline_tag")),
-        "histogram": cl.plot_lengths(cl.length_histogram(cards)),
+        "histogram": cl.plot_lengths(length_histogram(cards)),
         "medians": cl.plot_lengths(cl.length_summary(cards, by="pipeline_tag")),
     }
 
@@ -147,7 +148,7 @@ def test_medians_that_lie_close_have_ticks():
 
 def test_a_relation_to_nothing_but_zeros_has_an_axis():
     cards = pl.DataFrame({"n": range(40), "likes": [0] * 39 + [1]})
-    chart = cl.plot_lengths(cl.length_relation(cards, measure="n", to="likes"))
+    chart = cl.plot_lengths(length_relation(cards, measure="n", to="likes"))
     svg = vl_convert.vegalite_to_svg(chart.to_dict(), vl_version="6.4")
     assert ",000,000<" not in svg and ">1</text>" in svg
 

@@ -20,6 +20,7 @@ from sklearn.metrics import (
 import cardlab as cl
 from cardlab.embeddings import kmeans
 from cardlab.embeddings import points as parallel
+from cardlab.embeddings.describe_clusters import between_clusters, cluster_agreement
 from cardlab.embeddings.points import Points
 from cardlab.schema import CardlabError, MissingColumn, NoFigure
 
@@ -204,7 +205,7 @@ def test_agreement_with_task_and_library() -> None:
         }
     )
     labels = np.where(rng.random(2000) < 0.1, -1, labels)
-    table = cl.cluster_agreement(
+    table = cluster_agreement(
         cards, labels=labels, columns=["library_name", "arxiv", "pipeline_tag"]
     )
     assert table["column"].to_list() == ["pipeline_tag", "library_name", "arxiv"]
@@ -219,17 +220,17 @@ def test_agreement_with_task_and_library() -> None:
     assert second["ami"] == pytest.approx(expected)
     assert second["ami_low"] < 0 < second["ami_high"] < 0.05
     assert (third["n_cards"], third["ami"], third["ari"]) == (0, None, None)
-    default = cl.cluster_agreement(cards, labels=labels)
+    default = cluster_agreement(cards, labels=labels)
     assert default.equals(table.head(2))
 
 
 def test_agreement_refuses_lists_and_missing_columns() -> None:
     cards = pl.DataFrame({"tags": [["a"], ["b"]], "id": ["a", "b"]})
     with pytest.raises(CardlabError, match=r"'tags' is List.*one value"):
-        cl.cluster_agreement(cards, labels=[0, 1], columns=["tags"])
+        cluster_agreement(cards, labels=[0, 1], columns=["tags"])
     with pytest.raises(MissingColumn, match=r"pipeline_tag"):
-        cl.cluster_agreement(cards, labels=[0, 1])
-    few = cl.cluster_agreement(cards, labels=[0, 1], columns="id")
+        cluster_agreement(cards, labels=[0, 1])
+    few = cluster_agreement(cards, labels=[0, 1], columns="id")
     assert few["ami_low"].to_list() == [None]
 
 
@@ -237,7 +238,7 @@ def test_cards_between_clusters_come_first() -> None:
     x = np.array([[1, 0], [1.1, 0], [0.9, 0], [9, 0], [9.1, 0], [5.2, 0.1], [4.8, 0.1]])
     x = np.vstack([x, [[np.nan, 0]]]).astype(np.float32)
     labels = [0, 0, 0, 1, 1, 1, 0, -1]
-    table = cl.between_clusters(x, labels=labels, ids=list("abcdefgh"))
+    table = between_clusters(x, labels=labels, ids=list("abcdefgh"))
     assert table.columns == ["id", "cluster", "second", "margin"]
     assert set(table["id"].head(2)) == {"f", "g"}
     assert table.height == 7
@@ -247,10 +248,10 @@ def test_cards_between_clusters_come_first() -> None:
     row = table.filter(id="g").row(0)
     assert row[:3] == ("g", 0, 1)
     assert row[3] == pytest.approx((far - near) / max(near, far), abs=1e-5)
-    wrong = cl.between_clusters(x, labels=[1, 0, 0, 1, 1, 1, 0, -1], ids=list("abcdefgh"), top=1)
+    wrong = between_clusters(x, labels=[1, 0, 0, 1, 1, 1, 0, -1], ids=list("abcdefgh"), top=1)
     assert wrong["id"].to_list() == ["a"]
     assert wrong["margin"][0] < 0
     with pytest.raises(NoFigure, match=r"only one cluster"):
-        cl.between_clusters(x, labels=[0] * 8, ids=list("abcdefgh"))
+        between_clusters(x, labels=[0] * 8, ids=list("abcdefgh"))
     with pytest.raises(CardlabError, match=r"ids.*8 vectors.*7"):
-        cl.between_clusters(x, labels=labels, ids=list("abcdefg"))
+        between_clusters(x, labels=labels, ids=list("abcdefg"))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
 import cardlab as cl
+from cardlab.comparison.changes import compare_ids
 
 NAMES = ["a", "b", "c", "d"]
 lists = st.lists(st.lists(st.sampled_from(NAMES), max_size=3) | st.none(), min_size=1, max_size=12)
@@ -238,7 +239,7 @@ def test_changes_equal_python():
         library_name=pl.when(pl.int_range(pl.len()) != 3).then("library_name").fill_null("none"),
     )
     after = a.tail(190).sample(fraction=1, shuffle=True, seed=0)
-    found = cl.compare_ids(after, before)
+    found = compare_ids(after, before)
     assert found.columns == ["id", "change", "columns", "n_ids_a", "n_ids_b", "n_shared"]
     old = {row["id"]: row for row in before.iter_rows(named=True)}
     new = {row["id"]: row for row in after.iter_rows(named=True)}
@@ -251,16 +252,16 @@ def test_changes_equal_python():
     got = dict(found.filter(pl.col("change") == "changed").select("id", "columns").iter_rows())
     assert got == {key: names for key, names in changed.items() if names}
     assert set(found.select("n_ids_a", "n_ids_b", "n_shared").rows()) == {(190, 180, 170)}
-    assert cl.compare_ids(a, a).height == 0
-    assert cl.compare_ids(a, a.select("id")).height == 0
+    assert compare_ids(a, a).height == 0
+    assert compare_ids(a, a.select("id")).height == 0
 
 
 def test_changes_of_ids_that_occur_twice_and_of_nulls():
     a = pl.DataFrame({"id": ["x", "x", "y", "z", None], "license": [["b"], ["a"], None, [], ["q"]]})
     b = pl.DataFrame({"id": ["x", "y", "x", "z"], "license": [["a"], [], ["b"], []]})
-    found = cl.compare_ids(a, b)
+    found = compare_ids(a, b)
     assert found.select("id", "change", "columns").rows() == [("y", "changed", ["license"])]
-    once = cl.compare_ids(a, b.head(2))
+    once = compare_ids(a, b.head(2))
     assert once.filter(pl.col("id") == "x")["change"].to_list() == ["changed"]
     assert set(once["n_ids_a"]) == {3}
 
@@ -269,7 +270,7 @@ def test_real_snapshots_of_the_same_cards(data):
     """The two layouts of the same 2,577 cards hold the same ids, tags and texts."""
     a = cl.scan_cards(data / "model_cards.seed.parquet")
     b = cl.scan_cards(data / "model_cards.librarian.parquet")
-    found = cl.compare_ids(a, b, columns=["tags", "library_name"])
+    found = compare_ids(a, b, columns=["tags", "library_name"])
     assert found.height == 0
     tags = cl.compare(a, b, columns=["tags"], n_permutations=5)
     assert tags.select("distance", "n_cards_a", "n_cards_b", "n_shared").rows() == [
@@ -288,7 +289,7 @@ def test_other_engines_hand_over_their_columns():
         connection.register("b", b.to_arrow())
         there = connection.table("a"), connection.table("b")
         assert cl.compare(*there, n_permutations=10).equals(wanted)
-        assert cl.compare_ids(*there).equals(cl.compare_ids(a, b))
+        assert compare_ids(*there).equals(compare_ids(a, b))
 
 
 def test_errors_name_the_side():
@@ -298,7 +299,7 @@ def test_errors_name_the_side():
     with pytest.raises(cl.MissingColumn, match=r"first corpus \(a\).*'license'"):
         cl.compare_values(cards.drop("license"), cards, column="license_class")
     with pytest.raises(cl.MissingColumn, match=r"first corpus \(a\).*'id'"):
-        cl.compare_ids(cards.drop("id"), cards)
+        compare_ids(cards.drop("id"), cards)
     with pytest.raises(cl.NoFigure, match=r"second corpus \(b\) has no cards"):
         cl.compare(cards, cards.clear())
     with pytest.raises(cl.NoFigure, match="in common"):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import cardlab as cl
 from cardlab import families
 from cardlab.coverage import headings, reading
+from cardlab.coverage.coverage import unmapped_headings
 from cardlab.coverage.headings import coverage_sections, definitions
 from cardlab.schema import CardlabError, MissingColumn, NoFigure
 from cardlab.text import markdown
@@ -383,7 +384,7 @@ def test_errors():
         cl.section_coverage,
         cl.card_coverage,
         cl.documentation_gaps,
-        cl.unmapped_headings,
+        unmapped_headings,
     ):
         with pytest.raises(CardlabError, match="standard must be one of"):
             call(cards, standard="iso")
@@ -392,7 +393,7 @@ def test_errors():
     with pytest.raises(NoFigure, match="none of the 1 cards"):
         cl.section_coverage(frame(None))
     with pytest.raises(NoFigure, match="heading"):
-        cl.unmapped_headings(cards)
+        unmapped_headings(cards)
 
 
 marks = st.sampled_from(
@@ -479,7 +480,7 @@ def test_a_corpus_read_once_gives_what_its_cards_give(real_cards):
     assert cl.section_coverage(read, **several).equals(cl.section_coverage(cards, **several))
     assert cl.card_coverage(read, min_shared=3).equals(cl.card_coverage(cards, min_shared=3))
     assert cl.documentation_gaps(read).equals(cl.documentation_gaps(cards))
-    assert cl.unmapped_headings(read).equals(cl.unmapped_headings(cards))
+    assert unmapped_headings(read).equals(unmapped_headings(cards))
     narrow = cl.read_sections(cards, keep=["author"], lengths=False)
     assert narrow.cards.columns == ["id", "author"]
     with pytest.raises(MissingColumn, match="family"):
@@ -516,7 +517,7 @@ def test_a_notebook_parses_and_shingles_each_text_once(real_cards, monkeypatch):
     cl.section_coverage(read, by="pipeline_tag")
     cl.card_coverage(read)
     cl.documentation_gaps(read, standard="liang2024")
-    cl.unmapped_headings(read)
+    unmapped_headings(read)
     assert table.width
     assert len(parsed) == cards["text"].count()
     assert (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import cardlab as cl
 from cardlab.coverage.bodies import judge
-from cardlab.coverage.coverage import heading_meanings
+from cardlab.coverage.coverage import heading_meanings, unmapped_headings
 from cardlab.coverage.headings import (
     Standard,
     asked_for,
@@ -218,7 +218,7 @@ def test_reasons():
         "## About Tiiuae\n\nx\n\n## Available files\n\nx\n"
     )
     cards = pl.DataFrame({"id": ["tiiuae/falcon-7b"], "text": [text]})
-    rows = cl.unmapped_headings(cards)
+    rows = unmapped_headings(cards)
     found = {row["heading"]: row["reason"] for row in rows.iter_rows(named=True)}
     assert found.pop("Quux") is None
     assert set(found) == {
@@ -227,8 +227,8 @@ def test_reasons():
     }
     assert all(found.values())
     assert found["中文"] == "a language"
-    assert "Available files" not in cl.unmapped_headings(cards, standard="eu_gpai")["heading"]
-    assert rows.head(2).equals(cl.unmapped_headings(cards, top=2))
+    assert "Available files" not in unmapped_headings(cards, standard="eu_gpai")["heading"]
+    assert rows.head(2).equals(unmapped_headings(cards, top=2))
 
 
 def test_headings_of_popular_cards():
@@ -249,5 +249,5 @@ def test_headings_of_all_cards():
     known = rows.filter((pl.col("sections").list.len() > 0) | pl.col("reason").is_not_null())
     assert known["n_headings"].sum() / rows["n_headings"].sum() >= 0.95
     assert (rows["concepts"].list.len() <= 4).mean() > 0.99
-    unmapped = cl.unmapped_headings(cards)
+    unmapped = unmapped_headings(cards)
     assert unmapped.height == rows.filter(pl.col("sections").list.len() == 0).height

@@ -19,6 +19,7 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 import cardlab as em
 from cardlab.embeddings.lsa import MAX_TEXT, prose
+from cardlab.embeddings.project import trustworthiness
 from cardlab.embeddings.vectors import usable
 from cardlab.schema import CardlabError, MissingColumn, NoFigure
 
@@ -427,7 +428,7 @@ def test_wrong_sizes_name_both() -> None:
     with pytest.raises(NoFigure, match=r"60 cards"):
         em.cluster_summary(cards, labels=[-1] * 60)
     with pytest.raises(CardlabError, match=r"30 vectors.*29"):
-        em.trustworthiness(np.ones((30, 3)), np.ones((29, 2)))
+        trustworthiness(np.ones((30, 3)), np.ones((29, 2)))
     with pytest.raises(CardlabError, match=r"tags.*String"):
         em.cluster_summary(pl.DataFrame({"id": ["a"], "tags": ["a;b"]}), labels=[0])
 
@@ -449,7 +450,7 @@ def test_project_is_aligned_and_repeats(method: str) -> None:
     kept = usable(x)
     assert (xy[kept].max(axis=0) >= -xy[kept].min(axis=0)).all()
     assert silhouette_score(xy[kept], topic[kept]) > 0.5
-    assert em.trustworthiness(x, xy) > (0.9 if method == "tsne" else 0.7)
+    assert trustworthiness(x, xy) > (0.9 if method == "tsne" else 0.7)
 
 
 def test_project_of_few_and_flat_vectors() -> None:
@@ -469,11 +470,11 @@ def test_project_of_few_and_flat_vectors() -> None:
 
 def test_trustworthiness_knows_truth_from_chance() -> None:
     x, _ = plant(2500, 2, k=4)
-    assert em.trustworthiness(x, x) == pytest.approx(1)
+    assert trustworthiness(x, x) == pytest.approx(1)
     chance = np.random.default_rng(0).normal(size=x.shape)
-    assert em.trustworthiness(x, chance) == pytest.approx(0.5, abs=0.05)
+    assert trustworthiness(x, chance) == pytest.approx(0.5, abs=0.05)
     with pytest.raises(NoFigure, match=r"more than 20"):
-        em.trustworthiness(x[:20], x[:20])
+        trustworthiness(x[:20], x[:20])
 
 
 # the whole, and the cost of having it

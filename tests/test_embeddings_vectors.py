@@ -21,6 +21,7 @@ import cardlab as cl
 import cardlab as em
 from cardlab.embeddings import vectors as frames
 from cardlab.embeddings.embed import Encoder
+from cardlab.embeddings.neighbors import shared_vectors
 from cardlab.embeddings.vectors import usable, vector_problems
 from cardlab.sample.make import make_cards
 from cardlab.schema import CardlabError, MissingColumn, NoFigure, SourceError
@@ -253,28 +254,28 @@ def test_shared_vectors_tell_copies_from_faults() -> None:
     cards = pl.DataFrame(
         {"id": list("hgfedcbaz"), "text": ["s", "s", "t", "u", "t", "v", None, "w", "q"]}
     )
-    found = em.shared_vectors(cards, x=x)
+    found = shared_vectors(cards, x=x)
     assert found.rows() == [
         (0, 3, 3 / 8, 2, False, ["d", "e", "f"]),
         (1, 2, 2 / 8, 2, False, ["a", "b"]),
         (2, 2, 2 / 8, 1, True, ["g", "h"]),
     ]
-    faults = em.shared_vectors(cards, x=x, same_text=False)
+    faults = shared_vectors(cards, x=x, same_text=False)
     assert faults["card_share"].sum() == 5 / 8
-    assert em.shared_vectors(cards.lazy(), x=x, same_text=True)["ids"].to_list() == [["g", "h"]]
+    assert shared_vectors(cards.lazy(), x=x, same_text=True)["ids"].to_list() == [["g", "h"]]
     within = cards.with_columns(embeddings=pl.Series(x))
-    assert em.shared_vectors(within.to_arrow()).equals(found)
-    blind = em.shared_vectors(cards.drop("text"), x=x)
+    assert shared_vectors(within.to_arrow()).equals(found)
+    blind = shared_vectors(cards.drop("text"), x=x)
     assert blind["same_text"].null_count() == blind.height == 3
     with pytest.raises(NoFigure):
-        em.shared_vectors(cards, x=np.zeros((9, 2)))
+        shared_vectors(cards, x=np.zeros((9, 2)))
     with pytest.raises(CardlabError, match=r"9 cards.*it has 8"):
-        em.shared_vectors(cards, x=x[:8])
+        shared_vectors(cards, x=x[:8])
 
 
 def test_the_seed_rows_have_vectors_of_their_own() -> None:
     cards = pl.read_parquet(real_file("seed_full_columns.parquet"))
-    assert em.shared_vectors(cards).height == 0
+    assert shared_vectors(cards).height == 0
     pairs = em.near_duplicates(em.vectors(cards), ids=cards["id"], threshold=0.98)
     assert pairs.select("id_a", "id_b").rows() == [
         ("albert/albert-large-v1", "albert/albert-xlarge-v1"),
@@ -292,7 +293,7 @@ def test_copies_among_real_cards_are_found() -> None:
     for same in copies["id"]:
         same = sorted(same)
         assert all((a, b) in found for i, a in enumerate(same) for b in same[i + 1 :])
-    shared = em.shared_vectors(cards, x=x)
+    shared = shared_vectors(cards, x=x)
     assert sum(shared["n_cards"]) >= sum(copies["id"].list.len())
 
 

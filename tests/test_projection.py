@@ -16,7 +16,7 @@ import cardlab as cl
 from cardlab.embeddings import project as projection
 from cardlab.embeddings import project as trust
 from cardlab.embeddings.points import Points, drawn, row_hashes
-from cardlab.embeddings.project import place
+from cardlab.embeddings.project import place, trustworthiness
 
 
 def planted(n: int, d: int = 20, k: int = 6, *, noise: float = 0.15, seed: int = 0):
@@ -54,7 +54,7 @@ def test_planted_clusters_separate_and_held_out_cards_fall_into_theirs(quick, me
     fitted[rows[np.argsort(row_hashes(x, rows))[drawn(1500, 250, 0)]]] = True
     model = KNeighborsClassifier(5).fit(xy[fitted], topic[fitted])
     assert model.score(xy[~fitted], topic[~fitted]) > 0.99
-    assert cl.trustworthiness(x, xy) > 0.9
+    assert trustworthiness(x, xy) > 0.9
 
 
 @pytest.mark.parametrize("method", ["pca", "tsne", "opentsne"])
@@ -128,21 +128,21 @@ def test_trustworthiness_is_the_textbook_one_and_its_sample_agrees(monkeypatch):
     x, _ = planted(800)
     xy = cl.project(x, method="pca")
     exact = by_all_pairs(x, xy, n_neighbors=10)
-    assert cl.trustworthiness(x, xy) == pytest.approx(exact, abs=1e-4)
+    assert trustworthiness(x, xy) == pytest.approx(exact, abs=1e-4)
     monkeypatch.setattr(trust, "TRUST_SAMPLE", 300)
     monkeypatch.setattr(trust, "BLOCK", 100)
-    sampled = cl.trustworthiness(x, xy)
+    sampled = trustworthiness(x, xy)
     assert sampled == pytest.approx(exact, abs=0.02)
     order = np.random.default_rng(0).permutation(800)
-    assert cl.trustworthiness(x[order], xy[order]) == pytest.approx(sampled, abs=1e-9)
-    assert cl.trustworthiness(x, xy, random_state=1) != sampled
+    assert trustworthiness(x[order], xy[order]) == pytest.approx(sampled, abs=1e-9)
+    assert trustworthiness(x, xy, random_state=1) != sampled
 
 
 def test_trustworthiness_of_copies_on_one_spot():
     x, _ = planted(100)
     x = np.repeat(x, 30, axis=0)
-    assert cl.trustworthiness(x, cl.project(x, method="pca")) > 0.7
-    assert cl.trustworthiness(x, x[:, :20]) == pytest.approx(1, abs=1e-4)
+    assert trustworthiness(x, cl.project(x, method="pca")) > 0.7
+    assert trustworthiness(x, x[:, :20]) == pytest.approx(1, abs=1e-4)
 
 
 def test_the_benchmark_judges_truth_and_chance():

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from conftest import real_file
+from conftest import public, real_file
 from polars.testing import assert_frame_equal
 
 import cardlab as cl
+from cardlab.comparison.changes import compare_ids
 
 #: All that is run on real cards in the long form; a frame of them, or its vectors, comes first.
 ANALYSES: dict[str, dict[str, Any]] = {
@@ -229,7 +230,7 @@ def real(spark: Any) -> tuple[pl.DataFrame, Any]:
 @pytest.mark.parametrize("name", ANALYSES)
 def test_analyses_are_those_of_polars(name, real, collected):
     cards, frame = real
-    function = getattr(cl, name)
+    function = public(name)
     try:
         expected = function(cards, **ANALYSES[name])
     except cl.NoFigure as error:
@@ -245,9 +246,9 @@ def test_analyses_are_those_of_polars(name, real, collected):
 @pytest.mark.parametrize("name", COLUMNS)
 def test_columns_are_those_of_polars(name, real, collected):
     cards, frame = real
-    made = getattr(cl, name)(frame, **COLUMNS[name])
+    made = public(name)(frame, **COLUMNS[name])
     assert sum(collected) == 0
-    expected = getattr(cl, name)(cards, **COLUMNS[name])
+    expected = public(name)(cards, **COLUMNS[name])
     found = pl.DataFrame(made.drop("problems").toArrow())
     new = [n for n in expected.columns if n not in cards.columns]
     by = ["id", "sha"]
@@ -271,12 +272,12 @@ def test_listings_give_the_same_figures(name, spark):
     frame = cl.scan_cards(spark.createDataFrame(raw.to_arrow()))
     given = ANALYSES[name]
     try:
-        expected = getattr(cl, name)(cards, **given)
+        expected = public(name)(cards, **given)
     except cl.NoFigure as error:
         with pytest.raises(type(error)):
-            getattr(cl, name)(frame, **given)
+            public(name)(frame, **given)
         return
-    same(getattr(cl, name)(frame, **given), expected)
+    same(public(name)(frame, **given), expected)
 
 
 @pytest.mark.verify
@@ -289,4 +290,4 @@ def test_an_atlas_and_two_corpora_are_those_of_polars(real):
     halves = cards.filter(first), cards.filter(~first)
     given = frame.filter("created_at IS NULL"), frame.filter("created_at IS NOT NULL")
     same(cl.compare(*given), cl.compare(*halves))
-    same(cl.compare_ids(*given), cl.compare_ids(*halves))
+    same(compare_ids(*given), compare_ids(*halves))

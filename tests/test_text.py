@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cardlab as cl
-from cardlab.text.lengths import MAX_POINTS, MEASURES
+from cardlab.text.lengths import MAX_POINTS, MEASURES, length_histogram
 
 
 def lengths(text: str) -> dict[str, int]:
@@ -174,7 +174,7 @@ def test_ecdf_is_exact_and_small(values):
 
 def test_histogram_counts_every_card():
     values = [0, 1, 1, 2, 4, 5, 99, 100, 12_345]
-    found = cl.length_histogram(pl.DataFrame({"n": values}), measure="n")
+    found = length_histogram(pl.DataFrame({"n": values}), measure="n")
     assert found["n_cards"].sum() == len(values)
     for low, high, n in found.select("low", "high", "n_cards").rows():
         assert n == sum(low <= v < high for v in values)

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 import cardlab as cl
+from cardlab.text.lengths import length_outliers, length_relation
 
 
 def test_only_the_measures_asked_for():
@@ -54,28 +55,28 @@ def test_outliers():
             "library_name": ["x"] * 5 + ["y"] * 3,
         }
     )
-    found = cl.length_outliers(cards, measure="n", top=2, min_cards=3)
+    found = length_outliers(cards, measure="n", top=2, min_cards=3)
     assert found["id"].to_list() == ["d", "c"]
     assert found["ratio"].to_list() == [1000 / 9, 12 / 9]
     assert found["robust_z"][0] > 3.5 > found["robust_z"][1]
-    by = cl.length_outliers(cards, measure="n", by="library_name", side="short", top=9, min_cards=3)
+    by = length_outliers(cards, measure="n", by="library_name", side="short", top=9, min_cards=3)
     assert set(by["id"]) == {"h", "e"}
     assert by["robust_z"].is_sorted()
     assert by.filter(id="h").select("group", "ratio", "group_median").rows() == [("y", 0, 1)]
     same = pl.DataFrame({"id": ["a", "b", "c"], "n": [0, 0, 5]})
-    assert cl.length_outliers(same, measure="n").height == 0  # three cards have no usual length
+    assert length_outliers(same, measure="n").height == 0  # three cards have no usual length
     mean = np.log(6) / 3  # half of them are equal, so the mean deviation is the unit
-    row = cl.length_outliers(same, measure="n", min_cards=3).row(0)
+    row = length_outliers(same, measure="n", min_cards=3).row(0)
     assert row[3:5] == (0.0, None)
     assert row[5] == pytest.approx(np.log(6) / (1.2533 * mean))
     with pytest.raises(cl.CardlabError, match="side must be one of"):
-        cl.length_outliers(same, measure="n", side="both")
+        length_outliers(same, measure="n", side="both")
 
 
 def test_relation_equals_scipy(data):
     columns = ["id", "text", "downloads"]
     cards = cl.read_cards(data / "dataset_cards.librarian.parquet", columns=columns)
-    found = cl.length_relation(cards, measure="n_chars")
+    found = length_relation(cards, measure="n_chars")
     pairs = cards.select(pl.col("text").str.len_chars(), "downloads").drop_nulls()
     rho = stats.spearmanr(pairs["text"], pairs["downloads"]).statistic
     assert found["spearman"].unique().to_list() == [pytest.approx(rho)]
@@ -88,7 +89,7 @@ def test_relation_equals_scipy(data):
         assert row["median_low"] <= row["median"] <= row["median_high"]
     chart = cl.plot_lengths(found, measure="n_chars").to_dict()
     assert f"Spearman {rho:+.2f} (95 % " in str(chart["title"])
-    census = cl.length_relation(cards, measure="n_chars", population="census")
+    census = length_relation(cards, measure="n_chars", population="census")
     title = str(cl.plot_lengths(census, measure="n_chars").to_dict()["title"])
     assert f"Spearman {rho:+.2f} over" in title and "without intervals" in title
     assert "95 %" not in title
@@ -101,7 +102,7 @@ def test_relation_interval_covers():
     inside = 0
     for _ in range(300):
         x, y = rng.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], 100).T
-        row = cl.length_relation(pl.DataFrame({"v": x, "likes": y}), measure="v", to="likes").row(
+        row = length_relation(pl.DataFrame({"v": x, "likes": y}), measure="v", to="likes").row(
             0, named=True
         )
         inside += row["spearman_low"] <= truth <= row["spearman_high"]
@@ -111,11 +112,11 @@ def test_relation_interval_covers():
 def test_relation_without_a_figure():
     cards = pl.DataFrame({"n": [1, 2, 3], "downloads": [1, None, 3], "id": list("abc")})
     with pytest.raises(cl.NoFigure, match="2 of 3 cards have both 'n' and 'downloads'"):
-        cl.length_relation(cards, measure="n")
+        length_relation(cards, measure="n")
     with pytest.raises(cl.CardlabError, match="to must name a column of numbers"):
-        cl.length_relation(cards, measure="n", to="id")
+        length_relation(cards, measure="n", to="id")
     with pytest.raises(cl.MissingColumn, match="no column 'likes'"):
-        cl.length_relation(cards, measure="n", to="likes")
+        length_relation(cards, measure="n", to="likes")
     ties = pl.DataFrame({"n": [1] * 15 + [2] * 5, "downloads": range(20)})
-    found = cl.length_relation(ties, measure="n")
+    found = length_relation(ties, measure="n")
     assert found.select("bin", "low", "n_cards").rows() == [(1, 1, 15), (2, 2, 5)]

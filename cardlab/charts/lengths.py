@@ -51,8 +51,8 @@ def plot_lengths(
     ----------
     lengths : pl.DataFrame
         From :func:`cardlab.length_ecdf` (a curve for each of at most seven groups),
-        :func:`cardlab.length_histogram` (bars), :func:`cardlab.length_summary` (medians with
-        interval and middle half, the `top` largest groups), or :func:`cardlab.length_relation`
+        :func:`~.length_histogram` (bars), :func:`cardlab.length_summary` (medians with
+        interval and middle half, the `top` largest groups), or :func:`~.length_relation`
         (medians of downloads or likes with interval, by length).
     measure : str
         What was measured, for the axis.

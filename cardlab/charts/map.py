@@ -213,7 +213,7 @@ def plot_map(
     Parameters
     ----------
     points : pl.DataFrame, or array of shape (n, 2)
-        From :func:`cardlab.map_points`; or any frame with ``x``, ``y``, ``id`` and the columns to
+        From :func:`~.map_points`; or any frame with ``x``, ``y``, ``id`` and the columns to
         colour by: text, numbers, dates (by year), lists (more than one item is "several"). Points
         without coordinates are left out and counted. What :func:`cardlab.project` gives is drawn
         without names and colours.
@@ -232,7 +232,7 @@ def plot_map(
         How the places were found, for the subtitle: the second value of
         ``project(..., return_info=True)``, or a text. By default the column ``method``.
     trust : optional
-        How far the picture can be trusted, for the subtitle: :func:`cardlab.trustworthiness`
+        How far the picture can be trusted, for the subtitle: :func:`~.trustworthiness`
         (0-1), or a text. By default the column ``trustworthiness``.
     top : int
         Groups of each column with a colour of their own, at most 10; clusters and layers all have
@@ -257,8 +257,9 @@ def plot_map(
 
     Examples
     --------
+    >>> from cardlab.embeddings.project import map_points
     >>> cards = cl.make_cards(200)
-    >>> points = cl.map_points(cards, x=cl.vectors(cards), method="pca")
+    >>> points = map_points(cards, x=cl.vectors(cards), method="pca")
     >>> cl.plot_map(points, color="pipeline_tag").n_cards
     200
     """

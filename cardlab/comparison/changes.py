@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from .._public import taking_sources
 from ..frames import narrow
 from ..schema import COLUMNS, CardlabError, collect
 from .compare import asked, columns_of, require_of
@@ -17,6 +18,7 @@ _LEFT_OUT = ("id", "author", "embeddings")
 _LARGE = ("text", "metadata")
 
 
+@taking_sources
 def compare_ids(a: Any, b: Any, *, columns: Sequence[str] | None = None) -> pl.DataFrame:
     """List the cards that were added, removed or changed from one corpus to another.
 
@@ -54,8 +56,9 @@ def compare_ids(a: Any, b: Any, *, columns: Sequence[str] | None = None) -> pl.D
 
     Examples
     --------
+    >>> from cardlab.comparison.changes import compare_ids
     >>> old = {"id": ["a", "b"], "likes": [1, 2]}
-    >>> cl.compare_ids({"id": ["b", "c"], "likes": [3, 4]}, old)["id", "change", "columns"].rows()
+    >>> compare_ids({"id": ["b", "c"], "likes": [3, 4]}, old)["id", "change", "columns"].rows()
     [('c', 'added', None), ('b', 'changed', ['likes']), ('a', 'removed', None)]
     """
     require_of(a, "a", "id")

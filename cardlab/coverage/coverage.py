@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from .._public import taking_sources
 from ..frames import first_of_families
 from ..overview.time import check_dates, judge
 from ..schema import STRINGS, CardlabError, NoFigure, at_least, column_names
@@ -284,7 +285,7 @@ ASKED_ELSEWHERE = "this standard has no section for it"
 def heading_meanings(cards: Any, *, standard: Standard = "huggingface") -> pl.DataFrame:
     """List the headings of the cards, and which sections of a standard each answers.
 
-    As :func:`unmapped_headings`, with ``concepts`` and ``sections`` (lists of str, of the
+    As :func:`~.unmapped_headings`, with ``concepts`` and ``sections`` (lists of str, of the
     standard); ``reason`` is null where it answers any.
     """
     check_standard(standard)
@@ -325,6 +326,7 @@ def heading_meanings(cards: Any, *, standard: Standard = "huggingface") -> pl.Da
     )
 
 
+@taking_sources
 def unmapped_headings(
     cards: Any, *, standard: Standard = "huggingface", top: int | None = None
 ) -> pl.DataFrame:
@@ -355,8 +357,9 @@ def unmapped_headings(
 
     Examples
     --------
+    >>> from cardlab.coverage.coverage import unmapped_headings
     >>> cards = {"id": ["a"], "text": ["# Uses\n\nSpeech.\n\n# My dog\n\nIs a good one."]}
-    >>> cl.unmapped_headings(cards)["heading", "n_cards"].rows()
+    >>> unmapped_headings(cards)["heading", "n_cards"].rows()
     [('My dog', 1)]
     """
     if top is not None:

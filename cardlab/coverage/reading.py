@@ -139,7 +139,7 @@ def read_sections(
     -------
     Sections
         :func:`section_coverage`, :func:`card_coverage`, :func:`documentation_gaps` and
-        :func:`unmapped_headings` take it in place of cards. Its frame ``cards`` has ``id``, the
+        :func:`~.unmapped_headings` take it in place of cards. Its frame ``cards`` has ``id``, the
         columns kept and the lengths, for :func:`length_summary` and the like. Of a card about
         a kilobyte is kept, and not its text.
 

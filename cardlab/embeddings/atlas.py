@@ -95,7 +95,7 @@ class Atlas:
 
     @cached_property
     def map(self) -> pl.DataFrame:
-        """What :func:`cardlab.plot_map` draws: :func:`map_points`, and the layers by name."""
+        """What :func:`cardlab.plot_map` draws: :func:`~.map_points`, and the layers by name."""
         points = map_points(self._cards, x=self.vectors, random_state=self._random_state)
         return points.with_columns(self.named.drop("id").get_columns())
 

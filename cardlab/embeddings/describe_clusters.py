@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
+from .._public import taking_sources
 from .lsa import card_texts, free_tags, strings, word_counts
 from .points import BLOCK, Ints, Points, in_blocks
 from .vectors import Floats, checked_ids, checked_labels, matrix, same_size, usable, whole_number
@@ -308,6 +309,7 @@ _AGREEMENT = {
 }
 
 
+@taking_sources
 def cluster_agreement(
     cards: Any,
     *,
@@ -359,9 +361,10 @@ def cluster_agreement(
 
     Examples
     --------
+    >>> from cardlab.embeddings.describe_clusters import cluster_agreement
     >>> cards = cl.make_cards(200)
     >>> labels = cl.cluster(cl.vectors(cards), n_clusters=12)
-    >>> cl.cluster_agreement(cards, labels=labels)["column", "n_cards", "n_values", "ari"].row(0)
+    >>> cluster_agreement(cards, labels=labels)["column", "n_cards", "n_values", "ari"].row(0)
     ('pipeline_tag', 136, 12, 1.0)
     """
     names = [columns] if isinstance(columns, str) else list(columns)
@@ -447,8 +450,9 @@ def between_clusters(
 
     Examples
     --------
+    >>> from cardlab.embeddings.describe_clusters import between_clusters
     >>> x, cards = cl.vectors(cl.make_cards(200)), cl.make_cards(200, text=False)
-    >>> between = cl.between_clusters(x, labels=cl.cluster(x, n_clusters=12), ids=cards, top=1)
+    >>> between = between_clusters(x, labels=cl.cluster(x, n_clusters=12), ids=cards, top=1)
     >>> between.row(0)
     ('lab-veplino/stable-diffusion-xl-themihegla', 1, 10, 0.331...)
     """

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
+from .._public import taking_sources
 from ..families import kept_shingles, similarity
 from ..frames import narrow, text_key
 from .points import drawn, row_hashes
@@ -263,7 +264,7 @@ def near_duplicates(
         With `cards`, the least likeness of two texts: above 0, at most 1.
     max_pairs : int, default 5,000,000
         Pairs at most. 10,000 copies of one card alone are 50 million pairs:
-        :func:`shared_vectors` gives such copies as groups.
+        :func:`~.shared_vectors` gives such copies as groups.
 
     Returns
     -------
@@ -317,8 +318,8 @@ def near_duplicates(
         if n_pairs > max_pairs:
             raise schema.CardlabError(
                 f"more than {max_pairs:,} pairs have a cosine of at least {threshold}. Raise "
-                "threshold or max_pairs; cardlab.shared_vectors(cards) gives exact copies as "
-                "groups."
+                "threshold or max_pairs; cardlab.embeddings.neighbors.shared_vectors(cards) gives "
+                "exact copies as groups."
             )
     first, second, cosine = map(np.concatenate, zip(*found, strict=True))
     one, other = np.sort(alphabetical(names)[np.stack([first, second])], axis=0)
@@ -402,6 +403,7 @@ _GROUPS = {
 }
 
 
+@taking_sources
 def shared_vectors(
     cards: Any, *, x: npt.ArrayLike | None = None, same_text: bool | None = None
 ) -> pl.DataFrame:
@@ -442,8 +444,9 @@ def shared_vectors(
 
     Examples
     --------
+    >>> from cardlab.embeddings.neighbors import shared_vectors
     >>> cards = {"id": ["a", "b"], "text": ["One.", "Two."], "embeddings": [[1.0, 0.0], [1.0, 0.0]]}
-    >>> cl.shared_vectors(cards)["n_cards", "n_texts", "same_text", "ids"].row(0)
+    >>> shared_vectors(cards)["n_cards", "n_texts", "same_text", "ids"].row(0)
     (2, 2, False, ['a', 'b'])
     """
     if same_text is not None:

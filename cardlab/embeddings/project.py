@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
+from .._public import taking_sources
 from ..overview.time import judge
 from .points import Axes, Indices, Points, drawn, in_blocks, one_thread, row_hashes
 from .vectors import Floats, matrix, same_size, usable, whole_number
@@ -70,6 +71,7 @@ class Projection:
 _FACTS = ("pipeline_tag", "library_name", "license_class", "created_at")
 
 
+@taking_sources
 def map_points(
     cards: Any,
     *,
@@ -102,7 +104,7 @@ def map_points(
         A row for each card, in their order: ``id``, ``x``, ``y`` (float; null where the vector is
         not usable), ``cluster`` (int, with `labels`), the `columns`, and in every row ``method``
         (str: how the places were found) and ``trustworthiness`` (float, 0-1, of
-        :func:`trustworthiness`; null where the cards are too few).
+        :func:`~.trustworthiness`; null where the cards are too few).
 
     Raises
     ------
@@ -115,8 +117,9 @@ def map_points(
 
     Examples
     --------
+    >>> from cardlab.embeddings.project import map_points
     >>> cards = cl.make_cards(200)
-    >>> points = cl.map_points(cards, x=cl.vectors(cards), columns=["topic"], method="pca")
+    >>> points = map_points(cards, x=cl.vectors(cards), columns=["topic"], method="pca")
     >>> points.columns
     ['id', 'x', 'y', 'topic', 'method', 'trustworthiness']
     """
@@ -373,8 +376,9 @@ def trustworthiness(
 
     Examples
     --------
+    >>> from cardlab.embeddings.project import trustworthiness
     >>> x = cl.vectors(cl.make_cards(200))
-    >>> round(cl.trustworthiness(x, cl.project(x, method="pca")), 2)
+    >>> round(trustworthiness(x, cl.project(x, method="pca")), 2)
     0.79
     """
     from scipy.spatial import cKDTree

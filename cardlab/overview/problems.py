@@ -62,7 +62,7 @@ def problems(cards: Any, *, columns: str | Sequence[str] | None = None) -> pl.Da
         - ``too_large``: a text that was not taken apart as a whole;
         - ``null_vector``, ``wrong_length_vector`` (not the commonest), ``not_finite_vector``,
           ``zero_vector``; ``shared_vector``: the vector stands for several texts, as in
-          :func:`cardlab.shared_vectors`; ``not_vectors``: the column holds something else (one
+          :func:`~.shared_vectors`; ``not_vectors``: the column holds something else (one
           row without an id).
 
     Examples

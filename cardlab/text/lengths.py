@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from .._public import taking_sources
 from ..frames import as_polars, narrow
 from ..overview.time import check_dates, check_every, judge
 from ..schema import (
@@ -318,6 +319,7 @@ def length_ecdf(
     )
 
 
+@taking_sources
 def length_histogram(
     cards: Any, *, measure: str = "n_words", by: str | None = None, every: str = "1y"
 ) -> pl.DataFrame:
@@ -341,7 +343,8 @@ def length_histogram(
 
     Examples
     --------
-    >>> cl.length_histogram(cl.make_cards(200))["low", "high", "n_cards"].row(-1)
+    >>> from cardlab.text.lengths import length_histogram
+    >>> length_histogram(cl.make_cards(200))["low", "high", "n_cards"].row(-1)
     (5000, 10000, 1)
     """
     edges = [0, *(step * 10**power for power in range(12) for step in (1, 2, 5))]
@@ -440,6 +443,7 @@ MIN_GROUP = 20
 MIN_CARDS = 10
 
 
+@taking_sources
 def length_outliers(
     cards: Any,
     *,
@@ -483,7 +487,8 @@ def length_outliers(
 
     Examples
     --------
-    >>> cl.length_outliers(cl.make_cards(200))["id", "value", "group_median", "robust_z"].row(0)
+    >>> from cardlab.text.lengths import length_outliers
+    >>> length_outliers(cl.make_cards(200))["id", "value", "group_median", "robust_z"].row(0)
     ('team-floglethi/stable-diffusion-tebrawire-small', 7826, 208.5, 5.043...)
     """
     one_of(side, ("long", "short"), name="side")
@@ -520,6 +525,7 @@ def length_outliers(
     )
 
 
+@taking_sources
 def length_relation(
     cards: Any,
     *,
@@ -562,7 +568,8 @@ def length_relation(
 
     Examples
     --------
-    >>> relation = cl.length_relation(cl.make_cards(200), to="downloads", bins=4)
+    >>> from cardlab.text.lengths import length_relation
+    >>> relation = length_relation(cl.make_cards(200), to="downloads", bins=4)
     >>> relation["low", "high", "n_cards", "median", "spearman"].row(0)
     (0, 152, 53, 5.0, 0.015...)
     """

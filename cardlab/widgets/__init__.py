@@ -110,15 +110,16 @@ class ClusterExplorer(Explorer):
     ----------
     points : Atlas or pl.DataFrame, optional
         From :func:`cardlab.atlas`, by default the one that it makes of the cards; or from
-        :func:`cardlab.map_points`, a row for each card in their order: ``id``, ``x``, ``y``, the
+        :func:`~.map_points`, a row for each card in their order: ``id``, ``x``, ``y``, the
         columns to colour by and, to choose clusters, ``cluster``.
     labels : pl.DataFrame, optional
         Names of clusters: ``cluster``, ``label`` from :func:`cardlab.cluster_summary`.
 
     Examples
     --------
+    >>> from cardlab.embeddings.project import map_points
     >>> cards = cl.make_cards(200)
-    >>> points = cl.map_points(cards, x=cl.vectors(cards), method="pca")
+    >>> points = map_points(cards, x=cl.vectors(cards), method="pca")
     >>> cl.ClusterExplorer(cards, points=points).selection.collect().height
     200
     """
