@@ -19,7 +19,16 @@ from .languages import language_name, with_languages
 from .licenses.counts import with_licenses
 from .overview.time import judge
 from .schema import collect, column_names, printable, shorten, words_of
-from .shares.authors import MIN_AUTHORS, MIN_EFFECTIVE, difference, share_effect, wilson
+from .shares.authors import (
+    MIN_AUTHORS,
+    MIN_EFFECTIVE,
+    NARROW,
+    WIDE,
+    WIDE_RATIO,
+    difference,
+    share_effect,
+    wilson,
+)
 from .text.lengths import with_text_lengths
 
 #: Cards and authors from which on a group is looked at, groups of a column and values at most.
@@ -389,6 +398,8 @@ def share_claims(facts: Facts, fact: Fact) -> Iterator[Claim]:
     none = None if n else "no card has any"
     if fact.column == "copied" and value <= expected:
         none = "copies are few"
+    elif n and not facts.census and high - low > max(NARROW, min(WIDE, WIDE_RATIO * value)):
+        none = f"its interval is wide: {written_range(low, high)}"
     elif facts.census and abs(value - expected) < APART:
         none = f"it is within {100 * APART:.0f} points of what one would expect"
 

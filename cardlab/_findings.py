@@ -280,11 +280,12 @@ def findings(
     -----
     A sentence holds where: its value is farther from what is expected than chance gives (false
     discovery rate of 0.05 over all that was looked at: Y. Benjamini and Y. Hochberg, Journal of the
-    Royal Statistical Society B 57, 1995); enough independent cards and authors stand behind it
-    (see :func:`license_counts`); without the author, and without the family of copies, that has
-    most of its cards, it is on the same side of what is expected and at least half as far from it,
-    which is said where it changes much. At most two of a topic are said. A doubling time is given
-    where :func:`doubling_time` gives one.
+    Royal Statistical Society B 57, 1995); enough independent cards and authors stand behind it, and
+    a share's interval is narrow enough for it (see ``is_reliable`` of :func:`license_counts`);
+    without the author, and without the family of copies, that has most of its cards, it is on the
+    same side of what is expected and at least half as far from it, which is said where it changes
+    much. At most two of a topic are said. A doubling time is given where :func:`doubling_time`
+    gives one.
 
     Examples
     --------

@@ -119,6 +119,16 @@ def test_what_rests_on_one_author_or_too_few_is_not_said_as_that_of_a_corpus():
     assert not cl.findings(alone)["held"].any()
 
 
+@pytest.mark.parametrize("n_cards", [40, 60, 100])
+def test_few_cards_give_no_finding_of_a_wide_interval(n_cards):
+    found = cl.findings(cl.make_cards(n_cards, random_state=1))
+    wide = found.filter(pl.col("reason").str.starts_with("its interval is wide"))
+    assert wide.height >= 2
+    shares = found.filter(pl.col("held") & ~pl.col("topic").is_in(["growth", "tags", "contrasts"]))
+    width, value = shares["high"] - shares["low"], shares["value"]
+    assert ((width <= 0.05) | ((width <= 0.3) & (width <= 1.3 * value))).all()
+
+
 def test_without_the_largest_author_is_said_where_it_changes_much():
     cards = corpus(4, "licensed", alike=0.0)
     # the largest author declares one on every other card, all others on nine of ten
