@@ -406,6 +406,8 @@ def seed_by_structure(data):
 def test_quantised_models_of_one_author_are_in_few_families(seed_by_structure):
     """Though most of each card is that of the model it was made from; three GGML ones differ."""
     quantised = seed_by_structure.filter(pl.col("author") == "TheBloke")
+    kinds = quantised.filter(pl.col("id").str.contains("(GPTQ|GGML|GGUF|AWQ)$"))["family"]
+    assert kinds.value_counts()["count"].top_k(5).sum() >= 0.93 * len(kinds)
     for suffix, least in {"GPTQ": 0.9, "GGML": 0.88, "GGUF": 1.0, "AWQ": 0.8}.items():
         theirs = quantised.filter(pl.col("id").str.ends_with(suffix))["family"]
         assert theirs.value_counts()["count"].top_k(3).sum() >= least * len(theirs), suffix
