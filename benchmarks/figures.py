@@ -11,54 +11,52 @@ import datetime as dt
 import os
 import platform
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from . import cooccurrence
-from .apart import CARDS, Figures, Later, Options, Run, Task, markdown, measured, write_cards
+from .apart import CARDS, Later, Options, Task, markdown, measured, write_cards
 
 cl, pl, pd, duckdb = Later("cardlab"), Later("polars"), Later("pandas"), Later("duckdb")
 SIZES, SUFFIX = "250000,500000,1000000,2000000", CARDS
 _PLACE = Path(__file__).with_name("README.md")
 
 
-def _crosstab(cards: Any, **given: Any) -> Any:
-    cards = cl.with_licenses(cards)
-    return cl.crosstab(cards, rows="pipeline_tag", columns="license_class", **given)
+#: The columns that each analysis reads.
+READ = {
+    "profile": "*",
+    "problems": "*",
+    "growth": "created_at",
+    "tag_counts": "tags library_name pipeline_tag languages author",
+    "cooccurrence": "tags library_name pipeline_tag languages author",
+    "license_counts": "license author",
+    "license classes": "license author",
+    "language_counts": "languages author",
+    "crosstab": "license pipeline_tag author",
+    "lineage_summary": "id base_model",
+    "tag_trends": "tags created_at author",
+    "share_trends": "pipeline_tag created_at author",
+    "license_conflicts": "id tags metadata license base_model",
+    "compare": "id tags license languages pipeline_tag library_name downloads author",
+}
 
 
-def _halves(cards: Any) -> Any:
+def halves(cards: Any, **given: Any) -> Any:
     is_used = pl.col("downloads") > 0
-    return cl.compare(cards.filter(is_used), cards.filter(~is_used))
+    return cl.compare(cards.filter(is_used), cards.filter(~is_used), **given)
 
 
-#: Analysis -> the columns it reads, and the call.
-ANALYSES: dict[str, tuple[str, Callable[..., Any]]] = {
-    "profile": ("*", lambda c: cl.profile(c)),
-    "problems": ("*", lambda c: cl.problems(c)),
-    "growth": ("created_at", lambda c: cl.growth(c)),
-    "tag_counts": (
-        "tags library_name pipeline_tag languages author",
-        lambda c, **given: cl.tag_counts(c, **given),
+#: Analyses that are more than a call of the function of that name.
+MADE_UP: dict[str, Callable[..., Any]] = {
+    "license classes": lambda cards: cl.license_counts(cards, classes=True),
+    "crosstab": lambda cards, **given: cl.crosstab(
+        cl.with_licenses(cards), rows="pipeline_tag", columns="license_class", **given
     ),
-    "cooccurrence": (
-        "tags library_name pipeline_tag languages author",
-        lambda c, **given: cl.cooccurrence(c, **given),
-    ),
-    "license_counts": ("license author", lambda c, **given: cl.license_counts(c, **given)),
-    "license classes": ("license author", lambda c: cl.license_counts(c, classes=True)),
-    "language_counts": ("languages author", lambda c, **given: cl.language_counts(c, **given)),
-    "crosstab": ("license pipeline_tag author", _crosstab),
-    "lineage_summary": ("id base_model", lambda c: cl.lineage_summary(c)),
-    "tag_trends": ("tags created_at author", lambda c: cl.tag_trends(c)),
-    "share_trends": (
-        "pipeline_tag created_at author",
-        lambda c: cl.share_trends(c, column="pipeline_tag"),
-    ),
-    "license_conflicts": ("id tags metadata license base_model", lambda c: cl.license_conflicts(c)),
-    "compare": ("id tags license languages pipeline_tag library_name downloads author", _halves),
+    "share_trends": lambda cards: cl.share_trends(cards, column="pipeline_tag"),
+    "compare": halves,
 }
 #: Those that give shares with and without authors.
 _OF_AUTHORS = ("tag_counts", "cooccurrence", "license_counts", "language_counts", "crosstab")
@@ -88,13 +86,16 @@ def _few(path: str) -> str:
     return f"{path}.few{CARDS}"
 
 
-def _scanned(path: str, *, analysis: str, **given: Any) -> Any:
-    return ANALYSES[analysis][1](cl.scan_cards(path), **given)
+def analyse(cards: Any, analysis: str, **given: Any) -> Any:
+    return (MADE_UP.get(analysis) or getattr(cl, analysis))(cards, **given)
+
+
+def _scanned(path: str, **given: Any) -> Any:
+    return analyse(cl.scan_cards(path), **given)
 
 
 def _read(path: str, *, analysis: str) -> Any:
-    columns = pl.all() if ANALYSES[analysis][0] == "*" else pl.col(ANALYSES[analysis][0].split())
-    return pl.scan_parquet(path).select(columns).collect(engine="streaming")
+    return pl.scan_parquet(path).select(READ[analysis].split()).collect(engine="streaming")
 
 
 def _with_duckdb(path: str, *, analysis: str) -> Any:
@@ -104,38 +105,27 @@ def _with_duckdb(path: str, *, analysis: str) -> Any:
 
 
 def _with_pandas(path: str, *, analysis: str) -> Any:
-    if analysis in _LISTS:
-        return (
-            pd.read_parquet(path, columns=[_LISTS[analysis]])[_LISTS[analysis]]
-            .explode()
-            .value_counts()
-        )
-    created = pd.read_parquet(path, columns=["created_at"])["created_at"]
-    return created.dt.strftime("%Y-%m").value_counts()
-
-
-def judge(run: Run) -> Figures:
-    return {"peak MB": run.peak}
+    column = _LISTS.get(analysis, "created_at")
+    values = pd.read_parquet(path, columns=[column])[column]
+    values = values.explode() if analysis in _LISTS else values.dt.strftime("%Y-%m")
+    return values.value_counts()
 
 
 def _task(name: str) -> Task:
-    task = Task(name, warm=_few, judge=judge)
-    ways: dict[str, tuple[Any, tuple[str, ...], dict[str, Any]]] = {
-        "cardlab": (_scanned, ("cardlab.cards",), {}),
-        "reading": (_read, ("polars",), {}),
-    }
+    task = Task(name, warm=_few, judge=lambda run: {"peak MB": run.peak})
+    way = partial(task.way, compared=False, analysis=name)
+    way("cardlab", "cardlab.cards")(_scanned)
+    way("reading", "polars")(_read)
     if name in _OF_AUTHORS:
-        ways["without authors"] = _scanned, ("cardlab.cards",), {"cluster": None}
+        way("without authors", "cardlab.cards", cluster=None)(_scanned)
     if name in _SQL or name == "cooccurrence":
-        ways["DuckDB"] = _with_duckdb, ("duckdb",), {}
+        way("DuckDB", "duckdb")(_with_duckdb)
     if name in _LISTS or name == "growth":
-        ways["pandas"] = _with_pandas, ("pandas", "pyarrow.parquet"), {}
-    for way, (run, modules, given) in ways.items():
-        task.way(way, *modules, compared=False, analysis=name, **given)(run)
+        way("pandas", "pandas", "pyarrow.parquet")(_with_pandas)
     return task
 
 
-TASKS = {name: _task(name) for name in ANALYSES}
+TASKS = {name: _task(name) for name in READ}
 
 
 def report(options: Options) -> str:

@@ -15,28 +15,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from . import figures
 from .apart import CARDS, Figures, Later, Options, Run, Task, write_cards
 
 cl, pl = Later("cardlab"), Later("polars")
 SIZES, SUFFIX = "200000,1000000", CARDS
 _MADE = ("license", "languages", "base_model", "datasets", "arxiv", "metadata")
+_OF_FIGURES = (
+    *("license_counts", "license classes", "language_counts", "license_conflicts", "crosstab"),
+    *("compare", "tag_counts", "problems"),
+)
 #: The columns that each analysis reads.
-READ = {
+READ = {name: figures.READ[name] for name in _OF_FIGURES} | {
     "with_licenses": "license",
     "with_languages": "languages",
-    "license_counts": "license",
-    "class_counts": "license",
-    "language_counts": "languages",
     "language_problems": "languages",
-    "license_conflicts": "id tags license base_model metadata",
-    "crosstab": "license pipeline_tag",
     "share_trends": "license created_at",
-    "compare": "id tags license languages pipeline_tag library_name",
     "lineage": "id base_model tags",
     "lineage_changes": "id base_model license",
-    "tag_counts": "tags",
     "with_tag_kinds": "tags library_name pipeline_tag languages",
-    "problems": "id tags license languages metadata problems",
 }
 NOT_OF_TAGS = ("with_languages", "language_counts", "language_problems")
 
@@ -46,21 +43,12 @@ def _held(cards: Any, *names: str) -> Any:
     return cards.collect(engine="streaming") if isinstance(cards, pl.LazyFrame) else cards
 
 
-def _halves(cards: Any) -> Any:
-    first = pl.col("id").str.len_bytes() % 2 == 0
-    return cl.compare(cards.filter(first), cards.filter(~first), n_permutations=20)
-
-
 #: Analyses that are more than a call of the function of that name.
 MADE_UP: dict[str, Callable[[Any], Any]] = {
     "with_licenses": lambda c: _held(cl.with_licenses(c), "license_spdx", "license_class"),
     "with_languages": lambda c: _held(cl.with_languages(c), "language_codes"),
-    "class_counts": lambda c: cl.license_counts(c, classes=True),
-    "crosstab": lambda c: cl.crosstab(
-        cl.with_licenses(c), rows="pipeline_tag", columns="license_class"
-    ),
     "share_trends": lambda c: cl.share_trends(cl.with_licenses(c), column="license_class"),
-    "compare": _halves,
+    "compare": lambda c: figures.halves(c, n_permutations=20),
     "lineage_changes": lambda c: cl.lineage_changes(cl.with_licenses(c)),
     "with_tag_kinds": lambda c: cl.with_tag_kinds(cl.tag_counts(c), cards=c),
 }
@@ -83,13 +71,14 @@ def load(path: str, options: Options, *, kind: str) -> tuple[str, Any]:
 
 
 def analyse(data: tuple[str, Any], *, analysis: str) -> Any:
-    return (MADE_UP.get(analysis) or getattr(cl, analysis))(data[1])
+    own = MADE_UP.get(analysis)
+    return own(data[1]) if own else figures.analyse(data[1], analysis)
 
 
 def judge(run: Run) -> Figures:
     """Time the reading of the columns and the analysis of the lazy frame."""
     file, cards = run.data
-    used = [column for column in READ[run.way].split() if column in cards.columns]
+    used = [column for column in READ[run.way].split() if column in ("*", *cards.columns)]
     start = time.perf_counter()
     cl.scan_cards(file).select(used).collect(engine="streaming")
     middle = time.perf_counter()
