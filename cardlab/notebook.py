@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import html
-import json
 import math
 import os
 import platform
@@ -28,7 +27,7 @@ from IPython.display import display
 
 from .cards.sources import corpus_hash, told_apart
 from .charts.base import SWITCH, use_theme
-from .charts.canvas import in_frame, packed
+from .charts.canvas import FACTS, FINDINGS, LACKING, TABLE, compact, in_frame, packed
 from .embeddings.vectors import usable
 from .frames import as_polars
 from .overview.time import judge
@@ -62,11 +61,6 @@ __all__ = [
     "where_possible",
 ]
 
-_TABLE = "application/vnd.cardlab.table.v1+json"
-_FACTS = "application/vnd.cardlab.facts.v1+json"
-#: What there is no figure for want of: a page says it once, with all the figures it leaves out.
-_FINDINGS = "application/vnd.cardlab.findings.v1+json"
-_LACKING = "application/vnd.cardlab.lacking.v1+json"
 C = TypeVar("C", bound=alt.TopLevelMixin)
 #: Why there is no figure, in words, and the columns that are missing, or these words.
 _Reason = tuple[str, list[str]]
@@ -138,7 +132,7 @@ def key_figures(figures: Mapping[str, Any]) -> Shown:
         for fact in facts
     )
     plain = "\n".join(f"{f['label']}: {f['value']} {f['note']}".rstrip() for f in facts)
-    return Shown(cells, plain, {_FACTS: {"facts": facts}})
+    return Shown(cells, plain, {FACTS: {"facts": facts}})
 
 
 def show_findings(found: pl.DataFrame, *topics: str) -> Shown:
@@ -164,7 +158,7 @@ def show_findings(found: pl.DataFrame, *topics: str) -> Shown:
         f"<details><summary>Looked for, not found or not said</summary><ul>{folded}</ul></details>"
     )
     written = f"<ul>{shown}</ul>{more if others else ''}"
-    return Shown(written, "\n".join(lines), {_FINDINGS: {"said": said, "others": others}})
+    return Shown(written, "\n".join(lines), {FINDINGS: {"said": said, "others": others}})
 
 
 def titled(
@@ -239,7 +233,7 @@ def show_table(
     written = _in_lab(table, _html_table(table))
     if folded:
         written = f"<details><summary>{html.escape(said)}</summary>{written}</details>"
-    return Shown(written, printable(plain), {_TABLE: table})
+    return Shown(written, printable(plain), {TABLE: table})
 
 
 @contextmanager
@@ -321,7 +315,7 @@ def _said(error: NoFigure) -> _Reason:
 def _say(reason: _Reason) -> None:
     text, lacks = reason
     line = note("No figure here: {text}", text=text)
-    line._bundle[_LACKING] = lacks
+    line._bundle[LACKING] = lacks
     display(line)  # type: ignore[no-untyped-call]
 
 
@@ -343,7 +337,7 @@ def provenance(cards: Any, *, source: Any = None, **parameters: Any) -> Shown:
     }
     frame = pl.DataFrame({"item": list(rows), "value": [printable(v) for v in rows.values()]})
     made = show_table(frame, caption="What this page was made from", folded=True)
-    made._bundle[_TABLE]["about"] = True
+    made._bundle[TABLE]["about"] = True
     return made
 
 
@@ -403,7 +397,7 @@ def _in_lab(table: dict[str, Any], written: str) -> str:
     if table["n_total"] <= _ROWS_IN_LAB or os.environ.get(SWITCH) == "0":
         return written
     words = html.escape(table["caption"])
-    data = packed(json.dumps(table, ensure_ascii=False, separators=(",", ":")).encode())
+    data = packed(compact(table))
     body = (
         f'<section class="table" id="table" aria-label="{words}"><p class="caption">{words}</p>'
         f'<script type="application/octet-stream" class="packed">{data}</script></section>'

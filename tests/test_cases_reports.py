@@ -65,7 +65,7 @@ def page_of(*bundles: dict[str, Any]) -> tuple[str, Outputs]:
         cell["id"] = f"c{number}"
     outputs = Outputs()
     html = render_page(new_notebook(cells=cells), name="page", outputs=outputs)
-    check_page(html, name="page", **outputs.counts)
+    check_page(html, name="page", figures=outputs.figures)
     return html, outputs
 
 
@@ -322,7 +322,7 @@ def test_S09_long_texts_are_cut_and_said_to_be():
         {**giant, "text/plain": texts[0]},
     ]
     html, outputs = page_of(*bundles)
-    assert (outputs.n_charts, outputs.n_tables, outputs.n_maps) == (1, 2, 1)
+    assert (outputs.figures["chart"], outputs.figures["table"], outputs.figures["map"]) == (1, 2, 1)
     assert html.count('<p class="cut">') == len(bundles)
     assert "[cut: 1,000,000 characters" in html
     assert len(html) < 4_000_000  # a formula of a megabyte is not cut, it would be another one
@@ -341,12 +341,12 @@ def test_S09_what_a_page_has_no_room_for_is_left_out_and_said():
     html, outputs = page_of(table(rows, n_total=2_000_000))
     shown, total = re.search(r"The first ([\d,]+) of ([\d,]+) rows", html).groups()
     assert total == "150,000" and 50_000 < int(shown.replace(",", "")) < 150_000
-    assert outputs.n_tables == 1 and len(html) < FIGURE_ROOM
+    assert outputs.figures["table"] == 1 and len(html) < FIGURE_ROOM
     values = [{"tag": f"t{i}", "n": float(v)} for i, v in enumerate(rng.random(80_000))]
     one = {VEGALITE: {**BARS, "data": {"values": values}}, "text/plain": "Bars."}
     html, outputs = page_of(*[one] * 5, {"text/html": "<p>the last word</p>"})
-    assert outputs.n_charts == 3 or outputs.n_charts == 4
-    assert html.count("A chart was left out: of its") == 5 - outputs.n_charts
+    assert outputs.figures["chart"] == 3 or outputs.figures["chart"] == 4
+    assert html.count("A chart was left out: of its") == 5 - outputs.figures["chart"]
     assert "the last word" in html and len(html) < PAGE_ROOM + 2_000_000
     png = base64.b64encode(rng.bytes(2_000_000)).decode()
     html, _ = page_of(*[{"image/png": png, "text/plain": "noise"}] * 6)
@@ -640,7 +640,7 @@ def test_U06_charts_bring_a_picture(tmp_path, monkeypatch):
     assert sizes[0] == width and sizes[1] > 400 and 10 < colours <= 256
     # a page draws the chart itself
     html, outputs = page_of(bundle)
-    assert outputs.n_charts == 1 and "<img" not in html
+    assert outputs.figures["chart"] == 1 and "<img" not in html
     monkeypatch.setenv("CARDLAB_PICTURES", "0")
     assert set(bars._repr_mimebundle_()[0]) == {VEGALITE, "text/plain"}
 
@@ -692,7 +692,7 @@ def test_U04_every_exact_version_has_a_wheel_where_the_readme_says_so():
 def rendered(data: dict[str, Any]) -> tuple[str, Outputs]:
     outputs = Outputs()
     html = outputs.render(output(data))
-    n = outputs.n_charts + outputs.n_tables + outputs.n_maps
+    n = outputs.figures["chart"] + outputs.figures["table"] + outputs.figures["map"]
     assert n == html.count("<figure") + html.count('<section class="table"')
     return html, outputs
 
@@ -700,7 +700,7 @@ def rendered(data: dict[str, Any]) -> tuple[str, Outputs]:
 def test_S12_chart_with_a_list_of_inputs():
     chart = {**BARS, "params": [{"name": "a", "bind": {"input": ["range"], "min": [1]}}]}
     html, outputs = rendered({VEGALITE: chart})
-    assert outputs.n_charts == 1
+    assert outputs.figures["chart"] == 1
     assert json.loads(re.findall(r'class="spec">(.*?)</script>', html)[0])["params"][0]["bind"] == {
         "input": "text",
         "min": [1],
@@ -709,7 +709,7 @@ def test_S12_chart_with_a_list_of_inputs():
     for bind in ([hostile], [[hostile]], {"0": [hostile]}, 5, None, {"input": None}, {"input": {}}):
         params = [{"name": "a", "select": "point", "bind": bind}]
         html, outputs = rendered({VEGALITE: {**BARS, "params": params}})
-        assert outputs.n_charts == 1 and "onerror" not in html and "//x.example" not in html
+        assert outputs.figures["chart"] == 1 and "onerror" not in html and "//x.example" not in html
 
 
 DEEP: Any = "x"
@@ -744,12 +744,12 @@ for _ in range(3_000):
 )
 def test_S12_no_shape_of_a_chart_ends_the_export(change):
     html, outputs = rendered({VEGALITE: {**BARS, **change}})
-    assert outputs.n_charts == 1 or "A chart was left out: " in html
+    assert outputs.figures["chart"] == 1 or "A chart was left out: " in html
     check_page(
         "<!DOCTYPE html><meta charset='utf-8'><meta http-equiv='Content-Security-Policy' "
         f"content='x'><h1>T</h1>some words for the page {html}</html>",
         name="x",
-        n_charts=outputs.n_charts,
+        figures=outputs.figures,
     )
 
 

@@ -51,7 +51,7 @@ def cells(found) -> list:
         ("", table._bundle),
         (
             "## Gone",
-            {nb._LACKING: ["x"], "text/plain": "No figure here: no x", "text/html": "no x"},
+            {nb.LACKING: ["x"], "text/plain": "No figure here: no x", "text/html": "no x"},
         ),
     ]
     made = [new_markdown_cell("# Title\n\nWhat is there?")]
@@ -65,7 +65,7 @@ def cells(found) -> list:
 def test_a_page_begins_with_its_findings_and_links_their_figures(cells):
     outputs = Outputs()
     html = render_page(new_notebook(cells=cells), name="p", outputs=outputs)
-    check_page(html, name="p", **outputs.counts)
+    check_page(html, name="p", figures=outputs.figures)
     first, second = re.findall(r'<ol class="findings">(.*?)</ol>', html, re.DOTALL)[0].split(
         "</li>"
     )[:2]
@@ -124,7 +124,7 @@ def test_the_index_says_what_was_found_and_what_is_to_be_done(cells, tmp_path):
     index = render_index(
         tmp_path, day="2026-01-02", failures={}, introductions={}, nothing={"q": HOSTILE}
     )
-    check_page(index, name="index", n_tables=1)
+    check_page(index, name="index", figures={"table": 1})
     assert index.index("What was found") < index.index("What to do") < index.index("The pages")
     assert 'href="p.html#chart-1"' in index
     assert index.count('<svg class="pic"') == 2

@@ -356,12 +356,12 @@ def page_of(bundle: dict) -> tuple[str, object]:
 def test_page_holds_the_map(found):
     bundle = {MIME: found, "text/plain": HOSTILE}
     html, outputs = page_of(bundle)
-    check_page(html, name="map", n_maps=1)
-    assert (outputs.n_maps, outputs.n_charts) == (1, 0)
+    check_page(html, name="map", figures={"map": 1})
+    assert (outputs.figures["map"], outputs.figures["chart"]) == (1, 0)
     assert page_of(bundle)[0] == html
     assert "</script><img" not in html and "\u202e" not in html and "\x1b" not in html
     with pytest.raises(ReportError, match="1 maps instead of 2"):
-        check_page(html, name="map", n_maps=2)
+        check_page(html, name="map", figures={"map": 2})
     kept = checked_map(found)
     for name in ("points", "cards"):
         assert unpack(kept[name]) == unpack(found[name])
@@ -405,7 +405,7 @@ def test_malformed_maps_are_refused(found, change, reason):
     with pytest.raises((ValueError, KeyError, TypeError), match=reason):
         checked_map(bundle[MIME])
     html, outputs = page_of(bundle)
-    assert outputs.n_maps == 0
+    assert outputs.figures["map"] == 0
     assert "A map was left out" in html
 
 

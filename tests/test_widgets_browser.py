@@ -15,9 +15,9 @@ from lab import RUN, jupyterlab, opened_lab, run_all
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import cardlab as cl
+from cardlab.charts.canvas import EXPLORER as MIME
 from cardlab.report.outputs import Outputs
 from cardlab.report.page import render_page
-from cardlab.widgets.twin import MIME
 
 pytestmark = pytest.mark.browser
 

@@ -24,7 +24,11 @@ import polars as pl
 from ..colors import CATEGORIES, ORDERED, style
 from ..schema import CardlabError, label, printable, shorten
 
-MIME = "application/vnd.cardlab.map.v1+json"
+#: The MIME types of what pages draw by our scripts, and of why there is no figure.
+MIME, EXPLORER, TABLE, FACTS, FINDINGS, LACKING = (
+    f"application/vnd.cardlab.{kind}.v1+json"
+    for kind in ("map", "explorer", "table", "facts", "findings", "lacking")
+)
 #: Colours that depend on the page: of groups that are not told apart, and of what is not known.
 OTHER, MISSING = "other", "missing"
 
@@ -39,8 +43,20 @@ _STYLE = (
 )
 
 
-def packed(data: bytes) -> str:
+def compact(value: Any, **given: Any) -> str:
+    """Write JSON without blanks."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), **given)
+
+
+def json_block(value: Any) -> str:
+    """Write JSON that can stand inside a ``<script>`` element."""
+    text = compact(value, allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def packed(content: str | bytes) -> str:
     """Gzip in base64, the same bytes each time."""
+    data = content.encode(errors="replace") if isinstance(content, str) else content
     return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode("ascii")
 
 
@@ -63,16 +79,14 @@ def lines_of(data: bytes, n: int) -> list[str]:
     return lines[1:]
 
 
-def figure(data: Mapping[str, Any], description: str, number: int = 1) -> str:
+def figure(data: Mapping[str, Any], description: str, own: str = "map-1") -> str:
     """Write the element that the script finds a map in."""
     words = html.escape(printable(description))
-    block = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    block = block.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
     return (
-        f'<figure class="map" id="map-{number}" aria-label="{words}"><noscript><p>This map is '
+        f'<figure class="map" id="{own}" aria-label="{words}"><noscript><p>This map is '
         "drawn by a script; its description stands below.</p></noscript>"
         f'<figcaption dir="auto">{words}</figcaption>'
-        f'<script type="application/json" class="data">{block}</script></figure>'
+        f'<script type="application/json" class="data">{json_block(data)}</script></figure>'
     )
 
 

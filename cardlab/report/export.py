@@ -34,7 +34,7 @@ from .notebooks import (
     selected_notebooks,
 )
 from .outputs import Outputs, hidden_paths
-from .page import check_page, introduction, render_index, render_page, thumbnail
+from .page import check_page, figures_in, introduction, render_index, render_page, thumbnail
 from .sanitize import visible
 
 # ---- What a run says while it runs.
@@ -196,14 +196,14 @@ def export_one(job: Job, run: Run, *, on_cell: Callable[[int, int], None] | None
         run.nothing[job.name] = outputs.nothing
         job.output.unlink(missing_ok=True)
         return
-    write_page(job.output, html, folder=run.pages, **outputs.counts)
+    write_page(job.output, html, run.pages, outputs.figures)
 
 
-def write_page(path: Path, html: str, *, folder: Path, **counts: int) -> None:
+def write_page(path: Path, html: str, folder: Path, figures: Mapping[str, int]) -> None:
     """Put a page in its place in one step, after writing it to ``folder`` and checking it there."""
     temporary = folder / path.name
     temporary.write_text(html, encoding="utf-8", newline="\n")
-    check_page(temporary.read_text(encoding="utf-8"), name=path.stem, **counts)
+    check_page(temporary.read_text(encoding="utf-8"), name=path.stem, figures=figures)
     os.replace(temporary, path)
 
 
@@ -433,5 +433,5 @@ def _write_index(
         folder, day=today(), failures=failures, introductions=about, nothing=run.nothing
     )
     path = folder / "index.html"
-    write_page(path, html, folder=run.pages, n_tables=html.count('<section class="table"'))
+    write_page(path, html, run.pages, figures_in(html))
     return path

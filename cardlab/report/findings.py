@@ -8,7 +8,6 @@ from typing import Any
 
 from .sanitize import Cuts, escape
 
-FINDINGS = "application/vnd.cardlab.findings.v1+json"
 #: Findings of a page at most, and sentences on what did not hold.
 _MOST, _MOST_OTHERS = 12, 60
 #: Where the axis of a small picture begins, and how long it is, by what the value is.

@@ -20,10 +20,10 @@ from typing import Any
 
 from markdownify import MarkdownConverter
 
+from ..charts.canvas import json_block
 from ..schema import ReportError, one_of
 from .outputs import vega_script
-from .page import CARD, PLACES, check_page, packed_script, page_script, rendered
-from .sanitize import json_block
+from .page import CARD, PLACES, check_page, figures_in, packed_script, page_script, rendered
 
 FORMATS = ("html", "single", "md", "pdf")
 #: What pages of one corpus say alike.
@@ -118,12 +118,7 @@ def joined(pages: list[Path]) -> str:
         blocks=blocks,
         vega=packed_script(vega),
     )
-    counts = {
-        "n_charts": whole.count('<figure class="chart"'),
-        "n_tables": whole.count('<section class="table"'),
-        "n_maps": whole.count('<figure class="map"'),
-    }
-    check_page(page, name="report", **counts)
+    check_page(page, name="report", figures=figures_in(whole))
     return page
 
 

@@ -10,6 +10,7 @@ import os
 import re
 import threading
 import zlib
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,18 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from ..charts.canvas import MIME as MAP
-from ..charts.canvas import figure, lines_of, packed_lines
-from .findings import FINDINGS, checked_findings, findings_html
+from ..charts import canvas
+from ..charts.canvas import compact, json_block, packed
+from .findings import checked_findings, findings_html
 from .sanitize import (
     MAX_PRINTED,
     MAX_TEXT,
     Cuts,
     clean_html,
     escape,
-    json_block,
     markdown,
-    packed,
     strip_ansi,
     text_of,
     visible,
@@ -161,7 +160,7 @@ def checked_map(found: Any, cuts: Cuts | None = None) -> dict[str, Any]:
     for column, (low, high) in zip(columns, codes.astype(int), strict=True):
         if int((low + 256 * high).max()) >= len(column["groups"]):
             raise ValueError(f"points are in groups that column {column['name']!r} lacks")
-    cards = lines_of(_unpacked(found.get("cards"), 4 * MAX_TEXT * n), n)
+    cards = canvas.lines_of(_unpacked(found.get("cards"), 4 * MAX_TEXT * n), n)
     cards = [card if len(card) <= MAX_TEXT else cuts(card) for card in map(visible, cards)]
     return {
         "title": _text_maps(found.get("title"), cuts),
@@ -170,7 +169,7 @@ def checked_map(found: Any, cuts: Cuts | None = None) -> dict[str, Any]:
         "columns": columns,
         "names": [_name(name, n, columns, cuts) for name in _list(found.get("names"), _MAX_NAMES)],
         "points": packed(data),
-        "cards": packed_lines(cards),
+        "cards": canvas.packed_lines(cards),
     }
 
 
@@ -244,13 +243,8 @@ def _unpacked(value: Any, most: int) -> bytes:
 
 # ---- One output of a code cell to HTML, by the richest representation that is safe to keep.
 
-TABLE = "application/vnd.cardlab.table.v1+json"
-FACTS = "application/vnd.cardlab.facts.v1+json"
-EXPLORER = "application/vnd.cardlab.explorer.v1+json"
 #: Bytes of one part of an explorer, unpacked.
 _MAX_PART = 80_000_000
-#: Beside the line that says why there is no figure: what the corpus lacks, which a page says once.
-LACKING = "application/vnd.cardlab.lacking.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 #: How a chart begins, and what is folded until somebody asks for it.
 CHART, BEHIND = '<figure class="chart"', '<details class="behind">'
@@ -283,10 +277,8 @@ class Outputs:
     hidden: Mapping[str, str] = field(default_factory=dict)
     siblings: Collection[str] = ()
     links: bool = True
-    n_charts: int = 0
-    n_tables: int = 0
-    n_maps: int = 0
-    n_explorers: int = 0
+    #: How many figures there are of each kind.
+    figures: Counter[str] = field(default_factory=Counter)
     #: Parts of explorers that stand in the page: several of them share what is alike.
     held: set[str] = field(default_factory=set)
     version: tuple[int, int] = (0, 0)
@@ -304,15 +296,10 @@ class Outputs:
     cuts: Cuts = field(default_factory=Cuts)
 
     @property
-    def counts(self) -> dict[str, int]:
-        """How many figures there are of each kind."""
-        return {"n_charts": self.n_charts, "n_tables": self.n_tables, "n_maps": self.n_maps}
-
-    @property
     def nothing(self) -> str:
         """Why a page has nothing to say; empty where it has figures, findings or no reason."""
-        figures = self.n_charts + self.n_maps + self.n_tables - bool(self.made_from)
-        said = figures or (self.findings and self.findings["said"])
+        n_figures = self.figures.total() - self.figures["explorer"] - bool(self.made_from)
+        said = n_figures or (self.findings and self.findings["said"])
         return "" if said or not self.lacks else self.lacks[0]
 
     def render(self, output: Any) -> str:
@@ -321,7 +308,7 @@ class Outputs:
         What makes no sense, or has no room in the page, leaves a line that says so.
         """
         self.cuts.n = 0
-        counts = (self.n_charts, self.n_tables, self.n_maps)
+        before = self.figures.copy()
         try:
             html = self._output(output)
         except Exception as error:  # of the notebook's making: one bad figure must not end a page
@@ -330,10 +317,15 @@ class Outputs:
             texts = f"{self.cuts.n:,} text{'s' if self.cuts.n > 1 else ''}"
             html += f'<p class="cut">{texts} too long for a page: cut, and marked [cut].</p>'
         if len(html) > self.room:
-            self.n_charts, self.n_tables, self.n_maps = counts
+            self.figures = before
             return _refused("An output", f"of its {len(html):,} characters the page has no room")
         self.room -= len(html)
         return html
+
+    def _id(self, kind: str) -> str:
+        """Count a figure and give its name in the page."""
+        self.figures[kind] += 1
+        return f"{kind}-{self.figures[kind]}"
 
     def _output(self, output: Any) -> str:
         if output.output_type == "stream":
@@ -345,14 +337,14 @@ class Outputs:
     def _bundle(self, data: Mapping[str, Any]) -> str:
         note = WIDGET_NOTE if WIDGET in data else ""
         ways: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
-            (EXPLORER, self._explorer),
-            (MAP, self._map),
+            (canvas.EXPLORER, self._explorer),
+            (canvas.MIME, self._map),
             (VEGALITE, self._chart),
-            (TABLE, self._table),
-            (FACTS, self._facts),
-            (FINDINGS, self._findings),
+            (canvas.TABLE, self._table),
+            (canvas.FACTS, self._facts),
+            (canvas.FINDINGS, self._findings),
         ]
-        if LACKING in data:
+        if canvas.LACKING in data:
             self.lacks.append(self._words(data, "").removeprefix("No figure here: "))
         for mime, render in ways:
             if mime in data:
@@ -380,16 +372,15 @@ class Outputs:
                 raise RefusedChartError(f"of its {len(block):,} characters the page has no room")
         except (RefusedChartError, TypeError, ValueError, RecursionError) as error:
             return _refused("A chart", str(error)) + _image(data)
-        self.n_charts += 1
         self.version = max(self.version, version)
-        number = self.n_charts
         self.first_chart = self.first_chart or spec
-        self.titles.setdefault(title, f"chart-{number}")
+        own = self._id("chart")
+        self.titles.setdefault(title, own)
         meta = data[VEGALITE].get("usermeta")
         for topic in meta.get("topics", []) if isinstance(meta, dict) else []:
-            self.topics.setdefault(str(topic), f"chart-{number}")
+            self.topics.setdefault(str(topic), own)
         return (
-            f'{CHART} id="chart-{number}" aria-label="{escape(description)}">'
+            f'{CHART} id="{own}" aria-label="{escape(description)}">'
             '<div class="canvas" tabindex="0"><noscript>This chart is drawn by a script; its '
             "description stands below.</noscript></div>"
             f'<figcaption dir="auto">{escape(description)}</figcaption>'
@@ -398,25 +389,23 @@ class Outputs:
 
     def _table(self, data: Mapping[str, Any]) -> str:
         try:
-            table = checked_table(data[TABLE], self.cuts) | {"links": self.links}
+            table = checked_table(data[canvas.TABLE], self.cuts) | {"links": self.links}
             n_rows = len(table["data"][0])
             content = self._fitting(table)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             return _refused("A table", str(error))
-        self.n_tables += 1
-        number = self.n_tables
-        caption = escape(table["caption"])
+        own, caption = self._id("table"), escape(table["caption"])
         n_here = len(table["data"][0])
         cut = f"The first {n_here:,} of {n_rows:,} rows: a page has no room for more."
-        asked = data[TABLE]
+        asked = data[canvas.TABLE]
         if asked.get("todo"):
             text = self.cuts(str(asked["todo"]), 300)
-            self.todo.append({"text": text, "table": f"table-{number}"})
+            self.todo.append({"text": text, "table": own})
         if asked.get("about"):
             cells = zip(*table["data"][:2], strict=True)
             self.made_from += [{"label": str(k), "value": str(v), "note": ""} for k, v in cells]
         html = (
-            f'<section class="table" id="table-{number}" aria-label="{caption or "Table"}">'
+            f'<section class="table" id="{own}" aria-label="{caption or "Table"}">'
             f'<p class="caption" dir="auto">{caption}</p>'
             f"<noscript><p>This table of {n_here:,} rows is shown by a script.</p></noscript>"
             f'<script type="application/octet-stream" class="packed">{content}</script></section>'
@@ -429,7 +418,7 @@ class Outputs:
     def _fitting(self, table: dict[str, Any]) -> str:
         """Pack a table, without its last rows where a page has no room for them."""
         while True:
-            text = json.dumps(table, ensure_ascii=False, separators=(",", ":"))
+            text = compact(table)
             content = packed(text)
             fits = min(FIGURE_ROOM / len(text), (self.room - 10_000) / len(content))
             if fits >= 1:
@@ -442,37 +431,35 @@ class Outputs:
     def _map(self, data: Mapping[str, Any]) -> str:
         description = self._words(data, "A map of points.")
         try:
-            found = checked_map(data[MAP], self.cuts)
+            found = checked_map(data[canvas.MIME], self.cuts)
         except (KeyError, TypeError, ValueError) as error:
             return _refused("A map", str(error))
-        self.n_maps += 1
-        return figure(found, description, self.n_maps)
+        return canvas.figure(found, description, self._id("map"))
 
     def _explorer(self, data: Mapping[str, Any]) -> str:
         try:
-            about, parts = checked_explorer(data[EXPLORER])
+            about, parts = checked_explorer(data[canvas.EXPLORER])
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             return _refused("An explorer", str(error))
-        self.n_explorers += 1
         new = {key: part for key, part in parts.items() if key not in self.held}
         self.held |= new.keys()
         note = escape(about["note"])
         script = '<script type="application/octet-stream" data-part="{}">{}</script>'
         return (
-            f'<figure class="explorer" id="explorer-{self.n_explorers}" aria-label="{note}">'
+            f'<figure class="explorer" id="{self._id("explorer")}" aria-label="{note}">'
             f"<noscript><p>This explorer is drawn by a script.</p></noscript><figcaption>{note}"
             f'</figcaption><script type="application/json" class="data">{json_block(about)}'
             f"</script>{''.join(script.format(key, part) for key, part in new.items())}</figure>"
         )
 
     def _facts(self, data: Mapping[str, Any]) -> str:
-        facts = checked_facts(data[FACTS], self.cuts)
+        facts = checked_facts(data[canvas.FACTS], self.cuts)
         if self.facts is None:
             self.facts = facts
         return facts_html(facts)
 
     def _findings(self, data: Mapping[str, Any]) -> str:
-        found = checked_findings(data[FINDINGS], self.cuts)
+        found = checked_findings(data[canvas.FINDINGS], self.cuts)
         if self.findings is None:
             self.findings = found
         return findings_html(found)
@@ -551,7 +538,7 @@ def checked_explorer(found: Any) -> tuple[dict[str, Any], dict[str, str]]:
     names, parts = {}, {}
     for name, part in found["parts"].items():
         content = visible_values(json.loads(_unpacked(part, _MAX_PART)))
-        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        text = compact(content)
         key = hashlib.sha256(text.encode()).hexdigest()[:20]
         names[visible(str(name))], parts[key] = key, packed(text)
     return {"note": "", **about, "parts": names}, parts

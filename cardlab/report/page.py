@@ -21,12 +21,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .. import __version__, colors
 from ..charts.base import smaller
+from ..charts.canvas import FINDINGS, LACKING, json_block, packed
 from ..colors import PAPER
 from ..schema import NotebookFailure, ReportError
-from .findings import FINDINGS, checked_findings, findings_html, linked, picture
+from .findings import checked_findings, findings_html, linked, picture
 from .notebooks import INJECTED_TAG, PARAMETERS_TAG, tags_of
-from .outputs import BEHIND, CHART, LACKING, Outputs, checked_facts, put_behind, vega_script
-from .sanitize import escape, json_block, markdown, packed, text_of, visible
+from .outputs import BEHIND, CHART, Outputs, checked_facts, put_behind, vega_script
+from .sanitize import escape, markdown, text_of, visible
 
 TEMPLATES = Path(__file__).resolve().parent / "template"
 _HEADING = re.compile(r"<h([1-6])>(.*?)</h\1>", re.DOTALL)
@@ -64,7 +65,10 @@ def render_page(
     `thumbnail` draws the first chart for the index.
     """
     title, question = introduction(notebook, name=name)
-    headings, blocks, n_cells = _parts(notebook, outputs)
+    parts = _Parts(outputs)
+    for cell in notebook.cells:
+        parts.add(cell)
+    headings, blocks = parts.finished()
     small = thumbnail(outputs.first_chart)
     about: dict[str, Any] = {"title": title, "corpus": visible(corpus), "day": day}
     of = next((fact["value"] for fact in outputs.made_from if fact["label"] == "cards of"), "")
@@ -75,7 +79,7 @@ def render_page(
     card |= {"findings": outputs.findings, "made_from": outputs.made_from, "thumbnail": small}
     card |= {"versions": _versions(), "hub": hub}
     script = page_script("".join(html for _, _, html in blocks))
-    vega = vega_script(outputs.version) if outputs.n_charts else ""
+    vega = vega_script(outputs.version) if outputs.figures["chart"] else ""
     return rendered(
         "report.html.j2",
         [script, *([vega] if vega else [])],
@@ -83,7 +87,7 @@ def render_page(
         of=PLACES.get(hub, ""),
         card=json_block(card),
         siblings=outputs.siblings,
-        n_cells=n_cells,
+        n_cells=parts.number,
         parameters={visible(key): visible(value) for key, value in (parameters or {}).items()},
         headings=headings,
         blocks=blocks,
@@ -125,14 +129,6 @@ def _versions() -> str:
     """Name what a page was made with, for whoever cites it."""
     named = f"cardlab {__version__}"
     return ", ".join([named, *(f"{name} {version(name)}" for name in ("polars", "altair"))])
-
-
-def _parts(notebook: Any, outputs: Outputs) -> tuple[list[Any], list[Any], int]:
-    """Return the lines of the contents, the blocks of finished HTML, and the number of cells."""
-    parts = _Parts(outputs)
-    for cell in notebook.cells:
-        parts.add(cell)
-    return (*parts.finished(), parts.number)
 
 
 class _Parts:
@@ -355,10 +351,17 @@ class _Reader(HTMLParser):
         self._inside = ""
 
 
-def check_page(
-    html: str, *, name: str, n_charts: int = 0, n_tables: int = 0, n_maps: int = 0
-) -> None:
-    """Raise a ReportError unless a page is whole, loads nothing and holds what it should."""
+#: The element of each kind of figure.
+_FIGURES = {"chart": "figure", "table": "section", "map": "figure", "explorer": "figure"}
+
+
+def figures_in(html: str) -> dict[str, int]:
+    """Count the figures of each kind in the body of a page."""
+    return {kind: html.count(f'<{tag} class="{kind}"') for kind, tag in _FIGURES.items()}
+
+
+def check_page(html: str, *, name: str, figures: Mapping[str, int] | None = None) -> None:
+    """Raise a ReportError unless a page is whole, loads nothing and holds its `figures`."""
     reader = _Reader()
     reader.feed(html)
     reader.close()
@@ -369,11 +372,10 @@ def check_page(
         problems.append("no Content-Security-Policy")
     if counts["words"] < 5:
         problems.append("no text")
-    expected = {"h1": 1, "figure.chart": n_charts, "section.table": n_tables, "figure.map": n_maps}
-    words = ("h1 headings", "charts", "tables", "maps")
+    expected = {f"{tag}.{kind}": (figures or {}).get(kind, 0) for kind, tag in _FIGURES.items()}
     problems += [
-        f"{counts[key]} {word} instead of {n}"
-        for word, (key, n) in zip(words, expected.items(), strict=True)
+        f"{counts[key]} {key.split('.')[-1]}s instead of {n}"
+        for key, n in ({"h1": 1} | expected).items()
         if counts[key] != n
     ]
     if problems:

@@ -6,8 +6,6 @@ goes through one of these functions: escaped, cleaned with nh3, or stored as dat
 
 from __future__ import annotations
 
-import base64
-import gzip
 import hashlib
 import html
 import json
@@ -180,15 +178,3 @@ def visible_values(value: Any, shown: Callable[[str], str] = visible) -> Any:
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
     return value
-
-
-def json_block(value: Any) -> str:
-    """Return JSON that can stand inside a ``<script>`` element."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def packed(content: str | bytes) -> str:
-    """Return text or bytes gzipped in base64, the same each time."""
-    data = content.encode() if isinstance(content, str) else content
-    return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode("ascii")

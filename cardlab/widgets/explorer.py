@@ -17,6 +17,7 @@ import polars as pl
 import traitlets
 
 from ..charts.base import SWITCH
+from ..charts.canvas import EXPLORER
 from ..colors import lab_style
 from ..notebook import NO_MATH
 from ..schema import CardlabError, one_of, printable, require
@@ -158,7 +159,7 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
         if os.environ.get(SWITCH) != "0" or found is None:  # not a report
             return found
         bundle, about = found if isinstance(found, tuple) else (found, {})
-        return {**bundle, twin.MIME: twin.twin(self)}, about
+        return {**bundle, EXPLORER: twin.twin(self)}, about
 
     @traitlets.validate("state")
     def _checked(self, proposal: Any) -> dict[str, Any]:

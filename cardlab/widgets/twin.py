@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
+from ..charts.canvas import compact, packed
 from ..frames import in_batches
 from ..schema import collect, printable
 from ..tags.kinds import KINDS, parted, tag_kind
@@ -23,7 +21,6 @@ from .panels import PAIRED
 if TYPE_CHECKING:
     from .explorer import Explorer
 
-MIME = "application/vnd.cardlab.explorer.v1+json"
 #: Cards of a page at most, and values of a column.
 MAX_CARDS, _MAX_VALUES = 20_000, 100
 #: Bytes of all texts, with which a page has less than 1.5 MB; characters of one.
@@ -77,7 +74,7 @@ def twin(explorer: Explorer) -> dict[str, Any]:
         "tag_keys": [folded(parted(tag or "")[1]) for tag in tags],
         "note": f"Explorer of {whole.n:,} cards{cut}. Here it works on what this file holds of "
         "them: the beginning of each text, and the commonest values.",
-        "parts": {name: packed(part) for name, part in parts.items()},
+        "parts": {name: packed(compact(part)) for name, part in parts.items()},
     }
 
 
@@ -89,12 +86,6 @@ def _in_parts(condition: dict[str, Any], facet: Facet | None) -> bool:
     asked = [end for end in value if end is not None] if facet.kind == "bins" else value
     values = facet.values if facet.kind == "bins" else _kept(facet)
     return set([asked] if isinstance(asked, str) else asked) <= {*values}
-
-
-def packed(part: Any) -> str:
-    """Write data as JSON, gzipped in base64, the same bytes each time."""
-    text = json.dumps(part, ensure_ascii=False, separators=(",", ":"))
-    return base64.b64encode(gzip.compress(text.encode(errors="replace"), 9, mtime=0)).decode()
 
 
 def _kept(facet: Facet) -> list[Any]:
@@ -127,7 +118,7 @@ def _cards(engine: Engine) -> dict[str, Any]:
     width = _MOST
     while True:
         html, more = _beginnings(engine, width)
-        size = len(packed(html))
+        size = len(packed(compact(html)))
         if size <= _BYTES or width <= _LEAST:
             return {**found, "html": html, "more": more}
         width = max(int(width * _BYTES / size * 0.92), _LEAST)
