@@ -16,7 +16,7 @@ import numpy as np
 from .apart import Figures, Later, Options, Run, Task, digest
 
 cl, openTSNE, pacmap, umap = map(Later, ("cardlab", "openTSNE", "pacmap", "umap"))
-spatial = Later("scipy.spatial")
+neighbors = Later("sklearn.neighbors")
 
 SIZES, SUFFIX = "20000,100000", ".npz"
 N_CLUSTERS = 40
@@ -47,21 +47,18 @@ def write(path: str, size: int, options: Options) -> None:
 
 def quality(x: Any, topic: Any, xy: Any) -> Figures:
     """Compare the neighbours on the map with those in truth, for some cards among all."""
-    n, k = len(x), N_NEIGHBORS
-    n_judged = min(N_JUDGED, n)
-    judged = np.random.default_rng(0).choice(n, n_judged, replace=False)
-    shown = spatial.cKDTree(xy).query(xy[judged], k + 1)[1]
-    away = (x[judged] ** 2).sum(axis=1)[:, None] + (x**2).sum(axis=1) - 2 * x[judged] @ x.T
-    away[np.arange(n_judged), judged] = np.inf
-    penalty = kept = told = 0.0
-    for i, card in enumerate(judged):
-        near = [j for j in shown[i] if j != card][:k]
-        ranks = [(away[i] < away[i, j]).sum() + 1 for j in near]
-        penalty += sum(max(0, rank - k) for rank in ranks)
-        kept += sum(rank <= k for rank in ranks) / k
-        told += np.bincount(topic[near]).argmax() == topic[card]
-    trust = float(1 - 2 * penalty / (n_judged * k * (2 * n - 3 * k - 1)))
-    return {"trustworthiness": trust, "kept": kept / n_judged, "told": told / n_judged}
+    judged = np.random.default_rng(0).choice(len(x), min(N_JUDGED, len(x)), replace=False)
+    shown, true = (_nearest(points, judged) for points in (xy, x))
+    kept = [np.isin(near, there).mean() for near, there in zip(shown, true, strict=True)]
+    told = [np.bincount(topic[near]).argmax() for near in shown] == topic[judged]
+    trust = cl.trustworthiness(x, xy, n_neighbors=N_NEIGHBORS)
+    return {"trustworthiness": trust, "kept": float(np.mean(kept)), "told": float(told.mean())}
+
+
+def _nearest(points: Any, rows: Any) -> list[Any]:
+    fitted = neighbors.NearestNeighbors(n_neighbors=N_NEIGHBORS + 1).fit(points)
+    found = fitted.kneighbors(points[rows], return_distance=False)
+    return [near[near != row][:N_NEIGHBORS] for row, near in zip(rows, found, strict=True)]
 
 
 def judge(run: Run) -> Figures:

@@ -16,7 +16,7 @@ import platform
 import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ import polars as pl
 from IPython import get_ipython
 from IPython.display import display
 
+from . import __version__
 from .cards.sources import corpus_hash, told_apart
 from .charts.base import SWITCH, use_theme
 from .charts.canvas import FACTS, FINDINGS, LACKING, TABLE, compact, in_frame, packed
@@ -76,7 +77,7 @@ _LINE = 84
 _ROWS_IN_LAB = 20
 #: What cards are of, in words.
 _KINDS = {"model": "models", "dataset": "data sets", "space": "Spaces"}
-_PACKAGES = ("cardlab", "polars", "altair", "scikit-learn", "numpy")
+_PACKAGES = ("polars", "altair", "scikit-learn", "numpy")
 
 #: What MathJax leaves alone: 3 and 4 (JupyterLab) go by the first, 2 (nbconvert) by the second.
 NO_MATH = ("mathjax_ignore", "tex2jax_ignore")
@@ -333,7 +334,7 @@ def provenance(cards: Any, *, source: Any = None, **parameters: Any) -> Shown:
         **_authors_and_dates(cards),
         **{f"parameter {key}": repr(value) for key, value in parameters.items()},
         "Python": platform.python_version(),
-        **{package: _version(package) for package in _PACKAGES},
+        **{"cardlab": __version__, **{package: version(package) for package in _PACKAGES}},
     }
     frame = pl.DataFrame({"item": list(rows), "value": [printable(v) for v in rows.values()]})
     made = show_table(frame, caption="What this page was made from", folded=True)
@@ -455,15 +456,6 @@ def _label(source: Any) -> str:
     if not isinstance(source, (str, Path)):
         return f"frame in memory ({type(source).__name__})"
     return str(source) if "://" in str(source) else "/".join(Path(source).parts[-2:])
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        from . import __version__
-
-        return __version__ if package == "cardlab" else "not installed"
 
 
 if get_ipython() is not None:

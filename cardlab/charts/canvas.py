@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ MIME, EXPLORER, TABLE, FACTS, FINDINGS, LACKING = (
 #: Colours that depend on the page: of groups that are not told apart, and of what is not known.
 OTHER, MISSING = "other", "missing"
 
-_TEMPLATES = Path(__file__).resolve().parent.parent / "report" / "template"
+TEMPLATES = Path(__file__).resolve().parent.parent / "report" / "template"
 #: A frame that runs its own script and no other, in an origin of its own; links open beside it.
 _SANDBOX = "allow-scripts allow-downloads allow-popups allow-popups-to-escape-sandbox"
 #: JupyterLab leaves the frame and the style out of what it does not trust: a picture is left.
@@ -58,6 +59,17 @@ def packed(content: str | bytes) -> str:
     """Gzip in base64, the same bytes each time."""
     data = content.encode(errors="replace") if isinstance(content, str) else content
     return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode("ascii")
+
+
+@lru_cache(maxsize=32)
+def asset(name: str) -> str:
+    """Give the text of a file of the template folder."""
+    return (TEMPLATES / name).read_text("utf-8")
+
+
+def hashed(script: str) -> str:
+    """Name a script as a Content-Security-Policy does."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def packed_lines(lines: Sequence[str]) -> str:
@@ -114,15 +126,13 @@ def in_frame(
 
     `beside` it stands what is seen where the frame is left out.
     """
-    parts = [(_TEMPLATES / name).read_text("utf-8") for name in ("shared.js", *scripts)]
-    script = "\n".join(parts)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'"
+    script = "\n".join(map(asset, ("shared.js", *scripts)))
+    policy = f"default-src 'none'; script-src {hashed(script)}; style-src 'unsafe-inline'"
     page = (
         f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" '
         f'content="light dark"><meta http-equiv="Content-Security-Policy" content="{policy}">'
         f"<title>{html.escape(printable(words))}</title>"
-        f"<style>{style()}{(_TEMPLATES / look).read_text('utf-8')}"
+        f"<style>{style()}{asset(look)}"
         "* { box-sizing: border-box; } body { margin: 0; color: var(--text); "
         f"font: 1rem/1.5 system-ui, sans-serif; }}</style>{body}<script>{script}</script></html>"
     )

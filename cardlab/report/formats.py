@@ -272,8 +272,7 @@ class _Writer(MarkdownConverter):
             from ..charts.map import PointMap
 
             picture = PointMap.read(json.loads(el.string)).picture()
-            place = self._save(figure, "png", base64.b64decode(picture))
-            return f"\n\n![{escaped(figure['aria-label'])}]({place})\n\n"
+            return self._picture(figure, base64.b64decode(picture))
         if "packed" in kind:
             return self._table(figure, json.loads(gzip.decompress(base64.b64decode(el.string))))
         return ""
@@ -289,9 +288,11 @@ class _Writer(MarkdownConverter):
 
         with suppress(ValueError):  # what Vega refuses, the words beneath say
             png = vl_convert.vegalite_to_png(dict(spec), scale=1.5, allowed_base_urls=[])
-            place = self._save(figure, "png", png)
-            return f"\n\n![{escaped(figure['aria-label'])}]({place})\n\n"
+            return self._picture(figure, png)
         return ""
+
+    def _picture(self, figure: Any, png: bytes) -> str:
+        return f"\n\n![{escaped(figure['aria-label'])}]({self._save(figure, 'png', png)})\n\n"
 
     def _table(self, figure: Any, table: Mapping[str, Any]) -> str:
         file = io.StringIO()
@@ -318,10 +319,6 @@ def _said(value: Any, kind: str) -> str:
         return ", ".join(map(str, value[:10])) + (" …" if len(value) > 10 else "")
     if kind == "share":
         return f"{100 * value:.1f} %"
-    return (
-        f"{value:,.4g}"
-        if isinstance(value, float)
-        else f"{value:,}"
-        if kind == "int"
-        else str(value)
-    )
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    return f"{value:,}" if kind == "int" else str(value)

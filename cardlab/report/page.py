@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import copy
-import hashlib
 import json
 import re
 from collections import Counter
@@ -21,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .. import __version__, colors
 from ..charts.base import smaller
-from ..charts.canvas import FINDINGS, LACKING, json_block, packed
+from ..charts.canvas import FINDINGS, LACKING, TEMPLATES, asset, hashed, json_block, packed
 from ..colors import PAPER
 from ..schema import NotebookFailure, ReportError
 from .findings import checked_findings, findings_html, linked, picture
@@ -29,7 +28,6 @@ from .notebooks import INJECTED_TAG, PARAMETERS_TAG, tags_of
 from .outputs import BEHIND, CHART, Outputs, checked_facts, put_behind, vega_script
 from .sanitize import escape, markdown, text_of, visible
 
-TEMPLATES = Path(__file__).resolve().parent / "template"
 _HEADING = re.compile(r"<h([1-6])>(.*?)</h\1>", re.DOTALL)
 _TITLE = re.compile(r"<h1>(.*?)</h1>", re.DOTALL)
 _PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.DOTALL)
@@ -115,13 +113,9 @@ def page_script(html: str) -> str:
     twins = _EXPLORER in html
     if twins and "map.js" not in used:
         used.append("map.js")
-    own = [explorers().twin_script()] if twins else []
+    # a module that needs more than a page without explorers
+    own = [import_module("cardlab.widgets.explorer").twin_script()] if twins else []
     return "\n".join([colors.script(), *map(asset, used), *own])
-
-
-def explorers() -> Any:
-    """Give the module of the explorers' scripts, which needs more than a page without them."""
-    return import_module("cardlab.widgets.explorer")
 
 
 @lru_cache(maxsize=1)
@@ -253,46 +247,25 @@ def rendered(template: str, scripts: list[str], **values: Any) -> str:
     """Fill a template; the scripts of a page (its own, then Vega) are named by its policy."""
     twins = any(_EXPLORER in html for *_, html in values.get("blocks", ()))
     styles = [*_STYLES, *(["../../widgets/explorer.css"] if twins else [])]
-    html = (
-        template_environment()
-        .get_template(template)
-        .render(
-            **values,
-            style=colors.style() + "".join(map(asset, styles)),
-            script=scripts[0],
-            policy=content_policy(scripts),
-        )
-    )
-    return html.strip() + "\n"
+    style = colors.style() + "".join(map(asset, styles))
+    policy = _POLICY.format(" ".join(map(hashed, scripts)))
+    found = _ENVIRONMENT.get_template(template)
+    return found.render(**values, style=style, script=scripts[0], policy=policy).strip() + "\n"
 
 
-def content_policy(scripts: list[str]) -> str:
-    """Return a Content-Security-Policy that lets these scripts run and nothing else load."""
-    digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
-    hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
-    return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; font-src data:; connect-src 'none'; base-uri 'none'; "
-        "form-action 'none'"
-    )
-
-
-@lru_cache(maxsize=1)
-def template_environment() -> Environment:
-    """Return the templates; what they print is escaped unless they say ``safe``."""
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-@lru_cache(maxsize=16)
-def asset(name: str) -> str:
-    """Return the text of a file of the template folder."""
-    return (TEMPLATES / name).read_text(encoding="utf-8")
+#: Lets some scripts run and nothing else load.
+_POLICY = (
+    "default-src 'none'; script-src {}; style-src 'unsafe-inline'; img-src data: blob:; "
+    "font-src data:; connect-src 'none'; base-uri 'none'; form-action 'none'"
+)
+#: The templates; what they print is escaped unless they say ``safe``.
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(TEMPLATES),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 
 
 @lru_cache(maxsize=4)

@@ -65,7 +65,9 @@ def checked(condition: Any, schema: Mapping[str, pl.DataType]) -> dict[str, Any]
             )
     texts = isinstance(value, (list, tuple)) and all(isinstance(v, str | None) for v in value)
     ends = isinstance(value, (list, tuple)) and len(value) == 2
-    good = ends if op == "between" else texts if op in ("any", "all", "ids") else _is_text(value)
+    good = ends if op == "between" else texts
+    if op not in ("any", "all", "between", "ids"):
+        good = isinstance(value, str) and bool(value.strip())
     if not good or (op == "between" and not all(map(_is_end, value))):
         raise CardlabError(
             f"the value of a condition {op!r} on {printable(str(column))!r} is "
@@ -76,10 +78,6 @@ def checked(condition: Any, schema: Mapping[str, pl.DataType]) -> dict[str, Any]
             + "."
         )
     return {"column": column, "op": op, "value": value if isinstance(value, str) else [*value]}
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
 
 
 def _is_end(value: Any) -> bool:
@@ -236,6 +234,3 @@ def said(condition: dict[str, Any]) -> str:
     )
     verb = {"contains": " contains", "search": "", "section": ""}.get(op, ":")
     return printable(shorten(f"{name}{verb} {words}", 80))
-
-
-__all__ = ["DERIVED", "MAX_FOUND", "SORTS", "checked", "expression", "said", "selected"]

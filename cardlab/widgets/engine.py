@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -52,9 +52,10 @@ class Engine:
         self.cards: pl.LazyFrame = given.lazy()
         self.schema = self.cards.collect_schema()
         self._facets: dict[str, Facet] = {}
-        self._masks: dict[str, Bits] = {}
-        self._found: dict[str, Future[pl.Series]] = {}
-        self._orders: dict[str, Any] = {}
+        #: The cards that fit a condition, and the ids that it finds; the last are kept.
+        self._fitting = lru_cache(_KEPT_MASKS)(lambda asked: self._mask(json.loads(asked)))
+        self._looked = lru_cache(_KEPT_FOUND)(self._look)
+        self._order = lru_cache(len(conditions.SORTS))(self._sorted)
         #: Of each column the cards that were left when it was last counted, and its counts.
         self._counted: dict[str, tuple[Bits, Any]] = {}
         self._places: tuple[Any, Any] = (None, None)
@@ -124,13 +125,8 @@ class Engine:
     # ---- which cards are left
 
     def mask(self, condition: dict[str, Any]) -> Bits:
-        """Give the cards that fit a condition; the last that were asked for are kept."""
-        key = json.dumps(condition, sort_keys=True)
-        if key not in self._masks:
-            if len(self._masks) >= _KEPT_MASKS:
-                del self._masks[next(iter(self._masks))]
-            self._masks[key] = self._mask(condition)
-        return self._masks[key]
+        """Give the cards that fit a condition."""
+        return self._fitting(json.dumps(condition, sort_keys=True))
 
     def _mask(self, condition: dict[str, Any]) -> Bits:
         column = condition["column"]
@@ -147,13 +143,11 @@ class Engine:
         return pack(collect(frame.select(fits=wanted.fill_null(False)))["fits"].to_numpy())
 
     def found(self, condition: dict[str, Any]) -> Future[pl.Series]:
-        """Look for the ids of a condition beside all else; what was looked for last is kept."""
-        key = json.dumps(condition, sort_keys=True)
-        if key not in self._found:
-            if len(self._found) >= _KEPT_FOUND:
-                del self._found[next(iter(self._found))]
-            self._found[key] = _ASIDE.submit(conditions.ids_found, self.cards, condition)
-        return self._found[key]
+        """Look for the ids of a condition beside all else."""
+        return self._looked(json.dumps(condition, sort_keys=True))
+
+    def _look(self, asked: str) -> Future[pl.Series]:
+        return _ASIDE.submit(conditions.ids_found, self.cards, json.loads(asked))
 
     def find(self, condition: dict[str, Any]) -> pl.Series:
         """Wait for the ids of a condition."""
@@ -204,14 +198,12 @@ class Engine:
             self._places = key, np.flatnonzero(left) if order is None else order[left[order]]
         return self._places[1]
 
-    def _order(self, sort: str) -> Any:
+    def _sorted(self, sort: str) -> Any:
         column, down = conditions.SORTS[sort]
         if not column:
             return None
-        if sort not in self._orders:
-            wanted = pl.arg_sort_by(column, descending=down, nulls_last=True, maintain_order=True)
-            self._orders[sort] = self.listed.select(wanted).to_series().to_numpy()
-        return self._orders[sort]
+        wanted = pl.arg_sort_by(column, descending=down, nulls_last=True, maintain_order=True)
+        return self.listed.select(wanted).to_series().to_numpy()
 
     @property
     def sorts(self) -> list[str]:

@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
@@ -17,7 +16,7 @@ import polars as pl
 import traitlets
 
 from ..charts.base import SWITCH
-from ..charts.canvas import EXPLORER
+from ..charts.canvas import EXPLORER, asset
 from ..colors import lab_style
 from ..notebook import NO_MATH
 from ..schema import CardlabError, one_of, printable, require
@@ -28,48 +27,26 @@ from .made import with_map
 
 #: Rows of the list that come with a view, so that the first need not be asked for.
 _ROWS = 60
-#: The scripts of a page's figures that explorers use, and those of explorers.
-_OF_PAGES, _SCRIPTS = ("shared.js", "map.js"), ("panels.js", "points.js", "explorer.js")
-_TWIN = "twin.js"
-
-
-@cache
-def script() -> str:
-    """Give the scripts of explorers as one text."""
-    return _texts("cardlab.report", *(f"template/{name}" for name in _OF_PAGES)) + own_script()
-
-
-def own_script() -> str:
-    """Give the scripts that a page with figures lacks."""
-    return _texts("cardlab.widgets", *_SCRIPTS)
+#: The scripts of explorers.
+_SCRIPTS = ("panels.js", "points.js", "explorer.js")
 
 
 def twin_script() -> str:
-    """Give what lets explorers of a page work without a kernel."""
-    return own_script() + _texts("cardlab.widgets", _TWIN) + "\ncardlabTwin.start();\n"
+    """Give what lets explorers of a page, which has the scripts of maps, work without a kernel."""
+    return _texts(*_SCRIPTS, "twin.js") + "\ncardlabTwin.start();\n"
 
 
-@cache
-def style() -> str:
-    """Give the style of explorers and of what they take from pages."""
-    return lab_style() + _texts("cardlab.report", "template/map.css") + own_style()
-
-
-def own_style() -> str:
-    """Give the style that a page with figures lacks."""
-    return _texts("cardlab.widgets", "explorer.css")
-
-
-def _texts(package: str, *names: str) -> str:
-    folder = files(package)
-    return "\n".join(folder.joinpath(name).read_text("utf-8") for name in names)
+def _texts(*names: str) -> str:
+    folder = files("cardlab.widgets")
+    return "".join(folder.joinpath(name).read_text("utf-8") for name in names)
 
 
 class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
     """What all explorers are; make one of those that follow from it."""
 
-    _esm = script() + "\nexport default { render: cardlabExplorer.render };\n"
-    _css = style()
+    _esm = "".join(map(asset, ("shared.js", "map.js"))) + _texts(*_SCRIPTS)
+    _esm += "\nexport default { render: cardlabExplorer.render };\n"
+    _css = lab_style() + asset("map.css") + _texts("explorer.css")
 
     #: What is seen, one part below the other.
     panels: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ..frames import check_countable, in_batches, lists_of, strings_of
-from ..schema import collect, label
+from ..schema import collect
 
 Bits = npt.NDArray[np.uint8]
 
@@ -38,11 +38,6 @@ class Facet:
     values: list[Any]
     bits: Bits
     n_distinct: int
-
-    @property
-    def label(self) -> str:
-        """What the column is called on a screen."""
-        return label(self.column)
 
     @cached_property
     def of(self) -> Any:
@@ -146,7 +141,7 @@ def _bins(values: pl.Series) -> Facet:
     bin_ = ends.cast(pl.Float64).search_sorted(numbers.cast(pl.Float64), side="right").to_numpy()
     bin_ = np.where(numbers.is_null().to_numpy(), 0, bin_)
     n_bins = max(len(edges) - 1, 0)
-    bits = [pack(bin_ == i + 1) for i in range(n_bins)] or [pack(np.zeros(len(values), bool))][:0]
+    bits = [pack(bin_ == i + 1) for i in range(n_bins)]
     empty = np.zeros((0, len(pack(np.zeros(len(values), bool)))), dtype=np.uint8)
     return Facet(values.name, "bins", edges, np.stack(bits) if bits else empty, n_bins)
 
@@ -161,11 +156,7 @@ def _numbers(values: pl.Series) -> list[int | float]:
         first = np.floor(low / step)
         steps = int(np.floor(high / step) - first) + 2
         return [round(float((first + i) * step), 10) for i in range(steps)]
-    edges: list[int | float] = [0]
-    power = 1
-    while edges[-1] <= high:
-        edges += [factor * power for factor in (1, 2, 5)]
-        power *= 10
+    edges = [0, *(factor * 10**power for power in range(310) for factor in (1, 2, 5))]
     return edges[: next(i for i, edge in enumerate(edges) if edge > high) + 1]
 
 
