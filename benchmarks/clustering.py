@@ -23,7 +23,7 @@ import numpy as np
 from .apart import Figures, Later, Options, Run, Task, Way
 
 cl, faiss = Later("cardlab"), Later("faiss")
-kmeans, points = Later("cardlab.embeddings.kmeans"), Later("cardlab.embeddings.points")
+kmeans, points = Later("cardlab.embeddings.cluster"), Later("cardlab.embeddings.points")
 cluster, metrics = Later("sklearn.cluster"), Later("sklearn.metrics")
 
 SIZES, SUFFIX = "50000,100000,200000", ".npz"

@@ -78,23 +78,16 @@ def _ids_and(cards: Any, *names: str) -> pl.LazyFrame:
 
 def _relations(cards: Any) -> pl.DataFrame:
     """Read ``id, parent, relation`` from the tags, then columns; of several relations the first."""
-    have = [name for name in _SAY_HOW if name in column_names(cards)]
-    item = pl.element()
-    frame = _ids_and(cards, *have)
-    said = []
-    for name, pattern in ((name, _SAY_HOW[name]) for name in have):
+    patterns = {name: _SAY_HOW[name] for name in _SAY_HOW if name in column_names(cards)}
+    frame = _ids_and(cards, *(patterns or ["tags"]))
+    item, said = pl.element(), []
+    for name, pattern in patterns.items():
         lists = lists_in(frame, name).list.eval(item.filter(item.str.contains(pattern)))
         rows = frame.select("id", lists.alias("said")).filter(pl.col("said").list.len() > 0)
         parts = pl.col("said").str.extract_groups(pattern).struct
         told = (parts.field("1").alias("relation"), parts.field("2").alias("parent"))
         said.append(collect(rows).explode("said").select("id", *told))
     return pl.concat(said).unique(["id", "parent"], keep="first", maintain_order=True)
-
-
-def _require_relations(cards: Any) -> None:
-    """Raise unless a column may say how models were made from others."""
-    if "base_model_relation" not in column_names(cards):
-        require(cards, "tags")
 
 
 def _placed(graph: Graph) -> pl.DataFrame:
@@ -260,30 +253,28 @@ def lineage_changes(
     if column in have or source not in have:
         source, make = column, None
     require(cards, source)
-    if tagged:
-        _require_relations(cards)
-    names = [column] if make is None else [name for name in have if name in _FROM]
-    graph = read_graph(cards)
-    edges = _with_relations(graph, cards) if tagged else graph.edges
+    author = author_column(cards, cluster, population)
+    edges = _edges(cards, read_graph(cards), author, related=tagged)
     if relations is not None:
         edges = edges.filter(pl.col("relation").is_in(list(relations)))
+    names = [column] if make is None else [name for name in have if name in _FROM]
     frame = _ids_and(cards, *names)
     edges = _with_values(edges, frame if make is None else make(frame), column)
-    edges = _with_authors(edges, cards, author_column(cards, cluster, population))
-    edges = edges.with_columns(_change(edges, order).alias("change"))
+    edges = edges.with_columns(change=_change(edges, order))
     keys = [] if by is None else ["relation"]
     ends = pl.col("change").is_in(CHANGES[-4:])
     of_all = (pl.len().alias("n_all"), (~ends).sum().alias("n_declared"))
     edges = edges.with_columns((n.over(keys) if keys else n).cast(pl.Int64) for n in of_all)
     values = ["parent_value", "child_value"] if pairs else []
     cells = [*keys, *values, "change"]
-    edges = edges.with_columns(pl.struct(cells).hash().alias(_CELL), _group(by).alias(_GROUP))
+    group = pl.lit(0) if by is None else pl.col(by)
+    edges = edges.with_columns(pl.struct(cells).hash().alias(_CELL), group.alias(_GROUP))
     counts = edges.group_by(*cells, "n_all", "n_declared", _CELL, _GROUP).agg(
         pl.len().cast(pl.Int64).alias("n_edges")
     )
     compared = counts.select(pl.when(~ends).then("n_declared")).to_series()
     census = population == "census"
-    shares = _with_share(counts, _design(counts, edges, edges), census)
+    shares = _with_share(counts, edges, census)
     design = _design(counts, edges, edges.filter(~ends))
     n, ends_of = counts["n_edges"], ("declared_share", "declared")
     shares = shares.with_columns(interval(n, compared, *ends_of, design=design, census=census))
@@ -300,26 +291,19 @@ def lineage_changes(
     )
 
 
-def _with_relations(graph: Graph, cards: Any) -> pl.DataFrame:
-    """Give the edges with their ``relation``."""
-    return graph.edges.join(_relations(cards), on=["id", "parent"], how="left")
-
-
 _AUTHOR, _CELL, _GROUP = "__author", "__cell", "__group"
 
 
-def _group(by: str | None) -> pl.Expr:
-    return pl.lit(0) if by is None else pl.col(by)
-
-
-def _with_authors(edges: pl.DataFrame, cards: Any, author: str | None) -> pl.DataFrame:
-    """Add who made the child of each edge, where authors are asked for."""
-    if author is None:
-        return edges
-    made = _ids_and(cards, author).select("id", pl.col(author).alias(_AUTHOR))
-    return edges.join(
-        collect(made).unique("id", keep="first", maintain_order=True), on="id", how="left"
-    )
+def _edges(cards: Any, graph: Graph, author: str | None, *, related: bool) -> pl.DataFrame:
+    """Give the edges, with their ``relation`` and who made the child where these are asked for."""
+    edges = graph.edges
+    if related:
+        edges = edges.join(_relations(cards), on=["id", "parent"], how="left")
+    if author is not None:
+        made = collect(_ids_and(cards, author).select("id", pl.col(author).alias(_AUTHOR)))
+        made = made.unique("id", keep="first", maintain_order=True)
+        edges = edges.join(made, on="id", how="left")
+    return edges
 
 
 def _design(counts: pl.DataFrame, edges: pl.DataFrame, of: pl.DataFrame) -> pl.DataFrame | None:
@@ -329,8 +313,8 @@ def _design(counts: pl.DataFrame, edges: pl.DataFrame, of: pl.DataFrame) -> pl.D
     return designs_of(counts, edges, of, by=[_GROUP], value=[_CELL], author=_AUTHOR)
 
 
-def _with_share(counts: pl.DataFrame, design: pl.DataFrame | None, census: bool) -> pl.DataFrame:
-    named = {"name": "edge_share", "ends": "edge"}
+def _with_share(counts: pl.DataFrame, edges: pl.DataFrame, census: bool) -> pl.DataFrame:
+    design, named = _design(counts, edges, edges), {"name": "edge_share", "ends": "edge"}
     return with_interval(counts, "n_edges", "n_all", design, census=census, **named)
 
 
@@ -367,14 +351,12 @@ def _change(edges: pl.DataFrame, order: Sequence[str] | None) -> pl.Expr:
         cases["narrower"] = common == child.list.len()
     else:
         cases["same"] = parent == child
-        if order:
-            before, after = (
-                value.replace_strict(
-                    list(order), range(len(order)), default=None, return_dtype=pl.Int64
-                )
-                for value in (parent, child)
-            )
-            cases |= {"later": before < after, "earlier": before > after}
+        place = {value: number for number, value in enumerate(order or ())}
+        before, after = (
+            end.replace_strict(place, default=None, return_dtype=pl.Int64)
+            for end in (parent, child)
+        )
+        cases |= {"later": before < after, "earlier": before > after}
     said = [pl.when(case).then(pl.lit(word)) for word, case in cases.items()]
     return pl.coalesce(*said, pl.lit("differs"))
 
@@ -442,8 +424,7 @@ def lineage(cards: Any) -> pl.DataFrame:
         pl.col("n_parents", "n_known_parents").cast(pl.Int64),
         *("parent_ids", "root", "depth"),
         (pl.col("cycle") >= 0).alias("in_cycle"),
-        *("n_children", "n_descendants"),
-        relation,
+        *("n_children", "n_descendants", relation),
     )
     rows = rows[np.repeat(np.arange(models.height), models["n_cards"])]  # a row for each card
     return rows.sort("n_descendants", "id", descending=[True, False])
@@ -517,14 +498,10 @@ def lineage_summary(
         one_of(by, ("relation", "family"), name="by")
     if top is not None:
         at_least(top, 1, name="top")
-    require(cards, "id", "base_model")
-    if by == "relation":
-        _require_relations(cards)
     graph = read_graph(cards)
     if by == "relation":
-        edges = _with_relations(graph, cards)
-        edges = _with_authors(edges, cards, author_column(cards, cluster, population))
-        return _by_relation(edges, population == "census")
+        author = author_column(cards, cluster, population)
+        return _by_relation(_edges(cards, graph, author, related=True), population == "census")
     models = _placed(graph)
     if by is None:
         return _figures(graph, models)
@@ -542,14 +519,14 @@ def lineage_summary(
 
 def _by_relation(edges: pl.DataFrame, census: bool) -> pl.DataFrame:
     """Count the edges of each relation."""
-    edges = edges.with_columns(_group(None).alias(_GROUP), pl.col("relation").alias(_CELL))
+    edges = edges.with_columns(pl.lit(0).alias(_GROUP), pl.col("relation").alias(_CELL))
     counts = edges.group_by("relation", _CELL, _GROUP).agg(
         pl.len().cast(pl.Int64).alias("n_edges"),
         pl.col("known").count().cast(pl.Int64).alias("n_known"),
         pl.col("child").n_unique().cast(pl.Int64).alias("n_models"),
         pl.lit(edges.height, pl.Int64).alias("n_all"),
     )
-    shares = _with_share(counts, _design(counts, edges, edges), census)
+    shares = _with_share(counts, edges, census)
     known = (name for name in AUTHOR_COLUMNS if name in shares.columns)
     columns = ("n_edges", "edge_share", "edge_low", "edge_high", "n_known", "n_models", "n_all")
     shares = shares.sort("n_edges", "relation", descending=[True, False], nulls_last=True)

@@ -18,7 +18,7 @@ from sklearn.metrics import (
 )
 
 import cardlab as cl
-from cardlab.embeddings import kmeans
+from cardlab.embeddings import cluster as kmeans
 from cardlab.embeddings import points as parallel
 from cardlab.embeddings.describe_clusters import between_clusters, cluster_agreement
 from cardlab.embeddings.points import Points
@@ -163,7 +163,7 @@ def test_hdbscan_finds_dense_regions_and_tells_noise_from_unusable() -> None:
 
 
 def test_hdbscan_of_many_cards_places_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cardlab.embeddings import kmeans as density
+    from cardlab.embeddings import cluster as density
 
     monkeypatch.setattr(density, "_MANY", 400)
     x, topic = plant(1200, 6, k=3, noise=0.05)

@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import Iterable
 from hashlib import blake2b
+from types import SimpleNamespace
 from typing import NamedTuple
 
 from .headings import asked_for, definitions, folded, listed, meaning, under
@@ -109,23 +110,26 @@ def _says(words: list[str], concepts: tuple[str, ...]) -> bool:
 
 def _short(text: str, generated: bool) -> int:
     """Say what is left of a text without the phrases that say nothing."""
-    small = text.casefold()
-    here = [[p for hint, p in table if hint in small] for table in _patterns()]
-    if not any(here) and len(text) > _MAX_VALUE:
+    small, known = text.casefold(), _known()
+    places, phrases, promises = (
+        [pattern for hint, pattern in table if hint in small]
+        for table in (known.anywhere, known.phrases, known.announced)
+    )
+    if not (places or phrases or promises) and len(text) > _MAX_VALUE:
         return FILLED
     if "](" in text:
         text = _LINK.sub(lambda match: match[1] or "picture", text)
     rest = _MARKUP.sub(" ", text).casefold()
-    if _whole_placeholder().fullmatch(rest.strip(" .:;!…\n\t-")):
+    if known.whole.fullmatch(rest.strip(" .:;!…\n\t-")):
         return PLACEHOLDER
     n_phrases = n_placeholders = 0
-    for pattern in here[1]:
+    for pattern in phrases:
         rest, n = pattern.subn(" ", rest)
         n_phrases += n
     brackets = "[" in rest or "{" in rest
-    if here[2]:
-        rest, n_placeholders = _without_promises(rest, here[2])
-    for pattern in here[0]:
+    if promises:
+        rest, n_placeholders = _without_promises(rest, promises)
+    for pattern in places:
         rest, n = pattern.subn(_MARK, rest)
         n_placeholders += n
     if n_placeholders:
@@ -148,7 +152,7 @@ def _without_promises(text: str, promises: list[re.Pattern[str]]) -> tuple[str, 
                 continue
             before, after = sentence[0][: found.start()], sentence[0][found.end() :]
             short = len(before) <= _MAX_PROMISE and len(after) <= _MAX_PROMISE
-            if short and not _says_more()[0].search(before) and not _says_more()[1].search(after):
+            if short and not _known().says.search(before) and not _known().goes_on.search(after):
                 n += 1
                 return _MARK
         return sentence[0]
@@ -177,7 +181,7 @@ def shown_by(text: str, title: str, concepts: tuple[str, ...], card_id: str) -> 
     elsewhere = not listed("evidence", "elsewhere").isdisjoint(concepts)
     elsewhere &= "samples" not in meaning(title).concepts  # an example, whatever it stands in
     found: dict[str, Shown] = {}
-    for concept, name, word, pattern in _evidence():
+    for concept, name, word, pattern in _known().evidence:
         if word not in small or concept in found or concept in concepts:
             continue
         for match in itertools.islice(pattern.finditer(small), _MAX_SHOWN):
@@ -194,12 +198,7 @@ def shown_by(text: str, title: str, concepts: tuple[str, ...], card_id: str) -> 
 
 def says_limits(text: str) -> bool:
     """Say whether a text about uses has a word that limits them."""
-    return _limits().search(text) is not None
-
-
-@functools.cache
-def _limits() -> re.Pattern[str]:
-    return re.compile(definitions()["filled"]["limits"], re.IGNORECASE)
+    return _known().limits.search(text) is not None
 
 
 def is_generated(text: str) -> bool:
@@ -234,9 +233,7 @@ def take_fields(body: str, section: tuple[str, ...] = ()) -> tuple[str, list[Fie
         if concepts:
             found.append((match, label, concepts))
     starts = [match.start() for match, _, _ in found] + [len(body)]
-    fields: list[Field] = []
-    rest: list[str] = []
-    done = 0
+    fields, rest, done = list[Field](), list[str](), 0
     for (match, label, concepts), limit in zip(found, starts[1:], strict=True):
         rest.append(body[done : match.start()])
         done = _end_of_field(body, match, limit)
@@ -278,27 +275,23 @@ def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
 
 
 @functools.cache
-def _patterns() -> list[list[tuple[str, re.Pattern[str]]]]:
-    """Give placeholders, boilerplate and promises, each with a word that it must have."""
+def _known() -> SimpleNamespace:
+    """Compile the patterns of the data file, with a word that a text then has where there is one."""
     placeholders, boilerplate = definitions()["placeholders"], definitions()["boilerplate"]
-    tables = placeholders["anywhere"], boilerplate["phrases"], placeholders["announced"]
-    return [[(hint, _any_of([p])) for hint, p in table] for table in tables]
 
+    def hinted(table: list[tuple[str, str]]) -> list[tuple[str, re.Pattern[str]]]:
+        return [(hint, _any_of([pattern])) for hint, pattern in table]
 
-@functools.cache
-def _says_more() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    placeholders = definitions()["placeholders"]
-    return re.compile(placeholders["says"]), re.compile(placeholders["goes_on"])
-
-
-@functools.cache
-def _evidence() -> list[tuple[str, str, str, re.Pattern[str]]]:
-    return [
-        (concept, name, word, re.compile(pattern, re.MULTILINE))
-        for concept, name, word, pattern in definitions()["evidence"]["shown"]
-    ]
-
-
-@functools.cache
-def _whole_placeholder() -> re.Pattern[str]:
-    return _any_of(definitions()["placeholders"]["whole"])
+    return SimpleNamespace(
+        anywhere=hinted(placeholders["anywhere"]),
+        announced=hinted(placeholders["announced"]),
+        phrases=hinted(boilerplate["phrases"]),
+        whole=_any_of(placeholders["whole"]),
+        says=re.compile(placeholders["says"]),
+        goes_on=re.compile(placeholders["goes_on"]),
+        limits=re.compile(definitions()["filled"]["limits"], re.IGNORECASE),
+        evidence=[
+            (*found, re.compile(pattern, re.MULTILINE))
+            for *found, pattern in definitions()["evidence"]["shown"]
+        ],
+    )

@@ -148,16 +148,17 @@ def section_coverage(
     tables = []
     for key in asked:
         states = states_of(read, key, min_shared).join(groups.lazy(), on="card")
-        table = _counted(states, None if author is None else groups, census=census)
+        table = _counted(states, key, None if author is None else groups, census=census)
         named = [pl.lit(key).alias("standard")] if several else []
         named += [] if by is None else [pl.col("group").alias(by)]
         left_out = () if families is not None else _FAMILIES
-        table = table.select(*named, pl.exclude("group", *left_out))
-        tables.append(with_corrected(table, key))
+        tables.append(table.select(*named, pl.exclude("group", *left_out)))
     return pl.concat(tables)
 
 
-def _counted(states: pl.LazyFrame, groups: pl.DataFrame | None, *, census: bool) -> pl.DataFrame:
+def _counted(
+    states: pl.LazyFrame, standard: Standard, groups: pl.DataFrame | None, *, census: bool
+) -> pl.DataFrame:
     """Count the states of each section, by group; `groups` say who made the cards of each."""
     filled = pl.col("state") == FILLED
     counts = {
@@ -182,13 +183,12 @@ def _counted(states: pl.LazyFrame, groups: pl.DataFrame | None, *, census: bool)
         have = states.filter(filled).select("group", "section", "author").collect()
         design = designs_of(found, have, groups, by=["group"], value=["section"], author="author")
     found = with_interval(found, "n_filled", "n_cards", design, name="filled_share", census=census)
+    found = with_corrected(found.with_columns(pl.col("section").cast(pl.String)), standard)
     # of a group no card may be the first of its family
     n_families = pl.when(pl.col("n_families") > 0).then("n_families")
     return found.select(
-        "group",
-        pl.col("section").cast(pl.String),
-        *("n_filled", "n_placeholder", "n_boilerplate", "n_empty", "n_absent"),
-        *("filled_share", "share_low", "share_high"),
+        *("group", "section", "n_filled", "n_placeholder", "n_boilerplate", "n_empty", "n_absent"),
+        *("filled_share", "share_low", "share_high", *CORRECTED),
         *("n_cards", "n_in_metadata", "n_only_in_metadata", "n_by_evidence"),
         *("n_filled_families", "n_families"),
         (pl.col("n_filled_families") / n_families).alias("family_share"),

@@ -349,12 +349,6 @@ CORRECTED = ("filled_share_corrected", "corrected_low", "corrected_high")
 COUNTS = ("true_positive", "false_positive", "false_negative", "true_negative")
 
 
-@functools.cache
-def _counts() -> pl.DataFrame:
-    data = files("cardlab").joinpath("data/coverage_validation.csv").read_bytes()
-    return pl.read_csv(data, schema_overrides=dict.fromkeys(COUNTS, pl.Int64))
-
-
 def coverage_validation(
     standard: Standard = "huggingface", *, half: str | None = None
 ) -> pl.DataFrame:
@@ -389,8 +383,9 @@ def coverage_validation(
     rules, is in ``tests/validation/README.md``.
     """
     check_standard(standard)
-    own = _counts().filter(pl.col("standard") == standard)
-    own = own if half is None else own.filter(pl.col("half") == half)
+    data = files("cardlab").joinpath("data/coverage_validation.csv").read_bytes()
+    counts = pl.read_csv(data, schema_overrides=dict.fromkeys(COUNTS, pl.Int64))
+    own = counts.filter(standard=standard, **({} if half is None else {"half": half}))
     sums = own.group_by("section").agg(pl.col(COUNTS).sum())
     names = pl.DataFrame({"section": [item.name for item in sections_of(standard)]})
     found = names.join(sums, on="section", how="left", maintain_order="left")
@@ -402,25 +397,18 @@ def coverage_validation(
 
 
 def with_corrected(shares: pl.DataFrame, standard: Standard) -> pl.DataFrame:
-    """Add what :func:`corrected` gives to the frame of sections of a standard, before ``n_cards``.
+    """Add what :func:`corrected` gives to the frame of sections of a standard.
 
     Where authors are known, the cards are so many as their ``design_effect`` leaves; of a census,
     which has no interval of its own, only the labels are uncertain.
     """
-    counts = coverage_validation(standard).select("section", *COUNTS)
     labelled = shares.select("section").join(
-        counts, on="section", how="left", maintain_order="left"
+        coverage_validation(standard), on="section", how="left", maintain_order="left"
     )
     effect = pl.col("design_effect") if "design_effect" in shares.columns else pl.lit(1.0)
     effect = pl.when(pl.col("share_low").is_null()).then(1e-9).otherwise(effect)
-    found = corrected(
-        shares["n_filled"],
-        shares["n_cards"],
-        labelled,
-        shares.select(effect).to_series().to_numpy(),
-    )
-    place = shares.columns.index("n_cards")
-    return shares.select(*shares.columns[:place], *found, *shares.columns[place:])
+    worth = shares.select(effect).to_series().to_numpy()
+    return shares.with_columns(corrected(shares["n_filled"], shares["n_cards"], labelled, worth))
 
 
 def corrected(

@@ -13,7 +13,7 @@ import polars as pl
 
 from ..frames import in_batches, narrow, text_key
 from ..schema import NoFigure, Read, count, printable, require
-from ..text.lengths import MEASURES, counted, html_column
+from ..text.lengths import counted, html_column, measures_of
 from ..text.markdown import to_html
 from ..text.sections import Section, outline
 from .bodies import (
@@ -158,12 +158,12 @@ def read_sections(
     """
     keep = None if keep is None else list(keep)
     have = require(cards, "id", "text", *(keep or ()))
-    measures = [name for name in MEASURES if name != "n_metadata_chars" or "metadata" in have]
+    measures = measures_of(have) if lengths else []
     asked = {"id", *(keep if keep is not None else set(have) - {*_LARGE, READ})}
-    kept = [name for name in have if name in asked and not (lengths and name in measures)]
+    kept = [name for name in have if name in asked and name not in measures]
     read = ["text", *kept, *(name for name in OPTIONAL if name in have)]
     if READ in have:  # with the lengths, which are columns then
-        read = ["id", READ, *kept, *(measures if lengths else [])]
+        read = ["id", READ, *kept, *measures]
     parts: list[tuple[pl.DataFrame, ...]] = []
     n_cards = 0
     for batch in in_batches(narrow(cards, list(dict.fromkeys(read))), BATCH):
@@ -171,17 +171,16 @@ def read_sections(
         batch = batch.with_columns(numbers.alias(_CARD))
         n_cards += batch.height
         if READ in have:
-            own = batch.select(*kept, *(measures if lengths else []))
-            parts.append((own, *_taken(batch)))
-            continue
-        batch = batch.with_columns(pl.col("text").cast(pl.String))
-        rows, html = _parsed(batch, links=lengths)
-        said = batch.filter(pl.col("text").is_not_null())
-        places = said.select(pl.col(_CARD).alias("card"), text_key().alias("whole"), "id")
-        if lengths:
-            batch = batch.with_columns(html_column(html)).with_columns(counted(measures))
-        own = batch.select(*kept, *(measures if lengths else []))
-        parts.append((own, places, rows, _fields(said)))
+            found = _taken(batch)
+        else:
+            batch = batch.with_columns(pl.col("text").cast(pl.String))
+            rows, html = _parsed(batch, links=lengths)
+            said = batch.filter(pl.col("text").is_not_null())
+            places = said.select(card=_CARD, whole=text_key(), id="id")
+            found = places, rows, _fields(said)
+            if lengths:
+                batch = batch.with_columns(html_column(html)).with_columns(counted(measures))
+        parts.append((batch.select(*kept, *measures), *found))
     if not any(places.height for _, places, *_ in parts):
         raise NoFigure(f"none of the {count(cards):,} cards has a text, so none has sections.")
     own, places, rows, fields = map(pl.concat, zip(*parts, strict=True))

@@ -13,7 +13,18 @@ import polars as pl
 
 from .. import schema
 from ..frames import narrow
-from .consensus import LAYERS, N_RUNS, Nodes, consensus, directions, kept, layers, runs, together
+from .consensus import (
+    LAYERS,
+    N_RUNS,
+    Nodes,
+    author_weights,
+    consensus,
+    kept,
+    layers,
+    runs,
+    together,
+    unit,
+)
 from .embed import embed
 from .lsa import authors
 from .names import name_clusters
@@ -183,10 +194,8 @@ def atlas(
     # numbered anew, as some authors may have no usable vector
     own = np.unique(code[rows], return_inverse=True)[1]
     order, point = _by_id(points, frame["id"])
-    of_point = np.bincount(point, 1 / np.sqrt(np.bincount(own)[own])).astype(np.float64)
-    values = directions(points.gathered(points.first[order]), of_point)
-    nodes = Nodes.of(values, point, own, seed)
-    found = consensus(nodes, seed=0) if len(values) > 2 else None
+    nodes = Nodes.of(points.gathered(points.first[order]), point, own, seed)
+    found = consensus(nodes) if len(order) > 2 else None
     labels = np.full((len(LAYERS), len(x)), -1)
     back: dict[str, pl.DataFrame] = {}
     if found:
@@ -201,8 +210,7 @@ def atlas(
             for n, each in zip(LAYERS, labels, strict=True)
         ),
     )
-    every = 1 / np.sqrt(np.bincount(code)[code])
-    names, template = name_clusters(frame, table.drop("id"), every, code)
+    names, template = name_clusters(frame, table.drop("id"), author_weights(code), code)
     near = np.full((len(LAYERS), len(x)), np.nan)
     near[:, rows] = _nearness(nodes, labels[:, rows])
     stability = pl.concat(
@@ -270,7 +278,7 @@ def _sureness(
     for i in range(_HALVES):
         drawn = np.random.default_rng(i).permutation(n_authors) < n_authors / 2
         inside = drawn[nodes.author]
-        part, _ = nodes.part(inside)
+        part = nodes.part(inside)
         again = layers(part, together(runs(part, numbers, _HALF_RUNS, seed=i + 1)), coarse=True)
         for name, label in zip(LAYERS, labels, strict=True):
             scores[name].append(_jaccard(label[inside], again[name][part.of_card]))
@@ -305,14 +313,13 @@ def _jaccard(labels: Indices, others: Indices) -> npt.NDArray[np.float64]:
 def _nearness(nodes: Nodes, labels: npt.NDArray[Any]) -> Floats:
     """Give the cosine of each card to the middle of its cluster."""
     result = np.zeros(labels.shape, dtype=np.float32)
-    weights = nodes.weights
+    weights = author_weights(nodes.author)[:, None].astype(np.float32)
     for near, label in zip(result, labels, strict=True):
         inside = np.flatnonzero(label >= 0)
         sums = np.zeros((int(label.max(initial=-1)) + 1, nodes.values.shape[1]), dtype=np.float32)
         own = nodes.values[nodes.of_card[inside]]
-        np.add.at(sums, label[inside], own * weights[inside, None].astype(np.float32))
-        sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
-        near[inside] = (own * sums[label[inside]]).sum(axis=1)
+        np.add.at(sums, label[inside], own * weights[inside])
+        near[inside] = (own * unit(sums)[label[inside]]).sum(axis=1)
     return result
 
 

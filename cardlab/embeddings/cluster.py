@@ -1,16 +1,17 @@
-"""Clusters of vectors: so many as are asked for, or as dense regions."""
+"""Clusters of vectors: so many as are asked for, by k-means, or as dense regions."""
 
 from __future__ import annotations
 
+import warnings
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import schema
-from .kmeans import dense, fit_all
-from .points import Ints, Points
-from .vectors import matrix, whole_number
+from .points import Indices, Ints, Points, Sample, drawn, in_blocks, on_all_cores, one_thread
+from .vectors import Floats, matrix, whole_number
 
 
 def cluster(
@@ -93,7 +94,12 @@ def cluster(
             )
         n_clusters = whole_number(n_clusters, 2, name="n_clusters")
         points = Points.of(matrix(x), seed)
-        labels = fit_all(points, points.allow(n_clusters), seed)
+        if n_clusters > len(points.copies):
+            raise schema.CardlabError(
+                f"n_clusters is {n_clusters}, but there are only {len(points.copies):,} distinct "
+                f"vectors among the {len(points.rows):,} usable rows."
+            )
+        labels = fit_all(points, n_clusters, seed)
         if labels.max() + 1 < n_clusters:
             raise schema.CardlabError(
                 f"n_clusters is {n_clusters}, but the vectors are so near each other that only "
@@ -110,3 +116,129 @@ def _by_size(labels: Ints) -> Ints:
     rank = np.empty(found.max() + 1, dtype=np.int32)
     rank[found[np.lexsort((first, -sizes))]] = np.arange(len(found))
     return np.where(labels >= 0, rank[labels], labels)
+
+
+# ---- K-means on distinct points, from several starts, and the assignment of all points.
+
+#: Rows on which k-means is fitted at most: centres of clusters of any size worth naming do not
+#: move when more are looked at, and all other rows only need to be assigned.
+FIT_ROWS = 50_000
+
+#: K-means++ starts beside Ward's.
+_STARTS = 10
+
+#: Rows on which the starts compete, and the k-means++ starts that do so if there are more rows;
+#: rows of which Ward's hierarchy is built.
+_RACE_ROWS = 20_000
+_RACE_STARTS = 3
+WARD_ROWS = 2_500
+
+
+def _one_fit(sample: Sample, k: int, start: Floats | int) -> tuple[float, Floats, Indices]:
+    """Run k-means from given centres, or from k-means++ with a seed.
+
+    Gives the sum of squared distances, the centres, and the label of each point of the sample.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    given = {"random_state": start} if isinstance(start, int) else {"init": start}
+    with warnings.catch_warnings():
+        # Raised for points too near each other; the numbers that come out say so as well.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = KMeans(k, n_init=1, **given)
+        model.fit(sample.values, sample_weight=sample.copies.astype(np.float32))
+    found, labels = np.unique(model.labels_, return_inverse=True)
+    return float(model.inertia_), model.cluster_centers_[found], labels.astype(np.int64)
+
+
+def nearest(values: Floats, centres: Floats) -> Indices:
+    """Give the index of the nearest centre of each row; of equally near ones the first."""
+    # The square of the row is left out of its distances: it changes no order. One product of a
+    # block takes a quarter of the time of scikit-learn's pairwise_distances_argmin.
+    half = np.einsum("ij,ij->i", centres, centres) / 2
+    across = np.ascontiguousarray(centres.T)
+
+    def of_block(block: slice) -> Indices:
+        best: Indices = (values[block] @ across - half).argmax(axis=1)
+        return best
+
+    return np.concatenate([np.zeros(0, dtype=np.int64), *in_blocks(of_block, len(values))])
+
+
+def assign(points: Points, centres: Floats) -> Indices:
+    """Give the nearest of some centres for each of all points, of which a block is held."""
+    every = np.arange(len(points.copies))
+    found = in_blocks(lambda block: nearest(points.take(every[block]), centres), len(every))
+    return np.concatenate(found)
+
+
+def fit_all(points: Points, k: int, seed: int) -> Ints:
+    """Cluster all points, each weighing as much as it has copies; gives a label for each.
+
+    Of the k-means++ starts and one from Ward's hierarchy the one that ends with the least spread is
+    kept; of a large sample a part decides which. There are fewer than `k` clusters where points are
+    so near each other that float32 cannot tell their distances apart.
+    """
+    sample = points.sample(drawn(len(points.rows), FIT_ROWS, seed))
+    hierarchy = sample.smaller(seed, WARD_ROWS).centres(k)
+    if k > len(sample.values):  # fewer points were drawn, though there are enough of them
+        sample = points.sample(np.arange(len(points.rows)))
+    race = sample.smaller(seed, _RACE_ROWS)
+    n_starts = _STARTS if race is sample else _RACE_STARTS
+    seeds = np.random.SeedSequence(seed).generate_state(n_starts)
+    starts = [*map(int, seeds), *([] if hierarchy is None else [hierarchy])]
+    if len(race.values) < k:
+        race = sample
+    found = on_all_cores(partial(_one_fit, race, k), starts)
+    _, centres, labels = min(found, key=lambda one: one[0])
+    if race is not sample and len(centres) == k:
+        race, (_, centres, labels) = sample, _one_fit(sample, k, centres)
+    everything = race is sample and len(sample.values) == len(points.copies)
+    return (labels if everything else assign(points, centres)).astype(np.int32)
+
+
+# ---- Clusters as dense regions, with what lies in none of them left out.
+
+#: Label of a usable vector in no cluster; -1 is a vector that is not usable.
+NOISE = -2
+
+#: Distinct vectors that are clustered; the time grows with their square.
+_MANY = 10_000
+
+#: In more dimensions all distances are alike, and nothing is denser than anything else.
+_COMPONENTS = 15
+
+#: Neighbours that say how dense it is around a vector.
+_NEIGHBORS = 5
+
+
+def dense(points: Points, seed: int, min_cluster_size: int) -> Ints:
+    """Give each point the number of its dense region, or `NOISE`."""
+    from sklearn.cluster import HDBSCAN
+    from sklearn.neighbors import NearestNeighbors
+
+    result = np.full(len(points.copies), NOISE, dtype=np.int32)
+    chosen = drawn(len(result), _MANY, seed)
+    values = np.ascontiguousarray(points.take(chosen)[:, :_COMPONENTS])
+    if len(values) < max(min_cluster_size, _NEIGHBORS + 1):
+        return result
+    model = HDBSCAN(min_cluster_size=min_cluster_size, min_samples=_NEIGHBORS, copy=True)
+    with one_thread():
+        found = model.fit_predict(values.astype(np.float64))
+    result[chosen] = labels = np.where(found >= 0, found, NOISE).astype(np.int32)
+    rest = np.setdiff1d(np.arange(len(result)), chosen)
+    if not len(rest):
+        return result
+    # Another point is in the cluster of the nearest drawn one, if it is near enough to that.
+    with one_thread():
+        tree = NearestNeighbors(n_neighbors=_NEIGHBORS + 1).fit(values)
+        reach = tree.kneighbors(values)[0][:, -1]
+
+    def of_nearest(block: slice) -> Ints:
+        others = points.take(rest[block])[:, :_COMPONENTS]
+        distance, at = tree.kneighbors(others, n_neighbors=1)
+        return np.where(distance[:, 0] <= reach[at[:, 0]], labels[at[:, 0]], NOISE)
+
+    result[rest] = np.concatenate(in_blocks(of_nearest, len(rest)))
+    return result

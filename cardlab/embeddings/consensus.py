@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from .points import Indices, in_blocks, on_all_cores
+from .cluster import nearest
+from .points import Indices, drawn, on_all_cores
 from .vectors import Floats
 
 Weights = npt.NDArray[np.float64]
 
 #: The layers, from coarse to fine, and the share of the runs in which their cards are together.
-LAYERS = {"coarse": None, "together_30": 0.3, "together_50": 0.5, "together_70": 0.7}
+_LOOSEST = 0.3
+LAYERS = {"coarse": None, "together_30": _LOOSEST, "together_50": 0.5, "together_70": 0.7}
 
 #: Fewest cards and authors of a cluster.
 MIN_CARDS, MIN_AUTHORS = 10, 3
@@ -53,17 +56,23 @@ _NODES, _FIT_ROWS = 5_000, 20_000
 _MICRO = 3_000
 
 
+def unit(values: Floats) -> Floats:
+    """Give vectors at length 1."""
+    length = np.linalg.norm(values, axis=1, keepdims=True)
+    return np.asarray(values / np.maximum(length, np.float32(1e-12)))
+
+
+def author_weights(author: Indices) -> Weights:
+    """Give what each card weighs: an author counts as the root of the number of its cards."""
+    return 1 / np.sqrt(np.bincount(author)[author])
+
+
 def directions(x: Floats, weights: Weights) -> Floats:
     """Give vectors as directions in the axes that carry most of them, as unit vectors.
 
     Scaled to one length again after they were reduced: else cards of which the axes say little
     would all lie in the middle, and be one large cluster.
     """
-
-    def unit(values: Floats) -> Floats:
-        length = np.linalg.norm(values, axis=1, keepdims=True)
-        return np.asarray(values / np.maximum(length, np.float32(1e-12)))
-
     x = unit(x)
     if x.shape[1] > _WIDTH:
         wide = x.astype(np.float64)
@@ -85,63 +94,52 @@ class Nodes:
     author: Indices
 
     @classmethod
-    def of(cls, values: Floats, point: Indices, author: Indices, seed: int) -> Nodes:
-        """Take points as nodes, or groups of near ones where there are many."""
+    def of(cls, x: Floats, of_card: Indices, author: Indices, seed: int = 0) -> Nodes:
+        """Take vectors as nodes, or groups of near ones where there are many."""
+        weights = np.bincount(of_card, author_weights(author)).astype(np.float64)
+        values = directions(x, weights)
         if len(values) <= _NODES:
-            return cls(values, point, author)
+            return cls(values, of_card, author)
         from sklearn.cluster import KMeans
 
-        rng = np.random.default_rng(seed)
-        drawn = np.sort(rng.choice(len(values), min(_FIT_ROWS, len(values)), replace=False))
         model = KMeans(_MICRO, init="random", n_init=1, max_iter=5, random_state=seed)
-        on_all_cores(model.fit, [values[drawn]])
-        across = np.ascontiguousarray(model.cluster_centers_.T)
-        half = (across * across).sum(axis=0) / 2
-
-        def nearest(block: slice) -> Indices:
-            found: Indices = (values[block] @ across - half).argmax(axis=1)
-            return found
-
-        micro = np.concatenate(in_blocks(nearest, len(values)))
+        on_all_cores(model.fit, [values[drawn(len(values), _FIT_ROWS, seed)]])
+        micro = nearest(values, model.cluster_centers_)
         kept, micro = np.unique(micro, return_inverse=True)
-        centres = model.cluster_centers_[kept]
-        length = np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
-        return cls((centres / length).astype(np.float32), micro[point], author)
+        return cls(unit(model.cluster_centers_[kept]), micro[of_card], author)
 
-    @property
+    @cached_property
     def weights(self) -> Weights:
-        """What each card weighs: an author counts as the root of the number of its cards."""
-        return 1 / np.sqrt(np.bincount(self.author)[self.author])
+        """What each node weighs: its cards, as :func:`author_weights` has them."""
+        return self.summed(author_weights(self.author))
 
     def summed(self, weights: Weights) -> Weights:
         """Add up what the cards of each node weigh."""
         return np.bincount(self.of_card, weights, len(self.values)).astype(np.float64)
 
-    def part(self, cards: npt.NDArray[np.bool_]) -> tuple[Nodes, Indices]:
-        """Keep some of the cards, and say which of the nodes are left."""
+    def part(self, cards: npt.NDArray[np.bool_]) -> Nodes:
+        """Keep some of the cards, and the nodes that these have."""
         there, of_card = np.unique(self.of_card[cards], return_inverse=True)
         authors = np.unique(self.author[cards], return_inverse=True)[1]
-        weights = 1 / np.sqrt(np.bincount(authors)[authors])
-        values = directions(self.values[there], np.bincount(of_card, weights).astype(np.float64))
-        return Nodes(values, of_card, authors), there
+        return Nodes.of(self.values[there], of_card, authors)
 
     def draws(self, n: int, seed: int) -> Iterator[Weights]:
         """Draw authors with replacement, and give what each node weighs then."""
         rng = np.random.default_rng(seed)
-        own, n_authors = self.weights, int(self.author.max()) + 1
+        own, n_authors = author_weights(self.author), int(self.author.max()) + 1
         for _ in range(n):
             times = np.bincount(rng.integers(n_authors, size=n_authors), minlength=n_authors)
             yield self.summed(own * times[self.author])
 
 
 def runs(
-    nodes: Nodes, numbers: tuple[int, int], n_runs: int, *, n_starts: int = 0, seed: int = 0
+    nodes: Nodes, numbers: tuple[int, int], n_runs: int, *, n_starts: int = _STARTS, seed: int = 0
 ) -> list[npt.NDArray[np.int16]]:
     """Group the nodes again and again, of other authors and into other numbers of groups."""
     ks = np.linspace(*numbers, n_runs).round().astype(int)
     seeds = np.random.SeedSequence(seed).generate_state(n_runs)
     jobs = list(zip(nodes.draws(n_runs, seed), ks, seeds, strict=True))
-    return on_all_cores(lambda job: _grouped(nodes.values, n_starts or _STARTS, *job), jobs)
+    return on_all_cores(lambda job: _grouped(nodes.values, n_starts, *job), jobs)
 
 
 def _grouped(
@@ -210,34 +208,30 @@ def again(shares: Floats, weights: Weights) -> float:
     return float(twice / once) if once > 0 else 0.0
 
 
-def _without_clusters(nodes: Nodes, seed: int) -> Iterator[Nodes]:
+def _without_clusters(nodes: Nodes) -> Iterator[Nodes]:
     """Draw a normal and a uniform cloud that is spread as widely in each direction."""
-    rng = np.random.default_rng(seed)
-    weights = nodes.summed(nodes.weights)
+    rng, weights = np.random.default_rng(0), nodes.weights
     mean = np.average(nodes.values, axis=0, weights=weights)
     wide = nodes.values - mean
     variance, axes = np.linalg.eigh((wide * weights[:, None]).T @ wide / weights.sum())
     spread = np.sqrt(np.maximum(variance, 0))
     for draws in (rng.standard_normal(wide.shape), rng.uniform(-(3**0.5), 3**0.5, wide.shape)):
         cloud = ((draws * spread) @ axes.T + mean).astype(np.float32)
-        cloud /= np.maximum(np.linalg.norm(cloud, axis=1, keepdims=True), 1e-12)
-        yield Nodes(cloud, nodes.of_card, nodes.author)
+        yield Nodes(unit(cloud), nodes.of_card, nodes.author)
 
 
-def consensus(nodes: Nodes, seed: int) -> tuple[Floats, tuple[int, int]] | None:
+def consensus(nodes: Nodes) -> tuple[Floats, tuple[int, int]] | None:
     """Give the shares of runs with many groups, or with the few that show most beyond chance.
 
     None where no number of groups shows more than in clouds without clusters.
     """
-    weights = nodes.summed(nodes.weights)
-
-    clouds = list(_without_clusters(nodes, seed))
+    clouds = list(_without_clusters(nodes))
 
     def beyond(numbers: tuple[int, int]) -> float:
         if numbers[1] * MIN_CARDS > len(nodes.values):
             return 0.0
         seen, *chance = [
-            again(together(runs(part, numbers, _NULL_RUNS, seed=seed)), weights)
+            again(together(runs(part, numbers, _NULL_RUNS)), nodes.weights)
             for part in (nodes, *clouds)
         ]
         return seen - max(chance)
@@ -246,16 +240,16 @@ def consensus(nodes: Nodes, seed: int) -> tuple[Floats, tuple[int, int]] | None:
     if beyond(_MANY) <= _MARGIN:
         highest, few = max((beyond((k, k)), -k) for k in range(2, _MANY[0]))
         if highest <= _MARGIN:
-            if not _two(nodes, weights, seed):
+            if not _two(nodes):
                 return None
             few = -2  # clouds that are as wide fall in two as well, though not apart
         found = (-few, -few)
-    return together(runs(nodes, found, N_RUNS, seed=seed)), found
+    return together(runs(nodes, found, N_RUNS)), found
 
 
-def _two(nodes: Nodes, weights: Weights, seed: int) -> bool:
+def _two(nodes: Nodes) -> bool:
     """Say whether nodes lie in two groups with a gap between them."""
-    label = runs(nodes, (2, 2), 1, seed=seed)[0]
+    label, weights = runs(nodes, (2, 2), 1)[0], nodes.weights
     if len(nodes.values) < 2 * MIN_CARDS or label.max() < 1:
         return False
     first, second = (
@@ -278,23 +272,18 @@ def _tree(shares: Floats, way: str = "average") -> npt.NDArray[np.float64]:
     return np.asarray(linkage(squareform(apart, checks=False), way))
 
 
-def layers(nodes: Nodes, shares: Floats, *, coarse: bool, seed: int = 0) -> dict[str, Indices]:
+def layers(nodes: Nodes, shares: Floats, *, coarse: bool) -> dict[str, Indices]:
     """Cut the hierarchy at each layer; gives the group of each node, whatever its size."""
     from scipy.cluster.hierarchy import fcluster
 
     tree = _tree(shares)
-    cuts = {
-        name: fcluster(tree, 1 - share + 1e-6, criterion="distance") - 1
-        for name, share in LAYERS.items()
-        if share
-    }
-    above = np.zeros(len(shares), dtype=np.int64)
-    if coarse:
-        above = _coarse(nodes, cuts["together_30"], seed)
-        cuts = {"coarse": above, **cuts}
+    above, cuts = np.zeros(len(shares), dtype=np.int64), {}
     for name, share in LAYERS.items():
+        groups = fcluster(tree, 1 - (share or _LOOSEST) + 1e-6, criterion="distance") - 1
         if share:
-            above = cuts[name] = _placed(nodes, shares, cuts[name], above, share)
+            above = cuts[name] = _placed(nodes, shares, groups, above, share)
+        elif coarse:
+            above = cuts[name] = _coarse(nodes, groups)
     return cuts
 
 
@@ -308,7 +297,7 @@ def _placed(nodes: Nodes, shares: Floats, groups: Indices, above: Indices, share
     clusters = np.unique(groups[nodes.of_card[held]])
     # A large group is no cluster because its authors are few: it stays apart from those of others.
     free = (np.bincount(groups[nodes.of_card]) < MIN_CARDS)[groups]
-    weight = nodes.summed(nodes.weights)[:, None].astype(np.float32)
+    weight = nodes.weights[:, None].astype(np.float32)
     while len(clusters):
         member = (groups[:, None] == clusters) * weight
         member /= member.sum(axis=0)
@@ -322,7 +311,7 @@ def _placed(nodes: Nodes, shares: Floats, groups: Indices, above: Indices, share
     return groups
 
 
-def _coarse(nodes: Nodes, groups: Indices, seed: int) -> Indices:
+def _coarse(nodes: Nodes, groups: Indices) -> Indices:
     """Join the groups of the loosest layer by runs of few groups: to 8-15 regions, for a reader.
 
     Cut where the hierarchy has its longest step, and into fewer only where that is a wide one; if
@@ -333,12 +322,11 @@ def _coarse(nodes: Nodes, groups: Indices, seed: int) -> Indices:
     n = int(groups.max()) + 1
     if n < 3:
         return groups
-    size = nodes.summed(nodes.weights)
     member = np.zeros((n, len(groups)), dtype=np.float32)
-    member[groups, np.arange(len(groups))] = size
+    member[groups, np.arange(len(groups))] = nodes.weights
     member /= member.sum(axis=1, keepdims=True)
     # from one start: the best of several would see the clusters within regions again
-    coarse = runs(nodes, _COARSE, _N_COARSE, n_starts=1, seed=seed)
+    coarse = runs(nodes, _COARSE, _N_COARSE, n_starts=1)
     shares = member @ together(coarse) @ member.T
     tree = _tree(np.clip((shares + shares.T) / 2, 0, 1), "complete")
     of_group = np.bincount(groups[nodes.of_card], minlength=n)

@@ -12,7 +12,7 @@ import polars as pl
 
 from .. import schema
 from .._public import taking_sources
-from .lsa import card_texts, free_tags, strings, word_counts
+from .lsa import card_texts, free_tags, stem, strings, word_counts
 from .points import BLOCK, Ints, Points, in_blocks
 from .vectors import Floats, checked_ids, checked_labels, matrix, same_size, usable, whole_number
 
@@ -243,13 +243,11 @@ def _label_texts(cards: Any, label: Ints) -> pl.DataFrame:
     except schema.NoFigure:  # cards without words can be described all the same
         return pl.DataFrame(schema={"cluster": pl.Int32, "label": pl.String})
     word = pl.col("keyword")
-    plural = word.str.ends_with("s") & ~word.str.ends_with("ss") & (word.str.len_chars() > 4)
     # Singular and plural are one; it belongs to the cluster where it scores highest.
-    stem = pl.when(plural).then(word.str.head(-1)).otherwise(word)
     owner = pl.col("cluster").sort_by("score", "cluster", descending=[True, False]).first()
     is_own = owner.over("stem") == pl.col("cluster")
     is_own &= pl.struct("cluster", "stem").is_first_distinct()
-    texts = keywords.with_columns(stem=stem).with_columns(is_own=is_own).group_by("cluster")
+    texts = keywords.with_columns(stem=stem(word)).with_columns(is_own=is_own).group_by("cluster")
     own = word.filter("is_own").head(_LABEL_WORDS).str.join(", ")
     return texts.agg(label=pl.when(pl.col("is_own").any()).then(own).otherwise(word.first()))
 

@@ -87,8 +87,8 @@ def encoder(
             "model must be 'lsa', the name or folder of a sentence-transformers model, or a "
             f"callable that takes a list of texts, not {type(model).__name__}."
         )
-    if _is_model2vec(Path(model).expanduser()):
-        return _static(Path(model).expanduser().resolve(), max_tokens, name)
+    if words := _static(Path(model).expanduser().resolve(), max_tokens, name):
+        return words
     loaded, folder = _load(str(model))
     for at, (_, module) in reversed([*enumerate(loaded.named_children())]):
         if not scaled and type(module).__name__ == "Normalize":
@@ -108,16 +108,13 @@ def encoder(
     return Encoder(encode, filed, min(max_tokens or limit, limit), count)
 
 
-def _is_model2vec(folder: Path) -> bool:
-    """Tell whether a folder holds word vectors of model2vec."""
+def _static(folder: Path, max_tokens: int | None, name: str | None) -> Encoder | None:
+    """Load word vectors of model2vec, if that is what a folder holds."""
+    kind = None
     with suppress(OSError, ValueError, AttributeError):
-        told = json.loads((folder / "config.json").read_text("utf-8"))
-        return told.get("model_type") == "model2vec" and not (folder / "modules.json").exists()
-    return False
-
-
-def _static(folder: Path, max_tokens: int | None, name: str | None) -> Encoder:
-    """Load word vectors of model2vec from a folder."""
+        kind = json.loads((folder / "config.json").read_text("utf-8")).get("model_type")
+    if kind != "model2vec" or (folder / "modules.json").exists():
+        return None
     try:
         from model2vec import StaticModel  # type: ignore[import-not-found]
     except ImportError as error:
@@ -436,7 +433,7 @@ def _with_model(
     column: str | None,
     save: str | os.PathLike[str] | None,
     progress: Progress,
-    recipe: Recipe = None,
+    recipe: Recipe,
 ) -> Floats:
     """Read the distinct documents that are not stored, the longest first, batch by batch."""
     documents = _documents(cards, column)

@@ -229,6 +229,12 @@ def word_counts(texts: pl.DataFrame) -> tuple[csr_matrix, CountVectorizer]:
     )
 
 
+def stem(word: pl.Expr) -> pl.Expr:
+    """Drop the s of a plural."""
+    plural = word.str.ends_with("s") & ~word.str.ends_with("ss") & (word.str.len_chars() > 4)
+    return pl.when(plural).then(word.str.head(-1)).otherwise(word)
+
+
 def _documents(texts: pl.DataFrame) -> Iterator[str]:
     """Give the words of one card at a time, so that no second copy of all text is held."""
     both = pl.concat_str(prose(pl.col("text")), pl.col("tags"), separator=" ")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from .. import schema
-from .lsa import card_texts, own_words, word_counts
+from .lsa import card_texts, own_words, stem, word_counts
 from .points import Indices
 
 Shares = npt.NDArray[np.float64]
@@ -47,57 +47,55 @@ def name_clusters(
     `labels` has a column for each layer. Gives ``layer``, ``cluster``, ``name`` and ``parent``
     (the cluster of the layer before with most of its cards, null in the first).
     """
-    texts = share = None
+    texts, share = None, np.full(len(weights), np.nan)
     if {"text", "tags"} & set(cards.columns):
-        texts, share = own_words(card_texts(cards), labels=True)
-        share = share if "text" in cards.columns else None
-        texts = texts.with_columns(pl.col("text").str.replace_all(_ARGUMENT, " "))
+        texts, of_template = own_words(card_texts(cards), labels=True)
+        share = of_template if "text" in cards.columns else share
     rows = np.arange(len(weights))
     if len(rows) > _READ:
         rows = np.argsort(cards["id"].hash().to_numpy(), kind="stable")[:_READ]
-    said, words = None, pl.Series(dtype=pl.String)
-    if texts is not None:
-        try:
-            counts, counter = word_counts(texts[rows])
-            said, words = counts.sign(), pl.Series(counter.get_feature_names_out())
-            found = (
-                texts[rows]["text"]
-                .str.extract_all(_CODE)
-                .list.eval(pl.element().str.to_lowercase().unique())
-            )
-            code = found.explode().drop_nulls().value_counts()
-            n_cards = pl.Series(np.asarray(said.sum(axis=0)).ravel())
-            as_code = words.replace_strict(code.to_series(0), code.to_series(1), default=0)
-            plain = ((as_code < n_cards / 2) & ~words.is_in(_NO_SUBJECT.split())).arg_true()
-            said, words = said[:, plain.to_numpy()], words.gather(plain)
-        except schema.NoFigure:
-            pass
+    subjects = None if texts is None else _subjects(texts[rows])
     tables: list[pl.DataFrame] = []
-    before: tuple[str, dict[int, str]] | None = None
+    upper, above = np.zeros(0), dict[int | None, str]()  # the layer before, and its names
     for layer in labels.columns:
         label = labels[layer].fill_null(-1).to_numpy()
         n = int(label.max(initial=-1)) + 1
         scored: list[list[str]] = [[] for _ in range(n)]
-        if said is not None and n:
-            scored = _words(said, words, label[rows], weights[rows], author[rows], n)
+        if subjects and n:
+            scored = _words(*subjects, label[rows], weights[rows], author[rows], n)
         facts = _facts(cards, label, weights)
         parents: list[int | None] = [None] * n
-        if before:
-            upper = labels[before[0]].fill_null(-1).to_numpy()
+        if tables:
             parents = [int(np.bincount(upper[label == i] + 1).argmax()) - 1 for i in range(n)]
-        names: dict[int, str] = {}
+        names: dict[int | None, str] = {}
         for i in range(n):
-            parent = before[1].get(parents[i] or 0) if before and parents[i] is not None else None
-            same = parent and (label == i).sum() >= 0.9 * (upper == parents[i]).sum()
-            name = parent if same and parent else _name(facts.get(i), scored[i], parent)
-            name = name or f"cluster {i}"
-            names[i] = name if name not in names.values() else f"{name} ({i})"
-        ids = list(range(n))
-        data = {"cluster": ids, "name": [names[i] for i in ids], "parent": parents}
+            name = parent = above.get(parents[i])
+            if parent is None or (label == i).sum() < 0.9 * (upper == parents[i]).sum():
+                name = _name(facts.get(i), scored[i], parent) or f"cluster {i}"
+            names[i] = f"{name} ({i})" if name in names.values() else str(name)
+        data = {"cluster": range(n), "name": names.values(), "parent": parents}
         dtypes: Any = {"cluster": pl.Int32, "name": pl.String, "parent": pl.Int32}
-        tables.append(pl.DataFrame(data, dtypes).select(pl.lit(layer).alias("layer"), pl.all()))
-        before = (layer, names)
-    return pl.concat(tables), share if share is not None else np.full(len(weights), np.nan)
+        table = pl.DataFrame({name: list(of) for name, of in data.items()}, dtypes)
+        tables.append(table.select(pl.lit(layer).alias("layer"), pl.all()))
+        upper, above = label, names
+    return pl.concat(tables), share
+
+
+def _subjects(texts: pl.DataFrame) -> tuple[Any, pl.Series] | None:
+    """Give which cards say which words that can name a subject, and the words, if there are any."""
+    texts = texts.with_columns(pl.col("text").str.replace_all(_ARGUMENT, " "))
+    try:
+        counts, counter = word_counts(texts)
+    except schema.NoFigure:
+        return None
+    said, words = counts.sign(), pl.Series(counter.get_feature_names_out())
+    found = texts["text"].str.extract_all(_CODE)
+    code = found.list.eval(pl.element().str.to_lowercase().unique()).explode().drop_nulls()
+    in_code = code.value_counts()
+    as_code = words.replace_strict(in_code.to_series(0), in_code.to_series(1), default=0)
+    n_cards = pl.Series(np.asarray(said.sum(axis=0)).ravel())
+    plain = ((as_code < n_cards / 2) & ~words.is_in(_NO_SUBJECT.split())).arg_true()
+    return said[:, plain.to_numpy()], words.gather(plain)
 
 
 def _facts(cards: pl.DataFrame, label: Indices, weights: Shares) -> dict[int, str]:
@@ -144,12 +142,11 @@ def _words(
     everywhere = np.asarray(rate.sum(axis=0)).ravel()
     # Rounded, so that the order of the cards does not decide between equal ones.
     score = (rate.data * np.log1p(n / everywhere[rate.col])).round(6)
-    word, plural = pl.col("word"), pl.col("word").str.ends_with("s")
-    plural &= ~word.str.ends_with("ss") & (word.str.len_chars() > 4)
+    word = pl.col("word")
     table = (
         pl.DataFrame({"cluster": rate.row, "word": words.gather(rate.col), "score": score})
         .filter(pl.Series(sayers.tocsr()[rate.row, rate.col].A1 >= _SAYERS))
-        .with_columns(stem=pl.when(plural).then(word.str.head(-1)).otherwise(word))
+        .with_columns(stem=stem(word))
         .sort("score", "cluster", "word", descending=[True, False, False])
         .with_columns(is_own=pl.col("stem").is_first_distinct())
         .filter(pl.struct("cluster", "stem").is_first_distinct())

@@ -229,15 +229,6 @@ class Points:
         """The point of each usable row, in the order of `rows`."""
         return np.repeat(np.arange(len(self.copies)), self.copies)
 
-    def allow(self, n_clusters: int) -> int:
-        """Check that there are points enough for a number of clusters."""
-        if n_clusters > len(self.copies):
-            raise schema.CardlabError(
-                f"n_clusters is {n_clusters}, but there are only {len(self.copies):,} distinct "
-                f"vectors among the {len(self.rows):,} usable rows."
-            )
-        return n_clusters
-
     def sample(self, chosen: Indices) -> Sample:
         """Take some of the usable rows, by their place in `rows`."""
         points, rows = np.unique(self.point_of_row[chosen], return_inverse=True)
@@ -262,38 +253,30 @@ class Sample:
         """The number of rows of each point."""
         return np.bincount(self.rows, minlength=len(self.values))
 
-    @cached_property
-    def tree(self) -> npt.NDArray[np.float64]:
-        """Ward's hierarchy of the points, of which there are at least two."""
-        from scipy.cluster.hierarchy import linkage
-
-        return np.asarray(linkage(self.values, "ward"))
-
     def centres(self, k: int) -> Floats | None:
         """Cut Ward's hierarchy into `k` clusters and give their centres; None where ties forbid it.
 
         Drawn starts put two centres into a large cluster and one between two small ones, and
         k-means does not get out of that by itself. A hierarchy seldom makes this mistake.
         """
-        from scipy.cluster.hierarchy import fcluster
+        from scipy.cluster.hierarchy import fcluster, linkage
 
         if not 1 < len(self.values) >= k:
             return None
-        labels = fcluster(self.tree, k, criterion="maxclust") - 1
+        labels = fcluster(linkage(self.values, "ward"), k, criterion="maxclust") - 1
         if labels.max() + 1 != k:
             return None
         sums = np.zeros((k, self.values.shape[1]))
         np.add.at(sums, labels, self.values * self.copies[:, None])
         return (sums / np.bincount(labels, weights=self.copies)[:, None]).astype(np.float32)
 
-    def part(self, rows: Indices) -> Sample:
-        """Take some of the rows; a row that is given twice is there twice."""
-        there, of_row = np.unique(self.rows[rows], return_inverse=True)
-        return Sample(self.values[there], of_row)
-
     def smaller(self, seed: int, size: int) -> Sample:
         """Draw rows without putting any back; all where there are no more than `size`."""
-        return self if len(self.rows) <= size else self.part(drawn(len(self.rows), size, seed))
+        if len(self.rows) <= size:
+            return self
+        rows = self.rows[drawn(len(self.rows), size, seed)]
+        there, of_row = np.unique(rows, return_inverse=True)
+        return Sample(self.values[there], of_row)
 
 
 def _scan(x: Floats) -> tuple[Bools, npt.NDArray[np.uint64], float]:

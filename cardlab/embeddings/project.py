@@ -19,8 +19,6 @@ from ..overview.time import judge
 from .points import Axes, Indices, Points, drawn, in_blocks, one_thread, row_hashes
 from .vectors import Floats, matrix, same_size, usable, whole_number
 
-# ---- Two dimensions to look at.
-
 Method = Literal["auto", "pca", "tsne", "opentsne"]
 
 #: Distinct vectors that each method is fitted on at most; it places the others.

@@ -7,7 +7,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from typing import Any
 
 import numpy as np
@@ -70,12 +70,8 @@ def _places(text: str, words: list[str]) -> list[tuple[int, int, str]]:
     parts = [re.escape(word) for word in ordered if SPACED.search(word)]
     if whole:
         parts.append(rf"(?<![^\W_])(?:{'|'.join(whole)})(?![^\W_])")
-    found = []
-    for match in re.finditer("|".join(parts), text, re.IGNORECASE):
-        found.append((match.start(), match.end(), match.group().lower()))
-        if len(found) == _MAX_HITS:
-            break
-    return found
+    found = islice(re.finditer("|".join(parts), text, re.IGNORECASE), _MAX_HITS)
+    return [(match.start(), match.end(), match.group().lower()) for match in found]
 
 
 def _window(found: list[tuple[int, int, str]]) -> int:
@@ -178,7 +174,14 @@ def search(
     ('demebro/wav2vec2-bremidere-small', 9.767...)
     """
     whole_number(top, 1, name="top")
-    words = query_words(_checked(query))
+    if not isinstance(query, str) or not query.strip():
+        raise schema.CardlabError("query must be a string of words, such as 'speech to text'.")
+    if len(query) > _MAX_QUERY:
+        raise schema.CardlabError(
+            f"query must have at most {_MAX_QUERY:,} characters, not {len(query):,}. To find cards "
+            "like a whole text, use cardlab.neighbors."
+        )
+    words = query_words(query)
     have = schema.require(cards, "id")
     if "text" not in have and "tags" not in have:
         schema.require(cards, "text", "tags")
@@ -205,23 +208,12 @@ def search(
     near = _by_meaning(values, asked)
     if not near.height:
         raise schema.NoFigure(f"none of the {len(values):,} vectors is usable.")
-    return _result(
-        cards,
-        near.with_columns(id=ids_of(cards).gather(near["row"])),
-        lambda text: snippet(_nearest_passage(text, split, asked), words),
-        top,
-    )
+    near = near.with_columns(id=ids_of(cards).gather(near["row"]))
 
+    def part(text: str) -> Any:
+        return snippet(_nearest_passage(text, split, asked), words)
 
-def _checked(query: Any) -> str:
-    if not isinstance(query, str) or not query.strip():
-        raise schema.CardlabError("query must be a string of words, such as 'speech to text'.")
-    if len(query) > _MAX_QUERY:
-        raise schema.CardlabError(
-            f"query must have at most {_MAX_QUERY:,} characters, not {len(query):,}. To find cards "
-            "like a whole text, use cardlab.neighbors."
-        )
-    return query
+    return _result(cards, near, part, top)
 
 
 def _by_words(cards: Any, words: list[str]) -> pl.DataFrame:
@@ -281,7 +273,7 @@ def _counted(batch: pl.DataFrame, words: list[str]) -> pl.DataFrame:
 
 def _by_both(found: pl.DataFrame, values: Floats, ids: pl.Series) -> pl.DataFrame:
     """Join the ranks by words with those by likeness to the best cards of them."""
-    ranks = found.sort("score", "id", "row", descending=[True, False, False]).head(_RANKED)
+    ranks = _first(found, _RANKED)
     best = ranks["row"].head(_BEST).to_numpy()
     cards = Directions.of(values)
     kept = np.isfinite(cards.length[best])
@@ -289,13 +281,17 @@ def _by_both(found: pl.DataFrame, values: Floats, ids: pl.Series) -> pl.DataFram
         return found
     weights = np.arange(1, len(best) + 1)[kept] ** -0.5
     near = _by_meaning(values, (weights @ cards.unit(best[kept]))[None].astype(np.float32))
-    near = near.with_columns(id=ids.gather(near["row"]))
-    near = near.sort("score", "id", "row", descending=[True, False, False]).head(_RANKED)
+    near = _first(near.with_columns(id=ids.gather(near["row"])), _RANKED)
     both = pl.concat(
         frame.select("id", "row", score=weight / (_STAND_OUT + 1 + pl.int_range(pl.len())))
         for frame, weight in ((ranks, 1.0), (near.cast({"row": ranks.schema["row"]}), _WEIGHT))
     )
     return both.group_by("row").agg(pl.first("id"), pl.sum("score"))
+
+
+def _first(found: pl.DataFrame, n: int) -> pl.DataFrame:
+    """Give the cards that are found best, ties by id."""
+    return found.sort("score", "id", "row", descending=[True, False, False]).head(n)
 
 
 def _model(
@@ -339,18 +335,12 @@ def _nearest_passage(text: str, split: Encoder, asked: Floats) -> str:
 
 def _result(cards: Any, found: pl.DataFrame, part: Callable[[str], Any], top: int) -> pl.DataFrame:
     """Keep the best cards, ties by id, read them, and cut the snippet from each."""
-    ordered = found.with_columns(pl.col("score").round(12)).sort(
-        "score", "id", "row", descending=[True, False, False]
-    )
-    best = ordered.head(top).cast({"row": pl.get_index_type()})
+    best = _first(found.with_columns(pl.col("score").round(12)), top)
+    best = best.cast({"row": pl.get_index_type()})
     names = [name for name in ("id", "text") if name in schema.column_names(cards)]
     frame = narrow(cards, names).with_row_index("row")
     wanted = frame.filter(pl.col("row").is_in(best["row"].sort().implode()))
-    there = best.join(
-        schema.collect(wanted.drop("id")), on="row", how="left", maintain_order="left"
-    )
-    made = [
-        (row["id"], row["score"], *part(row.get("text") or ""))
-        for row in there.iter_rows(named=True)
-    ]
+    texts = schema.collect(wanted.drop("id"))
+    rows = best.join(texts, on="row", how="left", maintain_order="left").to_dicts()
+    made = [(row["id"], row["score"], *part(row.get("text") or "")) for row in rows]
     return pl.DataFrame(made, schema=_RESULT, orient="row")

@@ -82,31 +82,26 @@ def vectors(
     x = fill(column)
     good = usable(x)
     if not good.any():
-        _no_vector(column)
+        n = Counter(classified(column)["problem"])
+        if n["null"] == len(column):
+            raise schema.NoFigure(
+                f"no card has an embedding: `embeddings` is null for {len(column):,} of "
+                f"{len(column):,} cards. Compute vectors with cardlab.embed(cards)."
+            )
+        raise schema.NoFigure(
+            f"no card has a usable vector: of {len(column):,} cards {n['null']:,} have none, "
+            f"{n['wrong_length']:,} have one of a length other than the commonest, and "
+            f"{n['zero'] + n['not_finite']:,} have one that is all zeros or holds NaN or infinity."
+        )
     # What a frame or an Arrow file holds cannot be written to; all else is a matrix of our own.
     return blanked(x, good, normalize=normalize, owned=x.flags.writeable)
 
 
 def usable(x: npt.ArrayLike) -> Bools:
-    """Tell which rows of a matrix can be worked with.
-
-    Parameters
-    ----------
-    x : array-like of numbers, shape (n, d)
-
-    Returns
-    -------
-    np.ndarray of bool, shape (n,)
-        True where all entries are finite and at least one is not zero.
-
-    Raises
-    ------
-    CardlabError
-        `x` is not a matrix of real numbers with at least one column.
-    """
-    x = matrix(x)
+    """Tell which rows of a matrix can be worked with: all numbers finite, and one not zero."""
+    x, none = matrix(x), np.zeros(0, dtype=bool)
     checked = [np.isfinite(x[b]).all(axis=1) & (x[b] != 0).any(axis=1) for b in pieces(x)]
-    return np.concatenate(checked) if checked else np.zeros(0, dtype=bool)
+    return np.concatenate([none, *checked])
 
 
 def pieces(x: npt.NDArray, cells: int = _CELLS) -> Iterator[slice]:
@@ -126,21 +121,6 @@ def blanked(x: Floats, good: Bools, *, normalize: bool = False, owned: bool = Fa
             exact = result[piece].astype(np.float64)
             result[piece] = exact / np.sqrt(np.einsum("ij,ij->i", exact, exact))[:, None]
     return result
-
-
-def _no_vector(column: Column) -> None:
-    """Raise the error of a corpus without a usable vector, with the reasons."""
-    n = Counter(classified(column)["problem"])
-    if n["null"] == len(column):
-        raise schema.NoFigure(
-            f"no card has an embedding: `embeddings` is null for {len(column):,} of "
-            f"{len(column):,} cards. Compute vectors with cardlab.embed(cards)."
-        )
-    raise schema.NoFigure(
-        f"no card has a usable vector: of {len(column):,} cards {n['null']:,} have none, "
-        f"{n['wrong_length']:,} have one of a length other than the commonest, and "
-        f"{n['zero'] + n['not_finite']:,} have one that is all zeros or holds NaN or infinity."
-    )
 
 
 # ---- What the arguments of all that takes vectors must be.
@@ -383,7 +363,11 @@ def _open(path: str | os.PathLike[str]) -> tuple[Column, pl.Series | None]:
     if not file.is_file():
         raise schema.SourceError(f"there is no file {schema.printable(str(file))!r} of vectors.")
     try:
-        return (_npy(file), None) if suffix == ".npy" else _table(file, suffix)
+        if suffix != ".npy":
+            return _table(file, suffix)
+        # Private pages: what is written to the matrix never reaches the file.
+        x = np.load(file, mmap_mode="c", allow_pickle=False)
+        return matrix(x, name=repr(schema.printable(file.name))), None
     except schema.CardlabError:
         raise
     except (Exception, pl.exceptions.PanicException) as error:
@@ -392,17 +376,6 @@ def _open(path: str | os.PathLike[str]) -> tuple[Column, pl.Series | None]:
             f"{schema.printable(file.name)!r} could not be read as a {file.suffix} file of "
             f"vectors: {reason or type(error).__name__}. It may be damaged or of another kind."
         ) from error
-
-
-def _npy(file: Path) -> npt.NDArray[Any]:
-    # Private pages: what is written to the matrix never reaches the file.
-    x: npt.NDArray[Any] = np.load(file, mmap_mode="c", allow_pickle=False)
-    if x.ndim != 2 or x.shape[1] == 0 or x.dtype.kind not in "fiu":
-        raise schema.CardlabError(
-            f"{schema.printable(file.name)!r} must hold a matrix of real numbers of shape (n, d), "
-            f"d at least 1; it has shape {x.shape}, type {x.dtype}."
-        )
-    return x
 
 
 def _table(file: Path, suffix: str) -> tuple[pl.Series, pl.Series | None]:

@@ -111,12 +111,12 @@ def with_text_lengths(cards: Frame, *, measures: Iterable[str] | None = None) ->
     >>> cl.with_text_lengths(cards)["n_chars", "n_words", "n_links"].row(0)
     (24, 4, 1)
     """
-    asked = list(measures) if measures is not None else None
-    for name in asked or ():
+    asked = list(["n_chars"] if measures is None else measures)
+    for name in asked:
         one_of(name, MEASURES, name="each of measures")
-    have = require(cards, *needs_of(asked if asked is not None else ["n_chars"]))
-    if asked is None:
-        asked = [name for name in MEASURES if name != "n_metadata_chars" or "metadata" in have]
+    have = require(cards, *needs_of(asked))
+    if measures is None:
+        asked = measures_of(have)
     frame = as_polars(cards)
     if not _PARTS.keys().isdisjoint(asked):
 
@@ -148,6 +148,11 @@ def counted(measures: Iterable[str]) -> list[pl.Expr]:
         **{name: pl.col(_HTML).str.count_matches(pattern) for name, pattern in _PARTS.items()},
     }
     return [counts[name].cast(pl.Int64).alias(name) for name in measures]
+
+
+def measures_of(columns: Iterable[str]) -> list[str]:
+    """Name the lengths of cards that have a text and these columns."""
+    return [name for name in MEASURES if name != "n_metadata_chars" or "metadata" in columns]
 
 
 def needs_of(measures: list[str]) -> list[str]:
@@ -306,17 +311,16 @@ def length_ecdf(
         .agg(pl.len().alias("n"))
         .sort("group", "value", nulls_last=True)
         .with_columns(
-            pl.col("n").cum_sum().over("group").alias("below"),
-            pl.col("n").sum().over("group").cast(pl.Int64).alias("n_cards"),
-            pl.len().over("group").alias("n_values"),
+            below=pl.col("n").cum_sum().over("group"),
+            n_cards=pl.col("n").sum().over("group").cast(pl.Int64),
+            n_values=pl.len().over("group"),
         )
     )
     # a point is kept where it is the first to reach the next of evenly spaced shares
     slot = (pl.col("below") * (MAX_POINTS - 2) / pl.col("n_cards")).floor()
     kept = (pl.col("n_values") <= MAX_POINTS) | (slot != slot.shift(1).over("group"))
-    return steps.filter(kept.fill_null(True)).select(
-        "group", "value", (pl.col("below") / pl.col("n_cards")).alias("cumulative_share"), "n_cards"
-    )
+    share = (pl.col("below") / pl.col("n_cards")).alias("cumulative_share")
+    return steps.filter(kept.fill_null(True)).select("group", "value", share, "n_cards")
 
 
 @taking_sources
@@ -348,9 +352,7 @@ def length_histogram(
     (5000, 10000, 1)
     """
     edges = [0, *(step * 10**power for power in range(12) for step in (1, 2, 5))]
-    bins = pl.DataFrame(
-        {"low": edges[:-1], "high": edges[1:], "value": [float(edge) for edge in edges[:-1]]}
-    )
+    bins = pl.DataFrame({"low": edges[:-1], "high": edges[1:], "value": map(float, edges[:-1])})
     return (
         _values(cards, measure, by, every)
         .with_columns(pl.col("value").cast(pl.Float64))
@@ -371,11 +373,11 @@ def _values(
     author: str | None = None,
 ) -> pl.DataFrame:
     """Give one row a card and group: ``*also, group, value[, __author]``, without null values."""
-    made = [] if author is None else [author]
-    frame = measured(cards, measure, [*also, *made, *([by] if by else [])])
-    frame = _grouped(frame.with_columns(pl.col(name).alias(_AUTHOR) for name in made), by, every)
-    kept = [*also, "group", "value", *([_AUTHOR] if made else [])]
-    values = collect(frame.select(kept).drop_nulls("value"))
+    frame = measured(cards, measure, [*also, *filter(None, [author, by])])
+    kept = [*also, "group", "value"]
+    if author is not None:
+        frame, kept = frame.with_columns(pl.col(author).alias(_AUTHOR)), [*kept, _AUTHOR]
+    values = collect(_grouped(frame, by, every).select(kept).drop_nulls("value"))
     if not values.height:
         raise NoFigure(f"none of the {count(cards):,} cards has a value for {measure!r}.")
     return values
@@ -425,12 +427,11 @@ def _with_median_interval(
         t = stdtrit(np.maximum(design["n_all_authors"].to_numpy() - 1, 1), 0.975)
         effect = design["design_effect"].to_numpy() * (t / ndtri(0.975)) ** 2
         size = np.maximum(np.floor(n / effect), 1)
-    middles = {"median_low": np.ceil(size / 2), "median_high": np.floor(size / 2) + 1}
-    for (name, at), level in zip(middles.items(), (0.025, 0.975), strict=True):
+    ends = ("median_low", np.ceil(size / 2), 0.025), ("median_high", np.floor(size / 2) + 1, 0.975)
+    for name, at, level in ends:
         rank = np.clip(np.ceil(n * betaincinv(at, size - at + 1, level)), 1, n) - 1
         end = pl.col("sorted").list.get(pl.lit(pl.Series(rank.astype(int))))
-        known = pl.when(population == "sample").then(end)
-        groups = groups.with_columns(known.alias(name))
+        groups = groups.with_columns(pl.when(population == "sample").then(end).alias(name))
     groups = groups.drop("sorted")
     return groups if design is None else author_columns(groups, design, total="n_cards")
 
@@ -502,26 +503,12 @@ def length_outliers(
     unit = pl.when(spread > 0).then(spread).otherwise(away.abs().mean().over("group") * 1.2533)
     median = pl.col("value").median().over("group")
     return (
-        rows.with_columns(
-            median.alias("group_median"),
-            away.alias("away"),
-            (away / unit).alias("robust_z"),
-            pl.len().over("group").alias("n"),
-        )
-        .filter(pl.col("n") >= min_cards)
-        .filter(pl.col("away") > 0 if side == "long" else pl.col("away") < 0)
+        rows.with_columns(group_median=median, robust_z=away / unit)
+        .filter(pl.len().over("group") >= min_cards, away > 0 if side == "long" else away < 0)
         .sort(pl.col("robust_z").abs(), "id", "group", descending=[True, False, False])
         .head(top)
-        .select(
-            "id",
-            "group",
-            "value",
-            "group_median",
-            pl.when(pl.col("group_median") != 0)
-            .then(pl.col("value") / pl.col("group_median"))
-            .alias("ratio"),
-            "robust_z",
-        )
+        .with_columns(ratio=pl.col("value") / pl.col("group_median").replace(0, None))
+        .select("id", "group", "value", "group_median", "ratio", "robust_z")
     )
 
 
@@ -575,7 +562,7 @@ def length_relation(
     """
     at_least(bins, 2, name="bins")
     author = author_column(cards, cluster, population)
-    frame = measured(cards, measure, list(dict.fromkeys([to, *([author] if author else [])])))
+    frame = measured(cards, measure, list(dict.fromkeys(filter(None, [to, author]))))
     if not (dtype := frame.collect_schema()[to]).is_numeric():
         raise CardlabError(
             f"to must name a column of numbers, such as 'downloads' or 'likes'; {to!r} holds "
@@ -596,27 +583,23 @@ def length_relation(
     low, high = _spearman_interval(rho, ranks, rows[_AUTHOR] if made else None)
     census = population == "census"
     part = ((pl.col("value").rank("min") - 1) * bins / n).floor().cast(pl.Int64)
-    rows = rows.with_columns(part.alias("group"))
-    medians = (
-        rows.group_by("group")
-        .agg(
-            pl.col("value").min().alias("low"),
-            pl.col("value").max().alias("high"),
-            pl.len().cast(pl.Int64).alias("n_cards"),
-            pl.col("other").median().alias("median"),
-            pl.col("other").sort().alias("sorted"),
-        )
-        .sort("group")
+    rows = rows.with_columns(group=part)
+    medians = rows.group_by("group").agg(
+        *(pl.min("value").alias("low"), pl.max("value").alias("high")),
+        n_cards=pl.len().cast(pl.Int64),
+        median=pl.median("other"),
+        sorted=pl.col("other").sort(),
     )
     others = rows.drop("value").rename({"other": "value"})
+    medians = medians.sort("group")
     return _with_median_interval(medians, others, "median", population).select(
         pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("bin"),
         *("low", "high", "n_cards", "median", "median_low", "median_high"),
-        pl.lit(rho).alias("spearman"),
-        pl.lit(None if census else low, pl.Float64).alias("spearman_low"),
-        pl.lit(None if census else high, pl.Float64).alias("spearman_high"),
-        pl.lit(n, dtype=pl.Int64).alias("n_total"),
-        pl.lit(to).alias("to"),
+        spearman=pl.lit(rho),
+        spearman_low=pl.lit(None if census else low, pl.Float64),
+        spearman_high=pl.lit(None if census else high, pl.Float64),
+        n_total=pl.lit(n, dtype=pl.Int64),
+        to=pl.lit(to),
     )
 
 

@@ -289,36 +289,30 @@ def _run(
         jobs = -1 if int(sizes.sum()) >= MIN_BYTES_FOR_PROCESSES else 1
     part = sizes.clip(LEAST_BYTES).cum_sum() // BATCH_BYTES
     batches = [batch for _, batch in columns.group_by(part, maintain_order=True)]
+    results: Iterable[pl.DataFrame] = map(make, batches)
+    if jobs != 1 and len(batches) > 1:
+        # The parser holds Python's lock, so threads gain nothing. joblib's processes are started
+        # afresh (a fork would copy polars' locks), need no guarded main module, and stay for the
+        # next call; few batches are on their way at a time, so memory stays flat
+        from joblib import Parallel, cpu_count, delayed
+
+        n = min(cpu_count() if jobs < 0 else jobs, len(batches))
+        pool = Parallel(n_jobs=n, return_as="generator", batch_size=1, pre_dispatch="2*n_jobs")
+        results = pool(delayed(make)(batch) for batch in batches)
     made = [pl.DataFrame(schema=schema)]
-    for result in _results(batches, make, jobs):
+    for result in results:
         made.append(result)
         progress.step(result.height)
     progress.end()
     return pl.concat(made)
 
 
-def _results(batches: list[pl.DataFrame], make: Make, jobs: int) -> Iterable[pl.DataFrame]:
-    if jobs == 1 or len(batches) < 2:
-        return map(make, batches)
-    # The parser holds Python's lock, so threads gain nothing. joblib's processes are started
-    # afresh (a fork would copy polars' locks), need no guarded main module, and stay for the
-    # next call; few batches are on their way at a time, so memory stays flat
-    from joblib import Parallel, cpu_count, delayed
-
-    workers = min(cpu_count() if jobs < 0 else jobs, len(batches))
-    pool = Parallel(n_jobs=workers, return_as="generator", batch_size=1, pre_dispatch="2*n_jobs")
-    results: Iterable[pl.DataFrame] = pool(delayed(make)(batch) for batch in batches)
-    return results
-
-
 class Progress:
     """A line on the terminal, or below a notebook's cell, once the work takes seconds."""
 
     def __init__(self, total: int | None, what: str = "cards") -> None:
-        self.total, self.what = total, what
-        self.done = 0
-        self.shown = time.monotonic() + 1.5
-        self.written = False
+        self.total, self.what, self.done = total, what, 0
+        self.shown, self.written = time.monotonic() + 1.5, False
 
     def step(self, n: int) -> None:
         """Count `n` more cards as done, and say so at most twice a second."""
