@@ -186,7 +186,6 @@ def read_block(block: str, *, line: int = 1) -> tuple[dict[str, Any] | None, Pro
     text = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]", "\ufffd", text)
     problems: Problems = []
     try:
-        _refuse_depth(text)
         value = _construct(text, line, problems)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -337,6 +336,13 @@ def hub_tags(known: dict[str, Any], arxiv: list[str]) -> list[str]:
 
 
 def _construct(text: str, line: int, problems: Problems) -> Any:
+    depth = 0
+    for bracket in _NESTING.findall(text):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            raise ValueError(f"brackets nest more than {MAX_DEPTH} deep")
+    if _RUN_OF_INDICATORS.search(text) or _DEEP_INDENT.search(text):
+        raise ValueError(f"the block nests more than {MAX_DEPTH} deep")
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
@@ -348,16 +354,6 @@ def _construct(text: str, line: int, problems: Problems) -> Any:
         return plain(loader.construct_document(node))
     finally:
         loader.dispose()
-
-
-def _refuse_depth(text: str) -> None:
-    depth = 0
-    for bracket in _NESTING.findall(text):
-        depth += 1 if bracket in "[{" else -1
-        if depth > MAX_DEPTH:
-            raise ValueError(f"brackets nest more than {MAX_DEPTH} deep")
-    if _RUN_OF_INDICATORS.search(text) or _DEEP_INDENT.search(text):
-        raise ValueError(f"the block nests more than {MAX_DEPTH} deep")
 
 
 def _refuse_size(node: yaml.Node) -> None:

@@ -276,7 +276,7 @@ def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
 
 @functools.cache
 def _known() -> SimpleNamespace:
-    """Compile the patterns of the data file, with a word that a text then has where there is one."""
+    """Compile the patterns of the data file, some with a word that a text then has."""
     placeholders, boilerplate = definitions()["placeholders"], definitions()["boilerplate"]
 
     def hinted(table: list[tuple[str, str]]) -> list[tuple[str, re.Pattern[str]]]:

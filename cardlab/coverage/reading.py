@@ -111,7 +111,6 @@ class Sections(Read):
     fields: pl.DataFrame
 
     def __repr__(self) -> str:
-        """Say what was read, and not the frames."""
         n_headings = self.texts["is_heading"].sum()
         return f"<sections of {self.places.height:,} cards: {n_headings:,} headings>"
 
@@ -475,8 +474,9 @@ def _place(
         return (), idle[0]["reason"]
     if inner:
         return inner, None
-    if about := _about(told.words, card_id):
-        return (about,), None
+    if told.words.startswith("about "):  # "About X": X is who made the model, or else the model
+        is_maker = _in_name(told.words, card_id.rpartition("/")[0])
+        return ("developers" if is_maker else "description",), None
     reason = _reason(told.words, part.title, card_id)
     return (), reason or next((p.reason for p in reversed(above) if p.reason), None)
 
@@ -511,25 +511,15 @@ def _reasons() -> dict[str, str]:
     }
 
 
-def _about(words: str, card_id: str) -> str | None:
-    """Read "About X": X is who made the model, or else the model."""
-    if not words.startswith("about "):
-        return None
-    return "developers" if _in_name(words, card_id.rpartition("/")[0]) else "description"
-
-
 def _squeezed(text: str) -> str:
     return re.sub(r"[\W_]+", "", text.casefold())
 
 
 def _in_name(words: str, name: str) -> bool:
     """Say whether a heading has a word that tells this name, however either is spaced."""
-    squeezed = _squeezed(name)
-    joined = [re.sub(r"\W+", "", word) for word in words.split()]
-    return any(
-        len(word) > 2 and word not in listed("words", "in_many_names") and word in squeezed
-        for word in joined
-    )
+    squeezed, common = _squeezed(name), listed("words", "in_many_names")
+    joined = (re.sub(r"\W+", "", word) for word in words.split())
+    return any(len(word) > 2 and word not in common and word in squeezed for word in joined)
 
 
 _GENERAL = frozenset(("summary", "description"))

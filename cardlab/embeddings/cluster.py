@@ -105,17 +105,11 @@ def cluster(
                 f"n_clusters is {n_clusters}, but the vectors are so near each other that only "
                 f"{labels.max() + 1} clusters can be told apart."
             )
-    return _by_size(points.spread(labels, -1))
-
-
-def _by_size(labels: Ints) -> Ints:
-    """Give the largest cluster number 0; of equal ones the one whose first row comes first."""
+    labels = points.spread(labels, -1)
     found, first, sizes = np.unique(labels[labels >= 0], return_index=True, return_counts=True)
-    if not len(found):
-        return labels
-    rank = np.empty(found.max() + 1, dtype=np.int32)
+    rank = np.zeros(found.max(initial=0) + 1, dtype=np.int32)
     rank[found[np.lexsort((first, -sizes))]] = np.arange(len(found))
-    return np.where(labels >= 0, rank[labels], labels)
+    return np.where(labels >= 0, rank[np.maximum(labels, 0)], labels)
 
 
 # ---- K-means on distinct points, from several starts, and the assignment of all points.

@@ -138,23 +138,23 @@ def runs(
     """Group the nodes again and again, of other authors and into other numbers of groups."""
     ks = np.linspace(*numbers, n_runs).round().astype(int)
     seeds = np.random.SeedSequence(seed).generate_state(n_runs)
-    jobs = list(zip(nodes.draws(n_runs, seed), ks, seeds, strict=True))
-    return on_all_cores(lambda job: _grouped(nodes.values, n_starts, *job), jobs)
 
+    def best(job: tuple[Weights, int, int]) -> npt.NDArray[np.int16]:
+        weights, k, seed = job
+        rng = np.random.default_rng(seed)
+        starts = (_one_start(nodes.values, weights, rng.random(k)) for _ in range(n_starts))
+        return max(starts, key=lambda found: found[1])[0]
 
-def _grouped(
-    values: Floats, n_starts: int, weights: Weights, k: int, seed: int
-) -> npt.NDArray[np.int16]:
-    """Run spherical k-means from k-means++, and keep the best of some starts."""
-    rng = np.random.default_rng(seed)
-    starts = (_one_start(values, weights, rng.random(k)) for _ in range(n_starts))
-    return max(starts, key=lambda found: found[1])[0]
+    return on_all_cores(best, list(zip(nodes.draws(n_runs, seed), ks, seeds, strict=True)))
 
 
 def _one_start(
     values: Floats, weights: Weights, draws: Weights
 ) -> tuple[npt.NDArray[np.int16], float]:
-    """Give the groups, and how near their points are: a batch of products, quickest in BLAS."""
+    """Run spherical k-means from k-means++; gives the groups, and how near their points are.
+
+    A batch of products, which BLAS does quickest.
+    """
     k = len(draws)
     centres = np.empty((k, values.shape[1]), dtype=np.float32)
     far, chance = np.full(len(values), np.inf, dtype=np.float32), weights

@@ -52,7 +52,6 @@ class Projection:
     variance_share: float | None = None
 
     def __str__(self) -> str:
-        """Say it in a line."""
         if self.variance_share is not None:
             name = f"first two principal components ({100 * self.variance_share:.0f} % of variance)"
         else:

@@ -295,7 +295,12 @@ def _element(tag: _Node, inner: str, place: _Place) -> str:
         alt, source = tag.attributes.get("alt") or "", tag.attributes.get("src") or ""
         return alt if place.inline else f"![{alt}]({source}{_title(tag)})"
     if name == "li":
-        return f"{_bullet(place)} {inner.strip()}\n"
+        sign = "*"
+        if place.parent.name == "ol":
+            start = str(place.parent.attributes.get("start") or 1)
+            start = start if re.fullmatch("[0-9]{1,9}", start) else "1"
+            sign = f"{int(start) + place.number}."
+        return f"{sign} {inner.strip()}\n"
     if name in _LISTS:
         if place.items:
             begin = "\n\t" if inner and place.items < MAX_NESTING else "\n"
@@ -324,14 +329,6 @@ def _block(name: str, inner: str, place: _Place) -> str:
             return f"{'#' * int(level[1])} {title}\n\n"
         return f"{title}\n{'=-'[level[1] == '2'] * len(title)}\n\n" if title else ""
     return inner
-
-
-def _bullet(item: _Place) -> str:
-    """Give the sign of an item, or its number where its list has numbers."""
-    if item.parent.name != "ol":
-        return "*"
-    start = str(item.parent.attributes.get("start") or 1)
-    return f"{(int(start) if re.fullmatch('[0-9]{1,9}', start) else 1) + item.number}."
 
 
 def _link(tag: _Node, inner: str) -> str:
