@@ -393,15 +393,6 @@ def _head(cards: Directions) -> Floats:
 
 # ---- Cards whose vector is another card's too.
 
-_GROUPS = {
-    "group": pl.Int32,
-    "n_cards": pl.Int64,
-    "card_share": pl.Float64,
-    "n_texts": pl.Int64,
-    "same_text": pl.Boolean,
-    "ids": pl.List(pl.String),
-}
-
 
 @taking_sources
 def shared_vectors(
@@ -461,14 +452,15 @@ def shared_vectors(
     if not len(rows):
         raise schema.NoFigure(f"none of the {len(given):,} vectors is usable.")
     frame = frame[rows].with_columns(vector=pl.Series(row_hashes(given, rows)))
-    n_texts = pl.col("text").n_unique() if "text" in have else pl.lit(None, pl.Int64)
+    n_texts = pl.col("text").n_unique().cast(pl.Int64) if "text" in have else pl.lit(None, pl.Int64)
     groups = (
         frame.filter(pl.col("vector").is_duplicated())
         .group_by("vector")
-        .agg(n_cards=pl.len(), n_texts=n_texts, ids=pl.col("id").sort())
+        .agg(pl.len().cast(pl.Int64).alias("n_cards"), n_texts=n_texts, ids=pl.col("id").sort())
         .with_columns(same_text=pl.col("n_texts") == 1, card_share=pl.col("n_cards") / len(rows))
         .sort("n_cards", pl.col("ids").list.first(), "vector", descending=[True, False, False])
     )
     if same_text is not None:
         groups = groups.filter(pl.col("same_text") == same_text)
-    return groups.with_row_index("group").select(*_GROUPS).cast(_GROUPS)  # type: ignore[arg-type]
+    number = pl.int_range(pl.len(), dtype=pl.Int32).alias("group")
+    return groups.select(number, "n_cards", "card_share", "n_texts", "same_text", "ids")

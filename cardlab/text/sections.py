@@ -150,35 +150,23 @@ def outline(markdown: str, *, links: bool = False) -> Outline:
 
 def plain_title(html: bytes) -> str:
     """Give the text of a heading's HTML."""
-    if b"<" in html:
-        html = _TAG.sub(b"", html.replace(b"<br", b" <br"))
-    title = html.decode()
-    if "&" in title:
-        title = entities.unescape(title)
-    if ":" in title:
-        title = _SHORTCODE.sub(" ", title)
-    return " ".join(title.split())
+    title = entities.unescape(_TAG.sub(b"", html.replace(b"<br", b" <br")).decode())
+    return " ".join(_SHORTCODE.sub(" ", title).split())
 
 
 def _prose(html: bytes, source: bytes) -> bytes:
-    """Drop comments, scripts, style sheets, code blocks and tables.
+    """Drop comments, scripts, style sheets, and code blocks and tables that end without a heading.
 
     Of the first three the source tells whether there are any. The names of tags that the author
     wrote in capitals become small.
     """
-    if b"\0" in source:
-        html = html.replace(b"\0", b"\xef\xbf\xbd")  # as CommonMark has it, in HTML too
+    html = html.replace(b"\0", b"\xef\xbf\xbd")  # as CommonMark has it, in HTML too
     if _CAPITALS.search(source):
         html = _CAPITALS.sub(lambda match: match[0].lower(), html)
     if b"<!--" in source:
         html = _COMMENT.sub(b"", html)
     if _UNSEEN_OPENS.search(source):
         html = _UNSEEN.sub(b"", html)
-    return _without_blocks(html)
-
-
-def _without_blocks(html: bytes) -> bytes:
-    """Drop code blocks and tables, but none that holds a heading or never ends."""
     found = _BLOCK(html)
     if not found:
         return html
@@ -280,9 +268,7 @@ def section_texts(markdown: str) -> list[str]:
     """
     card = outline(markdown)
     # a NUL, which no HTML of the parser holds, stands for each heading
-    html = b"\0".join(card.pieces)
-    if b"\r" in html:
-        html = html.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    html = b"\0".join(card.pieces).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if b"&" in card.source:
         html = _ENTITY.sub(_character, html)
     for step, words in _STEPS:
@@ -290,11 +276,8 @@ def section_texts(markdown: str) -> list[str]:
     intro, *bodies = html.decode().split("\0")
     texts = [intro.strip()] if intro and not intro.isspace() else []
     for level, title, body in zip(card.levels, card.titles, bodies, strict=True):
-        if "://" in title or "www." in title:
-            title = _ADDRESS.sub("URL", title)
-        head = "#" * level + " " + title if title else "#" * level
-        below = body.strip()
-        texts.append(f"{head}\n\n{below}" if below else head)
+        head = f"{'#' * level} {_ADDRESS.sub('URL', title)}".rstrip()
+        texts.append(f"{head}\n\n{body.strip()}".rstrip())
     return texts
 
 
