@@ -414,17 +414,13 @@ def lineage(cards: Any) -> pl.DataFrame:
     [('a', 'a', 0, 2), ('b', 'a', 1, 1), ('c', 'a', 2, 0)]
     """
     models = _placed(read_graph(cards))
-    relation = pl.lit(None, pl.String).alias("relation")
+    relations = pl.DataFrame(schema={"id": pl.String, "relation": pl.String})
     if {*_SAY_HOW} & {*column_names(cards)}:
-        first = _relations(cards).unique("id", keep="first", maintain_order=True)
-        models = models.join(first.select("id", "relation"), on="id", how="left")
-        relation = pl.col("relation")
-    rows = models.select(
-        "id",
-        pl.col("n_parents", "n_known_parents").cast(pl.Int64),
-        *("parent_ids", "root", "depth"),
-        (pl.col("cycle") >= 0).alias("in_cycle"),
-        *("n_children", "n_descendants", relation),
+        relations = _relations(cards).unique("id", keep="first", maintain_order=True)
+    rows = models.join(relations, on="id", how="left").select(
+        *("id", pl.col("n_parents", "n_known_parents").cast(pl.Int64), "parent_ids"),
+        *("root", "depth", (pl.col("cycle") >= 0).alias("in_cycle")),
+        *("n_children", "n_descendants", "relation"),
     )
     rows = rows[np.repeat(np.arange(models.height), models["n_cards"])]  # a row for each card
     return rows.sort("n_descendants", "id", descending=[True, False])

@@ -310,28 +310,17 @@ def find_families(cards: pl.LazyFrame, known: pl.DataFrame, threshold: float) ->
         runs = {own: set(of) for own, of in each.iter_rows() if of}
     candidates = Candidates(signs, threshold * lower)
     degree = candidates.degree()
-    n, first_id = pl.len().cast(pl.Int64).alias("n"), pl.col("id").min().cast(pl.String)
-    texts = pl.DataFrame({"key": key, "degree": degree}).join(
-        by_key.agg(n, first_id), on="key", how="left", maintain_order="left"
-    )
-    order = texts.select(
-        pl.arg_sort_by(
-            "n", "degree", "id", "key", descending=[True, True, False, False], nulls_last=True
-        )
-    )
-    around, like = _grown(
-        candidates,
-        kept_shingles(cards, key[degree > 0]),
-        runs,
-        texts,
-        order.to_series().to_list(),
-        threshold,
-    )
+    of_key = by_key.agg(pl.len().cast(pl.Int64).alias("n"), pl.col("id").min().cast(pl.String))
+    texts = pl.DataFrame({"key": key, "degree": degree})
+    texts = texts.join(of_key, on="key", how="left", maintain_order="left").with_row_index("row")
+    down = [True, True, False, False]
+    order = texts.sort("n", "degree", "id", "key", descending=down, nulls_last=True)["row"]
+    sets = kept_shingles(cards, key[degree > 0])
+    around, like = _grown(candidates, sets, runs, texts, order.to_list(), threshold)
     texts = (
-        texts.with_row_index("row")
-        .with_columns(pl.Series("around", around), pl.Series("like", like))
+        texts.with_columns(pl.Series("around", around), pl.Series("like", like))
         .filter(pl.col("around") >= 0)
-        .with_columns((pl.col("row") == pl.col("around")).alias("example"))
+        .with_columns(example=pl.col("row") == pl.col("around"))
     )
     numbers = (
         texts.group_by("around")

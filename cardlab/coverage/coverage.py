@@ -259,21 +259,14 @@ def card_coverage(
     check_standard(standard)
     at_least(min_shared, 2, name="min_shared")
     read = as_sections(cards)
-    return (
-        states_of(read, standard, min_shared)
-        .join(read.places.lazy(), on="card")
-        .sort("card", "section")
-        .select(
-            "id",
-            pl.col("section").cast(pl.String),
-            pl.col("state").replace_strict(range(len(STATES)), STATES, return_dtype=pl.String),
-            "n_words",
-            pl.col("title").cast(pl.String).alias("heading"),
-            "evidence",
-            pl.col("stated").alias("in_metadata"),
-        )
-        .collect()
+    states = states_of(read, standard, min_shared).join(read.places.lazy(), on="card")
+    name = pl.col("state").replace_strict(range(len(STATES)), STATES, return_dtype=pl.String)
+    found = states.sort("card", "section").select(
+        *("id", pl.col("section").cast(pl.String), name, "n_words"),
+        *(pl.col("title").cast(pl.String).alias("heading"), "evidence"),
+        in_metadata="stated",
     )
+    return found.collect()
 
 
 # ---- What each heading of a corpus was taken to mean, and which mean nothing.
@@ -293,15 +286,13 @@ def heading_meanings(cards: Any, *, standard: Standard = "huggingface") -> pl.Da
     found = read.texts.filter("is_heading")
     if not found.height:
         raise NoFigure(f"none of the {read.cards.height:,} cards has a heading.")
-    titles = found.select(pl.col("title").unique()).with_columns(
-        pl.col("title").cast(pl.String).str.slice(0, MAX_CHARS).alias("heading")
-    )
+    heading = pl.col("title").cast(pl.String).str.slice(0, MAX_CHARS)
+    titles = found.select(pl.col("title").unique()).with_columns(heading=heading)
     folded = pl.Series("folded", map(fold, titles["heading"]), dtype=pl.String)
-    key = ["folded", "concepts", "reason"]
     rows = (
         found.join(titles.with_columns(folded), on="title")
         .join(read.places.select("card", pl.col("id").cast(pl.String)), on="card")
-        .group_by(key)
+        .group_by("folded", "concepts", "reason")
         .agg(
             pl.col("heading").mode().min(),
             pl.col("card").n_unique().cast(pl.Int64).alias("n_cards"),
@@ -449,28 +440,25 @@ def documentation_gaps(
     done = (pl.col("state") == FILLED) | (pl.col("stated") & metadata)
     missing = pl.col("section").filter(~done).cast(pl.String)
     weight = pl.col("section").cast(pl.String).replace_strict(weights, return_dtype=pl.Float64)
+    down = [True, True, False, False]
     ranked = (
         states_of(read, standard, min_shared)
         .filter(pl.col("section").cast(pl.String).is_in(list(weights)))
         .sort("card", "section")
         .group_by("card", maintain_order=True)
         .agg(
-            missing.alias("missing"),
-            missing.filter(pl.col("state").filter(~done) > ABSENT).alias("unfinished"),
-            (~done).sum().cast(pl.Int64).alias("n_missing"),
-            (1 - weight.filter(done).sum() / weight.sum()).clip(0, 1).alias("missing_share"),
+            missing=missing,
+            unfinished=missing.filter(pl.col("state").filter(~done) > ABSENT),
+            n_missing=(~done).sum().cast(pl.Int64),
+            missing_share=(1 - weight.filter(done).sum() / weight.sum()).clip(0, 1),
         )
         .filter(pl.col("n_missing") > 0)
         .join(own.lazy(), on="card")
-        .with_columns((pl.col("missing_share") * pl.col("value")).alias("score"))
-        .sort(
-            ["score", "missing_share", "id", "card"],
-            descending=[True, True, False, False],
-            nulls_last=True,
-        )
+        .with_columns(score=pl.col("missing_share") * pl.col("value"), ranked_by=pl.lit(rank_by))
+        .sort("score", "missing_share", "id", "card", descending=down, nulls_last=True)
         .select(
             *("id", "downloads", "missing", "unfinished", "n_missing", "missing_share", "score"),
-            pl.lit(rank_by).alias("ranked_by"),
+            "ranked_by",
         )
         .collect()
     )

@@ -96,20 +96,14 @@ def coverage_sections(standard: Standard = "huggingface") -> pl.DataFrame:
     of str: fields of the front matter that answer it). All of it, with the headings in nine
     languages, is in ``cardlab/data/sections.toml``.
     """
-    items = sections_of(standard)
-    fields = fields_of(standard)
-    return pl.DataFrame(
-        {
-            "section": [item.name for item in items],
-            "asks": [item.asks for item in items],
-            "weight": [item.weight for item in items],
-            "concepts": [list(item.concepts) for item in items],
-            "metadata_fields": [
-                [field for field, names in fields.items() if item.name in names] for item in items
-            ],
-        },
-        schema_overrides={"concepts": STRINGS, "metadata_fields": STRINGS},
-    )
+    fields = fields_of(standard).items()
+    rows = [
+        (name, asks, weight, concepts, [field for field, names in fields if name in names])
+        for name, concepts, asks, weight in sections_of(standard)
+    ]
+    types: Any = {"section": pl.String, "asks": pl.String, "weight": pl.Float64}
+    types |= {"concepts": STRINGS, "metadata_fields": STRINGS}
+    return pl.DataFrame(rows, types, orient="row")
 
 
 def weights_of(standard: str, weights: Mapping[str, float] | None) -> dict[str, float]:
@@ -334,13 +328,8 @@ def under(title: str, parents: tuple[str, ...]) -> str | None:
 @functools.cache
 def asked_for() -> frozenset[str]:
     """Give the concepts that a section of any standard names."""
-    standards: dict[str, Any] = definitions()["standards"]
-    return frozenset(
-        concept
-        for standard in standards.values()
-        for item in standard["sections"]
-        for concept in item["concepts"]
-    )
+    standards = map(sections_of, definitions()["standards"])
+    return frozenset(c for items in standards for item in items for c in item.concepts)
 
 
 #: Fewest labelled cards with a section, and without it, that say how often it is found.

@@ -47,14 +47,8 @@ BATCH = 2_000
 MIN_SHARED = 10
 
 #: Columns that say what a field of the front matter does, as on listings of the Hub.
-_FIELD_OF = {
-    "license": "license",
-    "languages": "language",
-    "base_model": "base_model",
-    "datasets": "datasets",
-    "library_name": "library_name",
-    "pipeline_tag": "pipeline_tag",
-}
+_ALIKE = ("license", "base_model", "datasets", "library_name", "pipeline_tag")
+_FIELD_OF = {name: name for name in _ALIKE} | {"languages": "language"}
 #: Columns that are read where they are there.
 OPTIONAL = ("metadata", *_FIELD_OF)
 #: Columns that are not kept unless they are asked for.

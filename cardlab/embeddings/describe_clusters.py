@@ -192,7 +192,12 @@ def cluster_summary(
             cohesion=pl.col("cosine").mean(),
         )
     )
-    licenses, languages = _licenses(frame), strings(frame, "languages", schema.STRINGS)
+    tag, languages = pl.element(), strings(frame, "languages", schema.STRINGS)
+    licenses = strings(frame, "tags", schema.STRINGS).list.eval(
+        tag.filter(tag.str.starts_with("license:")).str.strip_prefix("license:")
+    )
+    if "license" in frame.columns:
+        licenses = strings(frame, "license", schema.STRINGS)
     for part in (
         _label_texts(cards, label),
         _top_tags(frame, top),
@@ -201,15 +206,11 @@ def cluster_summary(
     ):
         summary = summary.join(part, on="cluster", how="left")
     return summary.sort("cluster").select(
-        "cluster",
-        "n_cards",
-        (pl.col("n_cards") / frame.height).alias("card_share"),
-        "label",
+        *("cluster", "n_cards", (pl.col("n_cards") / frame.height).alias("card_share"), "label"),
         pl.col("top_tags").fill_null([]),
         pl.col("top_license").list.first(),
         pl.col("top_languages").fill_null([]),
-        "example_ids",
-        "cohesion",
+        *("example_ids", "cohesion"),
     )
 
 
@@ -264,16 +265,6 @@ def _top_tags(frame: pl.DataFrame, top: int) -> pl.DataFrame:
     more = _counted(frame, free).with_columns(more=pl.col("n") / pl.col("size") - outside)
     needed = pl.when(pl.col("size") >= TINY_CLUSTER).then(2).otherwise(1)
     return _first(more.filter(pl.col("more") > 0, pl.col("n") >= needed), "more", top, "top_tags")
-
-
-def _licenses(frame: pl.DataFrame) -> pl.Expr:
-    """Give the licences that each card declares."""
-    if "license" in frame.columns:
-        return strings(frame, "license", schema.STRINGS)
-    tag = pl.element()
-    return strings(frame, "tags", schema.STRINGS).list.eval(
-        tag.filter(tag.str.starts_with("license:")).str.strip_prefix("license:")
-    )
 
 
 def _counted(frame: pl.DataFrame, values: pl.Expr) -> pl.DataFrame:
@@ -481,13 +472,9 @@ def between_clusters(
         return np.stack([second, (far - near) / np.maximum(np.maximum(near, far), 1e-300)])
 
     second, margin = np.concatenate(in_blocks(measure, len(rows)), axis=1)
+    # Rounded, so that ids decide between equal vectors.
+    other, margin = found[second.astype(np.int64)], margin.round(6)
     table = pl.DataFrame(
-        {
-            "id": names[rows],
-            "cluster": label[rows],
-            "second": found[second.astype(np.int64)],
-            # Rounded, so that ids decide between equal vectors.
-            "margin": margin.round(6),
-        }
+        {"id": names[rows], "cluster": label[rows], "second": other, "margin": margin}
     )
     return table.sort("margin", "id", "cluster").head(top)

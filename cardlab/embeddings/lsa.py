@@ -163,17 +163,10 @@ def _lines(texts: pl.DataFrame, *, labels: bool = False) -> pl.DataFrame:
     With `labels` what stands before a colon is one as well: of "Made by: us" the second is own.
     """
     text = pl.col("text").str.replace_all(r":\s", ":\n") if labels else pl.col("text")
-    return (
-        texts.select(
-            text.str.split("\n").alias("line"),
-            pl.col("author").rank("dense"),
-            row=pl.int_range(pl.len()),
-        )
-        .explode("line")
-        .with_columns(pl.col("line").str.strip_chars())
-        .filter(pl.col("line") != "")
-        .with_columns(key=pl.col("line").str.to_lowercase().hash())
-    )
+    author, row = pl.col("author").rank("dense"), pl.int_range(pl.len())
+    lines = texts.select(text.str.split("\n").alias("line"), author, row=row).explode("line")
+    lines = lines.with_columns(pl.col("line").str.strip_chars()).filter(pl.col("line") != "")
+    return lines.with_columns(key=pl.col("line").str.to_lowercase().hash())
 
 
 def _templates(lines: pl.DataFrame) -> pl.DataFrame:

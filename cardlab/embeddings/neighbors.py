@@ -97,15 +97,10 @@ def neighbors(x: npt.ArrayLike, *, ids: Any, query: Any, top: int = 10) -> pl.Da
             best = np.lexsort((place[candidates], -exact))[:top]
             rank = np.arange(1, len(best) + 1)
             found.append((np.full(len(best), number), rank, candidates[best], exact[best]))
-    numbers, ranks, others, similarity = map(np.concatenate, zip(*found, strict=True))
-    return pl.DataFrame(
-        {
-            "query": pl.Series(labels, dtype=pl.String).gather(numbers),
-            "rank": pl.Series(ranks, dtype=pl.Int32),
-            "id": names.gather(others),
-            "similarity": similarity,
-        }
-    )
+    number, rank, other, cosine = map(np.concatenate, zip(*found, strict=True))
+    queries = pl.Series(labels, dtype=pl.String).gather(number)
+    near = {"query": queries, "rank": rank, "id": names.gather(other), "similarity": cosine}
+    return pl.DataFrame(near).cast({"rank": pl.Int32})
 
 
 def _asked(cards: Directions, names: pl.Series, query: Any) -> tuple[Directions, list[str], Rows]:
