@@ -98,9 +98,7 @@ def _placed(graph: Graph) -> pl.DataFrame:
     first = np.arange(n)
     first[child[::-1]] = parent[::-1]  # the last to be written is the first named
     named = edges.group_by("child").agg(
-        pl.len().alias("n_parents"),
-        pl.col("known").count().alias("n_known_parents"),
-        pl.col("parent").alias("parent_ids"),
+        n_parents=pl.len(), n_known_parents=pl.count("known"), parent_ids="parent"
     )
     lines = follow(first)
     return (
@@ -501,15 +499,11 @@ def lineage_summary(
     models = _placed(graph)
     if by is None:
         return _figures(graph, models)
-    families = (
-        models.drop_nulls("root")
-        .group_by("root")
-        .agg(pl.len().cast(pl.Int64).alias("n_cards"), pl.col("depth").max().alias("max_depth"))
-        .filter(pl.col("n_cards") > 1)
-        .sort("n_cards", "root", descending=[True, False])
-    )
     share = (pl.col("n_cards") / models.height).alias("card_share")
-    found = families.select("root", "n_cards", share, "max_depth")
+    families = models.drop_nulls("root").group_by("root")
+    families = families.agg(n_cards=pl.len().cast(pl.Int64), max_depth=pl.max("depth"))
+    found = families.filter(pl.col("n_cards") > 1).select("root", "n_cards", share, "max_depth")
+    found = found.sort("n_cards", "root", descending=[True, False])
     return found if top is None else found.head(top)
 
 
@@ -533,7 +527,6 @@ def _figures(graph: Graph, models: pl.DataFrame) -> pl.DataFrame:
     """Count what there is in the whole graph."""
     edges = graph.edges
     dangling = edges.filter(pl.col("known").is_null())
-    parents = edges.group_by("child").agg(pl.len().alias("n"), pl.col("known").count())
     cycles = models.filter(pl.col("cycle") >= 0)["cycle"]
     roots = models.filter(pl.col("depth") == 0)
     figures = {
@@ -541,9 +534,9 @@ def _figures(graph: Graph, models: pl.DataFrame) -> pl.DataFrame:
         "n_without_id": graph.n_without_id,
         "n_models": models.height,
         "n_declared": models["declared"].sum(),
-        "n_with_parent": parents.height,
-        "n_with_known_parent": parents.filter(pl.col("known") > 0).height,
-        "n_merges": parents.filter(pl.col("n") > 1).height,
+        "n_with_parent": (models["n_parents"] > 0).sum(),
+        "n_with_known_parent": (models["n_known_parents"] > 0).sum(),
+        "n_merges": (models["n_parents"] > 1).sum(),
         "n_edges": edges.height,
         "n_dangling": dangling.height,
         "n_dangling_parents": dangling["parent"].n_unique(),

@@ -133,13 +133,8 @@ def section_coverage(
             f"standard must name at least one standard, and none twice, not {standard!r}."
         )
     at_least(min_shared, 2, name="min_shared")
-    check_by(
-        by,
-        (
-            *("standard", "section", *map("n_{}".format, STATES), "n_cards", "filled_share"),
-            *(*CORRECTED, *_FAMILIES),
-        ),
-    )
+    taken = ("standard", "section", *map("n_{}".format, STATES), "n_cards", "filled_share")
+    check_by(by, (*taken, *CORRECTED, *_FAMILIES))
     known = cards.cards if isinstance(cards, Sections) else cards
     author, census = author_column(known, cluster, population, by), population == "census"
     keep = {name for name in (by, families, author) if name is not None and name != "text"}
@@ -360,9 +355,6 @@ def unmapped_headings(
     return kept if top is None else kept.head(top)
 
 
-_SECONDS_A_DAY = 86_400
-
-
 def documentation_gaps(
     cards: Any,
     *,
@@ -475,8 +467,8 @@ def _values(read: Sections, rank_by: str) -> pl.Expr:
             made = made.str.to_datetime(time_zone="UTC", strict=False)
         check_dates(made.dtype, "created_at")
         possible: Any = judge(made).possible
-        days = (possible.max() - possible).dt.total_seconds().cast(pl.Float64)
-        return pl.lit(days / _SECONDS_A_DAY)
+        days = (possible.max() - possible).dt.total_seconds().cast(pl.Float64) / 86_400
+        return pl.lit(days)
     value = read.column(rank_by)
     if not value.dtype.is_numeric():
         raise CardlabError(

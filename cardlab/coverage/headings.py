@@ -386,7 +386,7 @@ def coverage_validation(
 
 
 def with_corrected(shares: pl.DataFrame, standard: Standard) -> pl.DataFrame:
-    """Add what :func:`corrected` gives to the frame of sections of a standard.
+    """Add what :func:`corrected` gives to the frame of sections of a standard, before ``n_cards``.
 
     Where authors are known, the cards are so many as their ``design_effect`` leaves; of a census,
     which has no interval of its own, only the labels are uncertain.
@@ -397,7 +397,9 @@ def with_corrected(shares: pl.DataFrame, standard: Standard) -> pl.DataFrame:
     effect = pl.col("design_effect") if "design_effect" in shares.columns else pl.lit(1.0)
     effect = pl.when(pl.col("share_low").is_null()).then(1e-9).otherwise(effect)
     worth = shares.select(effect).to_series().to_numpy()
-    return shares.with_columns(corrected(shares["n_filled"], shares["n_cards"], labelled, worth))
+    found = corrected(shares["n_filled"], shares["n_cards"], labelled, worth)
+    place = shares.columns.index("n_cards")
+    return shares.select(*shares.columns[:place], *found, *shares.columns[place:])
 
 
 def corrected(

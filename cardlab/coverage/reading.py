@@ -264,15 +264,9 @@ def _with_shared(texts: pl.DataFrame, cards: pl.DataFrame) -> pl.DataFrame:
 
     A text that is one on whole copies of a card says no more of itself than the copies do.
     """
-    shared = (
-        texts.lazy()
-        .filter(pl.col("key") > 0)
-        .select("card", "key")
-        .join(cards.lazy().select("card", "whole"), on="card")
-        .group_by("key")
-        .agg(pl.col("whole").n_unique().alias("shared"))
-        .collect()
-    )
+    keyed = texts.filter(pl.col("key") > 0).select("card", "key")
+    keyed = keyed.join(cards.select("card", "whole"), on="card")
+    shared = keyed.group_by("key").agg(shared=pl.col("whole").n_unique())
     return texts.join(shared, on="key", how="left", maintain_order="left").drop("key")
 
 
@@ -334,7 +328,7 @@ def states_of(read: Sections, standard: str, min_shared: int) -> pl.LazyFrame:
         .sort("card", "block")
         .group_by("card", "section")
         .agg(
-            pl.col("state").max(),
+            pl.max("state"),
             pl.col("n_words").filter(best).sum().cast(pl.Int64),
             pl.col("title").filter(best).first(),
             pl.when(evidence.is_not_null().all()).then(evidence.first()),
@@ -393,8 +387,7 @@ def blocks(card_id: str, text: str, parts: list[Section]) -> Iterator[Block]:
     By the id the headings that are only the model's name are told.
     """
     generated = is_generated(text)
-    above: list[_Place] = []
-    first = True
+    above, first = list[_Place](), True
     for at, part in enumerate(parts):
         concepts: tuple[str, ...] = ("summary",)
         reason = None

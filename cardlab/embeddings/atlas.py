@@ -93,16 +93,13 @@ class Atlas:
     @cached_property
     def named(self) -> pl.DataFrame:
         """``id``, and for each layer the name of each card's cluster, null where between."""
-        columns = [
+        of_layer = {layer: self.names.filter(layer=layer) for layer in LAYERS}
+        return self.labels.with_columns(
             pl.col(layer).replace_strict(
                 names["cluster"], names["name"], default=None, return_dtype=pl.String
             )
-            if names.height
-            else pl.lit(None, pl.String).alias(layer)
-            for layer in LAYERS
-            for names in [self.names.filter(layer=layer)]
-        ]
-        return self.labels.select("id", *columns)
+            for layer, names in of_layer.items()
+        )
 
     @cached_property
     def map(self) -> pl.DataFrame:
@@ -355,9 +352,7 @@ def _described(
         .group_by("cluster", maintain_order=True)
         .agg(example_ids=pl.col("id").head(_EXAMPLES))
     )
-    sizes = cards.group_by("cluster").agg(
-        n_cards=pl.len(), template_share=pl.col("template").mean()
-    )
+    sizes = cards.group_by("cluster").agg(n_cards=pl.len(), template_share=pl.mean("template"))
     return (
         sizes.join(top, on="cluster")
         .join(sure, on="cluster")
@@ -365,8 +360,11 @@ def _described(
         .sort("cluster")
         .with_columns(pl.col(pl.Float64).round(6))  # sums do not depend on the order of the cards
         .select(
-            pl.lit(layer).alias("layer"),
-            *("cluster", pl.col("n_cards").cast(pl.Int64), pl.col("n_authors").cast(pl.Int64)),
+            *(
+                pl.lit(layer).alias("layer"),
+                "cluster",
+                pl.col("n_cards", "n_authors").cast(pl.Int64),
+            ),
             *("together", "comes_back", "top_author"),
             top_author_share=pl.col("n_top") / pl.col("n_cards"),
             template_share="template_share",
