@@ -500,8 +500,8 @@ def lineage_summary(
     if by is None:
         return _figures(graph, models)
     share = (pl.col("n_cards") / models.height).alias("card_share")
-    families = models.drop_nulls("root").group_by("root")
-    families = families.agg(n_cards=pl.len().cast(pl.Int64), max_depth=pl.max("depth"))
+    with_root = models.drop_nulls("root").group_by("root")
+    families = with_root.agg(n_cards=pl.len().cast(pl.Int64), max_depth=pl.max("depth"))
     found = families.filter(pl.col("n_cards") > 1).select("root", "n_cards", share, "max_depth")
     found = found.sort("n_cards", "root", descending=[True, False])
     return found if top is None else found.head(top)

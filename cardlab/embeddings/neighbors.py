@@ -99,8 +99,8 @@ def neighbors(x: npt.ArrayLike, *, ids: Any, query: Any, top: int = 10) -> pl.Da
             found.append((np.full(len(best), number), rank, candidates[best], exact[best]))
     number, rank, other, cosine = map(np.concatenate, zip(*found, strict=True))
     queries = pl.Series(labels, dtype=pl.String).gather(number)
-    near = {"query": queries, "rank": rank, "id": names.gather(other), "similarity": cosine}
-    return pl.DataFrame(near).cast({"rank": pl.Int32})
+    nearest = {"query": queries, "rank": rank, "id": names.gather(other), "similarity": cosine}
+    return pl.DataFrame(nearest).cast({"rank": pl.Int32})
 
 
 def _asked(cards: Directions, names: pl.Series, query: Any) -> tuple[Directions, list[str], Rows]:
