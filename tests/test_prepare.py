@@ -8,6 +8,7 @@ import random
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -29,6 +30,7 @@ from test_same_results import CALLS, CORPORA
 import cardlab as cl
 from cardlab.__main__ import main
 from cardlab.cards import prepare as made
+from cardlab.cards import sources
 from cardlab.cards.prepare import MANIFEST, prepare
 from cardlab.scratch import worked_in
 from cardlab.text.lengths import MEASURES
@@ -371,6 +373,17 @@ def test_a_remote_source_that_drops_delays_and_truncates(tmp_path):
         server.files["/b.parquet"] = content["a"]  # another version has another ETag
         prepare(urls, out, rows=20)
     assert sorted(cl.read_cards(out)["id"]) == sorted([*some_cards()["id"].head(45)] * 2)
+
+
+def test_a_server_that_says_nothing_is_given_up(monkeypatch, tmp_path):
+    monkeypatch.setattr(sources, "PATIENCE", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connects, and never reads
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/cards.parquet"
+        for read in (cl.read_cards, lambda source: prepare(source, tmp_path / "out")):
+            with pytest.raises(cl.SourceError, match=r"not answered for 0.3 s.*try again"):
+                read(url)
+    assert not (tmp_path / "out").exists()
+    assert sources.version_of("s3://nobody/cards.parquet") == [None]
 
 
 def test_a_source_that_breaks_off_is_read_on_from_there(source, tmp_path, monkeypatch):

@@ -14,7 +14,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -23,7 +22,7 @@ from .. import __version__
 from ..frames import in_batches
 from ..schema import CardlabError, SourceError, at_least, collect, printable
 from ..scratch import ended_by_signals, worked_in
-from .sources import REMOTE, corpus_hash, open_source
+from .sources import REMOTE, corpus_hash, open_source, version_of
 
 MANIFEST, _UNFINISHED = "prepared.json", "unfinished.json"
 _FORMAT = "cardlab corpus 1"
@@ -330,23 +329,8 @@ def _mark(source: Any) -> Any:
     urls = [item for item in items if isinstance(item, str) and item.startswith(REMOTE)]
     if not urls or len(urls) < len(items):
         return corpus_hash(source)
-    marks = [_headers(url) for url in urls]
+    marks = [version_of(url) for url in urls]
     return marks if all(map(any, marks)) else None
-
-
-def _headers(url: str) -> list[str | None]:
-    """Ask what tells a file from its next version; of the Hub's repositories, for the commit."""
-    told = ["ETag", "Last-Modified", "Content-Length"]
-    if url.startswith("hf://"):
-        kind, owner, name, *_ = f"{url.removeprefix('hf://')}//".split("/")
-        name, _, revision = name.partition("@")
-        hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-        url = f"{hub}/{kind}/{owner}/{name}/resolve/{revision or 'main'}/.gitattributes"
-        told = ["X-Repo-Commit"]
-    asked = Request(url, method="HEAD")
-    with suppress(OSError, ValueError), urlopen(asked, timeout=30) as answer:
-        return [answer.headers.get(name) for name in told]
-    return [None]
 
 
 # ---- Reading it again.

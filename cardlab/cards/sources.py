@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+from urllib.request import Request, urlopen
 
 import polars as pl
 import pyarrow as pa
@@ -48,6 +49,8 @@ ACCEPTED = (
     "(dictionaries, huggingface_hub.ModelInfo), a dictionary of columns, lists and iterators of "
     "these."
 )
+#: Seconds for which a server may say nothing; polars would wait without end.
+PATIENCE = 30
 REMOTE = ("hf://", "s3://", "gs://", "gcs://", "az://", "abfs://", "http://", "https://")
 _UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException)
 _POINTERS = (b"version https://git-lfs.github.com/spec/", b"# xet version")
@@ -78,6 +81,7 @@ def open_source(source: Any) -> tuple[list[pl.LazyFrame], str]:
 
 def _open_path(name: str, label: str) -> list[pl.LazyFrame]:
     if name.startswith(REMOTE):
+        version_of(name)  # fails where nobody answers
         whole = name.split("?")[0]
         if not Path(whole).suffix:  # a data set or a folder of shards
             name = whole = name.rstrip("/") + "/**/*.parquet"
@@ -97,6 +101,35 @@ def _open_path(name: str, label: str) -> list[pl.LazyFrame]:
     folder = path.parent
     detail = "its folder is there, this file is not" if folder.is_dir() else "nor is its folder"
     raise SourceError(f"{label}: there is no such file or folder ({detail}). {ACCEPTED}")
+
+
+def version_of(url: str) -> list[str | None]:
+    """Ask what tells a file from its next version; of the Hub's repositories, for the commit.
+
+    Null is what the server does not tell, and all of an address that is none of the web.
+
+    Raises
+    ------
+    SourceError
+        The server does not answer.
+    """
+    asked, told = url, ["ETag", "Last-Modified", "Content-Length"]
+    if url.startswith("hf://"):
+        kind, owner, name, *_ = f"{url.removeprefix('hf://')}//".split("/")
+        name, _, revision = name.partition("@")
+        hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+        asked = f"{hub}/{kind}/{owner}/{name}/resolve/{revision or 'main'}/.gitattributes"
+        told = ["X-Repo-Commit"]
+    try:
+        with urlopen(Request(asked, method="HEAD"), timeout=PATIENCE) as answer:
+            return [answer.headers.get(name) for name in told]
+    except (OSError, ValueError) as error:
+        if not isinstance(getattr(error, "reason", error), TimeoutError):
+            return [None]
+    raise SourceError(
+        f"{printable(url)}: the server has not answered for {PATIENCE} seconds. Check the address "
+        "and the connection and try again, or download the files and give their folder."
+    )
 
 
 def grouped(sources: list[Any]) -> Iterator[Any]:
