@@ -113,7 +113,7 @@ def test_an_index_without_findings_says_why(found, tmp_path):
     check_page(index, name="index")
     section = re.search(r'<h2 id="found">.*?</section>', index, re.DOTALL)[0]
     reasons = [" ".join(line.split()) for line in re.findall(r"<li[^>]*>(.*?)</li>", section)]
-    assert reasons == ["only … authors, of … (2 findings)", "few &amp; far"]
+    assert reasons == ["only … authors, of … (2 times)", "few &amp; far"]
 
 
 def test_the_index_says_what_was_found_and_what_is_to_be_done(cells, tmp_path):

@@ -313,9 +313,8 @@ def embed(
         - ``"lsa"``: TF-IDF of the words (sublinear counts; prose without HTML, addresses, code but
           for names of classes, and lines that three authors have word for word, unless a card has
           fewer than 20 other words; words of three letters or more, in at least two cards unless
-          the corpus is tiny; the commonest 50,000; a free tag
-          counts twice), reduced by exact truncated SVD. Nothing is
-          downloaded.
+          the corpus is tiny; the commonest 50,000; a free tag counts twice), reduced by exact
+          truncated SVD. Nothing is downloaded.
         - Any other string or path: a sentence-transformers model (extra ``embed``), the name of
           one on the Hub or a local folder, for which nothing is downloaded; or the local folder of
           a model2vec model.
