@@ -16,9 +16,7 @@ from .schema import STRINGS, CardlabError, collect, lazy, unreadable
 #: Gives the name, or the several names, under which a distinct string is counted.
 Rename = Callable[[str], str | tuple[str, ...]]
 
-_BATCH = 1 << 15
-#: Numbers from which on two threads sort them sooner than one.
-_LONG = 1 << 20
+_BATCH = 1 << 17
 
 
 def as_polars(cards: Any, *columns: str) -> Any:
@@ -150,11 +148,11 @@ class Coded:
 
     def weights(self) -> Any:
         """Count the cards of each value, one with several being shared equally among them."""
-        several = self.of_each(self.lengths > 1)
-        each = self.of_each(1 / np.maximum(self.lengths, 1))[several]
-        size = len(self.names)
-        alone = np.bincount(self.code[~several], minlength=size)  # apart, since it is exact
-        return alone + np.bincount(self.code[several], weights=each, minlength=size)
+        size, one = len(self.names), self.lengths == 1
+        first = np.cumsum(self.lengths) - self.lengths
+        alone = np.bincount(self.code[first[one]], minlength=size)  # apart, since it is exact
+        each = np.where(one, 0.0, 1 / np.maximum(self.lengths, 1))
+        return alone + np.bincount(self.code, weights=self.of_each(each), minlength=size)
 
     def of_each(self, numbers: Any) -> Any:
         """Repeat what each card has for each of its values."""
@@ -229,60 +227,43 @@ def strings_of(categories: pl.Categories, *coded: pl.Series) -> pl.Series:
 def codes_of(lists: pl.Series, number: Any) -> tuple[Any, Any]:
     """Give the codes of each card, ascending and each once, and how many they are.
 
-    A string with the physical code i has `number[i]`. Card and code stand in one whole number, the
-    code in its lower bits, so that one sort of numbers orders both; a batch of cards stays in the
-    processor's cache, without which that takes half as long again, and has so few of them that 32
-    bits hold both, if there are not very many codes. Most is done without Python's lock, so that
-    two batches at a time take half as long.
+    A string with the physical code i has `number[i]`. A batch of cards stays in the processor's
+    cache. Most is done without Python's lock, so that two at a time take half as long.
     """
     if not isinstance(lists.dtype, pl.List):
         known = lists.is_not_null()
         physical = lists.drop_nulls().to_physical().to_numpy()
         return number[physical], known.to_numpy().astype(np.int64)
-    bits = max(int(number.max(initial=0)).bit_length(), 1)
-    dtype: Any = np.uint32 if bits < 20 else np.uint64
-    size = min(_BATCH, 1 << 32 - bits) if bits < 20 else _BATCH
-    own = number.astype(dtype)
+    own = number.astype(np.int32)
 
     def of_batch(start: int) -> tuple[Any, Any]:
-        batch = lists.slice(start, size)
-        card = np.arange(len(batch), dtype=dtype) << dtype(bits)
-        card = np.repeat(card, batch.list.len().fill_null(0).to_numpy())
+        batch = lists.slice(start, _BATCH)
+        card = np.repeat(np.arange(len(batch), dtype=np.int32), batch.list.len().fill_null(0))
         items = batch.explode(empty_as_null=False, keep_nulls=False)
         if items.null_count():
             card = card[items.is_not_null().to_numpy()]
-        key = card | own[items.drop_nulls().to_physical().to_numpy()]
-        key.sort()
-        key = key[np.append(True, key[1:] != key[:-1])] if len(key) else key
-        lengths = np.bincount((key >> dtype(bits)).astype(np.int64), minlength=len(batch))
-        return (key & dtype((1 << bits) - 1)).astype(np.int64), lengths
+        card, code, _ = runs(card, own[items.drop_nulls().to_physical().to_numpy()])
+        return code.astype(np.int64), np.bincount(card, minlength=len(batch))
 
     with ThreadPoolExecutor(2) as two:
-        found = [*two.map(of_batch, range(0, len(lists), size))]
+        found = [*two.map(of_batch, range(0, len(lists), _BATCH))]
     codes, lengths = zip((number[:0],) * 2, *found, strict=True)
     return np.concatenate(codes), np.concatenate(lengths)
 
 
-def runs(keys: Any) -> tuple[Any, Any]:
-    """Give each of some whole numbers of at least 0 once, ascending, and how often it is there.
+def runs(first: Any, second: Any) -> tuple[Any, Any, Any]:
+    """Give pairs of whole numbers of at least 0 each once, ascending, and how often it is there.
 
-    They may be sorted in place.
+    A sparse array that is turned round is in order, by counting: a third of the time of any sort.
     """
-    if int(keys.max(initial=0)) < min(8 * len(keys), 8 * _LONG):  # a table is looked through sooner
-        n = np.bincount(keys)
-        found = np.flatnonzero(n)
-        return found, n[found]
-    if len(keys) > _LONG:  # halves are sorted at a time, without Python's lock
-        middle = len(keys) // 2
-        keys.partition(middle)
-        with ThreadPoolExecutor(2) as two:
-            [*two.map(np.ndarray.sort, (keys[:middle], keys[middle:]))]
-    else:
-        keys.sort()
-    new = np.ones(len(keys), dtype=bool)
-    np.not_equal(keys[1:], keys[:-1], out=new[1:])
-    starts = np.flatnonzero(new)
-    return keys[starts], np.diff(starts, append=len(keys))
+    from scipy.sparse import coo_array
+
+    shape = int(second.max(initial=0)) + 1, int(first.max(initial=0)) + 1
+    table = coo_array((np.ones(len(first), dtype=np.int32), (second, first)), shape=shape)
+    table.has_canonical_format = True  # nothing is added up until all is in order
+    table = table.tocsr().tocsc()
+    table.sum_duplicates()
+    return np.repeat(np.arange(shape[1]), np.diff(table.indptr)), table.indices, table.data
 
 
 # ---- Which cards are copies of each other, so that a family can count once.

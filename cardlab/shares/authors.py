@@ -150,27 +150,26 @@ def designs(
     """
     n_values = len(group)
     n_groups = 1 + max(int(at.max(initial=0)) for at in (group, *(at for at, _ in of)))
-    # place and author in one number, the quickest to sort
+    # place and author in one number, by which pairs are found again
     bits, group = len(names).bit_length(), group.astype(np.int64)
 
     def counted(place: Any, author: Any) -> tuple[Any, ...]:
-        key, n = runs((place.astype(np.int64, copy=False) << bits) | author)
-        author = key & ((1 << bits) - 1)
+        place, author, n = runs(place, author)
         alike, own = np.where(author == 0, n, 1), np.where(author == 0, 1, n)
-        return key, key >> bits, author, alike.astype(float), own.astype(float)
+        return place, author.astype(np.int64), alike.astype(float), own.astype(float)
 
-    _, what, author, alike, own = counted(*value)
+    what, author, alike, own = counted(*value)
     n = np.bincount(what, alike * own, n_values)
     n_authors = np.bincount(what, alike, n_values).astype(np.int64)
     behind = _behind(what, author, own, names, n)
     behind.insert_column(0, pl.Series("n_authors", n_authors))
     pair, found = (group[what] << bits) | author, []
     for cards in of:
-        key, at, _, many, size = counted(*cards)
+        at, who, many, size = counted(*cards)
         groups, weight = _of_groups(at, many, size, n_groups)
         sums = {name: of_group[group] for name, of_group in groups.items()}
         # of a value that is no part of these cards there is no share
-        at = _places(key, pair, n_groups << bits)
+        at = _places((at << bits) | who, pair, n_groups << bits)
         size, weight = (np.append(of_size, 1.0)[at] for of_size in (size, weight))
         sums["aa"] = np.bincount(what, alike * own**2 * weight, n_values)
         sums["ab"] = np.bincount(what, alike * own * size * weight, n_values)

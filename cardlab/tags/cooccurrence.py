@@ -261,11 +261,11 @@ def _count_pairs(coded: Coded) -> tuple[Any, Any]:
     return key, counts[key]
 
 
-def _keys(coded: Coded, begin: Any, length: int) -> Any:
+def _keys(coded: Coded, begin: Any, length: int, dtype: Any = np.int64) -> Any:
     """Give the keys of the pairs on cards with `length` codes from `begin` on: a card a column."""
     first, second = np.triu_indices(int(length), 1)
     # a row for each place in a card, so that a pair of places is a sum of two rows
-    matrix = coded.code[begin + np.arange(length)[:, None]]
+    matrix = coded.code[begin + np.arange(length)[:, None]].astype(dtype)
     return (matrix * len(coded.names))[first] + matrix[second]
 
 
@@ -290,8 +290,8 @@ def _count_authors(coded: Coded, author: Any, key: Any) -> tuple[Any, Any]:
     n_keys = len(coded.names) ** 2
     begin = np.append(0, np.cumsum(coded.lengths))[:-1]
     n_pairs = coded.lengths * (coded.lengths - 1) // 2
-    order = np.argsort(author, kind="stable")
-    order = order[n_pairs[order] > 0]
+    order = np.flatnonzero(n_pairs)
+    order = order[runs(author[order], np.arange(len(order)))[1]]
     last = np.flatnonzero(np.diff(author[order], append=-1))
     done = np.append(0, np.cumsum(n_pairs[order]))[last + 1]
     step = max(_CHUNK, len(key))
@@ -307,12 +307,13 @@ def _count_authors(coded: Coded, author: Any, key: Any) -> tuple[Any, Any]:
             is_theirs[cards] = True
             pair, n_cards = _count_pairs(coded.of_cards(is_theirs))
         else:
-            lengths = coded.lengths[cards]
-            alike = [(length, cards[lengths == length]) for length in np.unique(lengths)]
-            keys = np.concatenate(
-                [(_keys(coded, begin[c], n) + author[c] * n_keys).ravel() for n, c in alike]
-            )
-            pair, n_cards = runs(keys)
+            lengths, own = coded.lengths[cards], author[cards] - author[cards[0]]
+            # half as long numbers are sorted in half the time
+            dtype: Any = np.int32 if (int(own[-1]) + 1) * n_keys < 1 << 31 else np.int64
+            first = (own * n_keys).astype(dtype)
+            alike = [(length, lengths == length) for length in np.unique(lengths)]
+            keys = [_keys(coded, begin[cards[of]], n, dtype) + first[of] for n, of in alike]
+            pair, n_cards = np.unique(np.concatenate([*map(np.ravel, keys)]), return_counts=True)
             pair %= n_keys
         at = np.searchsorted(key, pair).clip(max=len(key) - 1) if place is None else place[pair]
         kept = (key[at] == pair) if place is None else at >= 0
@@ -338,8 +339,7 @@ def _by_size(coded: Coded, author: Any) -> tuple[Any, Any, Any, Any]:
     tag.
     """
     n_tags, sizes = len(coded.names), np.bincount(author)
-    of_author, n = runs(coded.of_each(author) * n_tags + coded.code)
-    of_author, tag = np.divmod(of_author, max(n_tags, 1))
+    of_author, tag, n = runs(coded.of_each(author), coded.code)
     # whole numbers are summed first, and in their order, so that no sum hangs on that of the cards
     alike = (
         pl.DataFrame({"tag": tag, "size": sizes[of_author], "n": n})
