@@ -324,12 +324,12 @@ def _typed(name: str, column: pl.Expr, dtype: pl.DataType, found: list[Finding])
         return pl.when(~pointer).then(text)
     if name in ("metadata", "model_index"):
         return _mapped(text, fronts.json_texts, pl.String)
-    text = text.str.strip_chars()
     if name == "id":
-        says = "no ORG/NAME, but an address or a path: " + text.str.slice(0, 200)
-        found.append(_finding(text.str.contains(_NO_NAME), name, "not_a_model_id", says))
+        own = text.str.strip_chars()
+        says = "no ORG/NAME, but an address or a path: " + own.str.slice(0, 200)
+        found.append(_finding(own.str.contains(_NO_NAME), name, "not_a_model_id", says))
     if name in _WORDS:
-        text = text.str.to_lowercase().replace_strict(_WORDS[name], default=text)
+        text = text.str.strip_chars().str.to_lowercase().replace_strict(_WORDS[name], default=text)
     lost = _mapped(text, partial(fronts.read_texts_as, name=name, part="detail"), pl.String)
     found.append(Finding(name, "bad_value", lost))
     return _mapped(text, partial(fronts.read_texts_as, name=name), pl.String)

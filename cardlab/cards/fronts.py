@@ -59,6 +59,14 @@ _ODD_JSON = (
     r'|"dataset"\s*:\s*["\[]'
     rf'|"(?:{frontmatter.KEYS})"\s*:\s*(?:\{{|\[[^\]]*[\[{{])|"(?:library_name|pipeline_tag)"\s*:\s*\['
 )
+_ONE = r'(?:"[^"\\\x00-\x1f\[{]*"|0|[1-9][0-9]{0,14}|true|false|null)'
+_KEY = r'license|language|tags|datasets|base_model|[^LTDBPltdbp"\\\x00-\x1f][^"\\\x00-\x1f]*'
+_ITEM = (
+    rf'(?:"(?:{_KEY})": ?(?:{_ONE}|\[(?:{_ONE}(?:, ?{_ONE})*)?\])'
+    rf'|"(?:library_name|pipeline_tag)": ?{_ONE})'
+)
+#: JSON of which all is well: an object of values and lists of them, without what is odd above.
+_SURE_JSON = rf"^\{{(?:{_ITEM}(?:, ?{_ITEM})*)?\}}$"
 _NUMBER = re.compile(r"\d+(?:\.\d*)?(?:e\+?\d+)?", re.IGNORECASE)
 #: ``2022-03-02 23:29:04 +0000``, ``... UTC``: what ISO 8601 writes without the space, or as Z.
 _ZONE = re.compile(r"\s*(?:UTC|GMT)$|\s+(?=[+-]\d\d:?\d\d$)")
@@ -165,16 +173,15 @@ def _object(text: str | None) -> dict[str, Any] | None:
 
 def json_problems(metadata: pl.Series) -> pl.Series:
     """List what is wrong with front matter that should be JSON, where it is given."""
-    odd = metadata.str.contains(_ODD_JSON).fill_null(False)
-    doubtful = ~metadata.str.contains(frontmatter.FLAT_JSON).fill_null(True)
+    doubtful = ~metadata.str.contains(_SURE_JSON).fill_null(True)
     others = metadata.filter(doubtful)
+    odd = others.str.contains(_ODD_JSON)
     try:
         others.str.json_decode(pl.Struct({"": pl.Null}))  # half the time of any other check
     except pl.exceptions.ComputeError:  # some are no objects, or no JSON
-        objects = others.str.json_path_match("$").str.starts_with("{").fill_null(False)
-        odd |= _laid_out(doubtful, ~objects, False)
-    found = [_problems_of_json(text) for text in metadata.filter(odd)]
-    return _laid_out(odd, pl.Series(found, dtype=PROBLEMS), [])
+        odd |= ~others.str.json_path_match("$").str.starts_with("{").fill_null(False)
+    found = pl.Series([_problems_of_json(text) for text in others.filter(odd)], dtype=PROBLEMS)
+    return _laid_out(doubtful, _laid_out(odd, found, []), [])
 
 
 def _problems_of_json(text: str) -> list[dict[str, str]]:
@@ -198,8 +205,8 @@ def text_problems(texts: pl.Series) -> pl.Series:
 
 def _laid_out(places: pl.Series, values: pl.Series, other: Any = None) -> pl.Series:
     """Lay out the values of a few rows as those of all."""
-    if other is None and values.null_count() == len(values):
-        return pl.Series(values.name, [None], dtype=values.dtype).new_from_index(0, len(places))
+    if values.null_count() == len(values) and (other is None or values.is_empty()):
+        return pl.Series(values.name, [other], dtype=values.dtype).new_from_index(0, len(places))
     rows = places.cum_sum().cast(pl.UInt32) * places.cast(pl.UInt32)
     return pl.concat([pl.Series([other], dtype=values.dtype), values], rechunk=True).gather(rows)
 
@@ -276,12 +283,12 @@ def read_texts_as(texts: pl.Series, *, name: str, part: str = "value") -> pl.Ser
 
     A text may hold a list or mapping.
     """
-    texts = texts.str.strip_chars()
     odd = texts.str.contains(WRITTEN).fill_null(False)
     read = [read_written(text, name=name)[part] for text in texts.filter(odd)]
     found = pl.Series(read, dtype=pl.String)
     if part == "detail":
         return _laid_out(odd, found)
+    texts = texts.str.strip_chars()
     texts = texts.scatter(odd.arg_true(), found) if read else texts
     return texts.set(texts == "", None)
 
@@ -295,11 +302,12 @@ def json_texts(texts: pl.Series) -> pl.Series:
     return texts.scatter(odd.arg_true(), pl.Series(read, dtype=pl.String)) if read else texts
 
 
-def with_keys(texts: pl.Series, *, keys: tuple[str, ...]) -> pl.Series:
-    """Keep the texts in which all of some patterns are found, of which the first is quick."""
-    for key in keys:
-        texts = texts.set(~texts.str.contains(key), None)
-    return texts
+def with_keys(texts: pl.Series, *, keys: tuple[str, str]) -> pl.Series:
+    """Keep the texts in which both of two patterns are found, of which the first is quick."""
+    quick, sure = keys
+    found = texts.str.contains(quick).fill_null(False)
+    some = texts.filter(found)
+    return _laid_out(found, some.set(~some.str.contains(sure), None))
 
 
 def record(text: str) -> dict[str, Any]:

@@ -153,7 +153,8 @@ def license_conflicts(cards: Any) -> pl.DataFrame:
     frame = narrow(cards, [name for name in read if name in have])
     found = []
     if {"metadata", "tags"} <= have:
-        found.append(_against_tags(_front_matter_and_tags(frame)))
+        both = front_matter_and_tags(frame).select("id", "declared", "tagged")
+        found.append(against_tags(collect(both.filter(pl.col("tagged").is_not_null()))))
     elif {"license", "tags"} <= have:
         none = pl.lit([], STRINGS)
         both = frame.filter(pl.col("tags").is_not_null()).select(
@@ -171,21 +172,27 @@ def license_conflicts(cards: Any) -> pl.DataFrame:
     return rows.unique(maintain_order=True).sort("kind", "id", "base_model", *keys, nulls_last=True)
 
 
-def _front_matter_and_tags(cards: pl.LazyFrame) -> pl.DataFrame:
-    """Give the licences of the front matter and of the tags, where both can be read and differ."""
+def front_matter_and_tags(cards: pl.LazyFrame) -> pl.LazyFrame:
+    """Add the licences of the front matter (``declared``, a text) and of the tags (``tagged``).
+
+    ``tagged`` is null where either cannot be read, or both are seen to say the same.
+    """
     lists_in(cards, "metadata")
     metadata, declared, tagged = pl.col("metadata"), pl.col("declared"), pl.col("tagged")
     is_flat, times = pl.col("is_flat"), pl.col("times")
-    # a JSON parser takes ten times as long, and is asked only where there is more to see
-    others = pl.when((times.fill_null(2) > 0) & declared.is_null()).then(metadata)
-    # only where it names no licence is there a doubt whether it can be read
-    silent = pl.when(declared.is_null() & ~is_flat).then(metadata).str.json_path_match("$")
     # nearly all cards say the same in both places: that is seen before any list is made
     same = (tagged.list.len() == 1) & (tagged.list.first() == declared)
     same &= declared.str.contains(r"^[^\s\[{]")
-    rows = collect(
-        cards.select("id", metadata.cast(pl.String), _tagged(cards))
-        .filter(metadata.is_not_null() & tagged.is_not_null())
+    # a JSON parser takes ten times as long, and is asked only where there is more to see
+    unlike = tagged.is_not_null() & declared.is_null()
+    others = pl.when(unlike & (times.fill_null(2) > 0)).then(metadata)
+    # only where it names no licence is there a doubt whether it can be read
+    silent = pl.when(unlike & ~is_flat).then(metadata).str.json_path_match("$")
+    known = metadata.is_not_null() & (
+        declared.is_not_null() | is_flat | silent.str.starts_with("{")
+    )
+    return (
+        cards.with_columns(metadata.cast(pl.String), _tagged(cards))
         # step by step, since polars looks at a text for each place in which an expression stands
         .with_columns(metadata.str.contains(FLAT_JSON).alias("is_flat"))
         .with_columns(
@@ -199,17 +206,21 @@ def _front_matter_and_tags(cards: pl.LazyFrame) -> pl.DataFrame:
             .str.extract(r'"license": ?"([^"]+)"')
             .alias("declared")
         )
-        .filter(~same.fill_null(False))
+        .with_columns(pl.when(~same.fill_null(False)).then(tagged).alias("tagged"))
         .with_columns(pl.coalesce(declared, others.str.json_path_match("$.license")))
-        .filter(declared.is_not_null() | is_flat | silent.str.starts_with("{"))
-        .select("id", "declared", "tagged")
+        .with_columns(pl.when(known).then(tagged).alias("tagged"))
+        .drop("is_flat", "times")
     )
+
+
+def against_tags(rows: pl.DataFrame) -> pl.DataFrame:
+    """List the cards whose :func:`front_matter_and_tags` name different licences."""
     texts = rows["declared"].drop_nulls().unique()
     lists = pl.Series("lists", [in_json(text) for text in texts], dtype=STRINGS)
+    rows = rows.filter(pl.col("tagged").is_not_null())
     rows = rows.join(pl.DataFrame({"declared": texts, "lists": lists}), on="declared", how="left")
-    return rows.select(
-        "id", pl.col("lists").fill_null(pl.lit([], STRINGS)).alias("declared"), "tagged"
-    )
+    declared = pl.col("lists").fill_null(pl.lit([], STRINGS)).alias("declared")
+    return _against_tags(rows.select("id", declared, "tagged"))
 
 
 def _against_tags(rows: pl.DataFrame) -> pl.DataFrame:

@@ -81,9 +81,14 @@ def problems(cards: Any, *, columns: str | Sequence[str] | None = None) -> pl.Da
         checks.append(("license", _disagreeing))
     checks = [(column, check) for column, check in checks if names is None or column in names]
     # what is narrow is read in one pass for all
-    narrow_ones = [column for column, check in checks if check not in _WIDE]
+    wanted = {"id", *(column for column, check in checks if check not in _WIDE)} & set(have)
+    if ("license", _disagreeing) in checks:
+        from ..licenses.problems import front_matter_and_tags
+
+        frame = front_matter_and_tags(frame)
+        wanted |= {"declared", "tagged"}
     listed = frame.collect_schema().get("problems") == PROBLEMS
-    rows = collect(frame.select({"id", *narrow_ones, *(["problems"] if listed else [])}))
+    rows = collect(frame.select(wanted | {"problems"} if listed else wanted))
     if listed:
         some = rows.filter(pl.col("problems").list.len() > 0).explode("problems")
         said = some.select("id", pl.col("problems").struct.unnest())
@@ -162,9 +167,10 @@ def _unread(
 
 def _disagreeing(frame: pl.LazyFrame, column: str) -> pl.DataFrame:
     """List the cards whose front matter and tags name different licences, as conflicts have it."""
-    from ..licenses.problems import license_conflicts
+    from ..licenses.problems import against_tags
 
-    found = license_conflicts(frame.select("id", "metadata", "tags")).filter(kind="tags_disagree")
+    found = against_tags(collect(frame.select("id", "declared", "tagged")))
+    found = found.filter(kind="tags_disagree").unique(maintain_order=True)
     front, tags = (pl.col(name).list.sort().list.join(", ") for name in ("declared", "tagged"))
     said = pl.format("front matter: {}; tags: {}", front, tags)
     detail = said.map_elements(lambda text: shorten(printable(text), 300), return_dtype=pl.String)
@@ -214,7 +220,7 @@ def _vectors(frame: pl.LazyFrame, column: str) -> pl.DataFrame:
 
 
 #: What looks at columns that are never held at once.
-_WIDE = (_cut, _vectors, _disagreeing)
+_WIDE = (_cut, _vectors)
 #: What is looked at in which column.
 _CHECKS: dict[str, Callable[[pl.LazyFrame, str], pl.DataFrame]] = {
     "id": _duplicates,
