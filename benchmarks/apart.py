@@ -32,10 +32,7 @@ from typing import Any
 
 
 class Later:
-    """A module that is imported when something of it is first asked for.
-
-    So the process of one way does not hold the libraries of the others.
-    """
+    """A module imported when first used: the process of one way holds no other's libraries."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -41,8 +41,7 @@ def load(path: str, options: Options) -> Any:
 def agreement(values: pl.Series, labels: Any) -> float:
     """Give the adjusted mutual information of clusters with what cards declare."""
     both = values.is_not_null().to_numpy() & (labels >= 0)
-    found = metrics.adjusted_mutual_info_score(values.filter(both).to_numpy(), labels[both])
-    return float(found)
+    return float(metrics.adjusted_mutual_info_score(values.filter(both), labels[both]))
 
 
 def judge(run: Run) -> Figures:
@@ -51,10 +50,9 @@ def judge(run: Run) -> Figures:
     best = int(np.argmax(task))
     labels = run.found[best]
     # of another number of layers the one that is most like
-    same = []
-    for other in again:
-        both = (labels >= 0) & (other >= 0)
-        same.append(float(metrics.adjusted_rand_score(labels[both], other[both])))
+    both = [(labels >= 0) & (other >= 0) for other in again]
+    pairs = zip(both, again, strict=True)
+    same = [metrics.adjusted_rand_score(labels[both], other[both]) for both, other in pairs]
     return {
         "import, s": run.imports,
         "layers": len(run.found),
@@ -62,7 +60,7 @@ def judge(run: Run) -> Figures:
         "task": task[best],
         "library": agreement(cards["library_name"], labels),
         "in clusters": float((labels >= 0).mean()),
-        "two seeds": max(same),
+        "two seeds": float(max(same)),
     }
 
 
@@ -76,9 +74,9 @@ def by_cardlab(data: Any, *, seed: int = 0) -> Any:
     return [each.fill_null(-1).to_numpy() for each in found.get_columns()]
 
 
-@TASK.way("KMeans, 20", "sklearn.cluster")
-def by_kmeans(data: Any, *, seed: int = 0) -> Any:
-    return [cluster.KMeans(20, n_init=10, random_state=seed).fit_predict(data.x)]
+TASK.way("KMeans, 20", "sklearn.cluster")(
+    lambda data, seed=0: [cluster.KMeans(20, n_init=10, random_state=seed).fit_predict(data.x)]
+)
 
 
 @TASK.way("EVoC", "evoc")

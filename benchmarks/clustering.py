@@ -31,8 +31,6 @@ K, DIM, SEED = 50, 768, 0
 SQUARE = 4096
 PRODUCT, SQUARES = "product of the same shape", f"product {SQUARE} x {DIM} x {SQUARE}"
 OWN = ("cardlab.embeddings.cluster", "sklearn.cluster", "scipy.cluster.hierarchy")
-#: Arrays.
-Vectors = Labels = Any
 
 
 def write(path: str, size: int, options: Options) -> None:
@@ -51,14 +49,11 @@ def write(path: str, size: int, options: Options) -> None:
 
 def judge(run: Run) -> Figures:
     x, labels, topic = run.data, run.found, np.load(run.path)["topic"]
-    total = 0.0
-    for label in np.unique(labels):
-        members = x[labels == label].astype(np.float64)
-        total += float(((members - members.mean(axis=0)) ** 2).sum())
+    groups = (x[labels == label].astype(np.float64) for label in np.unique(labels))
     return {
         "peak / vectors": run.peak * 2**20 / x.nbytes,
         "adjusted Rand": float(metrics.adjusted_rand_score(topic, labels)),
-        "inertia": total / len(x),
+        "inertia": sum(len(group) * group.var(axis=0).sum() for group in groups) / len(x),
     }
 
 
@@ -83,29 +78,23 @@ ASSIGNMENT = replace(
 TASKS = {"clusters": CLUSTERS, "assignment": ASSIGNMENT}
 
 
-@CLUSTERS.way("cardlab", *OWN)
-def with_cardlab(x: Vectors) -> Labels:
-    return cl.cluster(x, n_clusters=K, random_state=SEED)
-
-
-@CLUSTERS.way("KMeans(n_init=1)", "sklearn.cluster")
-def with_kmeans(x: Vectors) -> Labels:
-    return cluster.KMeans(K, n_init=1, random_state=SEED).fit_predict(x)
-
-
-@CLUSTERS.way("MiniBatchKMeans", "sklearn.cluster")
-def with_minibatch(x: Vectors) -> Labels:
-    return cluster.MiniBatchKMeans(K, n_init=3, random_state=SEED).fit_predict(x)
+CLUSTERS.way("cardlab", *OWN)(lambda x: cl.cluster(x, n_clusters=K, random_state=SEED))
+CLUSTERS.way("KMeans(n_init=1)", "sklearn.cluster")(
+    lambda x: cluster.KMeans(K, n_init=1, random_state=SEED).fit_predict(x)
+)
+CLUSTERS.way("MiniBatchKMeans", "sklearn.cluster")(
+    lambda x: cluster.MiniBatchKMeans(K, n_init=3, random_state=SEED).fit_predict(x)
+)
 
 
 @CLUSTERS.way("faiss Kmeans", "faiss")
-def with_faiss(x: Vectors) -> Labels:
+def with_faiss(x: Any) -> Any:
     model = faiss.Kmeans(x.shape[1], K, seed=SEED, niter=25)
     model.train(x)
     return model.index.search(x, 1)[1].ravel()
 
 
-def assignment(x: Vectors, *, way: str) -> Callable[[], Any]:
+def assignment(x: Any, *, way: str) -> Callable[[], Any]:
     """Make the call that is timed."""
     model = cluster.KMeans(K, n_init=1, max_iter=2, random_state=SEED).fit(x[: 20 * K])
     if way == "cardlab":

@@ -60,20 +60,18 @@ def with_pandas(data: Data) -> Pairs:
     return ((a, b, int(k)) for (a, b), k in n[n >= MIN_CARDS].items())
 
 
-def _tags(path: str) -> list[list[str]]:
-    return [tags or [] for tags in pq.read_table(path, columns=["tags"])["tags"].to_pylist()]
+def _tags(path: str) -> list[set[str]]:
+    return [{*(tags or ())} for tags in pq.read_table(path, columns=["tags"])["tags"].to_pylist()]
 
 
 @PAIRS.way("Counter over combinations", "pyarrow.parquet")
 def with_counter(data: Data) -> Pairs:
     path, top = data
-    cards = [set(tags) for tags in _tags(path)]
+    cards = _tags(path)
     counts = Counter(itertools.chain.from_iterable(cards))
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    first = {tag for tag, _ in ranked[:top]}
-    pairs = Counter(
-        pair for tags in cards for pair in itertools.combinations(sorted(tags & first), 2)
-    )
+    first = set(sorted(counts, key=lambda tag: (-counts[tag], tag))[:top])
+    kept = (sorted(tags & first) for tags in cards)
+    pairs = Counter(pair for tags in kept for pair in itertools.combinations(tags, 2))
     return ((a, b, n) for (a, b), n in pairs.items() if n >= MIN_CARDS)
 
 

@@ -6,6 +6,7 @@ The labels are those of ``tests/validation``, the texts stand in ``../shared/dat
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -86,15 +87,10 @@ def counts(rows: pl.DataFrame) -> pl.DataFrame:
     order = [(s, item.name) for s in definitions()["standards"] for item in sections_of(s)]
     places = pl.DataFrame(order, schema=["standard", "section"], orient="row").with_row_index("at")
     kinds = HERE & FOUND, ~HERE & FOUND, HERE & ~FOUND, ~HERE & ~FOUND
-    return (
-        rows.group_by("half", "standard", "section")
-        .agg(
-            kind.sum().cast(pl.Int64).alias(name) for name, kind in zip(COUNTS, kinds, strict=True)
-        )
-        .join(places, on=["standard", "section"])
-        .sort("half", "at", descending=[True, False])
-        .drop("at")
-    )
+    sums = {name: kind.sum().cast(pl.Int64) for name, kind in zip(COUNTS, kinds, strict=True)}
+    counted = rows.group_by("half", "standard", "section").agg(**sums)
+    counted = counted.join(places, on=["standard", "section"])
+    return counted.sort("half", "at", descending=[True, False]).drop("at")
 
 
 def rate(rows: pl.DataFrame, true: pl.Expr) -> list[float | int | None]:
@@ -111,20 +107,19 @@ def rate(rows: pl.DataFrame, true: pl.Expr) -> list[float | int | None]:
 def overall(rows: pl.DataFrame) -> pl.DataFrame:
     """Give precision and recall of the template's sections, by how a section shows."""
     heading, evident = pl.col("evidence").is_null(), pl.col("evidence").is_not_null()
-    by = {"all": (pl.lit(True), pl.lit(True))}
-    by["heading, label or place"] = heading, pl.col("shown_by") == "heading"
-    by["content without one"] = evident, pl.col("shown_by") == "content"
+    by = {
+        "all": (pl.lit(True), pl.lit(True)),
+        "heading, label or place": (heading, pl.col("shown_by") == "heading"),
+        "content without one": (evident, pl.col("shown_by") == "content"),
+    }
     groups = {half: pl.col("half") == half for half in ("tuned", "held_out")}
     groups["not English"] = pl.col("language").is_not_null()
-    table = []
-    own = rows.filter(standard="huggingface")
-    for group, inside in groups.items():
-        for name, (found_so, shown_so) in by.items():
-            found, there = own.filter(inside, FOUND, found_so), own.filter(inside, HERE, shown_so)
-            row: list[Any] = [group, name, *rate(found, HERE), *rate(there, FOUND)]
-            table.append([*row, None])
-        told = own.filter(inside, pl.col("label").is_in(["filled", "mention"]))
-        table[-len(by)][-1] = rate(told, FOUND)[1]
+    told, table = pl.col("label").is_in(["filled", "mention"]), []
+    for (group, inside), (name, (found_so, shown_so)) in product(groups.items(), by.items()):
+        own = rows.filter(inside, standard="huggingface")
+        found, there = own.filter(FOUND, found_so), own.filter(HERE, shown_so)
+        too = rate(own.filter(told), FOUND)[1] if name == "all" else None
+        table.append([group, name, *rate(found, HERE), *rate(there, FOUND), too])
     ends = ["n", "", "low", "high"]
     heads = [f"{what} {end}".strip() for what in ("precision", "recall") for end in ends]
     heads = ["cards", "shown by", *heads, "recall, mentions too"]
@@ -150,14 +145,10 @@ def by_section(counted: pl.DataFrame) -> pl.DataFrame:
 def by_state(rows: pl.DataFrame) -> pl.DataFrame:
     """Count the template's sections by what is there and by what is found."""
     own = rows.filter(standard="huggingface").sort("label", descending=True)
-    key = ["half", "label"]
-    table = own.group_by(*key, "state", maintain_order=True).len()
-    return (
-        table.pivot("state", index=key, values="len", sort_columns=True)
-        .fill_null(0)
-        .sort("half", descending=True, maintain_order=True)
-        .with_columns(pl.col("label").cast(pl.String))
-    )
+    table = own.group_by("half", "label", "state", maintain_order=True).len()
+    table = table.pivot("state", index=["half", "label"], values="len", sort_columns=True)
+    table = table.fill_null(0).sort("half", descending=True, maintain_order=True)
+    return table.with_columns(pl.col("label").cast(pl.String))
 
 
 def report(options: Any) -> str:

@@ -12,7 +12,9 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -109,18 +111,24 @@ async (root) => {{{_TIMED}
 def report(options: Options) -> str:
     """Give a row for each file of cards."""
     with tempfile.TemporaryDirectory() as folder:
-        files = (options.source or "").split(",") if options.source else _written(Path(folder))
+        files = options.source.split(",") if options.source else _written(Path(folder))
         rows = [{**_in_lab(file), **_in_page(file, Path(folder))} for file in files]
     table, load = markdown(pl.DataFrame(rows)), os.getloadavg()[0]
     return f"{table}\n\nMedians of 20 events, of CPU means; load of the machine {load:.1f}"
 
 
 def _written(folder: Path) -> list[str]:
-    files = {"metadata": (1_000_000, False), "texts": (100_000, True)}
+    files = {f"metadata{CARDS}": (1_000_000, False), f"texts{CARDS}": (100_000, True)}
     for name, (size, text) in files.items():
-        made = cl.make_cards(size, text=text, embedding_dim=0)
-        made.write_parquet(folder / f"{name}{CARDS}")
-    return [str(folder / f"{name}{CARDS}") for name in files]
+        cl.make_cards(size, text=text, embedding_dim=0).write_parquet(folder / name)
+    return [str(folder / name) for name in files]
+
+
+def _watched(root: Any, script: str, worked: Callable[[], float]) -> tuple[list[float], float]:
+    """Give the milliseconds that each event took, and those that a processor worked for one."""
+    began = worked()
+    events = root.evaluate(script)
+    return events, 1000 * (worked() - began) / len(events)
 
 
 def _in_lab(file: str) -> Figures:
@@ -141,14 +149,10 @@ def _in_lab(file: str) -> Figures:
         waits = "() => document.querySelector('.clx').innerText.includes('reading …')"
         page.wait_for_function(f"!({waits})()", timeout=600_000)
         whole = time.perf_counter() - start
-        began = float(page.evaluate(lab.RUN, _CPU))
-        events = root.evaluate(_INTERACT)
-        between = float(page.evaluate(lab.RUN, _CPU))
-        cards = root.evaluate(_OPEN)
-        ended = float(page.evaluate(lab.RUN, _CPU))
-        n, added = page.evaluate(
-            lab.RUN, "print(explorer.view['n'], memory('VmHWM') - before)"
-        ).split()
+        kernel = partial(page.evaluate, lab.RUN)
+        events, cpu = _watched(root, _INTERACT, lambda: float(kernel(_CPU)))
+        cards, cpu_of_card = _watched(root, _OPEN, lambda: float(kernel(_CPU)))
+        n, added = kernel("print(explorer.view['n'], memory('VmHWM') - before)").split()
     return {
         "file": Path(file).name,
         "cards": int(n),
@@ -156,9 +160,9 @@ def _in_lab(file: str) -> Figures:
         "all columns, s": whole,
         "event, ms": median(events),
         "slowest, ms": max(events),
-        "kernel's CPU, ms": 1000 * (between - began) / len(events),
+        "kernel's CPU, ms": cpu,
         "card opens, ms": median(cards),
-        "its CPU, ms": 1000 * (ended - between) / len(cards),
+        "its CPU, ms": cpu_of_card,
         "added MB": float(added),
     }
 
@@ -185,9 +189,7 @@ def _in_page(file: str, folder: Path) -> Figures:
         root.locator(".clx-row").first.wait_for(timeout=120_000)
         inside = seen.page.context.new_cdp_session(seen.page)
         inside.send("Performance.enable", {"timeDomain": "threadTicks"})
-        began = _worked(inside)
-        steps = root.evaluate(_BRUSH)
-        cpu = 1000 * (_worked(inside) - began) / len(steps)
+        steps, cpu = _watched(root, _BRUSH, partial(_worked, inside))
     figures = {"cards of the page": cards.height, "page, MB": path.stat().st_size / 1e6}
     return {**figures, "brush, ms": median(steps), "its CPU in the page, ms": cpu}
 

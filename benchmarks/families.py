@@ -47,10 +47,8 @@ def judge(run: Run) -> Figures:
     """Compare the pairs of cards in one family with the planted ones."""
     truth = dict(pl.read_parquet(run.path, columns=["id", "planted"]).drop_nulls().iter_rows())
     both = {card: (run.found[card], truth[card]) for card in run.found.keys() & truth.keys()}
-    found, there, right = (
-        sum(n * (n - 1) // 2 for n in Counter(labels.values()).values())
-        for labels in (run.found, truth, both)
-    )
+    sizes = (Counter(labels.values()).values() for labels in (run.found, truth, both))
+    found, there, right = (sum(n * (n - 1) // 2 for n in each) for each in sizes)
     return {"precision": right / max(found, 1), "recall": right / max(there, 1)}
 
 

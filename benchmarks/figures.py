@@ -20,7 +20,8 @@ from typing import Any
 from . import cooccurrence
 from .apart import CARDS, Later, Options, Task, markdown, measured, write_cards
 
-cl, pl, pd, duckdb = Later("cardlab"), Later("polars"), Later("pandas"), Later("duckdb")
+cl, pl, pd, duckdb = map(Later, ("cardlab", "polars", "pandas", "duckdb"))
+alt, base = Later("altair"), Later("cardlab.charts.base")
 SIZES, SUFFIX = "250000,500000,1000000,2000000", CARDS
 _PLACE = Path(__file__).with_name("README.md")
 
@@ -168,20 +169,12 @@ def report(options: Options) -> str:
 
 def _chart(rows: Any, most: int) -> Any:
     """Draw the seconds of each way at the largest size."""
-    import altair as alt
-
-    from cardlab.charts import base
-
     points = base.each(rows, "analysis").mark_point(filled=True, size=60)
+    x, color = alt.X("s:Q", title="seconds"), alt.Color("way:N", title=None)
     words = f"Seconds from opening the file to the result, {most:,} cards, log scale"
-    return base.finish(
-        points.encode(
-            x=alt.X("s:Q", title="seconds").scale(type="log"), color=alt.Color("way:N", title=None)
-        ),
-        title="What each analysis takes",
-        subtitle=words,
-        description=words,
-    )
+    chart = points.encode(x=x.scale(type="log"), color=color)
+    title = "What each analysis takes"
+    return base.finish(chart, title=title, subtitle=words, description=words)
 
 
 _PAGE = """# What the analyses take

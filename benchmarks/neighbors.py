@@ -82,10 +82,8 @@ def neighbors_cardlab(x: Any) -> Found:
 @NEIGHBOURS.way("sklearn.NearestNeighbors", "sklearn.neighbors")
 def neighbors_scikit_learn(x: Any) -> Found:
     rows = _queries(len(x))
-    fitted = neighbors.NearestNeighbors(
-        n_neighbors=TOP + 1, metric="cosine", algorithm="brute"
-    ).fit(x)
-    return _without_self(rows, fitted.kneighbors(x[rows], return_distance=False))
+    model = neighbors.NearestNeighbors(n_neighbors=TOP + 1, metric="cosine", algorithm="brute")
+    return _without_self(rows, model.fit(x).kneighbors(x[rows], return_distance=False))
 
 
 @NEIGHBOURS.way("faiss HNSW32", "faiss", kind="HNSW32")
@@ -98,10 +96,8 @@ def neighbors_faiss(x: Any, *, kind: str) -> Found:
 
 
 def _without_self(rows: Any, near: Any) -> Found:
-    pairs = []
-    for row, found in zip(rows, near, strict=True):
-        pairs += [(row, other) for other in found if other != row][:TOP]
-    return np.array(pairs)
+    found = [(row, other[other != row][:TOP]) for row, other in zip(rows, near, strict=True)]
+    return np.array([(row, one) for row, others in found for one in others])
 
 
 @PAIRS.way("cardlab", "cardlab.embeddings.neighbors")

@@ -9,6 +9,7 @@ whether a second run draws the same map.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -76,23 +77,12 @@ MAPS = Task(
 TASKS = {"maps": MAPS}
 
 
-@MAPS.way("cardlab opentsne", "openTSNE", compared=False, method="opentsne")
-@MAPS.way("cardlab tsne", "sklearn.manifold", compared=False, method="tsne")
-@MAPS.way("cardlab pca", "sklearn.decomposition", compared=False, method="pca")
-def by_cardlab(x: Any, *, method: str) -> Any:
-    return cl.project(x, method=method)
-
-
-@MAPS.way("openTSNE, all vectors", "openTSNE", compared=False)
-def by_opentsne(x: Any) -> Any:
-    return np.asarray(openTSNE.TSNE(n_jobs=1, random_state=0).fit(x))
-
-
-@MAPS.way("UMAP", "umap", compared=False)
-def by_umap(x: Any) -> Any:
-    return umap.UMAP(random_state=0, n_jobs=1).fit_transform(x)
-
-
-@MAPS.way("PaCMAP", "pacmap", compared=False)
-def by_pacmap(x: Any) -> Any:
-    return pacmap.PaCMAP(random_state=0).fit_transform(x)
+way = partial(MAPS.way, compared=False)
+way("cardlab pca", "sklearn.decomposition")(lambda x: cl.project(x, method="pca"))
+way("cardlab tsne", "sklearn.manifold")(lambda x: cl.project(x, method="tsne"))
+way("cardlab opentsne", "openTSNE")(lambda x: cl.project(x, method="opentsne"))
+way("openTSNE, all vectors", "openTSNE")(
+    lambda x: np.asarray(openTSNE.TSNE(n_jobs=1, random_state=0).fit(x))
+)
+way("UMAP", "umap")(lambda x: umap.UMAP(random_state=0, n_jobs=1).fit_transform(x))
+way("PaCMAP", "pacmap")(lambda x: pacmap.PaCMAP(random_state=0).fit_transform(x))

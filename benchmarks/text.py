@@ -51,30 +51,21 @@ def lengths_with_cardlab(path: str) -> Any:
 def lengths_with_polars(path: str) -> Any:
     """The plain expressions, which count words and lines a little differently from Python."""
     text = pl.col("text")
-    found = pl.scan_parquet(path).select(
-        text.str.len_chars(),
-        text.str.count_matches(r"\S+").alias("words"),
-        (text.str.count_matches("\n") + 1).alias("lines"),
-    )
+    words, lines = text.str.count_matches(r"\S+"), text.str.count_matches("\n") + 1
+    found = pl.scan_parquet(path).select(text.str.len_chars(), words=words, lines=lines)
     return found.collect(engine="streaming").to_numpy()
 
 
 @LENGTHS.way("pandas", "pandas", "pyarrow.parquet")
 def lengths_with_pandas(path: str) -> Any:
     text = pd.read_parquet(path, columns=["text"])["text"]
-    return pd.DataFrame(
-        {
-            "n_chars": text.str.len(),
-            "n_words": text.str.split().str.len(),
-            "n_lines": text.map(lambda t: len(t.splitlines())),
-        }
-    ).to_numpy()
+    lines = text.map(lambda t: len(t.splitlines()))
+    return np.stack([text.str.len(), text.str.split().str.len(), lines], axis=1)
 
 
-@LENGTHS.way("plain Python", "numpy", "pyarrow.parquet")
-def lengths_with_python(path: str) -> Any:
-    texts = pq.read_table(path, columns=["text"])["text"].to_pylist()
-    return np.array([(len(t), len(t.split()), len(t.splitlines())) for t in texts])
+LENGTHS.way("plain Python", "numpy", "pyarrow.parquet")(
+    lambda path: np.array([(len(t), len(t.split()), len(t.splitlines())) for t in _texts(path)])
+)
 
 
 @WORDS.way("cardlab, 2 processes", *OWN, jobs=2)
@@ -94,7 +85,7 @@ def one_by_one(path: str) -> int:
     return n
 
 
-@WORDS.way("comrak alone, HTML", "polars", "comrak")
+@WORDS.way("comrak alone, HTML", "pyarrow.parquet", "comrak")
 def html_with_comrak(path: str) -> int:
     """The parser alone, with the options that cardlab asks for."""
     extensions, rendering = comrak.ExtensionOptions(), comrak.RenderOptions()
@@ -104,20 +95,20 @@ def html_with_comrak(path: str) -> int:
     return sum(len(html) for html in htmls)
 
 
-@WORDS.way("mistune, tree", "polars", "mistune")
+@WORDS.way("mistune, tree", "pyarrow.parquet", "mistune")
 def tree_with_mistune(path: str) -> int:
     parse = mistune.create_markdown(renderer=None, plugins=["table", "url"])
     return sum(node["type"] == "heading" for text in _texts(path) for node in parse(text))
 
 
-@WORDS.way("markdown-it-py, tokens", "polars", "markdown_it")
+@WORDS.way("markdown-it-py, tokens", "pyarrow.parquet", "markdown_it")
 def tree_with_markdown_it(path: str) -> int:
     parse = markdown_it.MarkdownIt("commonmark").enable("table").parse
     return sum(token.type == "heading_open" for text in _texts(path) for token in parse(text))
 
 
 def _texts(path: str) -> list[str]:
-    return pl.read_parquet(path, columns=["text"])["text"].to_list()
+    return pq.read_table(path, columns=["text"])["text"].to_pylist()
 
 
 HOSTILE = [
@@ -127,17 +118,18 @@ HOSTILE = [
 ]
 
 
+def _seconds(text: str) -> float:
+    start = time.process_time()
+    cl.plain_text(text), cl.sections(text), cl.passages(text)
+    return time.process_time() - start
+
+
 def extra(options: Options) -> str:
     """Give the seconds that hostile texts take, and how they grow where the text doubles."""
     rows = []
     for unit in HOSTILE:
-        seconds = []
-        for n in (options.hostile // 2, options.hostile):
-            text = unit * (n // len(unit))
-            start = time.process_time()
-            cl.plain_text(text), cl.sections(text), cl.passages(text)
-            seconds.append(time.process_time() - start)
-        rows.append((repr(unit).replace("|", "&#124;"), seconds[1], seconds[1] / seconds[0]))
+        half, whole = (_seconds(unit * (options.hostile // n // len(unit))) for n in (2, 1))
+        rows.append((repr(unit).replace("|", "&#124;"), whole, whole / half))
     columns = ["repeated", "seconds of processor", "x half the size"]
     title = f"Plain text, sections and passages of one hostile card of {options.hostile:,} letters"
     return f"{title}\n\n{markdown(pl.DataFrame(rows, schema=columns, orient='row'))}\n"

@@ -280,10 +280,9 @@ def plot_map(
     kept = kept.sort([name for name in ("id", "x", "y") if name in kept.columns])
     if layers or CLUSTER in kept.columns:
         columns = list(dict.fromkeys([*columns, *(layers or [CLUSTER])]))
-    layer: dict[str, int] = {name: i for i, name in enumerate(layers)}
-    groups = [
-        groups_of(kept, name, top=top, labels=labels, layer=layer.get(name)) for name in columns
-    ]
+    layer = {name: i for i, name in enumerate(layers)}
+    shared: dict[str, Any] = {"top": top, "labels": labels}
+    groups = [groups_of(kept, name, layer=layer.get(name), **shared) for name in columns]
     return PointMap(
         xy=kept.select("x", "y").to_numpy().astype(np.float64),
         ids=kept["id"] if "id" in kept.columns else pl.Series("id", [""] * kept.height),
@@ -326,8 +325,7 @@ def _placed(points: Any, method: object) -> tuple[pl.DataFrame, object]:
 
 def _told(points: pl.DataFrame, column: str) -> object:
     """Give what a column says in every row of a map's points."""
-    known = points[column].drop_nulls() if column in points.columns else None
-    return known[0] if known is not None and len(known) else None
+    return points[column].drop_nulls().first() if column in points.columns else None
 
 
 def _about(method: object, trust: object, n_points: int) -> str:

@@ -104,21 +104,12 @@ class _Client(NotebookClient):  # type: ignore[misc]
         if self.kernels.stopping:
             raise RuntimeError("interrupted")
 
-    async def async_execute_cell(
-        self,
-        cell: Any,
-        cell_index: int,
-        execution_count: int | None = None,
-        store_history: bool = True,
-    ) -> Any:
-        own = INJECTED_TAG not in tags_of(cell)
-        runs = _runs(cell)
+    async def async_execute_cell(self, cell: Any, *place: Any, **given: Any) -> Any:
+        runs, own = _runs(cell), INJECTED_TAG not in tags_of(cell)
         if runs:
             self.cell += own
             self.source = str(cell.source)
-        done = await super().async_execute_cell(
-            cell, cell_index, execution_count, store_history and own
-        )
+        done = await super().async_execute_cell(cell, *place, **{**given, "store_history": own})
         if runs and own and self.on_cell is not None:
             all_own = (INJECTED_TAG not in tags_of(one) and _runs(one) for one in self.nb.cells)
             self.on_cell(self.cell, sum(all_own))

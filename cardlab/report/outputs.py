@@ -336,19 +336,23 @@ class Outputs:
 
     def _bundle(self, data: Mapping[str, Any]) -> str:
         note = WIDGET_NOTE if WIDGET in data else ""
-        ways: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
-            (canvas.EXPLORER, self._explorer),
-            (canvas.MIME, self._map),
-            (VEGALITE, self._chart),
-            (canvas.TABLE, self._table),
-            (canvas.FACTS, self._facts),
-            (canvas.FINDINGS, self._findings),
-        ]
+        ways: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
+            canvas.EXPLORER: ("An explorer", self._explorer),
+            canvas.MIME: ("A map", self._map),
+            VEGALITE: ("A chart", self._chart),
+            canvas.TABLE: ("A table", self._table),
+            canvas.FACTS: ("A list of figures", self._facts),
+            canvas.FINDINGS: ("A list of findings", self._findings),
+        }
         if canvas.LACKING in data:
             self.lacks.append(self._words(data, "").removeprefix("No figure here: "))
-        for mime, render in ways:
+        for mime, (what, render) in ways.items():
             if mime in data:
-                return render(data) + note
+                try:
+                    return render(data) + note
+                except (KeyError, TypeError, ValueError, RecursionError) as error:
+                    image = _image(data) if mime == VEGALITE else ""
+                    return _refused(what, str(error)) + image + note
         if note:  # the rest of such a bundle is only the widget's repr
             return note
         written = next((m for m in ("text/html", "text/markdown") if m in data), "")
@@ -364,14 +368,10 @@ class Outputs:
 
     def _chart(self, data: Mapping[str, Any]) -> str:
         description = self._words(data, "A chart.")
-        try:
-            spec, version = checked_spec(data[VEGALITE], self.cuts)
-            title = _one_line(spec.get("title"))
-            block = json_block(spec)
-            if len(block) > min(FIGURE_ROOM, self.room):
-                raise RefusedChartError(f"of its {len(block):,} characters the page has no room")
-        except (RefusedChartError, TypeError, ValueError, RecursionError) as error:
-            return _refused("A chart", str(error)) + _image(data)
+        spec, version = checked_spec(data[VEGALITE], self.cuts)
+        title, block = _one_line(spec.get("title")), json_block(spec)
+        if len(block) > min(FIGURE_ROOM, self.room):
+            raise RefusedChartError(f"of its {len(block):,} characters the page has no room")
         self.version = max(self.version, version)
         self.first_chart = self.first_chart or spec
         own = self._id("chart")
@@ -388,12 +388,9 @@ class Outputs:
         )
 
     def _table(self, data: Mapping[str, Any]) -> str:
-        try:
-            table = checked_table(data[canvas.TABLE], self.cuts) | {"links": self.links}
-            n_rows = len(table["data"][0])
-            content = self._fitting(table)
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            return _refused("A table", str(error))
+        table = checked_table(data[canvas.TABLE], self.cuts) | {"links": self.links}
+        n_rows = len(table["data"][0])
+        content = self._fitting(table)
         own, caption = self._id("table"), escape(table["caption"])
         n_here = len(table["data"][0])
         cut = f"The first {n_here:,} of {n_rows:,} rows: a page has no room for more."
@@ -429,18 +426,11 @@ class Outputs:
             table["data"] = [values[:n_rows] for values in table["data"]]
 
     def _map(self, data: Mapping[str, Any]) -> str:
-        description = self._words(data, "A map of points.")
-        try:
-            found = checked_map(data[canvas.MIME], self.cuts)
-        except (KeyError, TypeError, ValueError) as error:
-            return _refused("A map", str(error))
-        return canvas.figure(found, description, self._id("map"))
+        found = checked_map(data[canvas.MIME], self.cuts)
+        return canvas.figure(found, self._words(data, "A map of points."), self._id("map"))
 
     def _explorer(self, data: Mapping[str, Any]) -> str:
-        try:
-            about, parts = checked_explorer(data[canvas.EXPLORER])
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            return _refused("An explorer", str(error))
+        about, parts = checked_explorer(data[canvas.EXPLORER])
         new = {key: part for key, part in parts.items() if key not in self.held}
         self.held |= new.keys()
         note = escape(about["note"])

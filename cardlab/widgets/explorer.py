@@ -23,7 +23,6 @@ from ..schema import CardlabError, one_of, printable, require
 from . import conditions, panels, twin
 from .engine import USUAL, Engine
 from .facets import count
-from .made import with_map
 
 #: Rows of the list that come with a view, so that the first need not be asked for.
 _ROWS = 60
@@ -66,7 +65,7 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
         state: Mapping[str, Any] | None = None,
         **given: Any,
     ) -> None:
-        self._engine = cards if isinstance(cards, Engine) else Engine(cards)
+        self._engine = Engine(cards)
         self._ids: dict[str, list[str]] = {}
         self._prepare(**given)
         for column in columns or ():
@@ -122,14 +121,6 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
         return conditions.selected(
             engine.cards, state, engine.find, name=engine.name, start=engine.start, without=without
         )
-
-    def sampled(self, rows: Any) -> Engine:
-        """Give some of the cards as an engine of their own, with their places on the map."""
-        few = Engine(twin.rows_of(self._engine.cards, rows))
-        if self._engine.points is not None:
-            points, labels = self._engine.points
-            with_map(few, points[rows], labels)
-        return few
 
     def _repr_mimebundle_(self, **more: Any) -> Any:
         found = super()._repr_mimebundle_(**more)

@@ -16,6 +16,7 @@ from ..text.lengths import MEASURES
 from . import conditions
 from .engine import Engine, as_html, shown
 from .facets import Facet, unpack
+from .made import with_map
 from .panels import PAIRED
 
 if TYPE_CHECKING:
@@ -37,10 +38,7 @@ def twin(explorer: Explorer) -> dict[str, Any]:
         ``cards``, ``map``, and for each column its values and which of them each card has.
     """
     whole = explorer._engine
-    rows = None
-    if whole.n > MAX_CARDS:
-        rows = np.sort(np.random.default_rng(0).choice(whole.n, MAX_CARDS, replace=False))
-    engine = whole if rows is None else explorer.sampled(rows)
+    engine = whole if whole.n <= MAX_CARDS else _sampled(whole)
     panels = explorer.shown
     columns = [
         c for c in explorer._columns if "facets" in panels or c != "tags" or "pairs" in panels
@@ -59,7 +57,7 @@ def twin(explorer: Explorer) -> dict[str, Any]:
         for one in explorer.state["conditions"]
         if one["op"] == "contains" or _in_parts(one, facets.get(one["column"]))
     ]
-    cut = "" if rows is None else f", an even sample of {engine.n:,}"
+    cut = "" if engine is whole else f", an even sample of {engine.n:,}"
     return {
         "shown": panels,
         "state": {**explorer.state, "conditions": known, "open": None},
@@ -135,7 +133,12 @@ def _beginnings(engine: Engine, width: int) -> tuple[list[str | None], list[int]
     return html, more
 
 
-def rows_of(cards: pl.LazyFrame, rows: Any) -> pl.DataFrame:
-    """Read some cards by their rows, without their vectors."""
-    chosen = cards.with_row_index("__row").filter(pl.col("__row").is_in(rows.tolist()))
-    return collect(chosen.drop("__row", "embeddings", strict=False))
+def _sampled(engine: Engine) -> Engine:
+    """Give some of the cards as an engine of their own, with their places on the map."""
+    rows = np.sort(np.random.default_rng(0).choice(engine.n, MAX_CARDS, replace=False))
+    chosen = engine.cards.with_row_index("__row").filter(pl.col("__row").is_in(rows.tolist()))
+    few = Engine(collect(chosen.drop("__row", "embeddings", strict=False)))
+    if engine.points is not None:
+        points, labels = engine.points
+        with_map(few, points[rows], labels)
+    return few
