@@ -211,8 +211,10 @@ def groups_of(
     codes = texts.replace_strict(list(of), list(of.values()), default=n, return_dtype=pl.Int64)
     counts = np.bincount(codes.to_numpy(), minlength=n + 1 + len(last))
     null = _NULL["layer" if layer is not None else column if column == CLUSTER else ""]
-    said = [*(_cluster_names(names, labels) if column == CLUSTER else names), "other"]
-    said += [_NO_CLUSTER.get(name, null) for name in last]
+    said = [*names, "other", *(_NO_CLUSTER.get(name, null) for name in last)]
+    if column == CLUSTER and labels is not None and "label" in labels.columns:
+        words = {str(k): v for k, v in labels.select(CLUSTER, "label").rows()}
+        said[:n] = [_label(f"{name} {words.get(name) or ''}") for name in names]
     if areas:
         colors = _apart(points.select("x", "y").to_numpy(), codes.to_numpy(), n)
     else:
@@ -250,14 +252,6 @@ def _texts(points: pl.DataFrame, column: str) -> pl.Series:
 
 def _label(text: str) -> str:
     return shorten(printable(text).strip(), _MAX_LABEL) or "(empty)"
-
-
-def _cluster_names(names: list[str], labels: pl.DataFrame | None) -> list[str]:
-    """Put the words of each cluster behind its number."""
-    words: dict[str, str] = {}
-    if labels is not None and "label" in labels.columns:
-        words = {str(k): v for k, v in labels.select(CLUSTER, "label").iter_rows() if v}
-    return [_label(f"{name} {words.get(name, '')}") for name in names]
 
 
 def _apart(xy: npt.NDArray[np.floating], codes: npt.NDArray[np.int64], n: int) -> list[str]:

@@ -266,7 +266,10 @@ def plot_map(
     points, method = _placed(points, method)
     columns = [color] if isinstance(color, str) else list(dict.fromkeys(color or ()))
     if color is None:
-        points = _with_author(points)
+        if "author" not in points.columns and points.schema.get("id") == pl.String:
+            author = points["id"].str.extract(r"^([^/]+)/").alias("author")
+            several = author.drop_nulls().is_duplicated().any()
+            points = points.with_columns(author) if several else points
         columns = [*layers, *(name for name in USUAL if name in points.columns)] or [ALL]
         points = points if columns != [ALL] else points.with_columns(pl.lit("cards").alias(ALL))
     if not columns or not all(isinstance(name, str) for name in columns):
@@ -296,14 +299,6 @@ def plot_map(
         n_points=kept.height,
         n_cards=points.height,
     ).sample(max_points, random_state)
-
-
-def _with_author(points: pl.DataFrame) -> pl.DataFrame:
-    """Add the author of each card, who stands before the slash of its id."""
-    if "author" in points.columns or points.schema.get("id") != pl.String:
-        return points
-    author = points["id"].str.extract(r"^([^/]+)/").alias("author")
-    return points.with_columns(author) if author.drop_nulls().is_duplicated().any() else points
 
 
 def _placed(points: Any, method: object) -> tuple[pl.DataFrame, object]:

@@ -111,6 +111,7 @@ def plot_network(
 def _placed(kept: pl.DataFrame, edges: pl.DataFrame, random_state: int) -> pl.DataFrame:
     """Add ``x``, ``y`` in pixels: joined tags near, groups apart, no two points on one spot."""
     import networkx as nx
+    from scipy.stats import rankdata
 
     graph = nx.Graph()
     graph.add_nodes_from(kept["tag"])
@@ -126,21 +127,16 @@ def _placed(kept: pl.DataFrame, edges: pl.DataFrame, random_state: int) -> pl.Da
                 graph.add_edge(hub, tag, weight=0.2)
     spread = 1.9 / np.sqrt(max(kept.height, 1))
     found = nx.spring_layout(graph, k=spread, iterations=300, seed=random_state, weight="weight")
-    places = _even(np.array([found[tag] for tag in kept["tag"]], dtype=float).reshape(-1, 2))
+    place = np.array([found[tag] for tag in kept["tag"]], dtype=float).reshape(-1, 2)
+    # spread over the figure: between where they are and equal steps
+    straight = (place - place.min(axis=0)) / np.maximum(np.ptp(place, axis=0), 1e-9)
+    even = (rankdata(place, method="ordinal", axis=0) - 1) / max(len(place) - 1, 1)
+    places = 30 + (0.35 * straight + 0.65 * even) * (np.array(_SIZE) - 60)
     n_cards = kept["n_cards"].to_numpy()
     # the area of a point is in proportion to the cards, but never tiny
     size = (40 + 760 * n_cards / max(n_cards.max(initial=1), 1)).round(1)
     x, y = _apart(places, np.sqrt(size / np.pi)).round(1).T
     return kept.with_columns(x=pl.Series(x), y=pl.Series(y), size=pl.Series(size))
-
-
-def _even(place: Any) -> Any:
-    """Spread points over the figure: between where they are and equal steps."""
-    from scipy.stats import rankdata
-
-    straight = (place - place.min(axis=0)) / np.maximum(np.ptp(place, axis=0), 1e-9)
-    even = (rankdata(place, method="ordinal", axis=0) - 1) / max(len(place) - 1, 1)
-    return 30 + (0.35 * straight + 0.65 * even) * (np.array(_SIZE) - 60)
 
 
 def _apart(place: Any, radius: Any) -> Any:

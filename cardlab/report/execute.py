@@ -65,27 +65,12 @@ def kernel_environment(scratch: Path) -> dict[str, str]:
     env["CARDLAB_PICTURES"] = "0"  # a page draws its charts itself
     env.setdefault("PYTHONHASHSEED", "0")  # the order of a set of strings must not vary
     package_parent = Path(__file__).resolve().parents[2]
-    if not _is_site_packages(package_parent):
-        rest = env.get("PYTHONPATH")
-        env["PYTHONPATH"] = os.pathsep.join([str(package_parent), *([rest] if rest else [])])
-    return env
-
-
-def _watching() -> list[str]:
-    """Return arguments that make a kernel call :func:`end_with_parent`.
-
-    ipykernel's own watch, which forgets the processes that the kernel has started, is left out.
-    """
-    line = (
-        f"__import__('{end_with_parent.__module__}', fromlist=['_']).end_with_parent({os.getpid()})"
-    )
-    return ["--IPKernelApp.parent_handle=0", f"--IPKernelApp.exec_lines={line}"]
-
-
-def _is_site_packages(folder: Path) -> bool:
     places = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     places += [*site.getsitepackages(), site.getusersitepackages()]
-    return any(Path(place).resolve() == folder for place in places)
+    if package_parent not in (Path(place).resolve() for place in places):
+        rest = filter(None, [env.get("PYTHONPATH")])
+        env["PYTHONPATH"] = os.pathsep.join([str(package_parent), *rest])
+    return env
 
 
 class _Client(NotebookClient):  # type: ignore[misc]
@@ -137,10 +122,14 @@ def execute(
     """
     work, connection = scratch / "work", scratch / "k.json"
     work.mkdir(parents=True)
+    # ipykernel's own watch would forget the processes that the kernel has started
+    module, pid = end_with_parent.__module__, os.getpid()
+    line = f"__import__('{module}', fromlist=['_']).end_with_parent({pid})"
+    watching = ["--IPKernelApp.parent_handle=0", f"--IPKernelApp.exec_lines={line}"]
     client = _Client(
         notebook,
         timeout=timeout,
-        extra_arguments=_watching() if hasattr(os, "killpg") else [],
+        extra_arguments=watching if hasattr(os, "killpg") else [],
         store_widget_state=False,
         record_timing=False,
         coalesce_streams=True,

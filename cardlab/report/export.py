@@ -332,19 +332,28 @@ def export_reports(
         Job(path, read_notebook(path), folder / f"{path.stem}.html")
         for path in selected_notebooks(notebooks)
     ]
-    _refuse_same_names(work)
+    names = [job.name for job in work]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ReportError(f"More than one notebook is called {', '.join(twice)}.")
+    if "index" in names:
+        raise ReportError("A notebook called 'index' would overwrite the index page; rename it.")
     with _prepared(work, folder, source, parameters, timeout=timeout) as run:
-        run.siblings, run.skips = frozenset(job.name for job in work), notebooks is None
+        run.siblings, run.skips = frozenset(names), notebooks is None
         failures = export_all(work, run, jobs=jobs, progress=Progress(len(work), progress))
-        failed = [job for job in work if job.name in failures]
-        index = _write_index(folder, failures, work, run)
-    if failed:
-        listed = "\n".join(f"- {failures[job.name]}" for job in failed)
+        without = [job for job in work if job.name in failures or job.name in run.nothing]
+        about = {job.name: introduction(job.notebook, name=job.name) for job in without}
+        html = render_index(
+            folder, day=today(), failures=failures, introductions=about, nothing=run.nothing
+        )
+        write_page(folder / "index.html", html, run.pages, figures_in(html))
+    if failures:
+        listed = "\n".join(f"- {failures[name]}" for name in names if name in failures)
         raise ReportError(
-            f"{len(failed)} of {len(work)} notebooks failed; {len(work) - len(failed)} reports "
+            f"{len(failures)} of {len(work)} notebooks failed; {len(work) - len(failures)} reports "
             f"were written to {folder}.\n{listed}"
         )
-    return [*(job.output for job in work if job.name not in run.nothing), index]
+    made = [job.output for job in work if job.name not in run.nothing]
+    return [*made, folder / "index.html"]
 
 
 @contextmanager
@@ -413,25 +422,3 @@ def _set_values(work: list[Job], values: dict[str, object]) -> None:
         job.values = {key: value for key, value in values.items() if one or key in known[job.name]}
         inject_parameters(job.notebook, job.values, name=job.name)
         refuse_other_kinds(job.notebook, job.values, name=job.name)
-
-
-def _refuse_same_names(work: list[Job]) -> None:
-    names = [job.name for job in work]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ReportError(f"More than one notebook is called {', '.join(twice)}.")
-    if "index" in names:
-        raise ReportError("A notebook called 'index' would overwrite the index page; rename it.")
-
-
-def _write_index(
-    folder: Path, failures: Mapping[str, NotebookFailure], work: list[Job], run: Run
-) -> Path:
-    without = [job for job in work if job.name in failures or job.name in run.nothing]
-    about = {job.name: introduction(job.notebook, name=job.name) for job in without}
-    html = render_index(
-        folder, day=today(), failures=failures, introductions=about, nothing=run.nothing
-    )
-    path = folder / "index.html"
-    write_page(path, html, run.pages, figures_in(html))
-    return path

@@ -276,9 +276,17 @@ def prepared_source(source: Any, *, folder: Path) -> Iterator[Source]:
         yield Source(resolved(source), labelled(source))
     else:
         # A notebook may show the last parts of this path, which must not differ from run to run.
+        import polars as pl
+
+        from ..cards import scan_cards
+
         path = folder / "in-memory" / "frame.parquet"
         path.parent.mkdir()
-        n_rows = _write_frame(source, path)
+        for method in ("to_polars", "toArrow"):  # ibis and others; Spark 4
+            source = getattr(source, method)() if hasattr(source, method) else source
+        frame = source if isinstance(source, (pl.DataFrame, pl.LazyFrame)) else scan_cards(source)
+        frame.lazy().sink_parquet(path)  # streams: the corpus may be larger than memory
+        n_rows = pl.scan_parquet(path).select(pl.len()).collect().item()
         try:
             yield Source(str(path), f"a frame in memory ({n_rows:,} rows)")
         finally:
@@ -342,16 +350,3 @@ def _label(source: str | os.PathLike[str]) -> str:
     if glob.has_magic(path.name) and path.parent.name:
         return f"{path.parent.name}/{path.name}"
     return path.name or "a folder"
-
-
-def _write_frame(source: Any, path: Path) -> int:
-    """Write a frame, or whatever else holds cards, to parquet; return its number of rows."""
-    import polars as pl
-
-    from ..cards import scan_cards
-
-    for method in ("to_polars", "toArrow"):  # ibis and others; Spark 4
-        source = getattr(source, method)() if hasattr(source, method) else source
-    frame = source if isinstance(source, (pl.DataFrame, pl.LazyFrame)) else scan_cards(source)
-    frame.lazy().sink_parquet(path)  # streams: the corpus may be larger than memory
-    return int(pl.scan_parquet(path).select(pl.len()).collect().item())

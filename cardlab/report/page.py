@@ -75,7 +75,8 @@ def render_page(
     card: dict[str, Any] = {"name": visible(name), "title": title, "question": question}
     card |= about | {"facts": (outputs.facts or [])[:4], "todo": outputs.todo}
     card |= {"findings": outputs.findings, "made_from": outputs.made_from, "thumbnail": small}
-    card |= {"versions": _versions(), "hub": hub}
+    made_with = f"cardlab {__version__}, polars {version('polars')}, altair {version('altair')}"
+    card |= {"versions": made_with, "hub": hub}
     script = page_script("".join(html for _, _, html in blocks))
     vega = vega_script(outputs.version) if outputs.figures["chart"] else ""
     return rendered(
@@ -116,13 +117,6 @@ def page_script(html: str) -> str:
     # a module that needs more than a page without explorers
     own = [import_module("cardlab.widgets.explorer").twin_script()] if twins else []
     return "\n".join([colors.script(), *map(asset, used), *own])
-
-
-@lru_cache(maxsize=1)
-def _versions() -> str:
-    """Name what a page was made with, for whoever cites it."""
-    named = f"cardlab {__version__}"
-    return ", ".join([named, *(f"{name} {version(name)}" for name in ("polars", "altair"))])
 
 
 class _Parts:

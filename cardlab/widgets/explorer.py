@@ -257,17 +257,15 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
         given = state.get("conditions")
         if not isinstance(given, list):
             return state
-        known = [
-            {**one, "value": self._roped(one["value"])}
-            if isinstance(one, dict) and one.get("op") == "ids" and one.get("value")
-            else one
-            for one in given
-        ]
+        known = []
+        for one in given:
+            if isinstance(one, dict) and one.get("op") == "ids" and one.get("value"):
+                value = one["value"]
+                if isinstance(value[0], int):  # points that were roped in
+                    rows = np.sort(self._engine.order[np.asarray(value, dtype=np.int64)])
+                    value = self._engine.listed["id"][rows].drop_nulls().to_list()
+                else:
+                    value = self._ids.get(value[0], value)
+                one = {**one, "value": value}
+            known.append(one)
         return {**state, "conditions": known}
-
-    def _roped(self, value: list[Any]) -> list[Any]:
-        """Give the ids of points that were roped in, or of a name; others as they are."""
-        if not isinstance(value[0], int):
-            return self._ids.get(value[0], value)
-        rows = self._engine.order[np.asarray(value, dtype=np.int64)]
-        return self._engine.listed["id"][np.sort(rows)].drop_nulls().to_list()
