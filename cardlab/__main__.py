@@ -206,16 +206,12 @@ def _notebooks(arguments: argparse.Namespace) -> int:
 
 
 def _lab(arguments: argparse.Namespace) -> int:
-    from .report.notebooks import curated_notebooks
+    from .report.notebooks import copy_notebooks
 
     if find_spec("jupyterlab") is None:
         raise CardlabError("JupyterLab is not installed; install it: pip install jupyterlab")
-    folder = Path(arguments.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in curated_notebooks():
-        if not (folder / path.name).exists():  # what is there is somebody's work
-            shutil.copyfile(path, folder / path.name)
-    return subprocess.call([sys.executable, "-m", "jupyterlab", str(folder)])
+    copy_notebooks(arguments.folder, keep=True)
+    return subprocess.call([sys.executable, "-m", "jupyterlab", arguments.folder])
 
 
 def _profile(arguments: argparse.Namespace) -> int:

@@ -126,7 +126,16 @@ _TAKEN_FOR = {
 
 def key_figures(figures: Mapping[str, Any]) -> Shown:
     """Show a few numbers: label -> a number or string, or ``(n, total)`` for a part of a whole."""
-    facts = [{"label": label, **_figure(value)} for label, value in figures.items()]
+    facts = []
+    for words, value in figures.items():
+        n, total = value if isinstance(value, tuple) else (value, None)
+        share = f" ({100 * n / total:.1f} %)" if total else ""
+        beside = "" if total is None else f"of {total:,}{share}"
+        if isinstance(n, str):
+            text = printable(n)
+        else:
+            text = f"{n:,}" if beside or isinstance(n, int) else _number(n, 3)
+        facts.append({"label": words, "value": text, "note": beside})
     cells = "".join(
         f'<div class="cl-fact"><strong>{html.escape(fact["value"])}</strong> '
         f"{html.escape(fact['label'])} <small>{html.escape(fact['note'])}</small></div>"
@@ -358,17 +367,6 @@ def _authors_and_dates(cards: Any) -> dict[str, str]:
         if len(days):
             rows["dated"] = f"{days[0]} to {days[-1]} ({len(days):,} with a true date)"
     return rows
-
-
-def _figure(value: Any) -> dict[str, str]:
-    if isinstance(value, tuple):
-        n, total = value
-        share = f" ({100 * n / total:.1f} %)" if total else ""
-        return {"value": f"{n:,}", "note": f"of {total:,}{share}"}
-    if isinstance(value, str):
-        return {"value": printable(value), "note": ""}
-    text = f"{value:,}" if isinstance(value, int) else _number(value, 3)
-    return {"value": text, "note": ""}
 
 
 def _kind(name: str, dtype: pl.DataType) -> str:

@@ -284,6 +284,13 @@ def plot_crosstab(
     color = alt.Color("shade:Q", title="standardised residual, cut at ±10")
     color = color.scale(domain=[-10, 10], domainMid=0, range=DIVERGING)
     tips = tooltips(shown, *fields, row=rows, column=columns)
+    said = "No cell is beyond chance, or it is one of few cards."
+    if (told := shown.filter(_TOLD)).height:
+        most = told.sort("residual", descending=True, maintain_order=True).row(0, named=True)
+        said = (
+            f"Most above chance: {most['row']} with {most['column']}, {most['n_cards']:,} of "
+            f"{most['n_row']:,} cards ({percent(most['row_share'])})."
+        )
     return finish(
         layered(*cells(base, color, tips, "n_cards", dark="abs(datum.shade) > 7.5")),
         title=title or f"{rows.capitalize()} by {columns}",
@@ -292,17 +299,5 @@ def plot_crosstab(
             f"{len(column_order)} most frequent values",
             "Number: cards; colour: more (blue) or fewer (brown) than by chance",
         ],
-        description=f"Table of {rows} by {columns}. {_most_above(shown)}",
-    )
-
-
-def _most_above(shown: pl.DataFrame) -> str:
-    """Name the cell most above chance."""
-    told = shown.filter(_TOLD)
-    if not told.height:
-        return "No cell is beyond chance, or it is one of few cards."
-    most = told.sort("residual", descending=True, maintain_order=True).row(0, named=True)
-    return (
-        f"Most above chance: {most['row']} with {most['column']}, {most['n_cards']:,} of "
-        f"{most['n_row']:,} cards ({percent(most['row_share'])})."
+        description=f"Table of {rows} by {columns}. {said}",
     )

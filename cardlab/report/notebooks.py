@@ -49,28 +49,26 @@ def curated_notebooks() -> list[Path]:
     return sorted(notebooks_folder().glob("*.ipynb"))
 
 
-def copy_notebooks(folder: str | Path) -> list[Path]:
+def copy_notebooks(folder: str | Path, *, keep: bool = False) -> list[Path]:
     """Copy the curated notebooks to a folder, and return their paths there.
 
-    A notebook that is there already and differs from ours is somebody's work: then nothing at all
-    is copied.
+    A notebook that is there already and differs from ours is somebody's work: it stays if we
+    `keep` it, else nothing at all is copied.
     """
     target = Path(folder)
     if target.exists() and not target.is_dir():
         raise ReportError(f"{str(target)!r} is a file, and notebooks are copied into a folder.")
     pairs = [(path, target / path.name) for path in curated_notebooks()]
-    changed = [
-        new.name for old, new in pairs if new.exists() and new.read_bytes() != old.read_bytes()
-    ]
-    if changed:
+    there = [(old, new) for old, new in pairs if new.exists()]
+    changed = [new.name for old, new in there if new.read_bytes() != old.read_bytes()]
+    if changed and not keep:
         raise ReportError(
             f"{len(changed)} of {len(pairs)} notebooks in {target} were changed: "
             f"{', '.join(changed)}. Nothing was written; choose another folder, or move them away."
         )
     target.mkdir(parents=True, exist_ok=True)
-    for old, new in pairs:
-        if not new.exists():
-            new.write_bytes(old.read_bytes())
+    for old, new in set(pairs) - set(there):
+        new.write_bytes(old.read_bytes())
     return [new for _, new in pairs]
 
 

@@ -490,12 +490,6 @@ class Outputs:
         return text
 
 
-def put_behind(figure: str, table: str) -> str:
-    """Put a folded table into the figure that it stands behind."""
-    body, _, rest = figure.rpartition("</figure>")
-    return f"{body}{table}</figure>{rest}"
-
-
 def _one_line(title: Any) -> str:
     """Give the words of a chart's title, which the page breaks into lines by itself."""
     if not isinstance(title, dict):

@@ -25,7 +25,7 @@ from ..colors import PAPER
 from ..schema import NotebookFailure, ReportError
 from .findings import checked_findings, findings_html, linked, picture
 from .notebooks import INJECTED_TAG, PARAMETERS_TAG, tags_of
-from .outputs import BEHIND, CHART, Outputs, checked_facts, put_behind, vega_script
+from .outputs import BEHIND, CHART, Outputs, checked_facts, vega_script
 from .sanitize import escape, markdown, text_of, visible
 
 _HEADING = re.compile(r"<h([1-6])>(.*?)</h\1>", re.DOTALL)
@@ -184,8 +184,9 @@ class _Parts:
             return
         self.shown.add(self.section)
         before = self.blocks[-1][1] if self.blocks else ("", "", "")
-        if html.startswith(BEHIND) and before[2].startswith(CHART):
-            self.blocks[-1] = (self.section, (*before[:2], put_behind(before[2], html)))
+        if html.startswith(BEHIND) and before[2].startswith(CHART):  # a table of its numbers
+            body, _, rest = before[2].rpartition("</figure>")
+            self.blocks[-1] = (self.section, (*before[:2], f"{body}{html}</figure>{rest}"))
             return
         if FINDINGS in data and self.findings is None:
             self.findings = len(self.blocks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,8 @@ class Engine:
         self._facets: dict[str, Facet] = {}
         #: The cards that fit a condition, and the ids that it finds; the last are kept.
         self._fitting = lru_cache(_KEPT_MASKS)(lambda asked: self._mask(json.loads(asked)))
-        self._looked = lru_cache(_KEPT_FOUND)(self._look)
+        look = partial(conditions.ids_found, self.cards)
+        self._looked = lru_cache(_KEPT_FOUND)(lambda key: _ASIDE.submit(look, json.loads(key)))
         self._order = lru_cache(len(conditions.SORTS))(self._sorted)
         #: Of each column the cards that were left when it was last counted, and its counts.
         self._counted: dict[str, tuple[Bits, Any]] = {}
@@ -145,9 +146,6 @@ class Engine:
     def found(self, condition: dict[str, Any]) -> Future[pl.Series]:
         """Look for the ids of a condition beside all else."""
         return self._looked(json.dumps(condition, sort_keys=True))
-
-    def _look(self, asked: str) -> Future[pl.Series]:
-        return _ASIDE.submit(conditions.ids_found, self.cards, json.loads(asked))
 
     def find(self, condition: dict[str, Any]) -> pl.Series:
         """Wait for the ids of a condition."""
