@@ -258,6 +258,10 @@ def runs(first: Any, second: Any) -> tuple[Any, Any, Any]:
     """
     from scipy.sparse import coo_array
 
+    if not first.any():
+        n = np.bincount(second)
+        second = np.flatnonzero(n)
+        return np.zeros_like(second), second, n[second]
     shape = int(second.max(initial=0)) + 1, int(first.max(initial=0)) + 1
     table = coo_array((np.ones(len(first), dtype=np.int32), (second, first)), shape=shape)
     table.has_canonical_format = True  # nothing is added up until all is in order

@@ -135,11 +135,11 @@ def read_pairs(
     coded = dict(zip(listed, read, strict=True))
     coded |= {name: _bins(rows[name], kinds) for name, kinds in numbers.items()}
     by = rows[_AUTHOR].filter(in_a), rows[_AUTHOR].filter(kept)
-    if any(
-        who.n_unique() == 1 for who in by
-    ):  # of one author, whose cards are all there is to draw
-        by = by[0].clear(len(by[0])), by[1].clear(len(by[1]))
     own = np.split(numbered(pl.concat(by)), [len(by[0])])
+    if any(n.min() == n.max() or not who.count() for who, n in zip(by, own, strict=True)):
+        # of one author, whose cards are all there is to draw
+        by = by[0].clear(len(by[0])), by[1].clear(len(by[1]))
+        own = np.split(numbered(pl.concat(by)), [len(by[0])])
     pairs = {
         name: Pair(coded[name].of_cards(in_a), coded[name].of_cards(kept), by, own, name in numbers)
         for name in columns

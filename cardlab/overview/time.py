@@ -154,10 +154,12 @@ def _crowded(known: pl.Series) -> list[dt.datetime]:
     around = {"1d": 30 * 24 * 60, "1m": 60, "1s": 1}  # minutes
     unit = next((unit for unit in around if (known == known.dt.truncate(unit)).all()), "1s")
     far = dt.timedelta(minutes=around[unit])
-    sizes = known.dt.truncate(unit).alias("at").value_counts(name="n").sort("at")
+    times, at = known.dt.truncate(unit).alias("at").sort(), pl.col("at")
     least = max(_CROWD, math.ceil(_CROWD_SHARE * known.len()))
-    at = pl.col("at")
-    crowds = sizes.filter(pl.col("n") >= least).sort("n", "at", descending=[True, False])
+    some = times.gather_every(least).unique()  # so many alike are on one of these places
+    n = times.search_sorted(some, "right") - times.search_sorted(some, "left")
+    crowds = pl.DataFrame([some, n.alias("n")]).filter(pl.col("n") >= least)
+    crowds = crowds.sort("n", "at", descending=[True, False])
     if unit == "1s":
         crowds = crowds.filter(at != at.dt.truncate("1d"))
     else:
@@ -165,7 +167,7 @@ def _crowded(known: pl.Series) -> list[dt.datetime]:
     found: list[dt.datetime] = []
     for when, n in crowds.iter_rows():
         near = at.is_between(when - far, when + far) & ~at.is_in([when, *found])
-        if n > sizes.filter(near)["n"].sum():
+        if n > times.to_frame().filter(near).height:
             found.append(when)
     return found
 

@@ -12,6 +12,7 @@ import polars as pl
 from ..frames import Coded, runs
 from ..schema import CardlabError, at_least
 from ..shares.authors import author_column
+from ..shares.counting import numbered
 from .counts import ranked
 from .kinds import KINDS, NOT_PAIRED, checked_kinds, parted, read_tags
 from .variants import folded, mapping_of
@@ -155,7 +156,7 @@ def considered(
     if kinds is None and column == "tags":
         kinds = [kind for kind in KINDS if kind not in NOT_PAIRED]
     kinds = checked_kinds(kinds)
-    coded, kind, first, author = read_tags(
+    coded, kind, first, who = read_tags(
         cards,
         column,
         families=families,
@@ -165,6 +166,7 @@ def considered(
     )
     tags = ranked(coded, kind, kinds).filter(pl.col("n_cards") >= min_cards)
     tags = tags if top is None else tags.head(top)
+    author = None if who is None else numbered(*who)
     return coded.only(tags["code"].sort().to_numpy()), author, first
 
 

@@ -8,17 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..frames import Coded, as_polars, narrow
-from ..schema import at_least, collect, column_names
-from ..shares.authors import (
-    Population,
-    author_codes,
-    author_column,
-    author_columns,
-    designs,
-    interval,
-)
-from .kinds import checked_kinds, evidence, read_tags
+from ..frames import Coded
+from ..schema import at_least
+from ..shares.authors import Population, author_column, author_columns, designs, interval
+from .kinds import checked_kinds, read_tags
 from .variants import mapping_of
 
 
@@ -91,15 +84,14 @@ def tag_counts(
     kinds = checked_kinds(kinds)
     mapping = mapping_of(variants)
     author = author_column(cards, cluster, population)
-    if author is not None:  # more than one pass, in which the cards must be in one order
-        named = {column, *evidence(cards, column), author, *([families, "id"] if families else [])}
-        cards = as_polars(cards, *(name for name in column_names(cards) if name in named))
-    coded, kind, first, _ = read_tags(cards, column, families=families, mapping=mapping)
+    coded, kind, first, who = read_tags(
+        cards, column, families=families, mapping=mapping, author=author
+    )
     found = ranked(coded, kind, kinds)
     found = found.head(top) if top is not None else found
     n_cards, design, census = found["n_cards"], None, population == "census"
-    if author is not None:
-        design = _design(coded, found["code"], collect(narrow(cards, [author]))[author])
+    if who is not None:
+        design = _design(coded, found["code"], *who[1])
     shares = interval(n_cards, coded.n_cards, "card_share", "share", design=design, census=census)
     found = found.with_columns(shares)
     if families is not None:
@@ -116,12 +108,12 @@ def tag_counts(
     return author_columns(found, design, total=total, share="card_share", ends="share")
 
 
-def _design(coded: Coded, kept: pl.Series, authors: pl.Series) -> pl.DataFrame:
+def _design(coded: Coded, kept: pl.Series, code: Any, names: pl.Series) -> pl.DataFrame:
     """Say how many independent cards the shares of some values are worth, in their order."""
     place = np.full(len(coded.names), -1)
     place[kept.to_numpy()] = np.arange(len(kept))
-    value, (code, names) = place[coded.code], author_codes(authors)
-    author, one = coded.of_each(code), np.zeros(coded.n_cards, dtype=np.int64)
+    value, author = place[coded.code], coded.of_each(code)
+    one = np.zeros(coded.n_cards, dtype=np.int64)
     if (place < 0).any():
         value, author = value[value >= 0], author[value >= 0]
     (found,) = designs(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from typing import Any
 
@@ -13,7 +14,7 @@ import polars as pl
 
 from ..frames import Coded, check_countable, encode, family_key, first_of_families, narrow
 from ..schema import FRONT_MATTER, column_names, one_of, require
-from ..shares.counting import numbered
+from ..shares.authors import author_codes
 
 #: Kinds of tags, in the order in which :func:`tag_kind` tries them.
 KINDS = (
@@ -153,8 +154,8 @@ def read_tags(
     """Read a column of tags as codes, with kinds, cards that stand for a family, and authors.
 
     `mapping` has the tags that are counted as another. Where a column shows what kind a tag is,
-    all are read in one pass. `author` names a column, of which each card gets the number of its
-    value, or of its own where that is null. Without kinds, families or authors these are None.
+    all are read in one pass. `author` names a column, which is given with its
+    :func:`~..shares.authors.author_codes`. Without kinds, families or authors these are None.
     """
     shown = evidence(cards, column) if with_kinds else []
     own = {_VALUE: column} | {_BESIDE + name: name for name in shown}
@@ -172,8 +173,12 @@ def read_tags(
         check_countable(schema[name], own[name])
     (coded, *beside), rows = encode(frame, valued, *more, together=True, rename=mapping)
     first = None if families is None else first_of_families(rows[_FAMILY], rows[_ID])
-    kind = _kinds_of(coded, column, dict(zip(shown, beside, strict=True))) if with_kinds else None
-    return coded, kind, first, None if author is None else numbered(rows[_AUTHOR])
+    with ThreadPoolExecutor(1) as aside:  # both take a second, and most of it without Python's lock
+        who = None if author is None else aside.submit(author_codes, rows[_AUTHOR])
+        kind = (
+            _kinds_of(coded, column, dict(zip(shown, beside, strict=True))) if with_kinds else None
+        )
+    return coded, kind, first, None if who is None else (rows[_AUTHOR], who.result())
 
 
 def evidence(cards: Any, column: str) -> list[str]:
@@ -213,7 +218,8 @@ def _kinds_of(coded: Coded, column: str, beside: dict[str, Coded]) -> pl.Series:
         shown[np.concatenate([other.code for other in beside.values()])] = True
         kept = shown[coded.code]
         few = Coded(coded.names, coded.code[kept], coded.lengths_of(kept))
-        n_same = np.stack([_same(few, other) for other in beside.values()])
+        there = np.append(_placed(few), -1)
+        n_same = np.stack([_same(there, other) for other in beside.values()])
         best = n_same.argmax(axis=0)
         for code in np.flatnonzero(2 * n_same.max(axis=0) > coded.counts()):
             if kinds[code] in _NOT_PREFIXED:
@@ -221,13 +227,16 @@ def _kinds_of(coded: Coded, column: str, beside: dict[str, Coded]) -> pl.Series:
     return pl.Series("kind", kinds, dtype=pl.String)
 
 
-def _same(coded: Coded, other: Coded) -> Any:
+def _placed(coded: Coded) -> Any:
+    """Give card and code of each value in one number; they ascend."""
+    return coded.of_each(np.arange(coded.n_cards) << 32) | coded.code
+
+
+def _same(there: Any, other: Coded) -> Any:
     """Count, for each value, the cards that have it in both."""
-    sides = [np.repeat(np.arange(c.n_cards) << 32, c.lengths) | c.code for c in (coded, other)]
-    # both ascend: quicker than sorting them together
-    there = np.append(sides[0], -1)
-    same = other.code[there[np.searchsorted(sides[0], sides[1])] == sides[1]]
-    return np.bincount(same, minlength=len(coded.names))
+    own = _placed(other)  # sought in order, which is quicker than sorting both together
+    same = other.code[there[np.searchsorted(there[:-1], own)] == own]
+    return np.bincount(same, minlength=len(other.names))
 
 
 def checked_kinds(kinds: Sequence[str] | None) -> list[str] | None:
