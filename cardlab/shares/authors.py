@@ -159,7 +159,8 @@ def designs(
         return place, author.astype(np.int64), alike.astype(float), own.astype(float)
 
     what, author, alike, own = counted(*value)
-    n = np.bincount(what, alike * own, n_values)
+    n_own = alike * own
+    n, squares = np.bincount(what, n_own, n_values), n_own * own
     n_authors = np.bincount(what, alike, n_values).astype(np.int64)
     behind = _behind(what, author, own, names, n)
     behind.insert_column(0, pl.Series("n_authors", n_authors))
@@ -171,9 +172,9 @@ def designs(
         # of a value that is no part of these cards there is no share
         at = _places((at << bits) | who, pair, n_groups << bits)
         size, weight = (np.append(of_size, 1.0)[at] for of_size in (size, weight))
-        sums["aa"] = np.bincount(what, alike * own**2 * weight, n_values)
-        sums["ab"] = np.bincount(what, alike * own * size * weight, n_values)
-        sums["within"] = np.bincount(what, alike * own**2 / size, n_values)
+        sums["aa"] = np.bincount(what, squares * weight, n_values)
+        sums["ab"] = np.bincount(what, n_own * size * weight, n_values)
+        sums["within"] = np.bincount(what, squares / size, n_values)
         found.append(_designed(n, sums).hstack(behind))
     return found
 
