@@ -6,7 +6,6 @@ from typing import Any
 
 from ..schema import require
 from .explorer import Explorer
-from .made import with_map, with_sections
 
 __all__ = ["CardBrowser", "ClusterExplorer", "LengthExplorer", "TagExplorer", "explore", "link"]
 
@@ -97,7 +96,7 @@ class LengthExplorer(Explorer):
 
     def _prepare(self) -> None:
         require(self._engine.cards, "text")
-        with_sections(self._engine)
+        self._engine.read_sections()
 
 
 class ClusterExplorer(Explorer):
@@ -127,7 +126,7 @@ class ClusterExplorer(Explorer):
     panels = ("points", "cards")
 
     def _prepare(self, points: Any = None, labels: Any = None) -> None:
-        with_map(self._engine, points, labels)
+        self._engine.lay_out(points, labels)
 
 
 class _All(Explorer):
@@ -139,10 +138,10 @@ class _All(Explorer):
             parts.append("pairs")
         if "text" in have:
             parts.append("lengths")
-            with_sections(self._engine)
+            self._engine.read_sections()
         if points is not None:
             parts.append("points")
-            with_map(self._engine, points, labels)
+            self._engine.lay_out(points, labels)
         self.panels = (*parts, "cards")
 
 

@@ -42,7 +42,10 @@ SORTS = {
     "most downloads": ("downloads", True),
     "newest": ("created_at", True),
 }
-_OPS = ("any", "all", "between", "contains", "search", "section", "ids")
+#: What a condition can ask, and what its value must be.
+_LIST, _RANGE = "a list of strings", "[from, to] in numbers or ISO dates, null for an open end"
+_OPS = {"any": _LIST, "all": _LIST, "between": _RANGE}
+_OPS |= {**dict.fromkeys(("contains", "search", "section"), "a string"), "ids": _LIST}
 
 
 def checked(condition: Any, schema: Mapping[str, pl.DataType]) -> dict[str, Any]:
@@ -63,19 +66,17 @@ def checked(condition: Any, schema: Mapping[str, pl.DataType]) -> dict[str, Any]
                 f"{shorten(', '.join(map(printable, schema)), 300)}.",
                 str(column),
             )
-    texts = isinstance(value, (list, tuple)) and all(isinstance(v, str | None) for v in value)
-    ends = isinstance(value, (list, tuple)) and len(value) == 2
-    good = ends if op == "between" else texts
-    if op not in ("any", "all", "between", "ids"):
+    good = isinstance(value, (list, tuple))
+    if op == "between":
+        good = good and len(value) == 2 and all(map(_is_end, value))
+    elif _OPS[op] == _LIST:
+        good = good and all(isinstance(v, str | None) for v in value)
+    else:
         good = isinstance(value, str) and bool(value.strip())
-    if not good or (op == "between" and not all(map(_is_end, value))):
+    if not good:
         raise CardlabError(
             f"the value of a condition {op!r} on {printable(str(column))!r} is "
-            f"{shorten(printable(repr(value)), 80)}: it must be "
-            + {"between": "[from, to] in numbers or ISO dates, null for an open end"}.get(
-                op, "a list of strings" if op in ("any", "all", "ids") else "a string"
-            )
-            + "."
+            f"{shorten(printable(repr(value)), 80)}: it must be {_OPS[op]}."
         )
     return {"column": column, "op": op, "value": value if isinstance(value, str) else [*value]}
 

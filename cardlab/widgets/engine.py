@@ -12,6 +12,11 @@ import numpy as np
 import polars as pl
 
 from .. import schema
+from ..charts.map import plot_map
+from ..coverage.coverage import card_coverage
+from ..embeddings.atlas import Atlas, atlas
+from ..embeddings.consensus import LAYERS
+from ..embeddings.vectors import same_size
 from ..schema import FRONT_MATTER, collect, printable, require, shorten
 from . import conditions
 from .facets import Bits, Facet, count, facet_of, pack, unpack
@@ -210,6 +215,44 @@ class Engine:
         return [
             name for name, (column, _) in conditions.SORTS.items() if not column or column in have
         ]
+
+    # ---- facets that no column of the cards gives: clusters on a map, and sections
+
+    def lay_out(self, points: Any = None, labels: Any = None) -> None:
+        """Lay the cards out, and let their clusters be filtered by."""
+        points = atlas(self.cards) if points is None else points
+        points = points.map if isinstance(points, Atlas) else points
+        same_size(points.height, self.n, name="points", of="cards")
+        layers = [name for name in LAYERS if name in points.columns]
+        made = plot_map(points, labels=labels, layers=layers, max_points=max(self.n, 1))
+        self.map, self.points = made.to_dict(), (points, labels)
+        is_placed = pl.col("x").is_finite() & pl.col("y").is_finite()
+        placed = points.with_row_index("row").filter(is_placed)
+        self.order = placed.sort("id", "x", "y", maintain_order=True)["row"].to_numpy()
+        if not layers and "cluster" in points.columns:
+            layers, clusters = ["cluster"], points["cluster"]
+            named = {} if labels is None else dict(labels.select("cluster", "label").iter_rows())
+            words = {
+                number: f"{number}: {named[number]}" if named.get(number) else f"{number}"
+                for number in clusters.drop_nulls().unique()
+                if number >= 0
+            }
+            said = clusters.replace_strict(words, default=None, return_dtype=pl.String)
+            points = points.with_columns(cluster=said)
+        for layer in layers:
+            self.makers[layer] = partial(facet_of, points.lazy(), layer, 1_000)
+        self.layers = layers
+
+    def read_sections(self) -> None:
+        """Let the sections that cards fill be filtered by, once they are asked for."""
+        self.makers["section"] = self._sections
+
+    def _sections(self) -> Facet:
+        states = card_coverage(self.cards).filter(pl.col("state") == "filled")
+        filled = states.group_by("id", maintain_order=True).agg(section=pl.col("section"))
+        ids = self.listed.lazy().select("id")
+        cards = ids.join(filled.lazy(), on="id", how="left", maintain_order="left")
+        return facet_of(cards, "section")
 
     # ---- one card
 

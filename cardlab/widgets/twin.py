@@ -16,7 +16,6 @@ from ..text.lengths import MEASURES
 from . import conditions
 from .engine import Engine, as_html, shown
 from .facets import Facet, unpack
-from .made import with_map
 from .panels import PAIRED
 
 if TYPE_CHECKING:
@@ -140,5 +139,5 @@ def _sampled(engine: Engine) -> Engine:
     few = Engine(collect(chosen.drop("__row", "embeddings", strict=False)))
     if engine.points is not None:
         points, labels = engine.points
-        with_map(few, points[rows], labels)
+        few.lay_out(points[rows], labels)
     return few
