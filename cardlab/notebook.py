@@ -336,37 +336,32 @@ def provenance(cards: Any, *, source: Any = None, **parameters: Any) -> Shown:
     it is None the `cards` are hashed.
     """
     hashed = corpus_hash(cards if source is None else source)
+    have = column_names(cards)
+    held = [name for name in ("author", "created_at", "kind") if name in have]
+    frame = collect(as_polars(cards).lazy().select(held)) if held else pl.DataFrame()
+    about = {}
+    if "kind" in held:
+        kinds = frame["kind"].unique().sort().to_list()
+        about["cards of"] = ", ".join(_KINDS.get(kind, "unknown") for kind in kinds)
+    if "author" in held:
+        about["authors"] = f"{frame['author'].drop_nulls().n_unique():,}"
+    if "created_at" in held:
+        days = judge(frame["created_at"]).true.drop_nulls().dt.strftime("%Y-%m-%d").sort()
+        if len(days):
+            about["dated"] = f"{days[0]} to {days[-1]} ({len(days):,} with a true date)"
     rows = {
         "source": _label(source),
         "SHA-256 of the source": hashed or "not hashed (remote or lazy)",
         "cards": f"{count(cards):,}",
-        **_authors_and_dates(cards),
+        **about,
         **{f"parameter {key}": repr(value) for key, value in parameters.items()},
         "Python": platform.python_version(),
         **{"cardlab": __version__, **{package: version(package) for package in _PACKAGES}},
     }
-    frame = pl.DataFrame({"item": list(rows), "value": [printable(v) for v in rows.values()]})
-    made = show_table(frame, caption="What this page was made from", folded=True)
+    table = pl.DataFrame({"item": list(rows), "value": [printable(v) for v in rows.values()]})
+    made = show_table(table, caption="What this page was made from", folded=True)
     made._bundle[TABLE]["about"] = True
     return made
-
-
-def _authors_and_dates(cards: Any) -> dict[str, str]:
-    """Say what the cards are of, count authors, give first and last true date, where they know."""
-    have = column_names(cards)
-    held = [name for name in ("author", "created_at", "kind") if name in have]
-    frame = collect(as_polars(cards).lazy().select(held)) if held else pl.DataFrame()
-    rows = {}
-    if "kind" in held:
-        kinds = frame["kind"].unique().sort().to_list()
-        rows["cards of"] = ", ".join(_KINDS.get(kind, "unknown") for kind in kinds)
-    if "author" in held:
-        rows["authors"] = f"{frame['author'].drop_nulls().n_unique():,}"
-    if "created_at" in held:
-        days = judge(frame["created_at"]).true.drop_nulls().dt.strftime("%Y-%m-%d").sort()
-        if len(days):
-            rows["dated"] = f"{days[0]} to {days[-1]} ({len(days):,} with a true date)"
-    return rows
 
 
 def _kind(name: str, dtype: pl.DataType) -> str:

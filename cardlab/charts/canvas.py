@@ -102,16 +102,6 @@ def figure(data: Mapping[str, Any], description: str, own: str = "map-1") -> str
     )
 
 
-def framed(data: Mapping[str, Any], picture: str) -> str:
-    """Write a map as a cell's output: a frame of its own, and a picture where none is shown."""
-    words = html.escape(data["description"])
-    shown = (
-        f'<img alt="{words}" width="560" src="data:image/png;base64,{picture}">' if picture else ""
-    )
-    body, parts = figure(data, data["description"]), ("map.js", "maps.js")
-    return in_frame(body, data["description"], parts, "map.css", kind="map", beside=shown)
-
-
 def in_frame(
     body: str,
     words: str,

@@ -19,7 +19,7 @@ from ..colors import INK, PAPER, PLAIN
 from ..embeddings.project import TRUST_SAMPLE
 from ..schema import CardlabError, NoFigure, at_least, printable, shorten
 from .base import SWITCH, need, place, smaller
-from .canvas import CLUSTER, MIME, Groups, framed, groups_of, packed, packed_lines, peaks
+from .canvas import CLUSTER, MIME, Groups, figure, groups_of, in_frame, packed, packed_lines, peaks
 
 #: Columns that are coloured by where the caller names none, and the one group where none is there.
 USUAL = (CLUSTER, "pipeline_tag", "library_name", "license_class", "created_at", "author")
@@ -187,9 +187,12 @@ class PointMap:
             return {MIME: data, "text/plain": self.description}
         from ..notebook import Shown  # which reads the charts' theme
 
-        picture = self.picture()
-        shown = Shown(framed(data, picture), self.description, {"image/png": picture})
-        return shown._repr_mimebundle_()
+        picture, words, parts = self.picture(), self.description, ("map.js", "maps.js")
+        image = (
+            f'<img alt="{html.escape(words)}" width="560" src="data:image/png;base64,{picture}">'
+        )
+        frame = in_frame(figure(data, words), words, parts, "map.css", kind="map", beside=image)
+        return Shown(frame, words, {"image/png": picture})._repr_mimebundle_()
 
     def __repr__(self) -> str:
         return f"PointMap: {self.description}"

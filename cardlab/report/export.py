@@ -377,7 +377,7 @@ def _prepared(
         prepared_source(source, folder=scratch) as prepared,
         ExitStack() as out,
     ):
-        _set_values(work, _values(parameters, prepared))
+        _set_values(work, parameters, prepared)
         reason = next((f"{job.output.name} is a folder" for job in work if job.output.is_dir()), "")
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -394,7 +394,8 @@ def _prepared(
         yield Run(prepared, scratch, pages, timeout)
 
 
-def _values(parameters: Mapping[str, object] | None, source: Source) -> dict[str, object]:
+def _set_values(work: list[Job], parameters: Mapping[str, object] | None, source: Source) -> None:
+    """Give each job those of the values that it has; refuse what no job has or can take."""
     if not isinstance(parameters, (Mapping, type(None))):
         raise ReportError(f"parameters must map names to values, not {parameters!r}.")
     values = dict(parameters or {})
@@ -406,11 +407,6 @@ def _values(parameters: Mapping[str, object] | None, source: Source) -> dict[str
         values["baseline"] = resolved(values["baseline"])
     if source.value is not None:
         values = {"source": source.value, **values}
-    return values
-
-
-def _set_values(work: list[Job], values: dict[str, object]) -> None:
-    """Give each job those of the values that it has; refuse what no job has or can take."""
     known = {job.name: parameters_of(job.notebook, name=job.name) or {} for job in work}
     if len(work) > 1:
         everywhere = sorted(set().union(*known.values()))

@@ -156,22 +156,17 @@ def parameters_of(notebook: Any, *, name: str) -> dict[str, Parameter] | None:
         if not isinstance(statement, (ast.Assign, ast.AnnAssign)) or statement.value is None:
             continue
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        one = _parameter(statement.value, getattr(statement, "annotation", None))
+        annotation, default = getattr(statement, "annotation", None), None
+        with suppress(ValueError):  # made by a call: that says nothing
+            default = ast.literal_eval(statement.value)
+        said = ast.unparse(annotation) if annotation else type(default).__name__
+        words = {word.split("[")[0].strip() for word in said.split("|")}
+        kinds: set[type] = {kind for kind in _KINDS if kind.__name__ in words}
+        more: dict[str, type] = {"float": int, "str": type(None), "None": type(None)}
+        kinds |= {kind for word, kind in more.items() if kinds and word in words}
+        one = Parameter(ast.unparse(statement.value), default, kinds)
         found |= {target.id: one for target in targets if isinstance(target, ast.Name)}
     return found
-
-
-def _parameter(value: ast.expr, annotation: ast.expr | None) -> Parameter:
-    default = None
-    with suppress(ValueError):  # made by a call: that says nothing
-        default = ast.literal_eval(value)
-    said = type(default).__name__ if annotation is None else ast.unparse(annotation)
-    words = {word.split("[")[0].strip() for word in said.split("|")}
-    kinds: set[type] = {kind for kind in _KINDS if kind.__name__ in words}
-    if kinds:
-        more: dict[str, type] = {"float": int, "str": type(None), "None": type(None)}
-        kinds |= {kind for word, kind in more.items() if word in words}
-    return Parameter(ast.unparse(value), default, kinds)
 
 
 def refuse_other_kinds(notebook: Any, values: Mapping[str, object], *, name: str) -> None:

@@ -369,13 +369,18 @@ class Outputs:
     def _chart(self, data: Mapping[str, Any]) -> str:
         description = self._words(data, "A chart.")
         spec, version = checked_spec(data[VEGALITE], self.cuts)
-        title, block = _one_line(spec.get("title")), json_block(spec)
+        title = spec.get("title") or ""
+        if isinstance(title, dict):
+            if isinstance(title.get("text"), list):  # which the page breaks into lines by itself
+                title["text"] = " ".join(map(str, title["text"]))
+            title = title.get("text") or ""
+        block = json_block(spec)
         if len(block) > min(FIGURE_ROOM, self.room):
             raise RefusedChartError(f"of its {len(block):,} characters the page has no room")
         self.version = max(self.version, version)
         self.first_chart = self.first_chart or spec
         own = self._id("chart")
-        self.titles.setdefault(title, own)
+        self.titles.setdefault(str(title), own)
         meta = data[VEGALITE].get("usermeta")
         for topic in meta.get("topics", []) if isinstance(meta, dict) else []:
             self.topics.setdefault(str(topic), own)
@@ -446,7 +451,14 @@ class Outputs:
         facts = checked_facts(data[canvas.FACTS], self.cuts)
         if self.facts is None:
             self.facts = facts
-        return facts_html(facts)
+        tiles = "".join(
+            f'<div><dt dir="auto">{escape(fact["label"])}</dt>'
+            f'<dd dir="auto">{escape(fact["value"])}</dd>'
+            + (f'<dd class="note" dir="auto">{escape(fact["note"])}</dd>' if fact["note"] else "")
+            + "</div>"
+            for fact in facts
+        )
+        return f'<dl class="facts">{tiles}</dl>' if tiles else ""
 
     def _findings(self, data: Mapping[str, Any]) -> str:
         found = checked_findings(data[canvas.FINDINGS], self.cuts)
@@ -488,15 +500,6 @@ class Outputs:
         for path, shown in self.hidden.items():
             text = text.replace(path, shown)
         return text
-
-
-def _one_line(title: Any) -> str:
-    """Give the words of a chart's title, which the page breaks into lines by itself."""
-    if not isinstance(title, dict):
-        return str(title or "")
-    if isinstance(title.get("text"), list):
-        title["text"] = " ".join(map(str, title["text"]))
-    return str(title.get("text") or "")
 
 
 def hidden_paths(source: Any, *, label: str, scratch: Path) -> dict[str, str]:
@@ -569,18 +572,6 @@ def checked_facts(facts: Any, cuts: Cuts | None = None) -> list[dict[str, str]]:
 
 def _refused(what: str, why: str) -> str:
     return f'<p class="refused">{what} was left out: {escape(why[:MAX_TEXT])}.</p>'
-
-
-def facts_html(facts: list[dict[str, str]]) -> str:
-    """Return key figures as tiles."""
-    tiles = "".join(
-        f'<div><dt dir="auto">{escape(fact["label"])}</dt>'
-        f'<dd dir="auto">{escape(fact["value"])}</dd>'
-        + (f'<dd class="note" dir="auto">{escape(fact["note"])}</dd>' if fact["note"] else "")
-        + "</div>"
-        for fact in facts
-    )
-    return f'<dl class="facts">{tiles}</dl>' if tiles else ""
 
 
 def _text(value: Any) -> str:

@@ -165,7 +165,13 @@ class _Parts:
     def _anchored(self, match: re.Match[str]) -> str:
         """Give a heading an id and a line in the contents; a page has one h1, in its head."""
         level, text = max(2, int(match[1])), text_of(match[2])
-        anchor = _anchor(text, self.anchors)
+        # an id that no other heading has, and that is none of the template's own
+        slug = re.sub(r"[^\w]+", "-", text.lower(), flags=re.ASCII).strip("-")[:60]
+        anchor = base = f"s-{slug or 'section'}"
+        number = 2
+        while anchor in self.anchors:
+            anchor, number = f"{base}-{number}", number + 1
+        self.anchors.add(anchor)
         self.section += level == 2
         if level <= 3 and text:
             self.headings.append((self.section, (level, anchor, text)))
@@ -225,17 +231,6 @@ def highlighted(source: str) -> str:
     from pygments.lexers.python import Python3Lexer
 
     return str(highlight(visible(source), Python3Lexer(), HtmlFormatter(nowrap=True)))
-
-
-def _anchor(text: str, taken: set[str]) -> str:
-    """Return an id that no other heading has, and that is none of the template's own."""
-    slug = re.sub(r"[^\w]+", "-", text.lower(), flags=re.ASCII).strip("-")[:60]
-    anchor = base = f"s-{slug or 'section'}"
-    number = 2
-    while anchor in taken:
-        anchor, number = f"{base}-{number}", number + 1
-    taken.add(anchor)
-    return anchor
 
 
 def rendered(template: str, scripts: list[str], **values: Any) -> str:
