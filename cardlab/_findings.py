@@ -89,13 +89,13 @@ def _pair_claims(cards: Any, facts: Facts, cluster: str | None) -> Iterator[Clai
             yield claim
 
 
-def _trend_claims(cards: Any, n_cards: int, cluster: str | None) -> Iterator[Claim]:
+def _trend_claims(cards: Any, facts: Facts, cluster: str | None) -> Iterator[Claim]:
     kinds = [kind for kind in KINDS if kind not in NOT_PAIRED]
     trends = tag_trends(cards, kinds=kinds, cluster=cluster)
     periods = trends.unique("period")
     dated = _sum(periods, "n_period")
     most = max(periods["n_period"].to_list(), default=0) / max(dated, 1)
-    whole = _undated(dated / n_cards)
+    whole = _undated(dated / facts.frame.height)
     if whole is None and most > 0.5:
         whole = f"{percent(most)} of the dated cards are of one quarter"
     of_tags = trends.drop_nulls("card_share").group_by("tag", maintain_order=True)
@@ -306,10 +306,7 @@ def findings(
     looks: dict[str, tuple[set[str], Callable[[], Iterator[Claim]]]] = {
         "tags": ({"tags"}, lambda: _pair_claims(cards, facts, author)),
         "growth": ({"created_at"}, lambda: _growth_claims(cards)),
-        "trends": (
-            {"tags", "created_at"},
-            lambda: _trend_claims(cards, facts.frame.height, author),
-        ),
+        "trends": ({"tags", "created_at"}, lambda: _trend_claims(cards, facts, author)),
     }
     if baseline is not None:
         looks["comparison"] = (set(), lambda: _other_claims(cards, baseline, names))
@@ -490,24 +487,16 @@ def _properties(
     for share in author_shares:
         has = generator.random((n_authors, n_draws)) < share
         more = _with_properties(coded, has[author])
-        found = table_of_pairs(
-            more,
-            None if cluster is None else author,
-            min_cards=options.get("min_cards", 5),
-            min_authors=min_authors,
-        )
+        least = {"min_cards": options.get("min_cards", 5), "min_authors": min_authors}
+        found = table_of_pairs(more, None if cluster is None else author, **least)
         # the tag that comes first in a pair is one of the cards', the other a property
         is_random = [
             pl.col(f"tag_{side}").is_in(more.names[len(coded.names) :].implode()) for side in "ab"
         ]
         found = found.filter(~is_random[0] & is_random[1]).drop_nulls("p_value")
-        yield {
-            "column": options.get("column", "tags"),
-            "author_share": share,
-            "n_tests": found.height,
-            "n_false": int((found["p_value"] < _FALSE).sum()),
-            "n_false_q": int((found["q_value"] < _FALSE).sum()),
-        }
+        n_false, n_false_q = (int((found[of] < _FALSE).sum()) for of in ("p_value", "q_value"))
+        tests = {"n_tests": found.height, "n_false": n_false, "n_false_q": n_false_q}
+        yield {"column": options.get("column", "tags"), "author_share": share, **tests}
         progress.step(1)
     progress.end()
 
@@ -540,17 +529,15 @@ def _halves(
     have = frame.collect_schema().names()
     kept = [name for name in asked if name in have]
     held = frame.select(list(dict.fromkeys([by, *kept]))).collect()
-    given: dict[str, Any] = {
-        "columns": kept if columns is None and kept else columns,
-        "cluster": cluster,
-    }
+    compared = kept if columns is None and kept else columns
     author = numbered(held[by])
     n_authors = _enough(author)
     progress, found = Progress(n_draws, "draws"), []
     for _ in range(n_draws):
         half = pl.Series(generator.permutation(n_authors)[author] < n_authors // 2)
         seed = int(generator.integers(1 << 31))
-        apart = compare(held.filter(half), held.filter(~half), random_state=seed, **given)
+        halves = held.filter(half), held.filter(~half)
+        apart = compare(*halves, columns=compared, cluster=cluster, random_state=seed)
         found.append(apart.drop_nulls("p_value").select("column", "p_value"))
         progress.step(1)
     progress.end()

@@ -272,12 +272,11 @@ def fields(metadata: dict[str, Any], problems: Problems | None = None) -> dict[s
                     detail = _shown(f"{detail}: ", values)
                 said.append(problem(column, "key_alias", detail))
             found[key] = found[key] or values
-    said += [
-        problem(key, "bad_value", not_one(found[key]))
-        for key in ("library_name", "pipeline_tag")
-        if len(found.get(key, ())) > 1
-    ]
-    one = {key: next(iter(found.get(key, ())), None) for key in ("library_name", "pipeline_tag")}
+    one: dict[str, Any] = {}
+    for key in ("library_name", "pipeline_tag"):
+        one[key], *more = found.get(key) or [None]
+        if more:
+            said.append(problem(key, "bad_value", not_one(found[key])))
     ways, others = read_values(metadata.get("base_model_relation"))
     relation = next((name for name in RELATIONS if [name] == [*map(str.lower, ways)]), None)
     if (ways or others) and relation is None:

@@ -106,11 +106,8 @@ def with_languages(cards: Frame) -> Frame:
     require(cards, "languages")
     frame = as_polars(cards)
     batches = isinstance(frame, pl.LazyFrame)  # of an eager frame they would be its chunks
-    codes = pl.col("languages").map_batches(
-        functools.partial(map_items, function=_codes_or_text),
-        return_dtype=STRINGS,
-        is_elementwise=batches,
-    )
+    read = functools.partial(map_items, function=_codes_or_text)
+    codes = pl.col("languages").map_batches(read, return_dtype=STRINGS, is_elementwise=batches)
     added: Frame = frame.with_columns(codes.alias("language_codes"))
     return added
 

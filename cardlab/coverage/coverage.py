@@ -164,12 +164,10 @@ def _counted(
         "n_filled_families": filled & pl.col("stands"),
         "n_families": pl.col("stands"),
     }
+    sums = {name: true.sum().cast(pl.Int64) for name, true in counts.items()}
     found = (
         states.group_by("group", "section")
-        .agg(
-            pl.len().cast(pl.Int64).alias("n_cards"),
-            *(true.sum().cast(pl.Int64).alias(name) for name, true in counts.items()),
-        )
+        .agg(pl.len().cast(pl.Int64).alias("n_cards"), **sums)
         .sort("n_cards", "group", "section", descending=[True, False, False], nulls_last=True)
         .collect()
     )

@@ -202,11 +202,8 @@ def with_read(cards: pl.LazyFrame) -> pl.LazyFrame:
         return found.select(pl.struct("whole", "rows", "fields").cast(_READ)).to_series()
 
     reads = pl.struct(name for name in ("id", "text", *OPTIONAL) if name in have)
-    return cards.with_columns(
-        pl.when(pl.col("text").is_not_null())
-        .then(reads.map_batches(read, return_dtype=_READ, is_elementwise=True))
-        .alias(READ)
-    )
+    made = reads.map_batches(read, return_dtype=_READ, is_elementwise=True)
+    return cards.with_columns(pl.when(pl.col("text").is_not_null()).then(made).alias(READ))
 
 
 def _taken(batch: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
@@ -217,13 +214,9 @@ def _taken(batch: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFram
     places = said.select("card", pl.col("whole").reinterpret(signed=False), "id")
 
     def rows(name: str, layout: Any) -> pl.DataFrame:
-        listed = (
-            said.select("card", name)
-            .explode(name, empty_as_null=False, keep_nulls=False)
-            .unnest(name)
-        )
+        each = said.select("card", name).explode(name, empty_as_null=False, keep_nulls=False)
         hashes = [pl.col(n).reinterpret(signed=False) for n, t in layout.items() if t == pl.UInt64]
-        return listed.with_columns(hashes).cast(layout)
+        return each.unnest(name).with_columns(hashes).cast(layout)
 
     return places, rows("rows", _TEXT_ROW), rows("fields", _FIELD_ROW)
 

@@ -110,11 +110,9 @@ class Atlas:
     def __repr__(self) -> str:
         if not self.layers.height:
             return f"Atlas of {self.labels.height:,} cards: no stable clusters"
-        parts = self.layers.select(
-            pl.format(
-                "{} in {} ({} %)", "n_clusters", "layer", (pl.col("card_share") * 100).round()
-            )
-        ).to_series()
+        share = (pl.col("card_share") * 100).round()
+        part = pl.format("{} in {} ({} %)", "n_clusters", "layer", share)
+        parts = self.layers.select(part).to_series()
         return f"Atlas of {self.labels.height:,} cards: clusters {', '.join(parts)}"
 
 
@@ -200,13 +198,8 @@ def atlas(
         for i, name in enumerate(LAYERS):
             labels[i, rows] = kept(nodes, cut[name])
         back = _sureness(nodes, found, labels[:, rows])
-    table = frame.select(
-        "id",
-        *(
-            pl.Series(n, each).replace(-1, None).cast(pl.Int32)
-            for n, each in zip(LAYERS, labels, strict=True)
-        ),
-    )
+    of_layer = (pl.Series(name, each) for name, each in zip(LAYERS, labels, strict=True))
+    table = frame.select("id", *(each.replace(-1, None).cast(pl.Int32) for each in of_layer))
     names, template = name_clusters(frame, table.drop("id"), author_weights(code), code)
     near = np.full((len(LAYERS), len(x)), np.nan)
     near[:, rows] = _nearness(nodes, labels[:, rows])
@@ -287,13 +280,8 @@ def _sureness(
         size = member.sum(axis=1)
         pairs = ((member @ shares) * member).sum(axis=1) - size
         back = [np.pad(each, (0, n - len(each))) for each in scores[name]]
-        result[name] = pl.DataFrame(
-            {
-                "cluster": np.arange(n, dtype=np.int32),
-                "together": pairs / (size * (size - 1)),
-                "comes_back": np.mean(back, axis=0),
-            }
-        )
+        sure = {"together": pairs / (size * (size - 1)), "comes_back": np.mean(back, axis=0)}
+        result[name] = pl.DataFrame({"cluster": np.arange(n, dtype=np.int32), **sure})
     return result
 
 
@@ -359,13 +347,9 @@ def _described(
         .join(examples, on="cluster")
         .sort("cluster")
         .with_columns(pl.col(pl.Float64).round(6))  # sums do not depend on the order of the cards
+        .with_columns(pl.col("n_cards", "n_authors").cast(pl.Int64), layer=pl.lit(layer))
         .select(
-            *(
-                pl.lit(layer).alias("layer"),
-                "cluster",
-                pl.col("n_cards", "n_authors").cast(pl.Int64),
-            ),
-            *("together", "comes_back", "top_author"),
+            *("layer", "cluster", "n_cards", "n_authors", "together", "comes_back", "top_author"),
             top_author_share=pl.col("n_top") / pl.col("n_cards"),
             template_share="template_share",
             example_ids="example_ids",

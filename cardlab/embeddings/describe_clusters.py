@@ -187,10 +187,7 @@ def cluster_summary(
     summary = (
         frame.sort(near, "id", descending=[True, False], nulls_last=True)
         .group_by(cluster="cluster", n_cards="size", maintain_order=True)
-        .agg(
-            example_ids=pl.col("id").drop_nulls().head(top),
-            cohesion=pl.col("cosine").mean(),
-        )
+        .agg(example_ids=pl.col("id").drop_nulls().head(top), cohesion=pl.mean("cosine"))
     )
     tag, languages = pl.element(), strings(frame, "languages", schema.STRINGS)
     licenses = strings(frame, "tags", schema.STRINGS).list.eval(
@@ -287,14 +284,9 @@ _PARTS = 20
 #: Rows of which an interval is taken: expected agreement takes time that grows with them.
 _INTERVAL_ROWS = 20_000
 
-_AGREEMENT = {
-    "column": pl.String,
-    "n_cards": pl.Int64,
-    "n_values": pl.Int64,
-    "ami": pl.Float64,
-    "ami_low": pl.Float64,
-    "ami_high": pl.Float64,
-    "ari": pl.Float64,
+_AGREEMENT: dict[str, Any] = {
+    **{"column": pl.String, "n_cards": pl.Int64, "n_values": pl.Int64},
+    **dict.fromkeys(("ami", "ami_low", "ami_high", "ari"), pl.Float64),
 }
 
 
