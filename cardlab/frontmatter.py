@@ -274,9 +274,10 @@ def fields(metadata: dict[str, Any], problems: Problems | None = None) -> dict[s
             found[key] = found[key] or values
     one: dict[str, Any] = {}
     for key in ("library_name", "pipeline_tag"):
-        one[key], *more = found.get(key) or [None]
-        if more:
-            said.append(problem(key, "bad_value", not_one(found[key])))
+        values = found.get(key, [])
+        one[key] = values[0] if values else None
+        if len(values) > 1:
+            said.append(problem(key, "bad_value", not_one(values)))
     ways, others = read_values(metadata.get("base_model_relation"))
     relation = next((name for name in RELATIONS if [name] == [*map(str.lower, ways)]), None)
     if (ways or others) and relation is None:

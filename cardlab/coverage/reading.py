@@ -176,8 +176,13 @@ def read_sections(
         parts.append((batch.select(*kept, *measures), *found))
     if not any(places.height for _, places, *_ in parts):
         raise NoFigure(f"none of the {count(cards):,} cards has a text, so none has sections.")
-    own, places, rows, fields = map(pl.concat, zip(*parts, strict=True))
-    return Sections(own, places, _with_shared(rows, places), fields.unique())
+    own, places, texts, fields = map(pl.concat, zip(*parts, strict=True))
+    # of cards that are the same as a whole one counts: a text says no more of itself than they do
+    keyed = texts.filter(pl.col("key") > 0).select("card", "key")
+    keyed = keyed.join(places.select("card", "whole"), on="card")
+    shared = keyed.group_by("key").agg(shared=pl.col("whole").n_unique())
+    texts = texts.join(shared, on="key", how="left", maintain_order="left").drop("key")
+    return Sections(own, places, texts, fields.unique())
 
 
 def with_read(cards: pl.LazyFrame) -> pl.LazyFrame:
@@ -250,17 +255,6 @@ def _parsed(batch: pl.DataFrame, *, links: bool) -> tuple[pl.DataFrame, list[str
                 body = answers or (None, None, None)
                 rows.append((card, place, *means, block.is_heading, *body, block.evidence))
     return pl.DataFrame(rows, schema=_TEXT_ROW, orient="row"), html
-
-
-def _with_shared(texts: pl.DataFrame, cards: pl.DataFrame) -> pl.DataFrame:
-    """Count for each text the cards that have it and are not the same as a whole.
-
-    A text that is one on whole copies of a card says no more of itself than the copies do.
-    """
-    keyed = texts.filter(pl.col("key") > 0).select("card", "key")
-    keyed = keyed.join(cards.select("card", "whole"), on="card")
-    shared = keyed.group_by("key").agg(shared=pl.col("whole").n_unique())
-    return texts.join(shared, on="key", how="left", maintain_order="left").drop("key")
 
 
 def _fields(batch: pl.DataFrame) -> pl.DataFrame:

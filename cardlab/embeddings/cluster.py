@@ -170,9 +170,8 @@ def assign(points: Points, centres: Floats) -> Indices:
 def fit_all(points: Points, k: int, seed: int) -> Ints:
     """Cluster all points, each weighing as much as it has copies; gives a label for each.
 
-    Of the k-means++ starts and one from Ward's hierarchy the one that ends with the least spread is
-    kept; of a large sample a part decides which. There are fewer than `k` clusters where points are
-    so near each other that float32 cannot tell their distances apart.
+    There are fewer than `k` clusters where points are so near each other that float32 cannot tell
+    their distances apart.
     """
     sample = points.sample(drawn(len(points.rows), FIT_ROWS, seed))
     hierarchy = sample.smaller(seed, WARD_ROWS).centres(k)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from .. import schema
 from .._public import taking_sources
+from ..frames import narrow
 from .lsa import card_texts, free_tags, stem, strings, word_counts
 from .points import BLOCK, Ints, Points, in_blocks
 from .vectors import Floats, checked_ids, checked_labels, matrix, same_size, usable, whole_number
@@ -174,7 +174,7 @@ def cluster_summary(
     whole_number(top, 1, name="top")
     have = schema.require(cards, "id")
     names = [name for name in ("id", "tags", "license", *_DECLARED) if name in have]
-    frame = schema.collect(schema.lazy(cards).select(*map(nw.col, names)))
+    frame = schema.collect(narrow(cards, names))
     label = checked_labels(labels, frame.height, of="cards")
     frame = (
         frame.with_columns(pl.col("id").cast(pl.String), cluster=pl.Series(label))
@@ -348,10 +348,10 @@ def cluster_agreement(
     >>> cluster_agreement(cards, labels=labels)["column", "n_cards", "n_values", "ari"].row(0)
     ('pipeline_tag', 136, 12, 1.0)
     """
-    names = [columns] if isinstance(columns, str) else list(columns)
+    names = [*dict.fromkeys([columns] if isinstance(columns, str) else columns)]
     seed = whole_number(random_state, 0, name="random_state")
     schema.require(cards, *names)
-    frame = schema.collect(schema.lazy(cards).select(*map(nw.col, dict.fromkeys(names))))
+    frame = schema.collect(narrow(cards, names))
     label = checked_labels(labels, frame.height, of="cards")
     for name, dtype in frame.schema.items():
         if dtype.is_nested():

@@ -196,11 +196,7 @@ def own_words(
 
 
 def word_counts(texts: pl.DataFrame) -> tuple[csr_matrix, CountVectorizer]:
-    """Count the words of each card in its prose and its free tags, and give what counted them.
-
-    A word must occur in two cards, or in one where the corpus is tiny or no word is in two; of
-    more than 50,000 the commonest are kept. English stop words and those of markup are left out.
-    """
+    """Count the words of each card in its prose and its free tags, and give what counted them."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
 
     for least in (1,) if texts.height < _TINY else (2, 1):
@@ -244,12 +240,10 @@ _NEGLIGIBLE = 1e-5
 def lsa(
     texts: pl.DataFrame, n_components: int, random_state: int
 ) -> tuple[Floats, Callable[[list[str] | pl.DataFrame], Floats]]:
-    """Weigh the words of the cards by TF-IDF and reduce them by truncated SVD.
+    """Weigh the words of the cards and reduce them, as :func:`cardlab.embed` says.
 
-    Lines of templates are left out: they say how a card was made, not what it is about. Of code
-    the names of classes are read, also where many have the line. A free tag counts twice.
-    Gives their vectors, and what lays other texts, or :func:`card_texts`, among them. A
-    text without a known word has no vector: NaN.
+    Gives their vectors, and what lays other texts, or :func:`card_texts`, among them. Lines of
+    templates say how a card was made, not what it is about.
     """
     from sklearn.feature_extraction.text import TfidfTransformer
 
