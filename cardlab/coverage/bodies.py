@@ -165,7 +165,7 @@ def _key(words: list[str]) -> int:
     if len(words) < definitions()["boilerplate"]["min_words"]:
         return 0
     plain = " ".join(words).casefold().encode("utf-8", "replace")
-    return int.from_bytes(blake2b(plain, digest_size=8).digest()) or 1
+    return int.from_bytes(blake2b(plain, digest_size=8).digest(), signed=True) or 1
 
 
 Shown = tuple[str, str, Body]

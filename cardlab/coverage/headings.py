@@ -256,14 +256,14 @@ def _named(
     faint: set[str] = set()
     found, spent = _spend(tokens, anywhere)
     complete = bool(tokens)
-    for part, used in _parts(tokens, spent):
+    for part in _parts(tokens, spent):
         text = " ".join(part)
         text = text.replace(" ", "") if _HAS_CJK.search(text) else text
         if named := known.whole.get(text) or known.otherwise.get(text):
             found |= named
         elif text in known.weak:
             faint |= known.weak[text]
-        elif used < len(part):
+        else:
             complete = False
     return found, faint, complete and bool(found or faint)
 
@@ -297,22 +297,15 @@ def _spend(tokens: list[str], anywhere: dict[str, frozenset[str]]) -> tuple[set[
     return found, spent
 
 
-def _parts(tokens: list[str], spent: set[int]) -> list[tuple[list[str], int]]:
-    """Divide a heading at its punctuation and its "and"; leave out parts that are accounted for.
-
-    With each part: how many of its words are accounted for.
-    """
-    parts: list[list[tuple[str, bool]]] = [[]]
+def _parts(tokens: list[str], spent: set[int]) -> list[list[str]]:
+    """Divide a heading at its punctuation and its "and"; leave out parts that are accounted for."""
+    parts: list[list[int]] = [[]]
     for at, token in enumerate(tokens):
         if token == "|" or (token in listed("words", "joining") and at not in spent):
             parts.append([])
         else:
-            parts[-1].append((token, at in spent))
-    return [
-        ([word for word, _ in part], sum(known for _, known in part))
-        for part in parts
-        if not all(known for _, known in part)
-    ]
+            parts[-1].append(at)
+    return [[tokens[at] for at in part] for part in parts if not spent.issuperset(part)]
 
 
 @functools.lru_cache(maxsize=50_000)

@@ -64,22 +64,18 @@ _TEXT_ROW = {
     "is_heading": pl.Boolean,
     "state": pl.Int8,
     "n_words": pl.UInt32,
-    "key": pl.UInt64,
+    "key": pl.Int64,
     "evidence": pl.String,
 }
 _FIELD_ROW = {"card": pl.UInt32, "field": pl.String}
 
-#: Column with what was read of each card, where an engine has had its cards read one by one; its
+#: Column with what was read of each card, where an engine has had its cards read one by one. All
 #: hashes are signed, as other engines have no others.
 READ = "__cardlab_read"
-_PLAIN = {pl.Categorical: pl.String, pl.UInt64: pl.Int64}
-_READ = pl.Struct(
-    {
-        "whole": pl.Int64,
-        "rows": pl.List(pl.Struct({n: _PLAIN.get(t, t) for n, t in [*_TEXT_ROW.items()][1:]})),
-        "fields": pl.List(pl.Struct({"field": pl.String})),
-    }
-)
+_WHOLE = text_key().reinterpret(signed=True).alias("whole")
+_ROW = {n: pl.String if t == pl.Categorical else t for n, t in _TEXT_ROW.items() if n != "card"}
+_ROWS, _FIELDS = (pl.List(pl.Struct(row)) for row in (_ROW, {"field": pl.String}))
+_READ = pl.Struct({"whole": pl.Int64, "rows": _ROWS, "fields": _FIELDS})
 
 
 @dataclass(frozen=True, repr=False)
@@ -169,7 +165,7 @@ def read_sections(
             batch = batch.with_columns(pl.col("text").cast(pl.String))
             rows, html = _parsed(batch, links=lengths)
             said = batch.filter(pl.col("text").is_not_null())
-            places = said.select(card=_CARD, whole=text_key(), id="id")
+            places = said.select(pl.col(_CARD).alias("card"), _WHOLE, "id")
             found = places, rows, _fields(said)
             if lengths:
                 batch = batch.with_columns(html_column(html)).with_columns(counted(measures))
@@ -178,7 +174,7 @@ def read_sections(
         raise NoFigure(f"none of the {count(cards):,} cards has a text, so none has sections.")
     own, places, texts, fields = map(pl.concat, zip(*parts, strict=True))
     # of cards that are the same as a whole one counts: a text says no more of itself than they do
-    keyed = texts.filter(pl.col("key") > 0).select("card", "key")
+    keyed = texts.filter(pl.col("key") != 0).select("card", "key")
     keyed = keyed.join(places.select("card", "whole"), on="card")
     shared = keyed.group_by("key").agg(shared=pl.col("whole").n_unique())
     texts = texts.join(shared, on="key", how="left", maintain_order="left").drop("key")
@@ -195,11 +191,8 @@ def with_read(cards: pl.LazyFrame) -> pl.LazyFrame:
         )
         said = batch.filter(pl.col("text").is_not_null())
         parts = {"rows": _parsed(batch, links=False)[0], "fields": _fields(said)}
-        found = batch.select(
-            pl.col(_CARD).alias("card"), text_key("text").reinterpret(signed=True).alias("whole")
-        )
+        found = batch.select(pl.col(_CARD).alias("card"), _WHOLE)
         for name, rows in parts.items():
-            rows = rows.with_columns(pl.col(pl.UInt64).reinterpret(signed=True))
             each = rows.group_by("card", maintain_order=True).agg(
                 pl.struct(pl.exclude("card")).alias(name)
             )
@@ -216,14 +209,12 @@ def _taken(batch: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFram
     said = batch.filter(pl.col(READ).is_not_null()).select(
         pl.col(_CARD).alias("card"), "id", pl.col(READ).struct.unnest()
     )
-    places = said.select("card", pl.col("whole").reinterpret(signed=False), "id")
 
     def rows(name: str, layout: Any) -> pl.DataFrame:
         each = said.select("card", name).explode(name, empty_as_null=False, keep_nulls=False)
-        hashes = [pl.col(n).reinterpret(signed=False) for n, t in layout.items() if t == pl.UInt64]
-        return each.unnest(name).with_columns(hashes).cast(layout)
+        return each.unnest(name).cast(layout)
 
-    return places, rows("rows", _TEXT_ROW), rows("fields", _FIELD_ROW)
+    return said.select("card", "whole", "id"), rows("rows", _TEXT_ROW), rows("fields", _FIELD_ROW)
 
 
 def as_sections(cards: Any, keep: Iterable[str] = ()) -> Sections:
@@ -249,11 +240,9 @@ def _parsed(batch: pl.DataFrame, *, links: bool) -> tuple[pl.DataFrame, list[str
             cut = len(parsed.source) < len(text.encode())
             html.append(to_html(text, links=True) if cut else parsed.html.decode())
         for place, block in enumerate(blocks(name or "", text, parsed.sections())):
-            answers = block.body if block.concepts else None
-            if answers or block.is_heading:
-                means = (" ".join(block.concepts), block.reason, printable(block.heading))
-                body = answers or (None, None, None)
-                rows.append((card, place, *means, block.is_heading, *body, block.evidence))
+            means = (" ".join(block.concepts), block.reason, printable(block.heading))
+            body = (block.body if block.concepts else None) or (None, None, None)
+            rows.append((card, place, *means, block.is_heading, *body, block.evidence))
     return pl.DataFrame(rows, schema=_TEXT_ROW, orient="row"), html
 
 
