@@ -13,18 +13,7 @@ import polars as pl
 
 from .. import schema
 from ..frames import narrow
-from .consensus import (
-    LAYERS,
-    N_RUNS,
-    Nodes,
-    author_weights,
-    consensus,
-    kept,
-    layers,
-    runs,
-    together,
-    unit,
-)
+from .consensus import LAYERS, Nodes, author_weights, consensus, kept, layers, nearness, sureness
 from .embed import embed
 from .lsa import authors
 from .names import name_clusters
@@ -36,9 +25,6 @@ _WANTED = (
     *("id", "author", "text", "tags", "pipeline_tag", "library_name", "license_class"),
     *("created_at", "embeddings"),
 )
-
-#: Halves of the authors of which the clusters are found anew, and the runs for each.
-_HALVES, _HALF_RUNS = 4, N_RUNS // 4
 
 #: Examples of a cluster.
 _EXAMPLES = 3
@@ -197,12 +183,12 @@ def atlas(
         cut = layers(nodes, found[0], coarse=True)
         for i, name in enumerate(LAYERS):
             labels[i, rows] = kept(nodes, cut[name])
-        back = _sureness(nodes, found, labels[:, rows])
+        back = sureness(nodes, found, labels[:, rows])
     of_layer = (pl.Series(name, each) for name, each in zip(LAYERS, labels, strict=True))
     table = frame.select("id", *(each.replace(-1, None).cast(pl.Int32) for each in of_layer))
     names, template = name_clusters(frame, table.drop("id"), author_weights(code), code)
     near = np.full((len(LAYERS), len(x)), np.nan)
-    near[:, rows] = _nearness(nodes, labels[:, rows])
+    near[:, rows] = nearness(nodes, labels[:, rows])
     stability = pl.concat(
         _described(name, frame, labels[i], near[i], template, back.get(name))
         for i, name in enumerate(LAYERS)
@@ -256,56 +242,6 @@ def _layers(labels: pl.DataFrame) -> pl.DataFrame:
         **{"card_share": pl.Float64, "largest_share": pl.Float64},
     }
     return pl.DataFrame(rows, columns, orient="row")
-
-
-def _sureness(
-    nodes: Nodes, found: tuple[Floats, tuple[int, int]], labels: npt.NDArray[Any]
-) -> dict[str, pl.DataFrame]:
-    """Say how often the cards of each cluster are together, and how it comes back from halves."""
-    shares, numbers = found
-    scores: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in LAYERS}
-    n_authors = int(nodes.author.max()) + 1
-    for i in range(_HALVES):
-        drawn = np.random.default_rng(i).permutation(n_authors) < n_authors / 2
-        inside = drawn[nodes.author]
-        part = nodes.part(inside)
-        again = layers(part, together(runs(part, numbers, _HALF_RUNS, seed=i + 1)), coarse=True)
-        for name, label in zip(LAYERS, labels, strict=True):
-            scores[name].append(_jaccard(label[inside], again[name][part.of_card]))
-    result = {}
-    for name, label in zip(LAYERS, labels, strict=True):
-        n = int(label.max(initial=-1)) + 1
-        member = np.zeros((n, len(nodes.values)))
-        np.add.at(member, (label[label >= 0], nodes.of_card[label >= 0]), 1)
-        size = member.sum(axis=1)
-        pairs = ((member @ shares) * member).sum(axis=1) - size
-        back = [np.pad(each, (0, n - len(each))) for each in scores[name]]
-        sure = {"together": pairs / (size * (size - 1)), "comes_back": np.mean(back, axis=0)}
-        result[name] = pl.DataFrame({"cluster": np.arange(n, dtype=np.int32), **sure})
-    return result
-
-
-def _jaccard(labels: Indices, others: Indices) -> npt.NDArray[np.float64]:
-    """Give for each cluster the largest similarity with a group of another grouping."""
-    n = int(labels.max(initial=-1)) + 1
-    both = np.zeros((n + 1, int(others.max(initial=-1)) + 1))
-    np.add.at(both, (labels, others), 1)  # the last row is that of -1
-    union = both.sum(axis=1)[:, None] + both.sum(axis=0) - both
-    best: npt.NDArray[np.float64] = (both / np.maximum(union, 1)).max(axis=1, initial=0)[:n]
-    return best
-
-
-def _nearness(nodes: Nodes, labels: npt.NDArray[Any]) -> Floats:
-    """Give the cosine of each card to the middle of its cluster."""
-    result = np.zeros(labels.shape, dtype=np.float32)
-    weights = author_weights(nodes.author)[:, None].astype(np.float32)
-    for near, label in zip(result, labels, strict=True):
-        inside = np.flatnonzero(label >= 0)
-        sums = np.zeros((int(label.max(initial=-1)) + 1, nodes.values.shape[1]), dtype=np.float32)
-        own = nodes.values[nodes.of_card[inside]]
-        np.add.at(sums, label[inside], own * weights[inside])
-        near[inside] = (own * unit(sums)[label[inside]]).sum(axis=1)
-    return result
 
 
 def _described(

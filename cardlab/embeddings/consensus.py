@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from .cluster import nearest
 from .points import Indices, drawn, on_all_cores
@@ -361,3 +362,59 @@ def kept(nodes: Nodes, groups: Indices) -> Indices:
     rank = np.full(n, -1)
     rank[order[good[order]]] = np.arange(good.sum())
     return np.asarray(rank[group])
+
+
+# ---- How sure the clusters of each layer are.
+
+#: Halves of the authors of which the clusters are found anew, and the runs for each.
+_HALVES, _HALF_RUNS = 4, N_RUNS // 4
+
+
+def sureness(
+    nodes: Nodes, found: tuple[Floats, tuple[int, int]], labels: Indices
+) -> dict[str, pl.DataFrame]:
+    """Say how often the cards of each cluster are together, and how it comes back from halves."""
+    shares, numbers = found
+    scores: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in LAYERS}
+    n_authors = int(nodes.author.max()) + 1
+    for i in range(_HALVES):
+        inside = (np.random.default_rng(i).permutation(n_authors) < n_authors / 2)[nodes.author]
+        part = nodes.part(inside)
+        of_half = together(runs(part, numbers, _HALF_RUNS, seed=i + 1))
+        groups = layers(part, of_half, coarse=True)
+        for name, label in zip(LAYERS, labels, strict=True):
+            scores[name].append(_jaccard(label[inside], groups[name][part.of_card]))
+    result = {}
+    for name, label in zip(LAYERS, labels, strict=True):
+        n = int(label.max(initial=-1)) + 1
+        member = np.zeros((n, len(nodes.values)))
+        np.add.at(member, (label[label >= 0], nodes.of_card[label >= 0]), 1)
+        size = member.sum(axis=1)
+        pairs = ((member @ shares) * member).sum(axis=1) - size
+        back = [np.pad(each, (0, n - len(each))) for each in scores[name]]
+        sure = {"together": pairs / (size * (size - 1)), "comes_back": np.mean(back, axis=0)}
+        result[name] = pl.DataFrame({"cluster": np.arange(n, dtype=np.int32), **sure})
+    return result
+
+
+def _jaccard(labels: Indices, others: Indices) -> npt.NDArray[np.float64]:
+    """Give for each cluster the largest similarity with a group of another grouping."""
+    n = int(labels.max(initial=-1)) + 1
+    both = np.zeros((n + 1, int(others.max(initial=-1)) + 1))
+    np.add.at(both, (labels, others), 1)  # the last row is that of -1
+    union = both.sum(axis=1)[:, None] + both.sum(axis=0) - both
+    best: npt.NDArray[np.float64] = (both / np.maximum(union, 1)).max(axis=1, initial=0)[:n]
+    return best
+
+
+def nearness(nodes: Nodes, labels: Indices) -> Floats:
+    """Give the cosine of each card to the middle of its cluster."""
+    result = np.zeros(labels.shape, dtype=np.float32)
+    weights = author_weights(nodes.author)[:, None].astype(np.float32)
+    for near, label in zip(result, labels, strict=True):
+        inside = np.flatnonzero(label >= 0)
+        sums = np.zeros((int(label.max(initial=-1)) + 1, nodes.values.shape[1]), dtype=np.float32)
+        own = nodes.values[nodes.of_card[inside]]
+        np.add.at(sums, label[inside], own * weights[inside])
+        near[inside] = (own * unit(sums)[label[inside]]).sum(axis=1)
+    return result
