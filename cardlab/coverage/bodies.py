@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from types import SimpleNamespace
 from typing import NamedTuple
 
+from ..text.sections import Section
 from .headings import asked_for, definitions, folded, listed, meaning, under
 
 #: States of a section's text, the least first: where several texts answer one section, the last
@@ -69,6 +70,23 @@ class Body(NamedTuple):
     state: int
     n_words: int
     key: int
+
+
+class Block(NamedTuple):
+    """A text of a card and what it answers.
+
+    `heading` is the heading or label above it (``""`` before the first), `concepts` what it
+    answers, `reason` why nothing, where that is known. `body` is None for a heading that only
+    holds others; `is_heading` is False for a field and for what precedes the first heading.
+    `evidence` names what of the content answers, where no heading says so.
+    """
+
+    heading: str
+    concepts: tuple[str, ...]
+    reason: str | None
+    body: Body | None
+    is_heading: bool
+    evidence: str | None = None
 
 
 def judge(body: str, concepts: tuple[str, ...] = (), *, generated: bool = False) -> Body:
@@ -168,37 +186,28 @@ def _key(words: list[str]) -> int:
     return int.from_bytes(blake2b(plain, digest_size=8).digest(), signed=True) or 1
 
 
-Shown = tuple[str, str, Body]
-
-
-def shown_by(text: str, title: str, concepts: tuple[str, ...], card_id: str) -> list[Shown]:
-    """Find content that shows by itself that something is there, beside `concepts`, its title's.
-
-    Of each: the concept, the name of what shows it, and its text.
-    """
-    bare = _COMMENT.sub("", text) if "<!--" in text else text
+def shown_by(part: Section, concepts: tuple[str, ...], card_id: str) -> list[Block]:
+    """Find content that shows by itself that something is there, beside `concepts`, its title's."""
+    bare = _COMMENT.sub("", part.body) if "<!--" in part.body else part.body
     small = bare.casefold()
     elsewhere = not listed("evidence", "elsewhere").isdisjoint(concepts)
-    elsewhere &= "samples" not in meaning(title).concepts  # an example, whatever it stands in
-    found: dict[str, Shown] = {}
+    # an example, whatever it stands in
+    elsewhere &= "samples" not in meaning(part.title).concepts
+    found: dict[str, Block] = {}
     for concept, name, word, pattern in _known().evidence:
         if word not in small or concept in found or concept in concepts:
             continue
         for match in itertools.islice(pattern.finditer(small), _MAX_SHOWN):
             start = small.rfind("\n\n", 0, match.start()) + 1
             end = small.find("\n\n", match.end())
-            part = small[start : end if end >= 0 else len(small)]
+            shown = small[start : end if end >= 0 else len(small)]
             if elsewhere and concept == "getting_started" and not (card_id and card_id in bare):
                 continue
-            words = part.split()
-            found[concept] = concept, name, Body(FILLED, len(words), _key(words))
+            words = shown.split()
+            body = Body(FILLED, len(words), _key(words))
+            found[concept] = Block(part.title, (concept,), None, body, False, name)
             break
     return list(found.values())
-
-
-def says_limits(text: str) -> bool:
-    """Say whether a text about uses has a word that limits them."""
-    return _known().limits.search(text) is not None
 
 
 def is_generated(text: str) -> bool:
@@ -266,6 +275,30 @@ def _of_label(label: str, section: tuple[str, ...]) -> tuple[str, ...]:
     if not told.complete or told.weak or told.words in folded("labels", "ignore"):
         return ()
     return tuple(concept for concept in told.concepts if concept in asked_for())
+
+
+def own_texts(
+    part: Section, concepts: tuple[str, ...], reason: str | None, generated: bool, *, holds: bool
+) -> Iterator[Block]:
+    """Give a section's own text, then its labelled fields."""
+    rest, fields = take_fields(part.body, concepts)
+    judged = [judge(field.value, field.concepts, generated=generated) for field in fields]
+    own: Body | None = judge(rest, concepts, generated=generated)
+    if own is not None and own.state != FILLED:
+        # a section that is a list of fields says what they say
+        best = max((body.state for body in judged), default=ABSENT)
+        if best == PLACEHOLDER and own.state == BOILERPLATE:
+            own = own._replace(state=PLACEHOLDER)  # a template's words around its blanks
+        elif best > own.state:
+            own = Body(best, sum(body.n_words for body in judged), 0)
+        elif holds and not own.n_words and not fields and "<!--" not in rest:
+            own = None
+    both = own and own.state == FILLED and {"intended_use", "limitations"}.issubset(concepts)
+    if both and not _known().limits.search(rest):
+        concepts = tuple(concept for concept in concepts if concept != "limitations")
+    yield Block(part.title, concepts, reason, own, part.level > 0)
+    for field, body in zip(fields, judged, strict=True):
+        yield Block(field.label, field.concepts, None, body, False)
 
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:

@@ -16,18 +16,7 @@ from ..schema import NoFigure, Read, count, printable, require
 from ..text.lengths import counted, html_column, measures_of
 from ..text.markdown import to_html
 from ..text.sections import Section, outline
-from .bodies import (
-    ABSENT,
-    BOILERPLATE,
-    FILLED,
-    PLACEHOLDER,
-    Body,
-    is_generated,
-    judge,
-    says_limits,
-    shown_by,
-    take_fields,
-)
+from .bodies import BOILERPLATE, FILLED, Block, is_generated, own_texts, shown_by
 from .headings import (
     Meaning,
     asked_for,
@@ -332,23 +321,6 @@ SAYS_NO_WORD = "no word: a number, a sign or a picture"
 IS_A_SLOGAN = "a greeting or a slogan"
 
 
-class Block(NamedTuple):
-    """A text of a card and what it answers.
-
-    `heading` is the heading or label above it (``""`` before the first), `concepts` what it
-    answers, `reason` why nothing, where that is known. `body` is None for a heading that only
-    holds others; `is_heading` is False for a field and for what precedes the first heading.
-    `evidence` names what of the content answers, where no heading says so.
-    """
-
-    heading: str
-    concepts: tuple[str, ...]
-    reason: str | None
-    body: Body | None
-    is_heading: bool
-    evidence: str | None = None
-
-
 class _Place(NamedTuple):
     """Where a heading stands: what the headings above it mean."""
 
@@ -379,35 +351,10 @@ def blocks(card_id: str, text: str, parts: list[Section]) -> Iterator[Block]:
             titled = reason == IS_THE_TITLE
             above.append(_Place(part.level, *(((), None) if titled else (concepts, reason))))
         holds = 0 < part.level < parts[min(at + 1, len(parts) - 1)].level
-        for block in _texts(part, concepts, reason, generated, holds=holds):
+        for block in own_texts(part, concepts, reason, generated, holds=holds):
             yield block
             yield from _wholes(block, above)
-        for concept, name, body in shown_by(part.body, part.title, concepts, card_id):
-            yield Block(part.title, (concept,), None, body, False, name)
-
-
-def _texts(
-    part: Section, concepts: tuple[str, ...], reason: str | None, generated: bool, *, holds: bool
-) -> Iterator[Block]:
-    """Give a section's own text, then its labelled fields."""
-    rest, fields = take_fields(part.body, concepts)
-    judged = [judge(field.value, field.concepts, generated=generated) for field in fields]
-    own: Body | None = judge(rest, concepts, generated=generated)
-    if own is not None and own.state != FILLED:
-        # a section that is a list of fields says what they say
-        best = max((body.state for body in judged), default=ABSENT)
-        if best == PLACEHOLDER and own.state == BOILERPLATE:
-            own = own._replace(state=PLACEHOLDER)  # a template's words around its blanks
-        elif best > own.state:
-            own = Body(best, sum(body.n_words for body in judged), 0)
-        elif holds and not own.n_words and not fields and "<!--" not in rest:
-            own = None
-    both = own and own.state == FILLED and {"intended_use", "limitations"}.issubset(concepts)
-    if both and not says_limits(rest):
-        concepts = tuple(concept for concept in concepts if concept != "limitations")
-    yield Block(part.title, concepts, reason, own, part.level > 0)
-    for field, body in zip(fields, judged, strict=True):
-        yield Block(field.label, field.concepts, None, body, False)
+        yield from shown_by(part, concepts, card_id)
 
 
 def _wholes(block: Block, above: list[_Place]) -> Iterator[Block]:
