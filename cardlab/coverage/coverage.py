@@ -264,9 +264,6 @@ def card_coverage(
 
 # ---- What each heading of a corpus was taken to mean, and which mean nothing.
 
-#: Why a heading is listed that another standard asks for.
-ASKED_ELSEWHERE = "this standard has no section for it"
-
 
 def heading_meanings(cards: Any, *, standard: Standard = "huggingface") -> pl.DataFrame:
     """List the headings of the cards, and which sections of a standard each answers.
@@ -299,7 +296,8 @@ def heading_meanings(cards: Any, *, standard: Standard = "huggingface") -> pl.Da
         [name for name, asked in answers if not asked.isdisjoint(concepts.split())]
         for concepts in rows["concepts"]
     ]
-    elsewhere = pl.when(pl.col("concepts") != "").then(pl.lit(ASKED_ELSEWHERE))
+    elsewhere = pl.lit("this standard has no section for it")  # but another one has
+    elsewhere = pl.when(pl.col("concepts") != "").then(elsewhere)
     reason = pl.when(pl.col("sections").list.len() == 0).then(pl.coalesce("reason", elsewhere))
     return (
         rows.with_columns(pl.Series("sections", sections, dtype=STRINGS))

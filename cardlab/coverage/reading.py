@@ -314,11 +314,8 @@ def states_of(read: Sections, standard: str, min_shared: int) -> pl.LazyFrame:
 
 # ---- One card taken apart: which text answers which concept, and which headings answer none.
 
-#: Why a heading answers no section, where no list of words says it.
-NAMES_THE_MODEL = "the name of the model, or of one beside it"
-IS_THE_TITLE = "the card's title"
-SAYS_NO_WORD = "no word: a number, a sign or a picture"
-IS_A_SLOGAN = "a greeting or a slogan"
+#: Why a heading answers no section that only names the card.
+_IS_THE_TITLE = "the card's title"
 
 
 class _Place(NamedTuple):
@@ -348,7 +345,7 @@ def blocks(card_id: str, text: str, parts: list[Section]) -> Iterator[Block]:
                 names = _squeezed(card_id), _squeezed(card_id.rpartition("/")[2])
                 first = _squeezed(parts[at + 1].title) in names
             # unknown headings below the title are not about what the title's own text is about
-            titled = reason == IS_THE_TITLE
+            titled = reason == _IS_THE_TITLE
             above.append(_Place(part.level, *(((), None) if titled else (concepts, reason))))
         holds = 0 < part.level < parts[min(at + 1, len(parts) - 1)].level
         for block in own_texts(part, concepts, reason, generated, holds=holds):
@@ -372,7 +369,7 @@ def _place(
     """Say what a heading answers where it stands, else why nothing."""
     told = meaning(part.title)
     if first and _is_title(part, told, card_id):
-        return ("summary",), IS_THE_TITLE
+        return ("summary",), _IS_THE_TITLE
     inner = next((p.concepts for p in reversed(above) if set(p.concepts) & asked_for()), ())
     if inner and (special := under(part.title, inner)):
         return (special,), None
@@ -403,14 +400,14 @@ def _reason(words: str, title: str, card_id: str) -> str | None:
     """Say why a heading without a known word answers nothing."""
     bare = words.replace(" | ", " ")
     if not re.search(r"[^\W\d_]", bare):
-        return SAYS_NO_WORD
+        return "no word: a number, a sign or a picture"
     said = {_reasons().get(word) for word in bare.split()}
     if reason := _reasons().get(bare) or (said.pop() if len(said) == 1 else None):
         return reason
     if _in_name(words, card_id.rpartition("/")[2]):
-        return NAMES_THE_MODEL
+        return "the name of the model, or of one beside it"
     if title.rstrip(" *_").endswith(("!", "！")):
-        return IS_A_SLOGAN
+        return "a greeting or a slogan"
     return None
 
 

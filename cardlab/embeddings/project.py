@@ -33,8 +33,6 @@ _COMPONENTS = 50
 #: Distinct vectors below which t-SNE has no neighbourhoods to keep.
 _MIN_TSNE = 10
 
-_PERPLEXITY = 30.0
-
 
 @dataclass(frozen=True)
 class Projection:
@@ -271,7 +269,7 @@ def _flatten(points: Points, method: str, seed: int) -> tuple[Floats, Projection
 
 def _tsne(values: Floats, method: str, seed: int) -> Floats:
     """Fit t-SNE, from the first two columns at the size that it is made to start from."""
-    perplexity = min(_PERPLEXITY, (len(values) - 1) / 3)
+    perplexity = min(30.0, (len(values) - 1) / 3)
     spread = float(values[:, 0].std())
     if spread > 0:
         start: npt.NDArray[Any] = values[:, :2] / spread * 1e-4

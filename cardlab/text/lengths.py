@@ -53,8 +53,6 @@ MEASURES = {
 _WORD = "[^\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
 _LINE_BREAK = "\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]"
 
-_OPEN_END = f"(?:{_LINE_BREAK})\\z"
-
 # Patterns over the HTML that the Markdown parser gives. What a card shows as text or code is
 # escaped there, so a `<` is always a tag: of Markdown's own making or the author's
 _COMMENT = r"<!--(?s:.*?)(?:-->|\z)"
@@ -138,7 +136,7 @@ def html_column(html: Iterable[str | None]) -> pl.Series:
 def counted(measures: Iterable[str]) -> list[pl.Expr]:
     """Give the expressions of some of :data:`MEASURES`."""
     text = pl.col("text")
-    open_end = (text.str.len_bytes() > 0) & ~text.str.contains(_OPEN_END)
+    open_end = (text.str.len_bytes() > 0) & ~text.str.contains(f"(?:{_LINE_BREAK})\\z")
     counts = {
         "n_chars": text.str.len_chars(),
         "n_words": text.str.count_matches(_WORD),
