@@ -105,9 +105,11 @@ def _trend_claims(cards: Any, facts: Facts, cluster: str | None) -> Iterator[Cla
             continue
         slope, low, high = ends
         ratio, ratio_low, ratio_high = np.exp(ends).tolist()
-        first, last = (_sum(part, "n_cards") / _sum(part, "n_period") for part in _ends(rows))
+        in_order, n_quarters = rows.sort("period"), max(rows.height // 3, 1)
+        thirds = in_order.head(n_quarters), in_order.tail(n_quarters)
+        first, last = (_sum(part, "n_cards") / _sum(part, "n_period") for part in thirds)
+        fewest = min(_sum(part, "n_period") for part in thirds)
         n, of = _sum(rows, "n_cards"), _sum(rows, "n_period")
-        n_quarters = _ends(rows)[0].height
         third = "quarter" if n_quarters == 1 else f"{n_quarters} quarters"
         yield Claim(
             "trends",
@@ -121,20 +123,17 @@ def _trend_claims(cards: Any, facts: Facts, cluster: str | None) -> Iterator[Cla
             expected=1.0,
             p_value=p_value_of(slope, low, high, 1000),
             scope=n / of,
-            reason=whole or _unsure(reliable, rows, first, last, slope),
+            reason=whole or _unsure(reliable, fewest, turns=(last > first) != (slope > 0)),
         )
 
 
-def _unsure(
-    is_reliable: bool, rows: pl.DataFrame, first: float, last: float, slope: float
-) -> str | None:
+def _unsure(is_reliable: bool, fewest: int, *, turns: bool) -> str | None:
     """Say that the slope of a tag is not to be relied on, or not the whole story."""
-    fewest = min(_sum(part, "n_period") for part in _ends(rows))
     if fewest < MIN_EFFECTIVE:
         return f"a third of the time has only {fewest} new cards"
     if not is_reliable:
         return "too few of its cards or authors to tell, or too few early cards"
-    return None if (last > first) == (slope > 0) else "its share turns"
+    return "its share turns" if turns else None
 
 
 def _sum(frame: pl.DataFrame, column: str) -> int:
@@ -144,11 +143,6 @@ def _sum(frame: pl.DataFrame, column: str) -> int:
 def _undated(dated: float) -> str | None:
     """Say that time says little of a corpus most of whose cards have no true date."""
     return f"{percent(1 - dated)} of the cards have no true date" if dated < 0.5 else None
-
-
-def _ends(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    third = max(rows.height // 3, 1)
-    return rows.sort("period").head(third), rows.sort("period").tail(third)
 
 
 def _growth_claims(cards: Any) -> Iterator[Claim]:
