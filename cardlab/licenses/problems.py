@@ -180,6 +180,8 @@ def front_matter_and_tags(cards: pl.LazyFrame) -> pl.LazyFrame:
     lists_in(cards, "metadata")
     metadata, declared, tagged = pl.col("metadata"), pl.col("declared"), pl.col("tagged")
     is_flat, times = pl.col("is_flat"), pl.col("times")
+    named = metadata.str.count_matches('"license"', literal=True)
+    one = pl.when(times == 1).then(metadata).str.extract(r'"license": ?"([^"]+)"')
     # nearly all cards say the same in both places: that is seen before any list is made
     same = (tagged.list.len() == 1) & (tagged.list.first() == declared)
     same &= declared.str.contains(r"^[^\s\[{]")
@@ -188,27 +190,16 @@ def front_matter_and_tags(cards: pl.LazyFrame) -> pl.LazyFrame:
     others = pl.when(unlike & (times.fill_null(2) > 0)).then(metadata)
     # only where it names no licence is there a doubt whether it can be read
     silent = pl.when(unlike & ~is_flat).then(metadata).str.json_path_match("$")
-    known = metadata.is_not_null() & (
-        declared.is_not_null() | is_flat | silent.str.starts_with("{")
-    )
+    known = declared.is_not_null() | is_flat | silent.str.starts_with("{")
     return (
         cards.with_columns(metadata.cast(pl.String), _tagged(cards))
         # step by step, since polars looks at a text for each place in which an expression stands
-        .with_columns(metadata.str.contains(FLAT_JSON).alias("is_flat"))
-        .with_columns(
-            pl.when(is_flat)
-            .then(metadata.str.count_matches('"license"', literal=True))
-            .alias("times")
-        )
-        .with_columns(
-            pl.when(times == 1)
-            .then(metadata)
-            .str.extract(r'"license": ?"([^"]+)"')
-            .alias("declared")
-        )
-        .with_columns(pl.when(~same.fill_null(False)).then(tagged).alias("tagged"))
+        .with_columns(is_flat=metadata.str.contains(FLAT_JSON))
+        .with_columns(times=pl.when(is_flat).then(named))
+        .with_columns(declared=one)
+        .with_columns(tagged=pl.when(~same.fill_null(False)).then(tagged))
         .with_columns(pl.coalesce(declared, others.str.json_path_match("$.license")))
-        .with_columns(pl.when(known).then(tagged).alias("tagged"))
+        .with_columns(tagged=pl.when(known).then(tagged))
         .drop("is_flat", "times")
     )
 
