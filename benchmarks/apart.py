@@ -128,24 +128,16 @@ def measured(name: str, options: Options) -> tuple[dict[str, Task], dict[str, li
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder) / f"cards-{size}{module.SUFFIX}")
             _apart(module.write, path, size, options)
-            for key, task in tasks.items():
-                for _, way in itertools.product(range(options.runs), _chosen(task, size, options)):
+            for (key, task), _ in itertools.product(tasks.items(), range(options.runs)):
+                for way, of in task.ways.items():
+                    wanted = [min(task.sizes(options))] if of.least_only else task.sizes(options)
+                    left_out = options.ways and way not in options.ways.split(",")
+                    if size not in wanted or left_out or of.absent:
+                        continue
                     figures = _apart(_run, name, key, way, path, options)
                     runs[key].append({"cards": size, "way": way, **figures})
                     print(f"{size:>9,} {key:<16}{way:<32}{figures['s']:8.2f} s", file=sys.stderr)
     return tasks, runs
-
-
-def _chosen(task: Task, size: int, options: Options) -> list[str]:
-    sizes = task.sizes(options)
-    return [
-        name
-        for name, way in task.ways.items()
-        if size in sizes
-        and not (options.ways and name not in options.ways.split(","))
-        and not (way.least_only and size > min(sizes))
-        and not way.absent
-    ]
 
 
 def _apart(function: Callable[..., Any], *arguments: Any) -> Any:

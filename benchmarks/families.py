@@ -75,17 +75,15 @@ def with_datasketch(path: str) -> Labels:
 @FAMILIES.way("all pairs", "pyarrow.parquet", "scipy.sparse.csgraph", least_only=True)
 def all_pairs(path: str) -> Labels:
     sets = sorted((len(shingles), card, shingles) for card, shingles in _shingled(path))
-    return _chained(_alike(sets))
-
-
-def _alike(sets: list[tuple[int, str, set[Any]]]) -> Iterator[tuple[str, str]]:
+    pairs = []
     for at, (size, card, own) in enumerate(sets):
         for other_size, other, others in itertools.islice(sets, at + 1, None):
             if size < THRESHOLD * other_size:
                 break  # too few to have that share in common
             both = len(own & others)
             if both >= THRESHOLD * (size + other_size - both):
-                yield card, other
+                pairs.append((card, other))
+    return _chained(pairs)
 
 
 def _shingled(path: str) -> Iterator[tuple[str, set[tuple[str, ...]]]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .apart import CARDS, Figures, Later, Options, Run, Task, digest, markdown
+from .apart import CARDS, Later, Options, Task, digest, markdown
 
 cl, pd, pl, pq = map(Later, ("cardlab", "pandas", "polars", "pyarrow.parquet"))
 comrak, markdown_it, mistune = map(Later, ("comrak", "markdown_it", "mistune"))
@@ -32,11 +32,9 @@ def write(path: str, size: int, options: Options) -> None:
     pl.concat([cards.select("text")] * times).head(size).write_parquet(path)
 
 
-def judge(run: Run) -> Figures:
-    return {"result": digest(run.found.astype("int64"))}
-
-
-LENGTHS = Task("Characters, words and lines", judge=judge)
+LENGTHS = Task(
+    "Characters, words and lines", judge=lambda run: {"result": digest(run.found.astype("int64"))}
+)
 WORDS = Task("Words and sections", sizes=lambda options: [options.words])
 TASKS = {"lengths": LENGTHS, "words": WORDS}
 
