@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
@@ -184,37 +184,6 @@ def _between(
     if not parts:
         return one.is_not_null(), f"{code}.is_not_null()"
     return pl.all_horizontal(part for part, _ in parts), " & ".join(text for _, text in parts)
-
-
-def selected(
-    cards: pl.LazyFrame,
-    state: Mapping[str, Any],
-    find: Find,
-    *,
-    name: str = "cards",
-    start: str = "cards.lazy()",
-    without: Sequence[str] = (),
-) -> tuple[pl.LazyFrame, str]:
-    """Give the cards that a state leaves, lazily, `without` some columns, and the code of it."""
-    conditions = state["conditions"]
-    frame, lines = with_columns(cards, conditions)
-    have = frame.collect_schema()
-    for condition in conditions:
-        wanted, code = expression(condition, have.get(condition["column"]), find, name)
-        frame = frame.filter(wanted)
-        lines.append(f".filter({code})")
-    column, down = SORTS[state.get("sort", "as they come")]
-    if column:
-        frame = frame.sort(column, descending=down, nulls_last=True, maintain_order=True)
-        lines.append(f".sort({column!r}, descending={down}, nulls_last=True, maintain_order=True)")
-    if without:
-        frame = frame.drop(without)
-        names = ", ".join(map(repr, without))
-        lines.append(f".drop({names})  # must be read out of each card")
-    lines = [start, *lines]
-    body = "\n".join(f"    {line}" for line in lines)
-    code = f"import polars as pl\n\nimport cardlab as cl\n\nselection = (\n{body}\n)"
-    return frame, code
 
 
 def label_of(column: str) -> str:

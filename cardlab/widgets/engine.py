@@ -130,6 +130,29 @@ class Engine:
 
     # ---- which cards are left
 
+    def selected(
+        self, state: Mapping[str, Any], without: Iterable[str] = ()
+    ) -> tuple[pl.LazyFrame, str]:
+        """Give the cards that a state leaves, lazily, `without` some columns, and the code."""
+        found = [self.in_code(one) for one in state["conditions"] if self.knows(one)]
+        frame, lines = conditions.with_columns(self.cards, found)
+        have = frame.collect_schema()
+        for one in found:
+            wanted, code = conditions.expression(one, have.get(one["column"]), self.find, self.name)
+            frame = frame.filter(wanted)
+            lines.append(f".filter({code})")
+        column, down = conditions.SORTS[state["sort"]]
+        if column:
+            frame = frame.sort(column, descending=down, nulls_last=True, maintain_order=True)
+            how = f"descending={down}, nulls_last=True, maintain_order=True"
+            lines.append(f".sort({column!r}, {how})")
+        if without:
+            frame = frame.drop(without)
+            names = ", ".join(map(repr, without))
+            lines.append(f".drop({names})  # must be read out of each card")
+        body = "\n".join(f"    {line}" for line in [self.start, *lines])
+        return frame, f"import polars as pl\n\nimport cardlab as cl\n\nselection = (\n{body}\n)"
+
     def mask(self, condition: dict[str, Any]) -> Bits:
         """Give the cards that fit a condition."""
         return self._fitting(json.dumps(condition, sort_keys=True))

@@ -90,7 +90,7 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
     @property
     def selection(self) -> pl.LazyFrame:
         """The cards that are left, in the order of the list, lazy; see `select` for more."""
-        return self._selected(self._engine.slow)[0]
+        return self._engine.selected(self.state, self._engine.slow)[0]
 
     def select(self, *columns: str) -> pl.LazyFrame:
         """Give :attr:`selection` with these columns, also such as are read out of each card.
@@ -105,22 +105,14 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
         MissingColumn
             The cards have no such column.
         """
-        frame = self._selected()[0]
+        frame = self._engine.selected(self.state)[0]
         require(frame, *columns)
         return frame.select(columns) if columns else frame
 
     @property
     def code(self) -> str:
         """The calls that give :attr:`selection` from the variable ``cards``, without the widget."""
-        return self._selected(self._engine.slow)[1]
-
-    def _selected(self, without: Sequence[str] = ()) -> tuple[pl.LazyFrame, str]:
-        engine = self._engine
-        known = [one for one in self.state["conditions"] if engine.knows(one)]
-        state = {**self.state, "conditions": [engine.in_code(one) for one in known]}
-        return conditions.selected(
-            engine.cards, state, engine.find, name=engine.name, start=engine.start, without=without
-        )
+        return self._engine.selected(self.state, self._engine.slow)[1]
 
     def _repr_mimebundle_(self, **more: Any) -> Any:
         found = super()._repr_mimebundle_(**more)
