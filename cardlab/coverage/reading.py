@@ -275,14 +275,10 @@ def states_of(read: Sections, standard: str, min_shared: int) -> pl.LazyFrame:
     )
     texts = read.texts.lazy().filter(pl.col("state").is_not_null())
     # a text that answers a section by two concepts is judged by the laxer
-    asked = (
-        texts.select(pl.col("concepts").unique())
-        .with_columns(pl.col("concepts").cast(pl.String).str.split(" ").alias("concept"))
-        .explode("concept")
-        .join(answers, on="concept")
-        .group_by("concepts", "section")
-        .agg(pl.col("own").all())
-    )
+    concept = pl.col("concepts").cast(pl.String).str.split(" ").alias("concept")
+    each = texts.select(pl.col("concepts").unique()).with_columns(concept).explode("concept")
+    each = each.join(answers, on="concept")
+    asked = each.group_by("concepts", "section").agg(pl.col("own").all())
     shared = (pl.col("shared") >= min_shared).fill_null(False)
     boilerplate = shared & pl.col("own") & (pl.col("state") > BOILERPLATE)
     best = pl.col("state") == pl.col("state").max()

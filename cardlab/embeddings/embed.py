@@ -443,14 +443,11 @@ def _with_model(
     kept, x = kept_in(path, settings)
     whole = documents.list.join("") if documents.dtype == schema.STRINGS else documents
     # Ordered by content, not by place: the vectors do not depend on the order of the cards.
-    todo = (
-        pl.DataFrame({"text_hash": text_hash, "size": whole.str.len_chars()})
-        .with_row_index("row")
-        .group_by("text_hash", "size")
-        .agg(pl.col("row").first(), n_cards=pl.len())
-        .join(kept.to_frame(), on="text_hash", how="anti")
-        .sort("size", "text_hash", descending=[True, False])
-    )
+    sizes = pl.DataFrame({"text_hash": text_hash, "size": whole.str.len_chars()})
+    each = sizes.with_row_index("row").group_by("text_hash", "size")
+    todo = each.agg(pl.col("row").first(), n_cards=pl.len())
+    todo = todo.join(kept.to_frame(), on="text_hash", how="anti")
+    todo = todo.sort("size", "text_hash", descending=[True, False])
     parts = [x] if len(x) else []
     if done := len(documents) - int(todo["n_cards"].sum()):
         _report(progress, done, len(documents))

@@ -190,13 +190,10 @@ def text_problems(cards: Any) -> pl.DataFrame:
         return pl.Series([countable(text)[1] if text else [] for text in texts], dtype=STRINGS)
 
     detail = pl.col("text").map_batches(cuts, return_dtype=STRINGS, is_elementwise=True)
-    return (
-        collect(narrow(cards, ["id", "text"]).select(pl.col("id").cast(pl.String), detail=detail))
-        .explode("detail")
-        .drop_nulls("detail")
-        .select("id", column=pl.lit("text"), problem=pl.lit("too_large"), detail="detail")
-        .sort("id", "detail", nulls_last=True)
-    )
+    frame = narrow(cards, ["id", "text"]).select(pl.col("id").cast(pl.String), detail=detail)
+    found = collect(frame).explode("detail").drop_nulls("detail")
+    found = found.sort("id", "detail", nulls_last=True)
+    return found.select("id", column=pl.lit("text"), problem=pl.lit("too_large"), detail="detail")
 
 
 # ---- Lengths of many cards: summaries, curves and histograms, in all or by group.
@@ -351,15 +348,10 @@ def length_histogram(
     """
     edges = [0, *(step * 10**power for power in range(12) for step in (1, 2, 5))]
     bins = pl.DataFrame({"low": edges[:-1], "high": edges[1:], "value": map(float, edges[:-1])})
-    return (
-        _values(cards, measure, by, every)
-        .with_columns(pl.col("value").cast(pl.Float64))
-        .sort("value")
-        .join_asof(bins, on="value")
-        .group_by("group", "low", "high")
-        .agg(pl.len().cast(pl.Int64).alias("n_cards"))
-        .sort("group", "low", nulls_last=True)
-    )
+    values = _values(cards, measure, by, every).with_columns(pl.col("value").cast(pl.Float64))
+    in_bins = values.sort("value").join_asof(bins, on="value").group_by("group", "low", "high")
+    counts = in_bins.agg(n_cards=pl.len().cast(pl.Int64))
+    return counts.sort("group", "low", nulls_last=True)
 
 
 def _values(
