@@ -162,14 +162,9 @@ def _panel(shown: pl.DataFrame, name: str, *, first: bool) -> alt.LayerChart:
     """Draw one measure of all groups; the names stand at the first panel only."""
     axis: dict[str, Any] = {"labels": first, "ticks": False, "domain": False, "grid": True}
     base = each(shown, step=22, **axis, labelLimit=180).properties(width=190)
-    x, end, format = (
-        alt.X(f"{name}_low:Q", title=label(name)).axis(tickCount=5),
-        f"{name}_high",
-        ",.1f",
-    )
-    x = x.scale(zero=True, padding=8)
-    if name == "gini":
-        x, format = x.scale(domain=[0, 1], padding=8), ".2f"
+    end, is_gini = f"{name}_high", name == "gini"
+    x = alt.X(f"{name}_low:Q", title=label(name)).axis(tickCount=5)
+    x = x.scale(domain=[0, 1], padding=8) if is_gini else x.scale(zero=True, padding=8)
     tips = ("shown", "n_values", "n_total", name, f"{name}_low", end, "n_declared")
     point = base.mark_point(filled=True, size=60, opacity=1).encode(
         x=f"{name}:Q",
@@ -177,7 +172,8 @@ def _panel(shown: pl.DataFrame, name: str, *, first: bool) -> alt.LayerChart:
         tooltip=tooltips(shown, *tips, *_TIPS, shown="group"),
     )
     at = name if shown[end].null_count() else end
-    number = beside(base, f"{at}:Q", name, format=format, dx=6, fontSize=10)
+    digits = ".2f" if is_gini else ",.1f"
+    number = beside(base, f"{at}:Q", name, format=digits, dx=6, fontSize=10)
     return layered(interval(base, name, strokeWidth=1.5).encode(x=x), point, number)
 
 

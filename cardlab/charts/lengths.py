@@ -107,9 +107,8 @@ def _curves(curve: pl.DataFrame, unit: str, ranks: list[str], title: str | None)
     shown = pl.concat([least.select(shown.columns), shown])
     line: alt.Chart = alt.Chart(values(shown), height=280).mark_line(interpolate="step-after")
     largest = f"the {len(names)} largest of " if sizes.height > len(names) else ""
-    whole = (
-        number(int(kept["n_cards"].sum()), "card") if one else f"{largest}{sizes.height:,} groups"
-    )
+    n_cards = number(int(kept["n_cards"].sum()), "card")
+    whole = n_cards if one else f"{largest}{sizes.height:,} groups"
     half = shown.filter(pl.col("group") == names[0], pl.col("cumulative_share") >= 0.5)["value"]
     return finish(
         line.encode(
@@ -206,11 +205,8 @@ def _medians(
 def _relation(bins: pl.DataFrame, unit: str, title: str | None) -> alt.LayerChart:
     row = bins.row(0, named=True)
     to, shown = row["to"], bins.drop("to")
-    tips = tooltips(
-        shown,
-        *("low", "high", "n_cards", "median", "median_low", "median_high"),
-        **{"low": f"{unit} from", "high": "to", "median": f"median {to}"},
-    )
+    fields = ("low", "high", "n_cards", "median", "median_low", "median_high")
+    tips = tooltips(shown, *fields, low=f"{unit} from", high="to", median=f"median {to}")
     middle = alt.expr.sqrt((alt.datum.low + 1) * (alt.datum.high + 1)) - 1
     base = alt.Chart(values(shown), height=240).transform_calculate(middle=middle)
     base = base.encode(tooltip=tips)

@@ -199,9 +199,8 @@ def _layers(kept: pl.DataFrame, edges: pl.DataFrame) -> list[alt.Chart]:
         tips = tooltips(ends, *ends.columns[:5], n_cards="cards with both")
         rule = alt.Chart(values(ends)).mark_rule(color=TIE, opacity=0.45)
         layers.append(rule.encode(x=x, y=y, x2="x2:Q", y2="y2:Q", strokeWidth=width, tooltip=tips))
-    points = alt.Chart(values(nodes)).mark_point(
-        filled=True, opacity=0.95, stroke=PAPER, strokeWidth=1
-    )
+    look: dict[str, Any] = {"filled": True, "opacity": 0.95, "stroke": PAPER, "strokeWidth": 1}
+    points = alt.Chart(values(nodes)).mark_point(**look)
     layers.append(
         points.encode(
             x=x,

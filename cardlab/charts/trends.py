@@ -212,9 +212,8 @@ def plot_doubling(
         upper = f"{row['high']:.1f}" if row["high"] is not None else "no bound"
         said = f"New cards double every {row['doubling_weeks']:.1f} weeks (95 % interval "
         said += f"{row['low']:.1f} to {upper})"
-    counted = (
-        f"{row['n_cards']:,} cards in {row['n_periods']:,} {'cut-offs' if study else 'periods'}"
-    )
+    counted = f"{row['n_cards']:,} cards in {row['n_periods']:,} "
+    counted += "cut-offs" if study else "periods"
     empty = fit.filter(pl.col(of) == 0).height
     counted += f"; {empty:,} periods without a card are not drawn" if empty else ""
     return finish(
@@ -331,11 +330,11 @@ def _shares(trends: pl.DataFrame, title: str) -> alt.VConcatChart:
     kept = clean(trends.filter((sums > 0) | (pl.col("part") == "value"))).with_columns(
         pl.coalesce(pl.col("value").str.replace_all("\n", " "), "part").alias("shown")
     )
+    groups = kept.group_by("shown", "part", maintain_order=True)
     heads = pl.DataFrame(
-        [
-            {"shown": shown, "part": part, "panel": _ends(str(shown), str(part), rows)}
-            for (shown, part), rows in kept.group_by("shown", "part", maintain_order=True)
-        ]
+        [(name, part, _ends(str(name), str(part), rows)) for (name, part), rows in groups],
+        schema=["shown", "part", "panel"],
+        orient="row",
     )
     shown = kept.with_columns(
         n=pl.when(pl.col("n_period") < FEW).then(pl.lit(_SMALL)).otherwise(pl.lit(_ENOUGH))
