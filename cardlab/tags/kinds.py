@@ -240,10 +240,10 @@ def _same(there: Any, other: Coded) -> Any:
 
 
 def checked_kinds(kinds: Sequence[str] | None) -> list[str] | None:
-    """Give `kinds` as a list of known kinds; None stays None."""
+    """Give `kinds` as a list of known kinds; None stays None, and stands for all of them."""
     if kinds is None:
         return None
     kinds = [kinds] if isinstance(kinds, str) else list(kinds)
     for kind in kinds:
         one_of(kind, KINDS, name="kinds")
-    return kinds
+    return None if {*kinds} == {*KINDS} else kinds
