@@ -268,11 +268,11 @@ def slopes(number: Any, total: Any, held: tuple[Any, list[Any]] | None = None) -
         quantile, n_authors = stdtrit(len(total) - 2, 0.975), no_authors
         enough = np.ones(n_tags, dtype=bool)
     else:
-        sizes = held[0][:, used]
-        found = [
-            _by_authors(own[:, used], sizes, of_tag, spread, terms)
-            for own, of_tag, spread in zip(held[1], p, inverse, strict=True)
-        ]
+        sizes, parts = held
+        if not used.all():  # to look for all columns takes as long as all else
+            sizes, parts = sizes[:, used], [own[:, used] for own in parts]
+        each = zip(parts, p, inverse, strict=True)
+        found = [_by_authors(own, sizes, of_tag, spread, terms) for own, of_tag, spread in each]
         effect, with_it, without, all_authors, effective = np.array(found).T
         n_authors = pl.Series(with_it.astype(np.int64))
         quantile = stdtrit(np.maximum(all_authors - 1, 1), 0.975)
