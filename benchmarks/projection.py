@@ -17,7 +17,7 @@ import numpy as np
 from .apart import Figures, Later, Options, Run, Task, digest
 
 cl, openTSNE, pacmap, umap = map(Later, ("cardlab", "openTSNE", "pacmap", "umap"))
-neighbors = Later("sklearn.neighbors")
+neighbors, maps = Later("sklearn.neighbors"), Later("cardlab.embeddings.project")
 
 SIZES, SUFFIX = "20000,100000", ".npz"
 N_CLUSTERS = 40
@@ -52,7 +52,7 @@ def quality(x: Any, topic: Any, xy: Any) -> Figures:
     shown, true = (_nearest(points, judged) for points in (xy, x))
     kept = [np.isin(near, there).mean() for near, there in zip(shown, true, strict=True)]
     told = [np.bincount(topic[near]).argmax() for near in shown] == topic[judged]
-    trust = cl.trustworthiness(x, xy, n_neighbors=N_NEIGHBORS)
+    trust = maps.trustworthiness(x, xy, n_neighbors=N_NEIGHBORS)
     return {"trustworthiness": trust, "kept": float(np.mean(kept)), "told": float(told.mean())}
 
 
