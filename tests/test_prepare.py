@@ -383,7 +383,8 @@ def test_a_server_that_says_nothing_is_given_up(monkeypatch, tmp_path):
             with pytest.raises(cl.SourceError, match=r"not answered for 0.3 s.*try again"):
                 read(url)
     assert not (tmp_path / "out").exists()
-    assert sources.version_of("s3://nobody/cards.parquet") == [None]
+    for url in ("s3://nobody/cards.parquet", "http://127.0.0.1:1/two words.parquet", "http://["):
+        assert sources.version_of(url) == [None]
 
 
 def test_a_source_that_breaks_off_is_read_on_from_there(source, tmp_path, monkeypatch):

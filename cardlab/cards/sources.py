@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping
+from http.client import HTTPException
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,7 @@ def version_of(url: str) -> list[str | None]:
     try:
         with urlopen(Request(asked, method="HEAD"), timeout=PATIENCE) as answer:
             return [answer.headers.get(name) for name in told]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:  # polars says what is wrong
         if not isinstance(getattr(error, "reason", error), TimeoutError):
             return [None]
     raise SourceError(
